@@ -1,0 +1,38 @@
+//! A partitioned DataFrame engine on Apache Arrow.
+//!
+//! In:  logs and tables of any shape: files, globs, folders, gzip and zstd.
+//! Out: even partitions, as Parquet, JSON Lines or Arrow IPC, with nothing lost.
+//!
+//! ```text
+//! walk      io ▶ partition ▶ ops ▶ sink          (exec drives, plan decides)
+//! ```
+//!
+//! The modules below stand bottom to top: each imports only from those before
+//! it, which `tests/layering.rs` checks.
+
+#![deny(missing_docs)]
+#![warn(unsafe_op_in_unsafe_fn)]
+
+pub mod error;
+pub mod size;
+pub mod config;
+pub mod partition;
+pub mod expr;
+pub mod memory;
+pub mod io;
+pub mod sink;
+pub mod ops;
+pub mod plan;
+pub mod exec;
+pub mod inspect;
+pub mod frame;
+
+pub use config::{SchedulerKind, Settings};
+pub use error::{Error, Position, Result};
+pub use size::ByteSize;
+
+/// The Arrow types of windrow's public signatures, at the version of the newest DataFusion release.
+pub mod arrow {
+    pub use arrow_array as array;
+    pub use arrow_schema as schema;
+}
