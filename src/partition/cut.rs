@@ -261,11 +261,26 @@ mod tests {
             Cut::Rows(1000),
             Cut::Bytes(1),
             Cut::Bytes(333),
-            Cut::Count { partitions: 4, total_rows: 101 },
-            Cut::Count { partitions: 101, total_rows: 101 },
-            Cut::Count { partitions: 200, total_rows: 101 },
-            Cut::EvenBytes { partitions: 7, total_bytes },
-            Cut::EvenBytes { partitions: 500, total_bytes },
+            Cut::Count {
+                partitions: 4,
+                total_rows: 101,
+            },
+            Cut::Count {
+                partitions: 101,
+                total_rows: 101,
+            },
+            Cut::Count {
+                partitions: 200,
+                total_rows: 101,
+            },
+            Cut::EvenBytes {
+                partitions: 7,
+                total_bytes,
+            },
+            Cut::EvenBytes {
+                partitions: 500,
+                total_bytes,
+            },
         ] {
             let whole = layout(&batch, 101, cut);
             for step in [1, 2, 3, 7, 10, 50] {
@@ -279,7 +294,10 @@ mod tests {
     fn a_count_is_met_exactly_and_rows_differ_by_at_most_one() {
         for total in [1_u64, 2, 5, 99, 100, 101] {
             for partitions in 1..=total {
-                let cut = Cut::Count { partitions, total_rows: total };
+                let cut = Cut::Count {
+                    partitions,
+                    total_rows: total,
+                };
                 let layout = layout(&rows(total as usize), 9, cut);
                 assert_eq!(layout.len() as u64, partitions);
                 let (min, max) = (layout.iter().min().unwrap(), layout.iter().max().unwrap());
@@ -293,7 +311,14 @@ mod tests {
         let batch = rows(2000);
         let sizes = row_bytes(&batch);
         let total_bytes = batch_bytes(&batch);
-        let layout = layout(&batch, 64, Cut::EvenBytes { partitions: 9, total_bytes });
+        let layout = layout(
+            &batch,
+            64,
+            Cut::EvenBytes {
+                partitions: 9,
+                total_bytes,
+            },
+        );
         assert_eq!(layout.len(), 9);
         let mut start = 0;
         for rows in layout {

@@ -146,7 +146,9 @@ fn add_row_bytes(array: &ArrayRef, sizes: &mut [u64]) {
             let mut values = vec![0; dictionary.values().len()];
             add_row_bytes(dictionary.values(), &mut values);
             let keys = dictionary.normalized_keys();
-            add_each(array, sizes, |row| values.get(keys[row]).copied().unwrap_or(0));
+            add_each(array, sizes, |row| {
+                values.get(keys[row]).copied().unwrap_or(0)
+            });
         }
         // Types that no reader of this crate makes: their buffers, spread evenly.
         _ => {
@@ -218,9 +220,22 @@ mod tests {
             Some((0..rows).map(|row| row % 6 != 1).collect::<Vec<_>>().into()),
         );
         RecordBatch::try_from_iter([
-            ("n", Arc::new(Int64Array::from_iter((0..rows as i64).map(|n| (n % 2 == 0).then_some(n)))) as ArrayRef),
-            ("b", Arc::new(BooleanArray::from_iter((0..rows).map(|n| Some(n % 2 == 0))))),
-            ("t", Arc::new(StringArray::from_iter_values((0..rows).map(|n| "é".repeat(n % 9))))),
+            (
+                "n",
+                Arc::new(Int64Array::from_iter(
+                    (0..rows as i64).map(|n| (n % 2 == 0).then_some(n)),
+                )) as ArrayRef,
+            ),
+            (
+                "b",
+                Arc::new(BooleanArray::from_iter((0..rows).map(|n| Some(n % 2 == 0)))),
+            ),
+            (
+                "t",
+                Arc::new(StringArray::from_iter_values(
+                    (0..rows).map(|n| "é".repeat(n % 9)),
+                )),
+            ),
             ("tags", Arc::new(tags.finish())),
             ("inner", Arc::new(inner)),
         ])
@@ -237,7 +252,10 @@ mod tests {
                 let len = len.min(60 - start);
                 let slice = batch.slice(start, len);
                 assert_eq!(row_bytes(&slice), rows[start..start + len], "{start}+{len}");
-                assert_eq!(batch_bytes(&slice), rows[start..start + len].iter().sum::<u64>());
+                assert_eq!(
+                    batch_bytes(&slice),
+                    rows[start..start + len].iter().sum::<u64>()
+                );
             }
         }
     }
@@ -245,7 +263,10 @@ mod tests {
     #[test]
     fn values_weigh_their_width_and_nulls_nothing() {
         let batch = RecordBatch::try_from_iter([
-            ("n", Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef),
+            (
+                "n",
+                Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef,
+            ),
             ("t", Arc::new(StringArray::from(vec![Some("abc"), None]))),
         ])
         .unwrap();
