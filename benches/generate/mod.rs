@@ -30,7 +30,7 @@ mod random;
 mod words;
 
 pub use files::{Layout, LogSet, Written};
-pub use fixtures::{Fixture, fixtures, readme};
+pub use fixtures::{Fixture, Holds, fixtures, readme};
 pub use gzip::{Header, corrupt_bit, gzip, member, members};
 pub use logs::{Logs, MEAN_LINE_BYTES, Order};
 pub use random::{Random, Seed};
