@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::size::ByteSize;
+use crate::size::{ByteSize, ParseSizeError};
 
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -255,6 +255,12 @@ impl std::error::Error for Error {
             Error::External { source, .. } => Some(source.as_ref()),
             _ => None,
         }
+    }
+}
+
+impl From<ParseSizeError> for Error {
+    fn from(source: ParseSizeError) -> Self {
+        Error::config("size", source.to_string())
     }
 }
 
