@@ -44,6 +44,15 @@ pub enum Error {
         /// What is wrong, with the value and both types where they are known.
         reason: String,
     },
+    /// More records were bad than the run may leave out.
+    TooManyRejects {
+        /// Bad records.
+        rejected: u64,
+        /// Lines in all.
+        lines: u64,
+        /// The limit, as it was given.
+        limit: String,
+    },
     /// Stored bytes are damaged: a truncated gzip, a wrong checksum, a broken footer.
     Corrupt {
         /// The file.
@@ -184,6 +193,14 @@ impl fmt::Display for Error {
                 }
                 f.write_str(reason)
             }
+            Error::TooManyRejects {
+                rejected,
+                lines,
+                limit,
+            } => write!(
+                f,
+                "{rejected} of {lines} lines are bad, more than the limit of {limit}"
+            ),
             Error::Corrupt { path, byte, reason } => match byte {
                 Some(byte) => write!(f, "{path}: damaged at byte {byte}: {reason}"),
                 None => write!(f, "{path}: damaged: {reason}"),
