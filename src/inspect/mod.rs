@@ -1,1 +1,19 @@
-//! To be written.
+//! Seeing what there is: sizes, skew, hot keys, types. Reads, and changes nothing.
+//!
+//! In:  sizes per partition, Parquet footers, columns.
+//! Out: [`Skew`] with a verdict and the call that cures it, [`HotKeys`], as text, JSON or HTML.
+//!
+//! Every figure is an integer count or a ratio of two of them, so a report
+//! equals an independent count of the same files.
+
+pub mod skew;
+pub mod verdict;
+pub mod hot;
+pub mod text;
+pub mod render;
+pub mod html;
+
+pub use hot::{HotKey, HotKeys, HotReport};
+pub use render::RenderOptions;
+pub use skew::{PartitionSize, PartitionSizes, Skew, Spread};
+pub use verdict::{Cure, Measure};
