@@ -9,6 +9,7 @@
 pub mod skew;
 pub mod verdict;
 pub mod hot;
+pub mod footers;
 pub mod text;
 pub mod render;
 pub mod html;
