@@ -8,9 +8,10 @@
 
 use std::fmt::Write;
 
+use crate::partition::PartitionSize;
 use crate::size::ByteSize;
 
-use super::skew::{PartitionSize, Skew, Spread};
+use super::skew::{Skew, Spread};
 use super::text::{count, key_text, printable};
 
 /// Bars that are drawn at most: one a pixel column and a gap at 800 wide.

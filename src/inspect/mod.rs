@@ -14,7 +14,8 @@ pub mod text;
 pub mod render;
 pub mod html;
 
+pub use crate::partition::PartitionSize;
 pub use hot::{HotKey, HotKeys, HotReport};
 pub use render::RenderOptions;
-pub use skew::{PartitionSize, PartitionSizes, Skew, Spread};
+pub use skew::{PartitionSizes, Skew, Spread};
 pub use verdict::{Cure, Measure};

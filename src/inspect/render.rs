@@ -8,9 +8,10 @@
 
 use std::fmt::Write;
 
+use crate::partition::PartitionSize;
 use crate::size::ByteSize;
 
-use super::skew::{PartitionSize, Skew, Spread};
+use super::skew::{Skew, Spread};
 use super::text::{bar, count, key_text, left, printable, right, shortened, width};
 
 /// How a table is laid out.

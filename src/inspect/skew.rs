@@ -9,24 +9,13 @@
 use std::fmt;
 use std::ops::Deref;
 
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::partition::PartitionSize;
 
 use super::hot::HotReport;
 use super::render::{self, RenderOptions};
 use super::verdict::{self, Cure};
-
-/// The size of one partition, or of one file where files are what is looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionSize {
-    /// The file, or the partition's name where it is not one file.
-    pub path: String,
-    /// Rows.
-    pub rows: u64,
-    /// Bytes of its columns in memory, as Arrow holds them.
-    pub bytes: u64,
-    /// Bytes as stored: compressed, encoded, footers and all.
-    pub stored_bytes: u64,
-}
 
 /// Sizes of all partitions, in partition order.
 ///
@@ -38,7 +27,7 @@ pub struct PartitionSize {
 ///     .collect();
 /// assert_eq!(sizes.skew().rows.balance, 2.25); // 9 / 4
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct PartitionSizes(pub Vec<PartitionSize>);
 

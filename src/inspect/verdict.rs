@@ -196,9 +196,10 @@ fn partitions(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::skew::Skew;
     use super::super::skew::tests::sized;
-    use super::super::skew::{PartitionSize, Skew};
     use super::*;
+    use crate::partition::PartitionSize;
 
     const MIB: u64 = 1024; // rows of `sized` that make one MiB
 
