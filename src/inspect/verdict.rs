@@ -79,7 +79,7 @@ impl fmt::Display for Cure {
 }
 
 /// Text as one word of a POSIX shell.
-fn shell_quoted(text: &str) -> String {
+pub fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
