@@ -1,0 +1,71 @@
+//! `windrow schema`: columns, types, nulls.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use windrow::arrow::schema::SchemaRef;
+use windrow::io::schema_text::{print_schema, type_text};
+
+use crate::args::{InputArgs, Print, ReadArgs, RunArgs};
+use crate::console::{Outcome, is_ascii_only, print, terminal_width};
+use crate::run::Run;
+use crate::table::{Column, layout};
+
+/// Print columns and types
+///
+/// Text is read whole, since a column may appear in the last record: what is
+/// printed is what convert would write. --quick looks at a sample only.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  windrow schema 'logs/*.json.gz'
+  windrow schema logs/ --output json > schema.json
+  windrow convert logs/ --to out --schema schema.json --schema-mode strict")]
+pub struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Look at a sample of each text input only: fast, but what appears late is missed
+    #[arg(long)]
+    quick: bool,
+
+    /// How to print the schema; convert --schema reads the JSON
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Print::Table)]
+    output: Print,
+
+    #[command(flatten)]
+    read: ReadArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Args {
+    /// Prints the schema.
+    pub fn run(&self) -> Outcome {
+        let mut run = Run::start(&self.run)?;
+        let frame = run.frame(&self.input, &self.read)?;
+        let schema: SchemaRef = if self.quick { Arc::clone(&frame.schema()) } else { frame.full_schema()? };
+        run.done();
+        match self.output {
+            Print::Json => print(print_schema(&schema)?),
+            Print::Table => {
+                let cells = |cell: fn(&windrow::arrow::schema::Field) -> String| {
+                    schema.fields().iter().map(|field| cell(field)).collect()
+                };
+                let column = |title: &str, cells| Column {
+                    title: title.into(),
+                    cells,
+                    numeric: false,
+                };
+                let columns = vec![
+                    column("column", cells(|field| field.name().clone())),
+                    column("type", cells(|field| type_text(field.data_type()))),
+                    column("nulls", cells(|field| if field.is_nullable() { "may be" } else { "none" }.into())),
+                ];
+                let _ = terminal_width;
+                // Types are what was asked for: they are never cut.
+                print(layout(columns, None, is_ascii_only()))
+            }
+        }
+    }
+}
