@@ -13,8 +13,8 @@
 #![deny(missing_docs)]
 #![warn(unsafe_op_in_unsafe_fn)]
 
-pub mod error;
 pub mod size;
+pub mod error;
 pub mod config;
 pub mod partition;
 pub mod expr;
@@ -29,7 +29,7 @@ pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Position, Result};
-pub use size::ByteSize;
+pub use size::{ByteSize, ParseSizeError};
 
 /// The Arrow types of windrow's public signatures, at the version of the newest DataFusion release.
 pub mod arrow {

@@ -1,2 +1,36 @@
-//! To be written.
+//! Bytes to whole lines, and files to batches.
+//!
+//! In:  inputs as the user wrote them.
+//! Out: text in chunks of whole lines, or Arrow batches where the format has them.
+//!
+//! ```text
+//! walk ▶ store        which files, in which order
+//! ranges ▶ unit       what of them can be opened on its own
+//! source, gzip, zstd  stored bytes to decompressed bytes, checked
+//! boundary, lines     decompressed bytes to chunks of whole records
+//! ```
+
+mod array;
+mod boundary;
+pub mod compression;
+mod gzip;
+mod head;
+pub mod json;
+mod lines;
+pub mod locate;
+pub mod ranges;
+pub mod salvage;
 pub mod schema_text;
+mod source;
+pub mod store;
+pub mod text;
+pub mod unit;
+mod walk;
+mod zstd;
+
+pub use compression::Compression;
+pub use locate::{RawRecord, line_of, record_at};
+pub use salvage::{Damage, DamagedSpan};
+pub use store::{FileList, SourceFile, list};
+pub use text::{TextChunk, TextOptions, TextReader, open};
+pub use unit::{Extent, Unit, compression, units};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::{Array, RecordBatch};
 use arrow_data::ArrayData;
 
+use crate::error::Error;
 use crate::size::ByteSize;
 
 /// Bytes that may be held, shared by everybody in a run. Clones share.
@@ -111,6 +112,16 @@ impl Reservation {
         }
         self.bytes = bytes;
         true
+    }
+
+    /// The error of an operator that was refused `wanted` bytes and has nothing to spill.
+    pub(crate) fn refused(&self, operator: &'static str, wanted: u64, cure: &str) -> Error {
+        Error::Memory {
+            operator,
+            wanted: ByteSize::new(wanted),
+            limit: self.budget.limit(),
+            cure: cure.to_owned(),
+        }
     }
 
     /// Changes what is held to `bytes`, over the limit if need be: for work that is

@@ -9,6 +9,7 @@ mod budget;
 mod spill;
 mod store;
 
+pub(crate) use budget::held_bytes;
 pub use budget::{Budget, Reservation};
 pub use spill::{SpillDir, SpillFile, SpillReader, SpillWriter};
 pub use store::{Replay, RowStore};

@@ -285,6 +285,6 @@ mod tests {
         let error = (0..100)
             .find_map(|n| writer.write(&batch(n * 100)).err())
             .expect("the limit is passed");
-        assert!(error.to_string().contains("limit of 2.0 KiB"), "{error}");
+        assert!(error.to_string().contains("limit of 2 KiB"), "{error}");
     }
 }
