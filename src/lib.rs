@@ -29,7 +29,19 @@ pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Position, Result};
-pub use size::{ByteSize, ParseSizeError};
+pub use frame::{DataFrame, IntoInputs, Session, Table, read_ipc, read_json, read_parquet};
+pub use size::ByteSize;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::exec::{Cancel, RunReport};
+    pub use crate::expr::{Expr, col, lit};
+    pub use crate::frame::{DataFrame, Session, Table};
+    pub use crate::partition::By;
+    pub use crate::plan::ReadOptions;
+    pub use crate::sink::WriteOptions;
+    pub use crate::{ByteSize, Settings};
+}
 
 /// The Arrow types of windrow's public signatures, at the version of the newest DataFusion release.
 pub mod arrow {

@@ -1,6 +1,9 @@
 //! What may stand for a list of inputs.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
 
 /// Files, globs, folders, `@lists` or `-`: one, or many in order.
 ///
@@ -63,4 +66,23 @@ impl<T: IntoInputs, const N: usize> IntoInputs for [T; N] {
     fn into_inputs(self) -> Vec<String> {
         self.into_iter().flat_map(T::into_inputs).collect()
     }
+}
+
+/// Replaces `@-`, a list on standard input, by its lines: inputs are listed
+/// more than once, and standard input can be read only once.
+pub(super) fn expand(inputs: Vec<String>) -> Result<Vec<String>> {
+    let mut expanded = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        if input != "@-" {
+            expanded.push(input);
+            continue;
+        }
+        for line in std::io::stdin().lock().lines() {
+            let line = line.map_err(|source| Error::io("@-", "read", source))?;
+            if !line.trim().is_empty() {
+                expanded.push(line);
+            }
+        }
+    }
+    Ok(expanded)
 }

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::dataframe::DataFrame;
-use super::inputs::IntoInputs;
+use super::inputs::{IntoInputs, expand};
 use super::look;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ impl Session {
     /// [`Error::Decode`] where already the first records cannot be read.
     pub fn read_json(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
         options.check()?;
-        let inputs: Arc<[String]> = inputs.into_inputs().into();
+        let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let (look, estimate) = look::json(&inputs, &options, self.context())?;
         let schema = look::schema(&look, &options);
         self.scan(
@@ -129,7 +129,7 @@ impl Session {
     }
 
     fn columns(&self, inputs: impl IntoInputs, format: FileFormat) -> Result<DataFrame> {
-        let inputs: Arc<[String]> = inputs.into_inputs().into();
+        let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let (schema, estimate) = look::columns(&inputs, format, self.context())?;
         self.scan(Source::Columns { inputs, format }, schema, estimate)
     }
@@ -141,7 +141,7 @@ impl Session {
     ///
     /// As the reader of that format.
     pub fn read(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
-        let inputs = inputs.into_inputs();
+        let inputs = expand(inputs.into_inputs())?;
         match look::format(&inputs)? {
             FileFormat::Json => self.read_json(inputs, options),
             format => self.columns(inputs, format),

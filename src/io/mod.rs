@@ -12,12 +12,15 @@
 
 mod array;
 mod boundary;
+pub mod columns;
 pub mod compression;
 mod gzip;
 mod head;
 pub mod json;
 mod lines;
 pub mod locate;
+mod peek;
+mod places;
 pub mod ranges;
 pub mod salvage;
 pub mod schema_text;
@@ -30,6 +33,8 @@ mod zstd;
 
 pub use compression::Compression;
 pub use locate::{RawRecord, line_of, record_at};
+pub use peek::{Peek, peek};
+pub use places::places;
 pub use salvage::{Damage, DamagedSpan};
 pub use store::{FileList, SourceFile, list};
 pub use text::{TextChunk, TextOptions, TextReader, open};
