@@ -216,6 +216,37 @@ impl DataFrame {
         Ok(self.partition_sizes()?.len())
     }
 
+    /// Calls `each` with every batch, in input order, and keeps none: for
+    /// looking at rows that need not fit in memory. A batch of text has the
+    /// columns found so far; later ones may have more, and wider types.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order, or of `each`.
+    pub fn for_each_batch(
+        &self,
+        mut each: impl FnMut(RecordBatch) -> Result<()> + Send,
+    ) -> Result<RunReport> {
+        Ok(exec::visit(&self.lower(), self.session.context(), &mut each)?.1)
+    }
+
+    /// Columns and types of all rows: what writing them would give. Reads text
+    /// whole, since a column may appear in the last record.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn full_schema(&self) -> Result<SchemaRef> {
+        match self.plan.scan().source {
+            Source::Json { .. } => {
+                let (schema, _) =
+                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+                Ok(schema)
+            }
+            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+        }
+    }
+
     /// What will run: the plan as built, after the rules, and its stages, with
     /// estimated rows and bytes. Nothing is read.
     pub fn explain(&self) -> String {

@@ -9,13 +9,19 @@
 pub mod skew;
 pub mod verdict;
 pub mod hot;
+pub mod keys;
 pub mod footers;
+pub mod rows;
 pub mod text;
 pub mod render;
 pub mod html;
 
+pub use crate::io::RawRecord;
+pub use crate::io::schema_text::{parse_schema, print_schema, type_text};
 pub use crate::partition::PartitionSize;
 pub use hot::{HotKey, HotKeys, HotReport};
+pub use keys::KeyCounter;
 pub use render::RenderOptions;
+pub use rows::{cells, json_lines, raw_record};
 pub use skew::{PartitionSizes, Skew, Spread};
-pub use verdict::{Cure, Measure};
+pub use verdict::Cure;

@@ -26,15 +26,6 @@ pub const SKEWED: f64 = 1.5;
 /// A key with this share of the rows makes one hot partition of any shuffle by it.
 const HOT_SHARE: f64 = 0.2;
 
-/// What a balance is measured in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Measure {
-    /// Rows.
-    Rows,
-    /// Arrow bytes: what memory and time follow.
-    #[default]
-    Bytes,
-}
 
 /// The call that makes partitions even.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

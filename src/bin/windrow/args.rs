@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{ArgAction, Args, ValueEnum};
-use windrow::io::schema_text::parse_schema;
-use windrow::prelude::*;
-use windrow::{ByteSize, Error, Result, Settings};
+use windrow::inspect::parse_schema;
+use windrow::{
+    By, ByteSize, Codec, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
+    Result, SchemaMode, Settings, WriteOptions,
+};
 
 use crate::progress::When;
 
@@ -44,10 +46,21 @@ pub enum From {
     Ipc,
 }
 
-/// Which rows and columns to read, and how.
+impl From {
+    /// The library's word for it.
+    pub fn format(self) -> FileFormat {
+        match self {
+            From::Json => FileFormat::Json,
+            From::Parquet => FileFormat::Parquet,
+            From::Ipc => FileFormat::Ipc,
+        }
+    }
+}
+
+/// Which rows and columns to keep.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Reading")]
-pub struct ReadArgs {
+#[command(next_help_heading = "Rows and columns")]
+pub struct PickArgs {
     /// Read only these columns, in this order
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
@@ -56,6 +69,15 @@ pub struct ReadArgs {
     #[arg(long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
 
+    /// Add a column that holds the path each row was read from (text input)
+    #[arg(long, value_name = "COLUMN")]
+    pub include_path: Option<String>,
+}
+
+/// How records become rows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading text")]
+pub struct ReadArgs {
     /// Columns and types, as `windrow schema --output json` prints them [default: found while reading]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
@@ -83,10 +105,6 @@ pub struct ReadArgs {
     /// Decompressed bytes of text per partition [default: 128MiB]
     #[arg(long, value_name = "SIZE")]
     pub blocksize: Option<ByteSize>,
-
-    /// Add a column that holds the path each row was read from
-    #[arg(long, value_name = "COLUMN")]
-    pub include_path: Option<String>,
 
     /// Longest record that is read [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
@@ -125,7 +143,7 @@ impl ReadArgs {
     /// # Errors
     ///
     /// If `--schema` cannot be read or parsed.
-    pub fn options(&self, from: Option<From>) -> Result<ReadOptions> {
+    pub fn options(&self, include_path: Option<String>) -> Result<ReadOptions> {
         let defaults = ReadOptions::default();
         let schema = match &self.schema {
             Some(path) => {
@@ -140,11 +158,6 @@ impl ReadArgs {
             None => None,
         };
         Ok(ReadOptions {
-            format: from.map(|from| match from {
-                From::Json => FileFormat::Json,
-                From::Parquet => FileFormat::Parquet,
-                From::Ipc => FileFormat::Ipc,
-            }),
             blocksize: self.blocksize,
             schema,
             schema_mode: match self.schema_mode {
@@ -160,7 +173,7 @@ impl ReadArgs {
             rejects: self.rejects.clone(),
             max_rejects: self.max_rejects,
             salvage: self.salvage,
-            include_path: self.include_path.clone(),
+            include_path,
             max_record: self.max_record.unwrap_or(defaults.max_record),
             max_depth: self.max_depth.unwrap_or(defaults.max_depth),
         })

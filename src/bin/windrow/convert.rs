@@ -7,10 +7,9 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{ArgGroup, Parser};
-use windrow::prelude::*;
 use windrow::{Error, Result};
 
-use crate::args::{InputArgs, LayoutArgs, ReadArgs, RunArgs, WriteArgs};
+use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
 use crate::console::{Outcome, print};
 use crate::run::Run;
 
@@ -59,6 +58,8 @@ struct Job {
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     run: RunArgs,
@@ -81,11 +82,11 @@ impl Repartition {
 impl Job {
     fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let mut frame = run.frame(&self.input, &self.read)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
-        let report = frame.write(self.write.options())?;
+        let report = frame.write(&self.write.options())?;
         run.done();
         match &self.write.report {
             Some(path) if path == Path::new("-") => print(as_json(&report)?)?,

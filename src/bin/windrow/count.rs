@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::args::{InputArgs, ReadArgs, RunArgs};
+use crate::args::{InputArgs, PickArgs, ReadArgs, RunArgs};
 use crate::console::{Outcome, print};
 use crate::run::Run;
 
@@ -19,6 +19,8 @@ pub struct Args {
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     run: RunArgs,
@@ -28,7 +30,7 @@ impl Args {
     /// Prints the number.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let rows = run.frame(&self.input, &self.read)?.count()?;
+        let rows = run.frame(&self.input, &self.pick, &self.read)?.count()?;
         run.done();
         print(format_args!("{rows}\n"))
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::args::{InputArgs, LayoutArgs, ReadArgs, RunArgs};
+use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs};
 use crate::console::{Outcome, print};
 use crate::run::Run;
 
@@ -20,6 +20,8 @@ pub struct Args {
     #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     run: RunArgs,
@@ -29,11 +31,11 @@ impl Args {
     /// Prints the plan.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let mut frame = run.frame(&self.input, &self.read)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
-        let text = frame.explain()?;
+        let text = frame.explain();
         run.done();
         print(text)
     }

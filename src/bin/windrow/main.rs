@@ -6,10 +6,20 @@
 //! One command a file; `args.rs` holds the flags they share, `console.rs` the
 //! ways out. Only the public API of the library is used.
 
+mod args;
 mod completions;
 mod console;
+mod convert;
+mod count;
+mod explain;
+mod head;
+mod inspect;
 mod progress;
+mod run;
+mod schema;
 mod signals;
+mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -43,11 +53,27 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Convert(convert::Convert),
+    Repartition(convert::Repartition),
+    Inspect(inspect::Args),
+    Schema(schema::Args),
+    Head(head::Args),
+    Count(count::Args),
+    Explain(explain::Args),
+    Verify(verify::Args),
     Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Convert(args) => args.run(),
+        Command::Repartition(args) => args.run(),
+        Command::Inspect(args) => args.run(),
+        Command::Schema(args) => args.run(),
+        Command::Head(args) => args.run(),
+        Command::Count(args) => args.run(),
+        Command::Explain(args) => args.run(),
+        Command::Verify(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match outcome {

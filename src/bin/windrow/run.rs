@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
-use windrow::prelude::*;
+use windrow::{Cancel, DataFrame, Phase, Progress, Session};
 
-use crate::args::{InputArgs, ReadArgs, RunArgs};
+use crate::args::{From, InputArgs, PickArgs, ReadArgs, RunArgs};
 use crate::console::{Failure, to_stderr};
 use crate::progress::{Moment, Watcher};
 use crate::signals;
@@ -31,9 +31,9 @@ impl Run {
     pub fn start(args: &RunArgs) -> Result<Run, Failure> {
         log(args.verbose, args.quiet);
         let cancel = Cancel::new();
-        let session = Session::new(args.settings()?)?.with_cancel(cancel.clone());
+        let session = Session::new(args.settings()?).with_cancel(cancel.clone());
         signals::watch(move || cancel.cancel())?;
-        let progress = session.progress();
+        let progress = Arc::clone(session.progress());
         let watcher = Watcher::start(args.progress, args.quiet, move || look(&progress));
         Ok(Run {
             session,
@@ -47,15 +47,23 @@ impl Run {
     /// # Errors
     ///
     /// If there is no input, a column is unknown or an expression cannot be parsed.
-    pub fn frame(&self, input: &InputArgs, read: &ReadArgs) -> Result<DataFrame, Failure> {
-        let mut frame = self.session.read(&input.inputs, read.options(input.from)?)?;
-        if let Some(filter) = &read.filter {
+    pub fn frame(&self, input: &InputArgs, pick: &PickArgs, read: &ReadArgs) -> Result<DataFrame, Failure> {
+        let options = read.options(pick.include_path.clone())?;
+        let mut frame = match input.from {
+            None => self.session.read(&input.inputs, options)?,
+            Some(From::Json) => self.session.read_json(&input.inputs, options)?,
+            Some(From::Parquet) => self.session.read_parquet(&input.inputs)?,
+            Some(From::Ipc) => self.session.read_ipc(&input.inputs)?,
+        };
+        if let Some(filter) = &pick.filter {
             frame = frame.filter(filter.as_str())?;
         }
-        if let Some(columns) = &read.columns {
+        if let Some(columns) = &pick.columns {
             let mut columns = columns.clone();
             // The path was asked for by its own flag; a list of columns does not take it back.
-            columns.extend(read.include_path.iter().filter(|path| !columns.contains(path)).cloned().collect::<Vec<_>>());
+            if let Some(path) = pick.include_path.as_ref().filter(|path| !columns.contains(path)) {
+                columns.push(path.clone());
+            }
             frame = frame.select(columns)?;
         }
         Ok(frame)

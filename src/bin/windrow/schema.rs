@@ -1,13 +1,11 @@
 //! `windrow schema`: columns, types, nulls.
 
-use std::sync::Arc;
-
 use clap::Parser;
-use windrow::arrow::schema::SchemaRef;
-use windrow::io::schema_text::{print_schema, type_text};
+use windrow::arrow::schema::Field;
+use windrow::inspect::{print_schema, type_text};
 
-use crate::args::{InputArgs, Print, ReadArgs, RunArgs};
-use crate::console::{Outcome, is_ascii_only, print, terminal_width};
+use crate::args::{InputArgs, Print, PickArgs, ReadArgs, RunArgs};
+use crate::console::{Outcome, is_ascii_only, print};
 use crate::run::Run;
 use crate::table::{Column, layout};
 
@@ -34,6 +32,8 @@ pub struct Args {
     output: Print,
 
     #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     run: RunArgs,
@@ -43,13 +43,13 @@ impl Args {
     /// Prints the schema.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let frame = run.frame(&self.input, &self.read)?;
-        let schema: SchemaRef = if self.quick { Arc::clone(&frame.schema()) } else { frame.full_schema()? };
+        let frame = run.frame(&self.input, &self.pick, &self.read)?;
+        let schema = if self.quick { frame.schema()? } else { frame.full_schema()? };
         run.done();
         match self.output {
             Print::Json => print(print_schema(&schema)?),
             Print::Table => {
-                let cells = |cell: fn(&windrow::arrow::schema::Field) -> String| {
+                let cells = |cell: fn(&Field) -> String| {
                     schema.fields().iter().map(|field| cell(field)).collect()
                 };
                 let column = |title: &str, cells| Column {
@@ -62,7 +62,6 @@ impl Args {
                     column("type", cells(|field| type_text(field.data_type()))),
                     column("nulls", cells(|field| if field.is_nullable() { "may be" } else { "none" }.into())),
                 ];
-                let _ = terminal_width;
                 // Types are what was asked for: they are never cut.
                 print(layout(columns, None, is_ascii_only()))
             }

@@ -29,7 +29,7 @@ pub struct Args {
 impl Args {
     /// Prints what was checked.
     pub fn run(&self) -> Outcome {
-        let report = windrow::sink::verify(&self.dir)?;
+        let report = windrow::verify(&self.dir)?;
         match self.output {
             Print::Table => print(format_args!("{report}\n"))?,
             Print::Json => print(as_json(&report)?)?,
