@@ -12,12 +12,32 @@ use cli_common::{command, ended, logs, put, skewed, windrow};
 fn help_and_version_go_to_stdout() {
     let dir = tempfile::tempdir().unwrap();
     let help = windrow(dir.path(), &["--help"]).expect(0);
-    assert!(help.stdout.contains("windrow convert 'logs/*.json.gz' --to out/logs"));
+    assert!(
+        help.stdout
+            .contains("windrow convert 'logs/*.json.gz' --to out/logs")
+    );
     assert!(help.stderr.is_empty());
-    assert!(help.stdout.lines().all(|line| line.chars().count() <= 100), "{}", help.stdout);
+    assert!(
+        help.stdout.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        help.stdout
+    );
     let version = windrow(dir.path(), &["--version"]).expect(0);
-    assert_eq!(version.stdout, format!("windrow {}\n", env!("CARGO_PKG_VERSION")));
-    for name in ["convert", "repartition", "inspect", "schema", "head", "count", "explain", "verify", "completions"] {
+    assert_eq!(
+        version.stdout,
+        format!("windrow {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    for name in [
+        "convert",
+        "repartition",
+        "inspect",
+        "schema",
+        "head",
+        "count",
+        "explain",
+        "verify",
+        "completions",
+    ] {
         let help = windrow(dir.path(), &[name, "--help"]).expect(0);
         assert!(help.stdout.contains("Examples:"), "{name}");
     }
@@ -31,19 +51,57 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
     for (args, text) in [
         (vec!["convert", "logs/*.gz"], "--to"),
         (vec!["frobnicate"], "frobnicate"),
-        (vec!["convert", "no/such/*.gz", "--to", "out"], "no/such/*.gz"),
-        ([&convert[..], &["--npartitions", "2", "--partition-rows", "9"]].concat(), "--partition-rows"),
-        ([&convert[..], &["--npartitions", "0"]].concat(), "npartitions"),
-        ([&convert[..], &["--where", "statsu > 3"]].concat(), "status"),
+        (
+            vec!["convert", "no/such/*.gz", "--to", "out"],
+            "no/such/*.gz",
+        ),
+        (
+            [
+                &convert[..],
+                &["--npartitions", "2", "--partition-rows", "9"],
+            ]
+            .concat(),
+            "--partition-rows",
+        ),
+        (
+            [&convert[..], &["--npartitions", "0"]].concat(),
+            "npartitions",
+        ),
+        (
+            [&convert[..], &["--where", "statsu > 3"]].concat(),
+            "status",
+        ),
         ([&convert[..], &["--where", "status >"]].concat(), "where"),
         ([&convert[..], &["--columns", "id,usr"]].concat(), "user"),
-        ([&convert[..], &["--compression", "zstd:99"]].concat(), "zstd:99"),
-        ([&convert[..], &["--partition-size", "12 parsecs"]].concat(), "12 parsecs"),
-        ([&convert[..], &["--max-rejects", "many", "--on-bad-record", "skip"]].concat(), "many"),
-        ([&convert[..], &["--rejects", "r.json"]].concat(), "on-bad-record"),
-        ([&convert[..], &["--append", "--overwrite"]].concat(), "--overwrite"),
+        (
+            [&convert[..], &["--compression", "zstd:99"]].concat(),
+            "zstd:99",
+        ),
+        (
+            [&convert[..], &["--partition-size", "12 parsecs"]].concat(),
+            "12 parsecs",
+        ),
+        (
+            [
+                &convert[..],
+                &["--max-rejects", "many", "--on-bad-record", "skip"],
+            ]
+            .concat(),
+            "many",
+        ),
+        (
+            [&convert[..], &["--rejects", "r.json"]].concat(),
+            "on-bad-record",
+        ),
+        (
+            [&convert[..], &["--append", "--overwrite"]].concat(),
+            "--overwrite",
+        ),
         ([&convert[..], &["--threads", "0"]].concat(), "threads"),
-        (vec!["repartition", "logs/*.gz", "--to", "out"], "--npartitions"),
+        (
+            vec!["repartition", "logs/*.gz", "--to", "out"],
+            "--npartitions",
+        ),
     ] {
         let end = windrow(dir.path(), &args).expect(2);
         assert!(end.stderr.contains(text), "{args:?}: {}", end.stderr);
@@ -59,14 +117,22 @@ fn bad_data_ends_with_1_and_names_file_line_and_byte() {
     let text = format!("{good}{{\"id\": nope}}\n{good}");
     put(&dir.path().join("bad.json.gz"), &text);
     let end = windrow(dir.path(), &["convert", "bad.json.gz", "--to", "out"]).expect(1);
-    let errors: Vec<&str> = end.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    let errors: Vec<&str> = end
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .collect();
     assert_eq!(errors.len(), 1, "{}", end.stderr);
     let place = format!("bad.json.gz: line 51 (byte {} decompressed)", good.len());
     assert!(errors[0].contains(&place), "{}", errors[0]);
     assert!(!dir.path().join("out").exists());
     // The hint's command prints that very record.
     let at = format!("bad.json.gz:{}", good.len());
-    assert!(end.stderr.contains(&format!("windrow head --at {at}")), "{}", end.stderr);
+    assert!(
+        end.stderr.contains(&format!("windrow head --at {at}")),
+        "{}",
+        end.stderr
+    );
     let head = windrow(dir.path(), &["head", "--at", &at]).expect(0);
     assert_eq!(head.stdout, "{\"id\": nope}\n");
 }
@@ -76,12 +142,28 @@ fn failed_checks_end_with_3() {
     let dir = tempfile::tempdir().unwrap();
     skewed(dir.path());
     let inspect = ["inspect", "logs/*.gz"];
-    let end = windrow(dir.path(), &[&inspect[..], &["--max-balance", "1.5"]].concat()).expect(3);
-    assert!(end.stderr.contains("1.5") && end.stdout.contains("cure"), "{}", end.stderr);
-    windrow(dir.path(), &[&inspect[..], &["--max-balance", "10"]].concat()).expect(0);
+    let end = windrow(
+        dir.path(),
+        &[&inspect[..], &["--max-balance", "1.5"]].concat(),
+    )
+    .expect(3);
+    assert!(
+        end.stderr.contains("1.5") && end.stdout.contains("cure"),
+        "{}",
+        end.stderr
+    );
+    windrow(
+        dir.path(),
+        &[&inspect[..], &["--max-balance", "10"]].concat(),
+    )
+    .expect(0);
     let end = windrow(dir.path(), &[&inspect[..], &["--fail-on-empty"]].concat()).expect(3);
     assert!(end.stderr.contains("logs/c.json.gz"), "{}", end.stderr);
-    windrow(dir.path(), &["inspect", "logs/a.json.gz", "--fail-on-empty"]).expect(0);
+    windrow(
+        dir.path(),
+        &["inspect", "logs/a.json.gz", "--fail-on-empty"],
+    )
+    .expect(0);
 }
 
 #[test]
@@ -104,9 +186,17 @@ fn a_closed_pipe_is_quiet_and_a_full_one_is_an_error() {
     assert_eq!(end.stderr, "");
     if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
         let mut child = command();
-        let output = child.current_dir(dir.path()).args(["count", "a.json"]).stdout(full).output();
+        let output = child
+            .current_dir(dir.path())
+            .args(["count", "a.json"])
+            .stdout(full)
+            .output();
         let end = ended(output.unwrap()).expect(1);
-        assert!(end.stderr.contains("stdout: cannot write"), "{}", end.stderr);
+        assert!(
+            end.stderr.contains("stdout: cannot write"),
+            "{}",
+            end.stderr
+        );
     }
 }
 
@@ -134,11 +224,22 @@ fn an_interrupt_ends_with_130_within_a_second_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(700));
         let id = child.id().to_string();
         let start = Instant::now();
-        assert!(std::process::Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+        assert!(
+            std::process::Command::new("kill")
+                .args([&format!("-{signal}"), &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = child.wait().unwrap();
         let took = start.elapsed();
         let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
         writer.join().unwrap();
         assert_eq!(status.code(), Some(130), "{signal}: {stderr}");
         // A loaded machine is given more than the second that is promised.
@@ -154,7 +255,11 @@ fn plain_progress_lines_go_to_stderr_only_when_asked() {
     put(&dir.path().join("a.json.gz"), &logs(1000));
     let end = windrow(dir.path(), &["count", "a.json.gz", "--progress", "always"]).expect(0);
     assert_eq!(end.stdout, "1000\n");
-    assert!(end.stderr.contains("100 % of") && end.stderr.contains("rows/s"), "{}", end.stderr);
+    assert!(
+        end.stderr.contains("100 % of") && end.stderr.contains("rows/s"),
+        "{}",
+        end.stderr
+    );
     let end = windrow(dir.path(), &["count", "a.json.gz"]).expect(0);
     assert_eq!((end.stdout.as_str(), end.stderr.as_str()), ("1000\n", ""));
 }
@@ -164,6 +269,9 @@ fn completions_name_every_command() {
     let dir = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let end = windrow(dir.path(), &["completions", shell]).expect(0);
-        assert!(end.stdout.contains("repartition") && end.stdout.contains("max-rejects"), "{shell}");
+        assert!(
+            end.stdout.contains("repartition") && end.stdout.contains("max-rejects"),
+            "{shell}"
+        );
     }
 }

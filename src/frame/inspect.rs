@@ -64,7 +64,11 @@ impl Meter {
 
     /// Takes rows of one file, whose path stands in the last column.
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(last) = batch.num_columns().checked_sub(1).filter(|_| batch.num_rows() > 0) else {
+        let Some(last) = batch
+            .num_columns()
+            .checked_sub(1)
+            .filter(|_| batch.num_rows() > 0)
+        else {
             return Ok(());
         };
         let paths = batch.column(last).as_dictionary_opt::<Int32Type>();
@@ -72,7 +76,8 @@ impl Meter {
             let names = paths.values().as_string_opt::<i32>()?;
             paths.key(0).map(|key| names.value(key).to_owned())
         });
-        let path = path.ok_or_else(|| Error::internal("rows of a text file came without its path"))?;
+        let path =
+            path.ok_or_else(|| Error::internal("rows of a text file came without its path"))?;
         let rows = batch.project(&(0..last).collect::<Vec<_>>())?;
         *self.bytes.entry(path).or_default() += batch_bytes(&rows);
         match &mut self.keys {
@@ -139,7 +144,11 @@ impl Session {
             stored_bytes: stored.get(&input.path).copied().unwrap_or(0),
             path: input.path,
         });
-        Ok(with_keys(Skew::new(sizes.collect()), meter.keys, options.top))
+        Ok(with_keys(
+            Skew::new(sizes.collect()),
+            meter.keys,
+            options.top,
+        ))
     }
 
     fn inspect_parquet(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
@@ -163,7 +172,9 @@ impl Session {
                 let mut keys = KeyCounter::parse(by)?;
                 let frame = self.read_parquet(inputs)?;
                 let columns = keys.root_columns(&*frame.schema()?)?;
-                frame.select(columns)?.for_each_batch(|batch| keys.push(&batch))?;
+                frame
+                    .select(columns)?
+                    .for_each_batch(|batch| keys.push(&batch))?;
                 Some(keys)
             }
             None => None,

@@ -26,7 +26,6 @@ pub const SKEWED: f64 = 1.5;
 /// A key with this share of the rows makes one hot partition of any shuffle by it.
 const HOT_SHARE: f64 = 0.2;
 
-
 /// The call that makes partitions even.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cure {

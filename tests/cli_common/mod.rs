@@ -16,7 +16,13 @@ impl Ended {
     /// Asserts the exit code; shows everything where it differs.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self
     }
@@ -24,7 +30,8 @@ impl Ended {
     /// Stdout as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
@@ -42,7 +49,14 @@ pub fn command() -> Command {
 
 /// Runs `windrow ARGS...` in `dir`.
 pub fn windrow(dir: &Path, args: &[&str]) -> Ended {
-    ended(command().current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap())
+    ended(
+        command()
+            .current_dir(dir)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap(),
+    )
 }
 
 pub fn ended(output: Output) -> Ended {

@@ -150,7 +150,9 @@ impl ReadArgs {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| Error::io(path.display(), "read", source))?;
                 let schema = parse_schema(&text).map_err(|error| match error {
-                    Error::Config { reason, .. } => Error::config(format!("schema {}", path.display()), reason),
+                    Error::Config { reason, .. } => {
+                        Error::config(format!("schema {}", path.display()), reason)
+                    }
                     other => other,
                 })?;
                 Some(Arc::new(schema))

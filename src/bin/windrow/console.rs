@@ -72,7 +72,9 @@ fn hint(error: &Error) -> Option<String> {
             "see the record with `windrow head --at {}`; go on past such records with --on-bad-record skip or reject",
             windrow::inspect::verdict::shell_quoted(&format!("{path}:{byte}"))
         )),
-        Error::Decode { .. } => Some("go on past such records with --on-bad-record skip or reject".into()),
+        Error::Decode { .. } => {
+            Some("go on past such records with --on-bad-record skip or reject".into())
+        }
         Error::Corrupt { byte: Some(_), .. } => {
             Some("keep what can be read of a damaged gzip file with --salvage".into())
         }
@@ -84,7 +86,11 @@ const RED: &str = "1;31";
 const CYAN: &str = "36";
 
 fn complain(sentence: &str) {
-    to_stderr(&format!("{} {}", painted("error:", RED), printable(sentence)));
+    to_stderr(&format!(
+        "{} {}",
+        painted("error:", RED),
+        printable(sentence)
+    ));
 }
 
 /// A word in colour, where stderr is a terminal that wants colour.
@@ -138,7 +144,9 @@ impl Stdout {
 
 /// Columns of the terminal that stdout is; 100 where it is none.
 pub fn terminal_width() -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
     let width = told.or_else(|| comfy_table::Table::new().width().map(usize::from));
     width.filter(|&width| width > 0).unwrap_or(100)
 }

@@ -118,6 +118,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
         .map_err(failed("create"))?;
     file.write_all(text.as_bytes()).map_err(failed("write"))?;
     file.as_file().sync_all().map_err(failed("sync"))?;
-    file.persist(path).map_err(|error| failed("rename")(error.error))?;
+    file.persist(path)
+        .map_err(|error| failed("rename")(error.error))?;
     Ok(())
 }

@@ -131,7 +131,9 @@ fn columns(table: &Table) -> Result<Vec<Column>, Failure> {
         .collect();
     for batch in table.batches() {
         for (column, values) in columns.iter_mut().zip(batch.columns()) {
-            column.cells.extend(windrow::inspect::cells(values.as_ref())?);
+            column
+                .cells
+                .extend(windrow::inspect::cells(values.as_ref())?);
         }
     }
     Ok(columns)

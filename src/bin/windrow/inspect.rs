@@ -99,7 +99,9 @@ enum Unit {
 fn balance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value >= 1.0 && value.is_finite() => Ok(value),
-        _ => Err(format!("{text:?} is not a number of at least 1, such as 1.5")),
+        _ => Err(format!(
+            "{text:?} is not a number of at least 1, such as 1.5"
+        )),
     }
 }
 
@@ -114,7 +116,11 @@ impl Args {
             Form::Html => print(html::page(&skew))?,
             Form::Table => {
                 let options = RenderOptions {
-                    width: if stdout().is_terminal() { terminal_width() } else { RenderOptions::default().width },
+                    width: if stdout().is_terminal() {
+                        terminal_width()
+                    } else {
+                        RenderOptions::default().width
+                    },
                     ascii: is_ascii_only(),
                     all: self.all,
                 };

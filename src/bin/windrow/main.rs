@@ -42,9 +42,9 @@ Examples:
   windrow inspect out/logs
   windrow head out/logs --where \"status >= 500\"
 
-Exit codes: 0 done, 1 bad data or a refusal of the system, 2 wrong usage, 3 a check failed, 130 interrupted.
-Defaults can be changed by WINDROW_MEMORY, WINDROW_THREADS, WINDROW_SPILL_DIR, WINDROW_BLOCKSIZE, or a
-TOML file named in WINDROW_CONFIG."
+Exit codes: 0 done, 1 bad data or a refusal of the system, 2 wrong usage, 3 a check failed,
+130 interrupted. WINDROW_MEMORY, WINDROW_THREADS, WINDROW_SPILL_DIR, WINDROW_BLOCKSIZE, or a
+TOML file named in WINDROW_CONFIG, change defaults; flags win."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -100,9 +100,20 @@ mod tests {
     fn every_command_shows_an_example_that_parses() {
         use clap::Parser;
         for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("windrow ")).collect();
-            assert!(!examples.is_empty(), "{} has no example", command.get_name());
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let examples: Vec<&str> = help
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.starts_with("windrow "))
+                .collect();
+            assert!(
+                !examples.is_empty(),
+                "{} has no example",
+                command.get_name()
+            );
             for example in examples {
                 let words = shell_words(example);
                 if let Err(error) = Cli::try_parse_from(&words) {

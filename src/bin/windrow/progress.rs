@@ -71,7 +71,12 @@ impl Watcher {
         let show = move || show(&look, &seen, terminal);
         // Work goes on without its progress line where no thread is to be had.
         let thread = wanted
-            .then(|| std::thread::Builder::new().name("progress".into()).spawn(show).ok())
+            .then(|| {
+                std::thread::Builder::new()
+                    .name("progress".into())
+                    .spawn(show)
+                    .ok()
+            })
             .flatten();
         Watcher { done, thread }
     }
@@ -148,7 +153,11 @@ fn line(moment: &Moment, elapsed: Duration) -> String {
         Some(left) => words.push(format!("{} left", clock(left))),
         None => words.push(clock(elapsed.as_secs())),
     }
-    let phase = if moment.phase.is_empty() { String::new() } else { format!("{}: ", moment.phase) };
+    let phase = if moment.phase.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", moment.phase)
+    };
     format!("{phase}{}", words.join(", "))
 }
 
@@ -216,14 +225,20 @@ mod tests {
 
     #[test]
     fn no_moment_divides_by_zero_or_passes_a_hundred() {
-        for (stored_total, stored_read) in [(0, 0), (10, 0), (10, 10), (10, 11), (u64::MAX, u64::MAX)] {
+        for (stored_total, stored_read) in
+            [(0, 0), (10, 0), (10, 10), (10, 11), (u64::MAX, u64::MAX)]
+        {
             let moment = Moment {
                 stored_total,
                 stored_read,
                 rows: u64::MAX,
                 ..Moment::default()
             };
-            for elapsed in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(1 << 40)] {
+            for elapsed in [
+                Duration::ZERO,
+                Duration::from_secs(1),
+                Duration::from_secs(1 << 40),
+            ] {
                 let text = line(&moment, elapsed);
                 assert!(!text.contains("101 %") && !text.contains("NaN"), "{text}");
             }

@@ -47,7 +47,12 @@ impl Run {
     /// # Errors
     ///
     /// If there is no input, a column is unknown or an expression cannot be parsed.
-    pub fn frame(&self, input: &InputArgs, pick: &PickArgs, read: &ReadArgs) -> Result<DataFrame, Failure> {
+    pub fn frame(
+        &self,
+        input: &InputArgs,
+        pick: &PickArgs,
+        read: &ReadArgs,
+    ) -> Result<DataFrame, Failure> {
         let options = read.options(pick.include_path.clone())?;
         let mut frame = match input.from {
             None => self.session.read(&input.inputs, options)?,
@@ -61,7 +66,11 @@ impl Run {
         if let Some(columns) = &pick.columns {
             let mut columns = columns.clone();
             // The path was asked for by its own flag; a list of columns does not take it back.
-            if let Some(path) = pick.include_path.as_ref().filter(|path| !columns.contains(path)) {
+            if let Some(path) = pick
+                .include_path
+                .as_ref()
+                .filter(|path| !columns.contains(path))
+            {
                 columns.push(path.clone());
             }
             frame = frame.select(columns)?;

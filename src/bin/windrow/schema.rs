@@ -4,7 +4,7 @@ use clap::Parser;
 use windrow::arrow::schema::Field;
 use windrow::inspect::{print_schema, type_text};
 
-use crate::args::{InputArgs, Print, PickArgs, ReadArgs, RunArgs};
+use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs};
 use crate::console::{Outcome, is_ascii_only, print};
 use crate::run::Run;
 use crate::table::{Column, layout};
@@ -44,7 +44,11 @@ impl Args {
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
         let frame = run.frame(&self.input, &self.pick, &self.read)?;
-        let schema = if self.quick { frame.schema()? } else { frame.full_schema()? };
+        let schema = if self.quick {
+            frame.schema()?
+        } else {
+            frame.full_schema()?
+        };
         run.done();
         match self.output {
             Print::Json => print(print_schema(&schema)?),
@@ -60,7 +64,17 @@ impl Args {
                 let columns = vec![
                     column("column", cells(|field| field.name().clone())),
                     column("type", cells(|field| type_text(field.data_type()))),
-                    column("nulls", cells(|field| if field.is_nullable() { "may be" } else { "none" }.into())),
+                    column(
+                        "nulls",
+                        cells(|field| {
+                            if field.is_nullable() {
+                                "may be"
+                            } else {
+                                "none"
+                            }
+                            .into()
+                        }),
+                    ),
                 ];
                 // Types are what was asked for: they are never cut.
                 print(layout(columns, None, is_ascii_only()))

@@ -22,9 +22,16 @@ pub struct Column {
 /// Lays columns out in `limit` terminal columns; `None` sets no limit, and cells are whole then.
 pub fn layout(columns: Vec<Column>, limit: Option<usize>, ascii: bool) -> String {
     let cut = |text: &str| match limit {
-        Some(limit) => shortened(&printable(text), MAX_CELL.min(limit.saturating_sub(4)).max(1)),
+        Some(limit) => shortened(
+            &printable(text),
+            MAX_CELL.min(limit.saturating_sub(4)).max(1),
+        ),
         None => printable(text),
     };
+    let titles: Vec<String> = columns
+        .iter()
+        .map(|column| printable(&column.title))
+        .collect();
     let columns: Vec<Column> = columns
         .into_iter()
         .map(|column| Column {
@@ -33,9 +40,14 @@ pub fn layout(columns: Vec<Column>, limit: Option<usize>, ascii: bool) -> String
             numeric: column.numeric,
         })
         .collect();
-    let (shown, hidden) = columns.split_at(fitting(&columns, limit));
+    let fit = fitting(&columns, limit);
+    let shown = &columns[..fit];
     let mut table = Table::new();
-    table.load_style(if ascii { presets::ASCII_NO_BORDERS } else { presets::UTF8_NO_BORDERS });
+    table.load_style(if ascii {
+        presets::ASCII_NO_BORDERS
+    } else {
+        presets::UTF8_NO_BORDERS
+    });
     table.set_header(shown.iter().map(|column| column.title.as_str()));
     let rows = shown.first().map_or(0, |column| column.cells.len());
     for row in 0..rows {
@@ -46,10 +58,12 @@ pub fn layout(columns: Vec<Column>, limit: Option<usize>, ascii: bool) -> String
             laid.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    if !hidden.is_empty() {
-        let names: Vec<&str> = hidden.iter().map(|column| column.title.as_str()).collect();
-        text.push_str(&format!("not shown: {}\n", names.join(", ")));
+    let mut text: String = table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect();
+    if fit < titles.len() {
+        text.push_str(&format!("not shown: {}\n", titles[fit..].join(", ")));
     }
     text
 }
@@ -63,7 +77,12 @@ fn fitting(columns: &[Column], limit: Option<usize>) -> usize {
     let fit = columns
         .iter()
         .take_while(|column| {
-            let widest = column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
+            let widest = column
+                .cells
+                .iter()
+                .map(|cell| width(cell))
+                .max()
+                .unwrap_or(0);
             // A space on either side and a line between.
             used += widest.max(width(&column.title)) + 3;
             used <= limit + 1
@@ -98,9 +117,15 @@ mod tests {
         for line in narrow.lines() {
             assert!(width(line) <= 30, "{line}");
         }
-        assert!(narrow.contains("Tromsø") && narrow.contains(r"a\tb"), "{narrow}");
+        assert!(
+            narrow.contains("Tromsø") && narrow.contains(r"a\tb"),
+            "{narrow}"
+        );
         let whole = layout(columns(), None, true);
-        assert!(whole.contains(&"long ".repeat(29)) && whole.is_ascii() != whole.contains('ø'), "{whole}");
+        assert!(
+            whole.contains(&"long ".repeat(29)) && whole.is_ascii() != whole.contains('ø'),
+            "{whole}"
+        );
         assert!(layout(columns(), Some(1), false).contains("not shown: city, text"));
         assert!(layout(Vec::new(), Some(80), false).len() < 3);
     }

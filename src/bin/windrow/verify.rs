@@ -37,6 +37,9 @@ impl Args {
         if report.is_sound() {
             return Ok(());
         }
-        Err(Failure::Check(format!("{}: not as it was written", self.dir.display())))
+        Err(Failure::Check(format!(
+            "{}: not as it was written",
+            self.dir.display()
+        )))
     }
 }
