@@ -269,13 +269,7 @@ impl<'a> Run<'a> {
             output,
             Arc::clone(&self.context.progress),
         );
-        scheduler::run(
-            &self.drive,
-            built.units,
-            &built.workers,
-            sequencer,
-            appender,
-        )
+        scheduler::run(&self.drive, built.units, &built.workers, sequencer, appender)
     }
 
     /// Drives the pass after rows were held: `held` is laid out by `output`.
@@ -518,11 +512,11 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs independent jobs on a few threads; the first error in their order wins.
-fn run_jobs(jobs: Vec<Box<dyn FnOnce() -> Result<()> + Send>>, threads: usize) -> Result<()> {
-    let jobs: Vec<_> = jobs
-        .into_iter()
-        .map(|job| std::sync::Mutex::new(Some(job)))
-        .collect();
+fn run_jobs(
+    jobs: Vec<Box<dyn FnOnce() -> Result<()> + Send>>,
+    threads: usize,
+) -> Result<()> {
+    let jobs: Vec<_> = jobs.into_iter().map(|job| std::sync::Mutex::new(Some(job))).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failed = std::sync::Mutex::new(None::<(usize, Error)>);
     let work = || {

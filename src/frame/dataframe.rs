@@ -309,9 +309,7 @@ impl DataFrame {
 
 impl fmt::Debug for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFrame")
-            .field("plan", &self.plan)
-            .finish()
+        f.debug_struct("DataFrame").field("plan", &self.plan).finish()
     }
 }
 

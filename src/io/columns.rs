@@ -162,11 +162,7 @@ mod tests {
             Field::new("a", DataType::Int64, false),
         ]);
         let united = Arc::new(unite(&left, &right, "b.parquet").unwrap());
-        let names: Vec<_> = united
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
+        let names: Vec<_> = united.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["a", "only", "late"]);
 
         let first = RecordBatch::try_from_iter([

@@ -17,8 +17,8 @@ pub(crate) use write::{PartAppender, RowGroups, WritePlan};
 
 use super::schema::RunSchema;
 use crate::error::Result;
-use crate::partition::{By, Cut};
 use crate::plan::Layout;
+use crate::partition::{By, Cut};
 pub(crate) use crate::sink::{EncodeJob as Job, Encoded};
 
 /// Rows that came from one chunk.

@@ -134,14 +134,7 @@ impl RowGroups {
         let stream = self.streams.get_mut(&key).expect("it was put there above");
         for piece in stream.cutter.push(&rows.batch, rows.text_bytes) {
             if piece.partition_idx != stream.partition_idx {
-                seal(
-                    &self.plan,
-                    folder,
-                    stream,
-                    schema,
-                    &mut self.waiting_bytes,
-                    groups,
-                )?;
+                seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
                 stream.partition_idx = piece.partition_idx;
             }
             // A piece may be larger than a row group: rows are cut by their share of its bytes.
@@ -170,14 +163,7 @@ impl RowGroups {
                     stream.join_small(schema)?;
                 }
                 if stream.bytes >= self.row_group_bytes || stream.rows >= ROW_GROUP_ROWS {
-                    seal(
-                        &self.plan,
-                        folder,
-                        stream,
-                        schema,
-                        &mut self.waiting_bytes,
-                        groups,
-                    )?;
+                    seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
                 }
             }
         }
@@ -202,14 +188,7 @@ impl RowGroups {
             }
             let key = &self.order[place];
             if let Some(stream) = self.streams.get_mut(key) {
-                seal(
-                    &self.plan,
-                    key.as_ref(),
-                    stream,
-                    schema,
-                    &mut self.waiting_bytes,
-                    groups,
-                )?;
+                seal(&self.plan, key.as_ref(), stream, schema, &mut self.waiting_bytes, groups)?;
             }
         }
         Ok(())
