@@ -30,6 +30,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -150,7 +151,7 @@ def run_engine(engine, shape, pattern, out, python, chosen):
             command += ["--where", "status = 504", "--npartitions", "4"]
         command += ["--quiet", *chosen.windrow_args]
     else:
-        out.mkdir(parents=True)
+        out.mkdir()
         command = [python, HERE / "engines.py", engine, shape, pattern, out, str(chosen.threads)]
     outcome = child([str(word) for word in command], chosen.timeout, f"{out}.log")
     stored = sum(path.stat().st_size for path in out.rglob("*.parquet")) if out.exists() else 0
@@ -192,7 +193,7 @@ def faults(found, wanted):
     return [name for name, value in wanted.items() if not near(found.get(name, 0.0), value)]
 
 
-def measure(shape, engines, python, chosen):
+def measure(shape, engines, python, scratch, chosen):
     pattern = inputs(chosen, shape)
     sums = reference(python, pattern, chosen)
     wanted = sums["kept" if shape == "filter" else "all"]
@@ -206,7 +207,7 @@ def measure(shape, engines, python, chosen):
             earlier = runs[engine]
             if earlier and earlier[-1]["error"]:
                 continue  # it failed in the round before and would again
-            out = chosen.cache / "out" / f"{shape}-{engine}"
+            out = scratch / f"{shape}-{engine}"
             run = run_engine(engine, shape, pattern, out, python, chosen)
             if not run["error"]:
                 found = sums_of(python, "parquet", out)
@@ -299,9 +300,10 @@ def main():
     print(f"{about['date']}, {about['cpu']}, {chosen.threads} threads, commit {about['commit']}")
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"{chosen.rows:,} rows in, medians of {chosen.rounds}; x = times windrow's figure\n")
-    for shape in chosen.shapes:
-        shapes[shape] = measure(shape, engines, python, chosen)
-        print(table(shape, shapes[shape]), flush=True)
+    with tempfile.TemporaryDirectory(dir=chosen.cache, prefix="out-") as scratch:
+        for shape in chosen.shapes:
+            shapes[shape] = measure(shape, engines, python, pathlib.Path(scratch), chosen)
+            print(table(shape, shapes[shape]), flush=True)
     if chosen.json:
         figures = {"machine": about, "versions": versions, "rows": chosen.rows, "shapes": shapes}
         chosen.json.write_text(json.dumps(figures, indent=1))
