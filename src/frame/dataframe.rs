@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::IntoExpr;
 use crate::partition::{By, PartitionSize};
-use crate::plan::{self, Logical, Physical, Source};
+use crate::plan::{self, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
 
 /// Rows in partitions, not computed yet. Calls give new frames and cost
@@ -59,6 +59,15 @@ impl DataFrame {
     /// The plan as built.
     pub fn plan(&self) -> &Logical {
         &self.plan
+    }
+
+    /// The format of the files that are read; none for rows in memory.
+    pub fn format(&self) -> Option<FileFormat> {
+        match &self.plan.scan().source {
+            Source::Json { .. } => Some(FileFormat::Json),
+            Source::Columns { format, .. } => Some(*format),
+            Source::Batches(_) => None,
+        }
     }
 
     /// Columns and types as known before reading. Text may bring more columns

@@ -157,7 +157,7 @@ impl Session {
         for file in io::list(inputs)? {
             self.context().cancel.check()?;
             let file = file?;
-            let input = io::parquet::ParquetInput::open(&file)?;
+            let input = io::ParquetInput::open(file.location())?;
             let size = footers::footer_size(input.metadata());
             estimated |= size.estimated;
             sizes.push(PartitionSize {

@@ -1,14 +1,13 @@
 //! Single rows and records, for eyes and for programs.
 //!
 //! In:  columns of a batch; a file and a byte.
-//! Out: text of cells, JSON Lines, one raw record.
+//! Out: text of cells, one raw record.
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::Array;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
 use crate::io::{RawRecord, SourceFile, record_at};
-use crate::sink::json_text;
 
 /// The values of a column as people read them; null is `null`.
 ///
@@ -21,15 +20,6 @@ pub fn cells(column: &dyn Array) -> Result<Vec<String>> {
     (0..column.len())
         .map(|row| Ok(formatter.value(row).try_to_string()?))
         .collect()
-}
-
-/// The rows of a batch as JSON Lines, as part files hold them: nulls left out, numbers exact.
-///
-/// # Errors
-///
-/// [`crate::Error::Plan`] for a type that JSON cannot hold.
-pub fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
-    json_text(batch)
 }
 
 /// The record that a byte of a file's decompressed text lies in; none behind its end.

@@ -138,6 +138,38 @@ pub enum OnBad {
 }
 
 impl ReadArgs {
+    /// The first flag that was given, of those that only text has a use for.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("schema", self.schema.is_some()),
+            ("schema-mode", self.schema_mode != Mode::Widen),
+            ("on-bad-record", self.on_bad_record != OnBad::Fail),
+            ("rejects", self.rejects.is_some()),
+            ("max-rejects", self.max_rejects.is_some()),
+            ("salvage", self.salvage),
+            ("blocksize", self.blocksize.is_some()),
+            ("max-record", self.max_record.is_some()),
+            ("max-depth", self.max_depth.is_some()),
+        ];
+        flags.iter().find(|(_, given)| *given).map(|(name, _)| *name)
+    }
+
+    /// Refuses flags that would do nothing for input of this format.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the flag.
+    pub fn check(&self, format: Option<FileFormat>, include_path: Option<&str>) -> Result<()> {
+        let text_only = self.given().or(include_path.map(|_| "include-path"));
+        match (format, text_only) {
+            (Some(format), Some(flag)) if format != FileFormat::Json => Err(Error::config(
+                flag,
+                format!("it is for text, and has no meaning for {format} input"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The library's options.
     ///
     /// # Errors

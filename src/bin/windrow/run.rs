@@ -60,6 +60,7 @@ impl Run {
             Some(From::Parquet) => self.session.read_parquet(&input.inputs)?,
             Some(From::Ipc) => self.session.read_ipc(&input.inputs)?,
         };
+        read.check(frame.format(), pick.include_path.as_deref())?;
         if let Some(filter) = &pick.filter {
             frame = frame.filter(filter.as_str())?;
         }
