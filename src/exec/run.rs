@@ -269,7 +269,13 @@ impl<'a> Run<'a> {
             output,
             Arc::clone(&self.context.progress),
         );
-        scheduler::run(&self.drive, built.units, &built.workers, sequencer, appender)
+        scheduler::run(
+            &self.drive,
+            built.units,
+            &built.workers,
+            sequencer,
+            appender,
+        )
     }
 
     /// Drives the pass after rows were held: `held` is laid out by `output`.
@@ -342,9 +348,9 @@ impl<'a> Run<'a> {
             report.widened = schema
                 .widened_columns()
                 .into_iter()
-                .map(|(column, to)| WidenedReport {
-                    column,
-                    to: to.to_owned(),
+                .map(|widened| WidenedReport {
+                    column: widened.path,
+                    to: widened.kind.to_owned(),
                 })
                 .collect();
         }
@@ -429,6 +435,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let (_, appender, schema, mut report, rejects) = run.into_output(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
+            encoders: staging.encoders(),
             cut,
             file_bytes,
         });
@@ -450,15 +457,14 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         }),
     };
     let threads = run.drive.threads;
-    let committed = staging.commit(
+    report.outputs = staging.commit(
         parts,
         &output,
         &widen_with(&schemas, &schema),
         manifest,
         &|jobs| run_jobs(jobs, threads),
     )?;
-    report.rewritten_parts = committed.rewritten;
-    report.outputs = committed.outputs;
+    report.rewritten_parts = report.outputs.iter().filter(|part| part.rewritten).count() as u64;
     report.target = Some(options.dir.clone());
     report.check_written()?;
     if let Some(rejects) = rejects {
@@ -512,11 +518,11 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs independent jobs on a few threads; the first error in their order wins.
-fn run_jobs(
-    jobs: Vec<Box<dyn FnOnce() -> Result<()> + Send>>,
-    threads: usize,
-) -> Result<()> {
-    let jobs: Vec<_> = jobs.into_iter().map(|job| std::sync::Mutex::new(Some(job))).collect();
+fn run_jobs(jobs: Vec<crate::sink::Job<'_>>, threads: usize) -> Result<()> {
+    let jobs: Vec<_> = jobs
+        .into_iter()
+        .map(|job| std::sync::Mutex::new(Some(job)))
+        .collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failed = std::sync::Mutex::new(None::<(usize, Error)>);
     let work = || {

@@ -270,7 +270,12 @@ impl State {
         // The front unit may fill the window once more, and may always read the
         // chunk that everybody waits for.
         let far_over = self.window.bytes() >= 2 * self.window_bytes;
-        if far_over && self.slots.front().is_some_and(|slot| !slot.ready.is_empty()) {
+        if far_over
+            && self
+                .slots
+                .front()
+                .is_some_and(|slot| !slot.ready.is_empty())
+        {
             return None;
         }
         let mut idx = 0;
@@ -379,8 +384,8 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                         state.fail(error);
                     }
                     // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
-                    let next = catch_unwind(AssertUnwindSafe(|| state.next()))
-                        .unwrap_or_else(|panic| {
+                    let next =
+                        catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
                             state.fail(panicked("listing inputs", &*panic));
                             Next::Stop
                         });

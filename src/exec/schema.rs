@@ -214,6 +214,32 @@ impl RunSchema {
         Ok(RecordBatch::try_new(self.all(), columns)?)
     }
 
+    /// Brings some columns of rows of schema `from`, found by name, up to this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunSchema::conform`].
+    pub fn conform_some(&self, batch: &RecordBatch, from: &RunSchema) -> Result<RecordBatch> {
+        let (Some(wide), Some(narrow)) = (self.decoded(), from.decoded()) else {
+            return Ok(batch.clone());
+        };
+        let names: Vec<String> = batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        // In the order of the schema, which is that of no file in particular.
+        let narrow = narrow.project(&names);
+        let order = narrow
+            .to_arrow()
+            .fields()
+            .iter()
+            .map(|field| batch.schema_ref().index_of(field.name()))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        conform(&batch.project(&order)?, &narrow, &wide.project(&names))
+    }
+
     /// Brings rows up to this schema and lets only the chosen columns out.
     ///
     /// # Errors

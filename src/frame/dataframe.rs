@@ -318,7 +318,9 @@ impl DataFrame {
 
 impl fmt::Debug for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFrame").field("plan", &self.plan).finish()
+        f.debug_struct("DataFrame")
+            .field("plan", &self.plan)
+            .finish()
     }
 }
 

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::exec::Context;
-use crate::io::json::{JsonSchema, infer};
+use crate::io::json::{DecodeOptions, JsonSchema, infer};
 use crate::io::{self, SourceFile};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
 
@@ -131,7 +131,13 @@ impl Sample {
         self.stored_bytes += peek.stored_bytes;
         self.text_bytes += peek.text.len() as u64;
         self.lines += memchr::memchr_iter(b'\n', &peek.text).count() as u64;
-        infer(&peek.text, options.max_depth)
+        infer(
+            &peek.text,
+            &DecodeOptions {
+                max_depth: options.max_depth,
+                ..DecodeOptions::default()
+            },
+        )
     }
 
     fn estimate(&self, stored_bytes: u64) -> Estimate {
@@ -150,15 +156,13 @@ impl Sample {
 
 /// The format of the first input, by its content.
 pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
-    for file in io::list(inputs)? {
+    if let Some(file) = io::list(inputs)?.next() {
         let file = file?;
-        if let Some(format) = io::format_of(&file)? {
-            return Ok(match format {
-                io::Format::Json => FileFormat::Json,
-                io::Format::Parquet => FileFormat::Parquet,
-                io::Format::Ipc => FileFormat::Ipc,
-            });
-        }
+        return Ok(match io::Format::detect(&file)? {
+            io::Format::Json => FileFormat::Json,
+            io::Format::Parquet => FileFormat::Parquet,
+            io::Format::Ipc => FileFormat::Ipc,
+        });
     }
     Ok(FileFormat::Json)
 }

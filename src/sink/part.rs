@@ -57,6 +57,52 @@ impl Recipe {
         stored_schema(schema, self.format == Format::Ipc)
     }
 
+    /// The jobs of one row group under the schema `known`, stored as `stored`.
+    fn jobs(
+        &self,
+        known: &SchemaRef,
+        stored: &SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<Vec<EncodeJob>> {
+        for batch in &batches {
+            check_batch(batch, known)?;
+        }
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 {
+            return Ok(Vec::new());
+        }
+        let bits: u64 = batches.iter().map(arrow_bits).sum();
+        let mut works = Vec::new();
+        match self.format {
+            Format::Parquet => {
+                for (idx, field) in stored.fields().iter().enumerate() {
+                    works.push(Work::Column(ColumnJob {
+                        field: Arc::clone(field),
+                        rows: Rows::of_column(&batches, idx),
+                        compression: compression(self.codec)?,
+                    }));
+                }
+            }
+            Format::Json => {
+                let jobs = JsonJob::cut(batches, rows, bits, self.codec);
+                works.extend(jobs.map(Work::Json));
+            }
+            Format::Ipc => {
+                let jobs = IpcJob::cut(batches, rows, stored, self.codec);
+                works.extend(jobs.map(Work::Ipc));
+            }
+        }
+        let count = works.len();
+        let jobs = works.into_iter().enumerate().map(|(idx, work)| EncodeJob {
+            work,
+            place: (idx, count),
+            // The first piece carries the row group's figures.
+            rows: if idx == 0 { rows as u64 } else { 0 },
+            bits: if idx == 0 { bits } else { 0 },
+        });
+        Ok(jobs.collect())
+    }
+
     /// Starts a file of the given schema.
     pub(crate) fn create(&self, path: &Path, stored: &SchemaRef) -> Result<Open> {
         Ok(match self.format {
@@ -64,6 +110,24 @@ impl Recipe {
             Format::Json => Open::Json(JsonFile::create(path, self.codec)?),
             Format::Ipc => Open::Ipc(IpcFile::create(path, stored, self.codec)?),
         })
+    }
+}
+
+/// Cuts row groups into jobs before it is known which part they go to.
+#[derive(Debug, Clone)]
+pub struct Encoders {
+    pub(crate) recipe: Arc<Recipe>,
+}
+
+impl Encoders {
+    /// As [`PartWriter::jobs`], for rows of `schema`.
+    ///
+    /// # Errors
+    ///
+    /// As [`PartWriter::jobs`]; [`Error::Plan`] if the schema cannot be written.
+    pub fn jobs(&self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
+        let stored = self.recipe.stored(schema)?;
+        self.recipe.jobs(schema, &stored, batches)
     }
 }
 
@@ -285,43 +349,7 @@ impl PartWriter {
     ///
     /// [`Error::Internal`] if a batch does not have the segment's schema.
     pub fn jobs(&self, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        for batch in &batches {
-            check_batch(batch, &self.known)?;
-        }
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows == 0 {
-            return Ok(Vec::new());
-        }
-        let bits: u64 = batches.iter().map(arrow_bits).sum();
-        let mut works = Vec::new();
-        match self.recipe.format {
-            Format::Parquet => {
-                for (idx, field) in self.stored.fields().iter().enumerate() {
-                    works.push(Work::Column(ColumnJob {
-                        field: Arc::clone(field),
-                        rows: Rows::of_column(&batches, idx),
-                        compression: compression(self.recipe.codec)?,
-                    }));
-                }
-            }
-            Format::Json => {
-                let jobs = JsonJob::cut(batches, rows, bits, self.recipe.codec);
-                works.extend(jobs.map(Work::Json));
-            }
-            Format::Ipc => {
-                let jobs = IpcJob::cut(batches, rows, &self.stored, self.recipe.codec);
-                works.extend(jobs.map(Work::Ipc));
-            }
-        }
-        let count = works.len();
-        let jobs = works.into_iter().enumerate().map(|(idx, work)| EncodeJob {
-            work,
-            place: (idx, count),
-            // The first piece carries the row group's figures.
-            rows: if idx == 0 { rows as u64 } else { 0 },
-            bits: if idx == 0 { bits } else { 0 },
-        });
-        Ok(jobs.collect())
+        self.recipe.jobs(&self.known, &self.stored, batches)
     }
 
     /// Appends one row group: the results of the jobs of one [`PartWriter::jobs`]

@@ -12,17 +12,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
 use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::{Append, Encoded, Group, Output, Rows};
 use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation, held_bytes};
+use crate::memory::{Budget, Reservation};
 use crate::partition::{Cut, Cutter, batch_bytes};
-use crate::sink::{FinishedPart, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
+use crate::sink::{Encoders, FinishedPart, HivePath, PartWriter, Staging, WriteOptions, split};
 
 /// Logical bytes of Arrow data in a row group (32 MiB): two being encoded and
 /// one being filled hold 100 MiB, and measured files are within 2 % of those with four times as much.
@@ -46,6 +48,7 @@ const SMALL_BATCHES: usize = 64;
 /// How rows become part files.
 pub(crate) struct WritePlan {
     pub options: WriteOptions,
+    pub encoders: Encoders,
     pub cut: Cut,
     /// Stored bytes after which a part file ends, if that decides.
     pub file_bytes: Option<u64>,
@@ -134,7 +137,14 @@ impl RowGroups {
         let stream = self.streams.get_mut(&key).expect("it was put there above");
         for piece in stream.cutter.push(&rows.batch, rows.text_bytes) {
             if piece.partition_idx != stream.partition_idx {
-                seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
+                seal(
+                    &self.plan,
+                    folder,
+                    stream,
+                    schema,
+                    &mut self.waiting_bytes,
+                    groups,
+                )?;
                 stream.partition_idx = piece.partition_idx;
             }
             // A piece may be larger than a row group: rows are cut by their share of its bytes.
@@ -163,7 +173,14 @@ impl RowGroups {
                     stream.join_small(schema)?;
                 }
                 if stream.bytes >= self.row_group_bytes || stream.rows >= ROW_GROUP_ROWS {
-                    seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
+                    seal(
+                        &self.plan,
+                        folder,
+                        stream,
+                        schema,
+                        &mut self.waiting_bytes,
+                        groups,
+                    )?;
                 }
             }
         }
@@ -188,7 +205,14 @@ impl RowGroups {
             }
             let key = &self.order[place];
             if let Some(stream) = self.streams.get_mut(key) {
-                seal(&self.plan, key.as_ref(), stream, schema, &mut self.waiting_bytes, groups)?;
+                seal(
+                    &self.plan,
+                    key.as_ref(),
+                    stream,
+                    schema,
+                    &mut self.waiting_bytes,
+                    groups,
+                )?;
             }
         }
         Ok(())
@@ -243,7 +267,7 @@ fn seal(
         .map(|(batch, from)| schema.finish(batch, from))
         .collect::<Result<Vec<_>>>()?;
     groups.push(Group {
-        jobs: jobs(&output, &plan.options, batches)?,
+        jobs: plan.encoders.jobs(&output, batches)?,
         tag: Tag {
             folder: folder.cloned(),
             partition_idx: stream.partition_idx,
@@ -303,7 +327,26 @@ impl Output for RowGroups {
 
 /// Which rows go to which folder, folders in order of first appearance.
 fn folder_rows(batch: &RecordBatch, folders: &[String]) -> Result<Vec<(HivePath, UInt32Array)>> {
-    split(batch, folders)
+    let mut fields = Vec::with_capacity(folders.len() + 1);
+    let mut columns = Vec::with_capacity(folders.len() + 1);
+    for name in folders {
+        let idx = batch
+            .schema_ref()
+            .index_of(name)
+            .map_err(|_| crate::expr::unknown_column(name, batch.schema_ref()))?;
+        fields.push(batch.schema_ref().field(idx).clone());
+        columns.push(Arc::clone(batch.column(idx)));
+    }
+    // Folders are found on their columns alone; which rows they got is told by a column of places.
+    fields.push(Field::new("", DataType::UInt32, false));
+    let rows = u32::try_from(batch.num_rows())
+        .map_err(|_| Error::internal("a batch has more than 2^32 rows"))?;
+    columns.push(Arc::new(UInt32Array::from_iter_values(0..rows)));
+    let keyed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    split(&keyed, folders)?
+        .into_iter()
+        .map(|(path, places)| Ok((path, places.column(0).as_primitive::<UInt32Type>().clone())))
+        .collect()
 }
 
 /// A part file that is being written.
@@ -408,17 +451,25 @@ impl Append for PartAppender {
     }
 }
 
-/// What a commit needs to bring rows of an older file up to the final schema.
+/// What a commit needs to bring rows of an older file up to the final schema:
+/// it hands over those columns of them that changed.
 pub(crate) fn widen_with<'a>(
     schemas: &'a [(SchemaRef, RunSchema)],
     last: &'a RunSchema,
-) -> impl Fn(&RecordBatch, &arrow_schema::Schema) -> Result<RecordBatch> + Sync + 'a {
+) -> impl Fn(&RecordBatch, &Schema) -> Result<RecordBatch> + Sync + 'a {
     move |batch, narrow| {
+        let has_all = |schema: &SchemaRef| {
+            narrow.fields().iter().all(|field| {
+                schema
+                    .field_with_name(field.name())
+                    .is_ok_and(|known| known == field.as_ref())
+            })
+        };
         let from = schemas
             .iter()
-            .find(|(schema, _)| schema.as_ref() == narrow)
+            .find(|(schema, _)| has_all(schema))
             .map(|(_, run)| run)
             .ok_or_else(|| Error::internal("a part file has a schema that no row group had"))?;
-        last.finish_from_output(batch, from)
+        last.conform_some(batch, from)
     }
 }

@@ -163,7 +163,11 @@ impl TextBuffer {
         let room = self.bytes.len() + self.bytes.len() / 8;
         let bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(room));
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
+        Ok(StringArray::try_new(
+            offsets,
+            Buffer::from_vec(bytes),
+            nulls,
+        )?)
     }
 }
 
@@ -486,5 +490,7 @@ fn take<T>(values: &mut Vec<T>) -> Vec<T> {
 }
 
 fn mismatch(built: &str, data_type: &DataType) -> Error {
-    Error::internal(format!("{built} was built where the schema has {data_type}"))
+    Error::internal(format!(
+        "{built} was built where the schema has {data_type}"
+    ))
 }

@@ -182,7 +182,10 @@ impl Decoder {
         if self.options.max_depth > DEEPEST {
             return Err(Error::config(
                 "max_depth",
-                format!("{} is above {DEEPEST}, the most that fits every thread's stack", self.options.max_depth),
+                format!(
+                    "{} is above {DEEPEST}, the most that fits every thread's stack",
+                    self.options.max_depth
+                ),
             ));
         }
         let mut tail = std::mem::take(&mut self.tail);
@@ -287,7 +290,11 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
 }
 
 impl Task<'_> {
-    fn build(&self, schema: &JsonSchema, cache: &mut Option<(JsonSchema, Object)>) -> Result<Built> {
+    fn build(
+        &self,
+        schema: &JsonSchema,
+        cache: &mut Option<(JsonSchema, Object)>,
+    ) -> Result<Built> {
         let mut schema = schema.clone();
         let mut object = match cache.take() {
             Some((known, object)) if known == schema => object,
@@ -342,7 +349,9 @@ impl Task<'_> {
                 }
             }
             let fault = utf8_fault.is_none().then_some(&parser.fault);
-            built.bad.push(bad_record(chunk, line, fault, utf8_fault, parser.text, pos));
+            built
+                .bad
+                .push(bad_record(chunk, line, fault, utf8_fault, parser.text, pos));
             object.roll_back(rows, parser.record);
             (parser.duplicate_keys, parser.ignored_values) = counted;
             built.stopped = !self.options.keep_bad;
@@ -408,21 +417,22 @@ fn learn(task: &Task<'_>, first: Line, fields: &mut Fields) {
     };
     let fixed = fields.any_fixed().then(|| fields.clone());
     let max_depth = task.options.max_depth;
-    task.chunk.visit(which, max_depth, SchemaMode::Widen, |parser, pos, line| {
-        let is_record = task.chunk.utf8_fault(line).is_none()
-            && parser.skip_record(pos).is_ok()
-            && fixed
-                .as_ref()
-                .is_none_or(|fixed| parser.check_object(fixed, pos) != Err(Stop::Misfit));
-        if is_record {
-            // The grammar has accepted the record, so this goes to its end.
-            let learned = parser.learn_object(fields, pos, task.wanted);
-            debug_assert!(learned.is_ok());
-        } else if !task.options.keep_bad {
-            return Visit::Stop;
-        }
-        Visit::Next(line_end(parser.text, pos) + 1)
-    });
+    task.chunk
+        .visit(which, max_depth, SchemaMode::Widen, |parser, pos, line| {
+            let is_record = task.chunk.utf8_fault(line).is_none()
+                && parser.skip_record(pos).is_ok()
+                && fixed
+                    .as_ref()
+                    .is_none_or(|fixed| parser.check_object(fixed, pos) != Err(Stop::Misfit));
+            if is_record {
+                // The grammar has accepted the record, so this goes to its end.
+                let learned = parser.learn_object(fields, pos, task.wanted);
+                debug_assert!(learned.is_ok());
+            } else if !task.options.keep_bad {
+                return Visit::Stop;
+            }
+            Visit::Next(line_end(parser.text, pos) + 1)
+        });
 }
 
 impl Built {

@@ -272,7 +272,10 @@ impl Node {
     /// Whether a user's schema decides anything here or below.
     pub fn any_fixed(&self) -> bool {
         self.fixed.is_some()
-            || self.object.as_ref().is_some_and(|fields| fields.any_fixed())
+            || self
+                .object
+                .as_ref()
+                .is_some_and(|fields| fields.any_fixed())
             || self.list.as_ref().is_some_and(|item| item.node.any_fixed())
     }
 }

@@ -108,9 +108,10 @@ impl Parser<'_> {
             (DataType::Int64, b'-' | b'0'..=b'9') => {
                 Ok(matches!(self.number(pos)?.0, Number::Int(_)))
             }
-            (DataType::UInt64, b'-' | b'0'..=b'9') => {
-                Ok(matches!(self.number(pos)?.0, Number::Int(0..) | Number::UInt(_)))
-            }
+            (DataType::UInt64, b'-' | b'0'..=b'9') => Ok(matches!(
+                self.number(pos)?.0,
+                Number::Int(0..) | Number::UInt(_)
+            )),
             (DataType::Float64, b'-' | b'0'..=b'9') => Ok(is_float64(self.number(pos)?.0)),
             (DataType::Int64 | DataType::UInt64 | DataType::Float64, _) => Ok(false),
             (narrow, b'"') => {

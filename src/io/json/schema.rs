@@ -159,7 +159,10 @@ fn fixed_fields(fields: &arrow_schema::Fields, within: &str, depth: usize) -> Re
     for field in fields {
         let path = joined(within, field.name());
         if fixed.get(field.name().as_bytes()).is_some() {
-            return Err(Error::config("schema", format!("the column {path:?} comes twice")));
+            return Err(Error::config(
+                "schema",
+                format!("the column {path:?} comes twice"),
+            ));
         }
         let node = fixed_node(field.data_type(), &path, depth)?;
         fixed.push(Arc::from(field.name().as_str()), node);
@@ -228,9 +231,7 @@ fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
         Kind::Scalar(ScalarType::Text) if node.scalars.is_mixed_with_strings() => {
             "strings and other scalars, kept as text"
         }
-        Kind::Scalar(ScalarType::Text) => {
-            "scalars that no one type holds exactly, kept as text"
-        }
+        Kind::Scalar(ScalarType::Text) => "scalars that no one type holds exactly, kept as text",
         Kind::Scalar(_) => return,
         Kind::Json if node.object.is_some() && node.scalars.is_none() && node.list.is_none() => {
             "objects without keys, kept as JSON text"

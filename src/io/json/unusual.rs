@@ -51,7 +51,11 @@ impl Parser<'_> {
                 let end = self.copy_string(pos + 1, &mut string);
                 let fits = end.is_err() || fixed.push(Scalar::String(&string));
                 self.scratch = string;
-                return if fits { end } else { Err(self.clash(column, pos)) };
+                return if fits {
+                    end
+                } else {
+                    Err(self.clash(column, pos))
+                };
             }
             _ => return Err(self.clash(column, pos)),
         }

@@ -16,7 +16,7 @@ use arrow_schema::{Schema, SchemaRef};
 use super::file::sync;
 use super::hive::HivePath;
 use super::options::{Existing, WriteOptions};
-use super::part::{FinishedPart, PartWriter, Recipe};
+use super::part::{Encoders, FinishedPart, PartWriter, Recipe};
 use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
@@ -122,6 +122,13 @@ impl Staging {
                 Some(file) => super::settle::schema_of(&file, self.options.format),
                 None => Ok(None),
             },
+        }
+    }
+
+    /// What cuts row groups into jobs, on whatever part they will end up.
+    pub fn encoders(&self) -> Encoders {
+        Encoders {
+            recipe: Arc::clone(&self.recipe),
         }
     }
 
