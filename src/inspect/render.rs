@@ -50,8 +50,10 @@ pub fn table(skew: &Skew, options: &RenderOptions) -> String {
     }
     if !skew.partitions.is_empty() {
         out.push('\n');
-        spreads(&mut out, skew);
-        out.push('\n');
+        if skew.partitions.len() > 1 {
+            spreads(&mut out, skew);
+            out.push('\n');
+        }
         partitions(&mut out, skew, columns, options);
     }
     if let Some(hot) = &skew.hot {

@@ -151,7 +151,10 @@ impl ReadArgs {
             ("max-record", self.max_record.is_some()),
             ("max-depth", self.max_depth.is_some()),
         ];
-        flags.iter().find(|(_, given)| *given).map(|(name, _)| *name)
+        flags
+            .iter()
+            .find(|(_, given)| *given)
+            .map(|(name, _)| *name)
     }
 
     /// Refuses flags that would do nothing for input of this format.

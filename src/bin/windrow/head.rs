@@ -10,7 +10,7 @@ use windrow::inspect::raw_record;
 use windrow::{Error, Table};
 
 use crate::args::{From, InputArgs, PickArgs, Print, ReadArgs, RunArgs};
-use crate::console::{Failure, Outcome, Stdout, is_ascii_only, print, terminal_width};
+use crate::console::{Failure, Outcome, Stdout, print, terminal_width};
 use crate::run::Run;
 use crate::table::{Column, layout};
 
@@ -99,7 +99,7 @@ impl Args {
             }
             Print::Table => {
                 let limit = stdout().is_terminal().then(terminal_width);
-                print(layout(columns(&table)?, limit, is_ascii_only()))
+                print(layout(columns(&table)?, limit))
             }
         }
     }

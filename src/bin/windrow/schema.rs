@@ -5,7 +5,7 @@ use windrow::arrow::schema::Field;
 use windrow::inspect::{print_schema, type_text};
 
 use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs};
-use crate::console::{Outcome, is_ascii_only, print};
+use crate::console::{Outcome, print};
 use crate::run::Run;
 use crate::table::{Column, layout};
 
@@ -53,31 +53,20 @@ impl Args {
         match self.output {
             Print::Json => print(print_schema(&schema)?),
             Print::Table => {
-                let cells = |cell: fn(&Field) -> String| {
-                    schema.fields().iter().map(|field| cell(field)).collect()
-                };
-                let column = |title: &str, cells| Column {
+                let column = |title: &str, cell: fn(&Field) -> String| Column {
                     title: title.into(),
-                    cells,
+                    cells: schema.fields().iter().map(|field| cell(field)).collect(),
                     numeric: false,
                 };
+                let nullable =
+                    |field: &Field| String::from(if field.is_nullable() { "yes" } else { "no" });
                 let columns = vec![
-                    column("column", cells(|field| field.name().clone())),
-                    column("type", cells(|field| type_text(field.data_type()))),
-                    column(
-                        "nulls",
-                        cells(|field| {
-                            if field.is_nullable() {
-                                "may be"
-                            } else {
-                                "none"
-                            }
-                            .into()
-                        }),
-                    ),
+                    column("column", |field| field.name().clone()),
+                    column("type", |field| type_text(field.data_type())),
+                    column("nullable", nullable),
                 ];
                 // Types are what was asked for: they are never cut.
-                print(layout(columns, None, is_ascii_only()))
+                print(layout(columns, None))
             }
         }
     }
