@@ -1,52 +1,46 @@
-//! Stub.
-#![allow(missing_docs)]
-use crate::error::{Error, Result};
-use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::{DataType, Schema};
-#[derive(Debug, Clone)]
-pub enum Expr {
-    A,
-}
-impl Expr {
-    pub fn and(self, _: Expr) -> Expr {
-        self
-    }
-    pub fn bind(&self, _: &Schema) -> Result<BoundExpr> {
-        Ok(BoundExpr)
-    }
-}
-impl std::fmt::Display for Expr {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
-    }
-}
-#[derive(Debug, Clone)]
-pub struct BoundExpr;
-impl BoundExpr {
-    pub fn data_type(&self) -> DataType {
-        DataType::Boolean
-    }
-    pub fn root_columns(&self) -> &[String] {
-        &[]
-    }
-    pub fn mask(&self, b: &RecordBatch) -> Result<BooleanArray> {
-        Ok(BooleanArray::from(vec![true; b.num_rows()]))
-    }
-}
-pub trait IntoExpr {
-    fn into_expr(self) -> Result<Expr>;
-}
-impl IntoExpr for &str {
-    fn into_expr(self) -> Result<Expr> {
-        Ok(Expr::A)
-    }
-}
-pub fn col(_: &str) -> Expr {
-    Expr::A
-}
-pub fn lit(_: i64) -> Expr {
-    Expr::A
-}
-pub fn unknown_column(name: &str, _: &Schema) -> Error {
-    Error::plan(format!("there is no column {name:?}"))
-}
+//! Columns in, column out: expressions, what they mean, and their text.
+//!
+//! In:  an expression, built in Rust or parsed from text, and record batches.
+//! Out: one value per row, or a mask of rows.
+//!
+//! ```text
+//! text ── token ▶ parse ─┐                   ┌─▶ evaluate ─▶ column
+//!                        ├▶ Expr ─ bind ▶ BoundExpr
+//! Rust ── build ─────────┘  (display)        └─▶ mask ─▶ rows
+//! ```
+//!
+//! Answers follow values, not types. A batch of JSON may hold a column under
+//! another type than the plan knew (missing, `Int64` for `Float64`, text
+//! because numbers and strings mix), and gets the same answers: numbers of any
+//! two types compare exactly, a text beside a number is the number it spells,
+//! and a number beside a text is its canonical text. Unknown stays unknown.
+//! What is meant is decided when the expression is bound; see `compare`.
+
+mod arith;
+mod ast;
+mod bind;
+mod build;
+mod cast;
+mod compare;
+mod convert;
+mod display;
+mod eval;
+mod functions;
+mod json_text;
+mod names;
+mod number;
+mod parse;
+mod row_error;
+mod scalar;
+mod text;
+mod time;
+mod token;
+mod types;
+mod unify;
+
+pub use ast::{BinaryOp, Expr, MAX_DEPTH};
+pub use build::{IntoExpr, call, col, lit};
+pub use eval::BoundExpr;
+pub use functions::{Function, functions};
+pub use row_error::RowError;
+pub use scalar::Scalar;
