@@ -16,8 +16,8 @@ use arrow_schema::SchemaRef;
 use super::columns;
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Collect, Count, Held, Hold, NoAppend, Output, PartAppender, RowGroups, Sizes,
-    WritePlan, counted_cut, streaming_cut, widen_with,
+    Append, Collect, Count, Each, Held, Hold, NoAppend, Output, PartAppender, RowGroups, Sizes,
+    Visit, WritePlan, counted_cut, streaming_cut, widen_with,
 };
 use super::rejects::Rejects;
 use super::report::{RunReport, WidenedReport};
@@ -630,4 +630,28 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
         run.into_output(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
+}
+
+/// Shows every batch of a pipeline to `each`, in input order, and keeps none.
+/// Gives the schema that the last one has, and the balance sheet.
+///
+/// # Errors
+///
+/// As [`write()`], and those of `each`.
+pub fn visit(
+    physical: &Physical,
+    context: &Context,
+    each: &mut Each<'_>,
+) -> Result<(SchemaRef, RunReport)> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = run.build(physical, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let (_, NoAppend, schema, mut report, rejects) =
+        run.into_output(built, |_| Ok((Visit { each }, NoAppend)))?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    run.close(&mut report);
+    Ok((schema.output()?, report))
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::IntoExpr;
 use crate::partition::{By, PartitionSize};
-use crate::plan::{self, Logical, Physical, Source};
+use crate::plan::{self, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
 
 /// Rows in partitions, not computed yet. Calls give new frames and cost
@@ -59,6 +59,15 @@ impl DataFrame {
     /// The plan as built.
     pub fn plan(&self) -> &Logical {
         &self.plan
+    }
+
+    /// The format of the files that are read; none for rows in memory.
+    pub fn format(&self) -> Option<FileFormat> {
+        match &self.plan.scan().source {
+            Source::Json { .. } => Some(FileFormat::Json),
+            Source::Columns { format, .. } => Some(*format),
+            Source::Batches(_) => None,
+        }
     }
 
     /// Columns and types as known before reading. Text may bring more columns
@@ -211,6 +220,37 @@ impl DataFrame {
     /// As [`DataFrame::partition_sizes`].
     pub fn npartitions(&self) -> Result<usize> {
         Ok(self.partition_sizes()?.len())
+    }
+
+    /// Calls `each` with every batch, in input order, and keeps none: for
+    /// looking at rows that need not fit in memory. A batch of text has the
+    /// columns found so far; later ones may have more, and wider types.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order, or of `each`.
+    pub fn for_each_batch(
+        &self,
+        mut each: impl FnMut(RecordBatch) -> Result<()> + Send,
+    ) -> Result<RunReport> {
+        Ok(exec::visit(&self.lower(), self.session.context(), &mut each)?.1)
+    }
+
+    /// Columns and types of all rows: what writing them would give. Reads text
+    /// whole, since a column may appear in the last record.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn full_schema(&self) -> Result<SchemaRef> {
+        match self.plan.scan().source {
+            Source::Json { .. } => {
+                let (schema, _) =
+                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+                Ok(schema)
+            }
+            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+        }
     }
 
     /// What will run: the plan as built, after the rules, and its stages, with

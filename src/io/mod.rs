@@ -28,6 +28,7 @@ mod places;
 pub mod parquet;
 pub mod ranges;
 pub mod salvage;
+pub mod schema_text;
 mod source;
 pub mod store;
 pub mod text;

@@ -20,6 +20,7 @@ mod settle;
 mod staging;
 
 pub use hive::{HivePath, NULL_FOLDER, split, split_schema};
+pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
 pub use part::{EncodeJob, Encoded, Encoders, FinishedPart, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};

@@ -5,12 +5,14 @@
 
 mod collect;
 mod hold;
+mod visit;
 mod write;
 
 use arrow_array::RecordBatch;
 
 pub(crate) use collect::{Collect, Count, Sizes};
 pub(crate) use hold::{Held, Hold};
+pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 
 use super::schema::RunSchema;
