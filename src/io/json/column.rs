@@ -51,7 +51,7 @@ impl Bitmap {
         if len < self.len {
             self.len = len;
             self.bytes.truncate(len.div_ceil(8));
-            if len % 8 != 0
+            if !len.is_multiple_of(8)
                 && let Some(last) = self.bytes.last_mut()
             {
                 *last &= (1 << (len % 8)) - 1;
