@@ -218,7 +218,9 @@ impl<'a> Columns<'a> {
             out.extend_from_slice(&self.keys[idx]);
             let present = match self.changed.iter().position(|changed| *changed == idx) {
                 Some(place) => wide.write_value(place, row, out)?,
-                None => spans[idx][row].map(|text| out.extend_from_slice(text)).is_some(),
+                None => spans[idx][row]
+                    .map(|text| out.extend_from_slice(text))
+                    .is_some(),
             };
             if !present {
                 out.truncate(before);
