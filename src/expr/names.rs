@@ -93,6 +93,11 @@ pub(crate) fn resolve<'a>(name: &str, schema: &'a Schema) -> Result<(ColumnPath,
         let path = ColumnPath { root, steps: names };
         return Ok((path, field));
     }
+    Err(unknown_column(name, schema))
+}
+
+/// The error for a name that no column has, with the names near it.
+pub(crate) fn unknown_column(name: &str, schema: &Schema) -> Error {
     let mut known = Vec::new();
     collect_names(schema.fields(), "", &mut known);
     let near = nearest(name, known.iter().map(String::as_str));
@@ -109,7 +114,7 @@ pub(crate) fn resolve<'a>(name: &str, schema: &'a Schema) -> Result<(ColumnPath,
             );
         }
     }
-    Err(Error::Plan { reason, near })
+    Error::Plan { reason, near }
 }
 
 /// Walks into fields by the longest name that fits at every level, and tries

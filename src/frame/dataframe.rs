@@ -91,13 +91,10 @@ impl DataFrame {
         let predicate = predicate.into_expr()?;
         let schema = self.schema()?;
         let bound = predicate.bind(&schema)?;
-        let data_type = bound.data_type();
-        if !matches!(
-            data_type,
-            arrow_schema::DataType::Boolean | arrow_schema::DataType::Null
-        ) {
+        if !bound.is_condition() {
             return Err(Error::plan(format!(
-                "a filter must be true or false, but {predicate} is {data_type}"
+                "a filter must be true or false, but {predicate} is {}",
+                bound.data_type()
             )));
         }
         Ok(self.with(Logical::Filter {

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::exec::Context;
-use crate::io::json::{DecodeOptions, JsonSchema, infer};
+use crate::io::json::{JsonSchema, infer};
 use crate::io::{self, SourceFile};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
 
@@ -131,13 +131,7 @@ impl Sample {
         self.stored_bytes += peek.stored_bytes;
         self.text_bytes += peek.text.len() as u64;
         self.lines += memchr::memchr_iter(b'\n', &peek.text).count() as u64;
-        infer(
-            &peek.text,
-            &DecodeOptions {
-                max_depth: options.max_depth,
-                ..DecodeOptions::default()
-            },
-        )
+        infer(&peek.text, options.max_depth)
     }
 
     fn estimate(&self, stored_bytes: u64) -> Estimate {

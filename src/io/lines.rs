@@ -71,17 +71,20 @@ impl Lines {
         lines.drop_bom()?;
         let mut look = 256;
         let is_array = loop {
-            let head = &lines.text[lines.from..lines.to];
-            match is_array(head) {
+            // Counted from the file's start, as `units` does.
+            lines.gather(look - lines.position as usize)?;
+            match is_array(&lines.text[lines.from..lines.to]) {
                 Some(is_array) => break is_array,
-                None if head.len() < look || look > HEAD_BYTES => break false,
+                None if lines.stop.is_some() || look >= HEAD_BYTES => break false,
                 None => look *= 2,
             }
-            lines.gather(look)?;
         };
         if is_array {
             let mut array = ArrayText::new(lines.position);
             array.rewrite(&lines.file.path, &mut lines.text[lines.from..lines.to])?;
+            if lines.stop == Some(Stop::End) {
+                array.finish(&lines.file.path)?;
+            }
             lines.array = Some(array);
         }
         Ok(lines)

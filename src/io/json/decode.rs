@@ -316,6 +316,7 @@ impl Task<'_> {
                 return built.finish(object, self.mode, cache);
             };
             let mut fields = schema.fields().clone();
+            object.teach(&mut fields);
             learn(self, unknown, &mut fields);
             schema = JsonSchema::from_fields(fields);
             object = Object::new(schema.fields());
@@ -342,6 +343,7 @@ impl Task<'_> {
                     }
                     Err(stop) => {
                         if judge(parser, stop, pos) {
+                            object.roll_back(rows, parser.record);
                             unknown = Some(line);
                             return Visit::Stop;
                         }
@@ -474,23 +476,22 @@ impl Built {
     }
 }
 
-/// The schema of the records in `text`, of the wanted columns: a first look.
+/// The schema of the records in `text`: a first look.
 ///
-/// Lines that are no records are passed over, so a last line cut short by a
-/// sample's end does no harm. Only `columns` and `max_depth` are used.
-pub fn infer(text: &[u8], options: &DecodeOptions) -> JsonSchema {
+/// Lines that are no records, or nested deeper than `max_depth`, are passed
+/// over, so a last line cut short by a sample's end does no harm.
+pub fn infer(text: &[u8], max_depth: usize) -> JsonSchema {
     let options = DecodeOptions {
         keep_bad: true,
-        max_depth: options.max_depth.min(DEEPEST),
-        ..options.clone()
+        max_depth,
+        ..DecodeOptions::default()
     };
-    let wanted = options.columns.as_deref().map(set_of);
     let mut tail = Vec::new();
     let task = Task {
         chunk: &Chunk::new(text, &mut tail),
         which: ALL,
         mode: SchemaMode::Widen,
-        wanted: wanted.as_ref(),
+        wanted: None,
         options: &options,
     };
     let mut fields = Fields::default();

@@ -19,10 +19,9 @@ use crate::error::{Error, Result};
 /// The keys and types of JSON records: what was seen, or what a user asked for.
 ///
 /// ```
-/// use windrow::io::json::{DecodeOptions, infer};
-/// let options = DecodeOptions::default();
-/// let first = infer(b"{\"status\":200}\n", &options);
-/// let later = infer(b"{\"status\":\"n/a\",\"user\":{\"id\":7}}\n", &options);
+/// use windrow::io::json::infer;
+/// let first = infer(b"{\"status\":200}\n", 128);
+/// let later = infer(b"{\"status\":\"n/a\",\"user\":{\"id\":7}}\n", 128);
 /// let both = first.merge(&later);
 /// assert!(both.covers(&first) && both.covers(&later));
 /// assert_eq!(both.to_arrow().field(0).data_type().to_string(), "Utf8");
