@@ -19,7 +19,6 @@ mod run;
 mod schema;
 mod signals;
 mod table;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -60,7 +59,6 @@ enum Command {
     Head(head::Args),
     Count(count::Args),
     Explain(explain::Args),
-    Verify(verify::Args),
     Completions(completions::Args),
 }
 
@@ -73,7 +71,6 @@ fn main() -> ExitCode {
         Command::Head(args) => args.run(),
         Command::Count(args) => args.run(),
         Command::Explain(args) => args.run(),
-        Command::Verify(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match outcome {
