@@ -470,3 +470,23 @@ fn flags_that_would_do_nothing_are_refused() {
     let end = windrow(dir.path(), &with_path).expect(0);
     assert_eq!(end.stdout, "{\"id\":0,\"file\":\"logs/a.json.gz\"}\n");
 }
+
+#[test]
+fn verify_finds_what_was_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    skewed(dir.path());
+    windrow(dir.path(), &["convert", "logs", "--to", "out", "--npartitions", "3"]).expect(0);
+    let sound = windrow(dir.path(), &["verify", "out", "--output", "json"]).expect(0).json();
+    assert_eq!((&sound["parts"], &sound["rows"]), (&Value::from(3), &Value::from(990)));
+    let part = dir.path().join("out/part-000001.parquet");
+    let mut bytes = std::fs::read(&part).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    let end = windrow(dir.path(), &["verify", "out"]).expect(3);
+    assert!(end.stdout.contains("part-000001.parquet"), "{}", end.stdout);
+    assert!(end.stderr.starts_with("error: out"), "{}", end.stderr);
+    std::fs::remove_file(&part).unwrap();
+    windrow(dir.path(), &["verify", "out"]).expect(3);
+    let end = windrow(dir.path(), &["verify", "logs"]);
+    assert_ne!(end.code, Some(0), "{}", end.stdout);
+}

@@ -19,6 +19,7 @@ mod run;
 mod schema;
 mod signals;
 mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ enum Command {
     Head(head::Args),
     Count(count::Args),
     Explain(explain::Args),
+    Verify(verify::Args),
     Completions(completions::Args),
 }
 
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Head(args) => args.run(),
         Command::Count(args) => args.run(),
         Command::Explain(args) => args.run(),
+        Command::Verify(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match outcome {
