@@ -450,7 +450,12 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 Ok(())
             }
             Task::Open(number, path, open, spare) => match open() {
-                Ok(reader) => self.read(number, &path, reader, spare, worker),
+                Ok(reader) => {
+                    // Opening reads headers, or up to the boundary of a range.
+                    let opened = reader.stored_bytes_read();
+                    self.drive.progress.add_stored_bytes_read(opened);
+                    self.read(number, &path, reader, spare, worker)
+                }
                 Err(error) => {
                     self.failed(number, error);
                     Ok(())

@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 
+use super::dataframe::DataFrame;
 use super::inputs::IntoInputs;
 use super::look;
 use super::session::Session;
@@ -55,13 +56,6 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(by: Option<&str>) -> Result<Meter> {
-        Ok(Meter {
-            keys: by.map(KeyCounter::parse).transpose()?,
-            bytes: HashMap::new(),
-        })
-    }
-
     /// Takes rows of one file, whose path stands in the last column.
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(last) = batch
@@ -123,15 +117,15 @@ impl Session {
     }
 
     fn inspect_text(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
-        let mut meter = Meter::new(options.by.as_deref())?;
         let read = ReadOptions {
             include_path: Some(FILE_COLUMN.into()),
             ..options.read.clone()
         };
         let frame = self.read_json(inputs, read)?;
-        if let Some(keys) = &meter.keys {
-            keys.root_columns(&*frame.schema()?)?;
-        }
+        let mut meter = Meter {
+            keys: counter(&frame, options)?,
+            bytes: HashMap::new(),
+        };
         let report = frame.for_each_batch(|batch| meter.push(&batch))?;
         let mut stored: HashMap<String, u64> = HashMap::new();
         for file in io::list(inputs)? {
@@ -167,26 +161,23 @@ impl Session {
                 stored_bytes: file.bytes,
             });
         }
-        let keys = match &options.by {
-            Some(by) => {
-                let mut keys = KeyCounter::parse(by)?;
-                let frame = self.read_parquet(inputs)?;
-                let columns = keys.root_columns(&*frame.schema()?)?;
-                frame
-                    .select(columns)?
-                    .for_each_batch(|batch| keys.push(&batch))?;
-                Some(keys)
+        let mut keys = None;
+        if options.by.is_some() {
+            let frame = self.read_parquet(inputs)?;
+            if let Some(keys) = keys.insert(counter(&frame, options)?) {
+                let columns = frame.select(keys.root_columns())?;
+                columns.for_each_batch(|batch| keys.push(&batch))?;
             }
-            None => None,
-        };
+        }
+        let keys = keys.flatten();
         Ok(with_keys(Skew::new(sizes), keys, options.top).with_bytes_estimated(estimated))
     }
 
     fn inspect_ipc(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
-        let mut keys = options.by.as_deref().map(KeyCounter::parse).transpose()?;
-        if let Some(keys) = &keys {
-            keys.root_columns(&*self.read_ipc(inputs)?.schema()?)?;
-        }
+        let mut keys = match &options.by {
+            Some(_) => counter(&self.read_ipc(inputs)?, options)?,
+            None => None,
+        };
         let files: Vec<SourceFile> = io::list(inputs)?.collect::<Result<_>>()?;
         let mut sizes = Vec::with_capacity(files.len());
         for file in files {
@@ -205,6 +196,15 @@ impl Session {
         }
         Ok(with_keys(Skew::new(sizes), keys, options.top))
     }
+}
+
+/// Counts the keys that are asked for, if any.
+fn counter(frame: &DataFrame, options: &InspectOptions) -> Result<Option<KeyCounter>> {
+    let Some(by) = &options.by else {
+        return Ok(None);
+    };
+    let schema = frame.schema()?;
+    KeyCounter::bind(by, &schema).map(Some)
 }
 
 fn with_keys(skew: Skew, keys: Option<KeyCounter>, top: usize) -> Skew {
