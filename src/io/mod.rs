@@ -39,5 +39,5 @@ pub use locate::{RawRecord, line_of, record_at};
 pub use parquet::{ParquetBatches, ParquetInput, RowGroup};
 pub use salvage::{Damage, DamagedSpan};
 pub use store::{FileList, SourceFile, list};
-pub use text::{TextChunk, TextOptions, TextReader, open};
+pub use text::{MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
 pub use unit::{Extent, Unit, compression, units};
