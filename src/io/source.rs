@@ -62,7 +62,7 @@ impl Stored {
     /// Opens a file or standard input.
     pub(crate) fn open(file: &SourceFile) -> Result<Self> {
         let reader: Box<dyn Read + Send> = if file.is_stdin() {
-            Box::new(std::io::stdin())
+            crate::io::peek::stdin()
         } else {
             Box::new(open(file)?)
         };
