@@ -435,7 +435,6 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let (_, appender, schema, mut report, rejects) = run.into_output(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
-            encoders: staging.encoders(),
             cut,
             file_bytes,
         });
@@ -457,14 +456,15 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         }),
     };
     let threads = run.drive.threads;
-    report.outputs = staging.commit(
+    let committed = staging.commit(
         parts,
         &output,
         &widen_with(&schemas, &schema),
         manifest,
         &|jobs| run_jobs(jobs, threads),
     )?;
-    report.rewritten_parts = report.outputs.iter().filter(|part| part.rewritten).count() as u64;
+    report.rewritten_parts = committed.rewritten;
+    report.outputs = committed.outputs;
     report.target = Some(options.dir.clone());
     report.check_written()?;
     if let Some(rejects) = rejects {

@@ -18,12 +18,14 @@ mod parquet;
 mod part;
 mod settle;
 mod staging;
+mod verify;
 
-pub use hive::{HivePath, NULL_FOLDER, split, split_schema};
+pub use hive::{HivePath, NULL_FOLDER, split};
 pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
-pub use part::{EncodeJob, Encoded, Encoders, FinishedPart, PartWriter};
+pub use part::{EncodeJob, Encoded, FinishedPart, PartWriter, jobs};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};
 pub use schema::ColumnSchema;
-pub use staging::{Job, Staging};
+pub use staging::{Committed, Job, Staging};
+pub use verify::{Finding, VerifyReport, verify};
 pub use widen::Widen;

@@ -17,22 +17,29 @@ use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use super::hive::HivePath;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::json::{JsonFile, JsonJob};
-use super::options::{Codec, Format};
+use super::options::{Codec, Format, WriteOptions};
 use super::parquet::{ColumnJob, ParquetFile, compression};
-use super::rows::{Rows, arrow_bits};
+use super::rows::Rows;
 use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
+use crate::partition::batch_bytes;
 
-/// How the part files of a run are written; one for all of them.
-#[derive(Debug, Clone)]
-pub(crate) struct Recipe {
+/// The format and codec of part files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
     pub(crate) format: Format,
     pub(crate) codec: Codec,
+}
+
+/// How and where the part files of a run are staged; one for all of them.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    pub(crate) style: Style,
     /// Where segments are staged.
     pub(crate) segments: PathBuf,
 }
 
-impl Recipe {
+impl Style {
     /// The schema as part files hold it.
     ///
     /// # Errors
@@ -57,52 +64,6 @@ impl Recipe {
         stored_schema(schema, self.format == Format::Ipc)
     }
 
-    /// The jobs of one row group under the schema `known`, stored as `stored`.
-    fn jobs(
-        &self,
-        known: &SchemaRef,
-        stored: &SchemaRef,
-        batches: Vec<RecordBatch>,
-    ) -> Result<Vec<EncodeJob>> {
-        for batch in &batches {
-            check_batch(batch, known)?;
-        }
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows == 0 {
-            return Ok(Vec::new());
-        }
-        let bits: u64 = batches.iter().map(arrow_bits).sum();
-        let mut works = Vec::new();
-        match self.format {
-            Format::Parquet => {
-                for (idx, field) in stored.fields().iter().enumerate() {
-                    works.push(Work::Column(ColumnJob {
-                        field: Arc::clone(field),
-                        rows: Rows::of_column(&batches, idx),
-                        compression: compression(self.codec)?,
-                    }));
-                }
-            }
-            Format::Json => {
-                let jobs = JsonJob::cut(batches, rows, bits, self.codec);
-                works.extend(jobs.map(Work::Json));
-            }
-            Format::Ipc => {
-                let jobs = IpcJob::cut(batches, rows, stored, self.codec);
-                works.extend(jobs.map(Work::Ipc));
-            }
-        }
-        let count = works.len();
-        let jobs = works.into_iter().enumerate().map(|(idx, work)| EncodeJob {
-            work,
-            place: (idx, count),
-            // The first piece carries the row group's figures.
-            rows: if idx == 0 { rows as u64 } else { 0 },
-            bits: if idx == 0 { bits } else { 0 },
-        });
-        Ok(jobs.collect())
-    }
-
     /// Starts a file of the given schema.
     pub(crate) fn create(&self, path: &Path, stored: &SchemaRef) -> Result<Open> {
         Ok(match self.format {
@@ -110,24 +71,6 @@ impl Recipe {
             Format::Json => Open::Json(JsonFile::create(path, self.codec)?),
             Format::Ipc => Open::Ipc(IpcFile::create(path, stored, self.codec)?),
         })
-    }
-}
-
-/// Cuts row groups into jobs before it is known which part they go to.
-#[derive(Debug, Clone)]
-pub struct Encoders {
-    pub(crate) recipe: Arc<Recipe>,
-}
-
-impl Encoders {
-    /// As [`PartWriter::jobs`], for rows of `schema`.
-    ///
-    /// # Errors
-    ///
-    /// As [`PartWriter::jobs`]; [`Error::Plan`] if the schema cannot be written.
-    pub fn jobs(&self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        let stored = self.recipe.stored(schema)?;
-        self.recipe.jobs(schema, &stored, batches)
     }
 }
 
@@ -191,10 +134,17 @@ impl Open {
 /// A piece of a row group that can be encoded on any thread, independent of the others.
 pub struct EncodeJob {
     work: Work,
-    /// Which piece of the row group, of how many.
+    share: Share,
+}
+
+/// What a piece is of its row group.
+struct Share {
+    /// The run's schema of these rows.
+    schema: SchemaRef,
+    /// Which piece, of how many.
     place: (usize, usize),
     rows: u64,
-    bits: u64,
+    bytes: u64,
 }
 
 enum Work {
@@ -212,9 +162,7 @@ enum Piece {
 /// What an [`EncodeJob`] made, to be appended to its part in order.
 pub struct Encoded {
     piece: Piece,
-    place: (usize, usize),
-    rows: u64,
-    bits: u64,
+    share: Share,
 }
 
 impl EncodeJob {
@@ -231,16 +179,82 @@ impl EncodeJob {
         };
         Ok(Encoded {
             piece,
-            place: self.place,
-            rows: self.rows,
-            bits: self.bits,
+            share: self.share,
         })
     }
+}
 
-    /// Rough size of the rows to be encoded, in bits of Arrow data; for ordering jobs.
-    pub fn weight(&self) -> u64 {
-        self.bits
+/// Cuts one row group into jobs that any thread may run, for a part of this
+/// schema; all their results go to one call of [`PartWriter::append`], in this
+/// order. No rows, no jobs.
+///
+/// Parquet: one job a column. JSON: one a slice of rows, each a compressed
+/// member of its own. IPC: one a record batch. How the rows are cut into
+/// `batches` does not change what is written.
+///
+/// # Errors
+///
+/// [`Error::Internal`] if a batch does not have the schema; [`Error::Plan`] if
+/// it cannot be written; [`Error::Config`] if the codec does not fit the format.
+pub fn jobs(
+    schema: &SchemaRef,
+    options: &WriteOptions,
+    batches: Vec<RecordBatch>,
+) -> Result<Vec<EncodeJob>> {
+    let style = Style {
+        format: options.format,
+        codec: options.codec()?,
+    };
+    let stored = style.stored(schema)?;
+    cut(style, schema, &stored, batches)
+}
+
+fn cut(
+    style: Style,
+    known: &SchemaRef,
+    stored: &SchemaRef,
+    batches: Vec<RecordBatch>,
+) -> Result<Vec<EncodeJob>> {
+    for batch in &batches {
+        check_batch(batch, known)?;
     }
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows == 0 {
+        return Ok(Vec::new());
+    }
+    let bytes: u64 = batches.iter().map(batch_bytes).sum();
+    let mut works = Vec::new();
+    match style.format {
+        Format::Parquet => {
+            for (idx, field) in stored.fields().iter().enumerate() {
+                works.push(Work::Column(ColumnJob {
+                    field: Arc::clone(field),
+                    rows: Rows::of_column(&batches, idx),
+                    compression: compression(style.codec)?,
+                }));
+            }
+        }
+        Format::Json => {
+            let jobs = JsonJob::cut(batches, rows, bytes, style.codec);
+            works.extend(jobs.map(Work::Json));
+        }
+        Format::Ipc => {
+            let jobs = IpcJob::cut(batches, rows, stored, style.codec);
+            works.extend(jobs.map(Work::Ipc));
+        }
+    }
+    let count = works.len();
+    let jobs = works.into_iter().enumerate().map(|(idx, work)| EncodeJob {
+        work,
+        share: Share {
+            schema: Arc::clone(known),
+            place: (idx, count),
+            // The first piece carries the row group's figures.
+            rows: if idx == 0 { rows as u64 } else { 0 },
+            bytes: if idx == 0 { bytes } else { 0 },
+        },
+    });
+    Ok(jobs.collect())
 }
 
 /// A staged file of one schema.
@@ -251,20 +265,20 @@ pub(crate) struct Segment {
     pub(crate) known: SchemaRef,
     pub(crate) rows: u64,
     /// Of rows, as Arrow would hold them.
-    pub(crate) bits: u64,
+    pub(crate) bytes: u64,
     pub(crate) crc32: u32,
     pub(crate) stored_bytes: u64,
 }
 
 impl Segment {
     /// A staged file without rows.
-    pub(crate) fn empty(recipe: &Recipe, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
-        let (crc32, stored_bytes) = recipe.create(&path, stored)?.finish()?;
+    pub(crate) fn empty(style: Style, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
+        let (crc32, stored_bytes) = style.create(&path, stored)?.finish()?;
         Ok(Segment {
             path,
             known: Arc::clone(stored),
             rows: 0,
-            bits: 0,
+            bytes: 0,
             crc32,
             stored_bytes,
         })
@@ -289,7 +303,7 @@ impl FinishedPart {
     pub fn bytes(&self) -> u64 {
         self.segments
             .iter()
-            .map(|segment| segment.bits)
+            .map(|segment| segment.bytes)
             .sum::<u64>()
             .div_ceil(8)
     }
@@ -312,7 +326,7 @@ pub struct PartWriter {
     stored: SchemaRef,
     open: Option<(PathBuf, Open)>,
     rows: u64,
-    bits: u64,
+    bytes: u64,
     finished: Vec<Segment>,
     finished_bytes: u64,
 }
@@ -325,31 +339,26 @@ impl PartWriter {
         schema: &SchemaRef,
     ) -> Result<Self> {
         Ok(PartWriter {
-            stored: recipe.stored(schema)?,
+            stored: recipe.style.stored(schema)?,
             known: Arc::clone(schema),
             recipe,
             number,
             folder,
             open: None,
             rows: 0,
-            bits: 0,
+            bytes: 0,
             finished: Vec::new(),
             finished_bytes: 0,
         })
     }
 
-    /// Cuts one row group into jobs that any thread may run; all their results
-    /// go to one call of [`PartWriter::append`], in this order. No rows, no jobs.
-    ///
-    /// Parquet: one job a column. JSON: one a slice of rows, each a compressed
-    /// member of its own. IPC: one a record batch. How the rows are cut into
-    /// `batches` does not change what is written.
+    /// Cuts one row group of this part into jobs, as [`jobs`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if a batch does not have the segment's schema.
+    /// [`Error::Internal`] if a batch does not have the part's schema.
     pub fn jobs(&self, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        self.recipe.jobs(&self.known, &self.stored, batches)
+        cut(self.recipe.style, &self.known, &self.stored, batches)
     }
 
     /// Appends one row group: the results of the jobs of one [`PartWriter::jobs`]
@@ -360,27 +369,30 @@ impl PartWriter {
     /// [`Error::Io`] naming the file; [`Error::Internal`] if pieces are missing or out of order.
     pub fn append(&mut self, encoded: Vec<Encoded>) -> Result<u64> {
         let count = encoded.len();
-        let in_order = encoded
-            .iter()
-            .enumerate()
-            .all(|(idx, piece)| piece.place == (idx, count));
-        if !in_order {
-            return Err(Error::internal(
-                "the pieces of a row group are not all there, in order",
-            ));
+        for (idx, piece) in encoded.iter().enumerate() {
+            if piece.share.place != (idx, count) {
+                return Err(Error::internal(
+                    "the pieces of a row group are not all there, in order",
+                ));
+            }
+            if piece.share.schema != self.known {
+                return Err(Error::internal(
+                    "a row group has another schema than its part",
+                ));
+            }
         }
         if encoded.is_empty() {
             return Ok(self.stored_bytes());
         }
-        self.rows += encoded.iter().map(|piece| piece.rows).sum::<u64>();
-        self.bits += encoded.iter().map(|piece| piece.bits).sum::<u64>();
+        self.rows += encoded.iter().map(|piece| piece.share.rows).sum::<u64>();
+        self.bytes += encoded.iter().map(|piece| piece.share.bytes).sum::<u64>();
         let pieces = encoded.into_iter().map(|encoded| encoded.piece).collect();
         let written = match &mut self.open {
             Some((_, open)) => open.append(pieces)?,
             None => {
                 let name = format!("{:06}-{}", self.number, self.finished.len());
                 let path = self.recipe.segments.join(name);
-                let mut open = self.recipe.create(&path, &self.stored)?;
+                let mut open = self.recipe.style.create(&path, &self.stored)?;
                 let written = open.append(pieces)?;
                 self.open = Some((path, open));
                 written
@@ -399,7 +411,7 @@ impl PartWriter {
         if schema == &self.known {
             return Ok(());
         }
-        let stored = self.recipe.stored(schema)?;
+        let stored = self.recipe.style.stored(schema)?;
         self.end_segment()?;
         self.known = Arc::clone(schema);
         self.stored = stored;
@@ -441,7 +453,7 @@ impl PartWriter {
             path,
             known: Arc::clone(&self.known),
             rows: std::mem::take(&mut self.rows),
-            bits: std::mem::take(&mut self.bits),
+            bytes: std::mem::take(&mut self.bytes),
             crc32,
             stored_bytes,
         });

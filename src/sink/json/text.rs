@@ -148,12 +148,16 @@ impl<'a> Member<'a> {
     }
 }
 
-fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a>> {
-    let json = field
+/// Whether a column holds text that is JSON already.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field
         .metadata()
         .get(EXTENSION_TYPE_NAME_KEY)
         .map(String::as_str)
-        == Some(JSON_EXTENSION);
+        == Some(JSON_EXTENSION)
+}
+
+fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a>> {
     Ok(match column.data_type() {
         DataType::Null => Box::new(|_, out| {
             out.extend_from_slice(b"null");
@@ -187,7 +191,7 @@ fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a
             let values = column.as_primitive::<Float64Type>();
             Box::new(|row, out| write_float(values.value(row), out))
         }
-        DataType::Utf8 if json => {
+        DataType::Utf8 if is_json(field) => {
             let values = column.as_string::<i32>();
             Box::new(|row, out| {
                 out.extend_from_slice(values.value(row).as_bytes());

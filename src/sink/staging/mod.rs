@@ -16,7 +16,7 @@ use arrow_schema::{Schema, SchemaRef};
 use super::file::sync;
 use super::hive::HivePath;
 use super::options::{Existing, WriteOptions};
-use super::part::{Encoders, FinishedPart, PartWriter, Recipe};
+use super::part::{FinishedPart, PartWriter, Recipe, Segment, Style};
 use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
@@ -28,11 +28,22 @@ mod place;
 mod target;
 mod work;
 
+pub(crate) use target::list;
+
 use target::Target;
 use work::Work;
 
 /// Work that may run on any thread, beside others of its kind.
 pub type Job<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
+
+/// What a run wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    /// Every part file of this run, by part number.
+    pub outputs: Vec<OutputReport>,
+    /// Part files that were written again, because the schema widened after them.
+    pub rewritten: u64,
+}
 
 /// Where finished files wait inside the staging folder.
 const NEW: &str = "new";
@@ -88,8 +99,10 @@ impl Staging {
         };
         Ok(Staging {
             recipe: Arc::new(Recipe {
-                format: options.format,
-                codec,
+                style: Style {
+                    format: options.format,
+                    codec,
+                },
                 segments,
             }),
             options: options.clone(),
@@ -125,13 +138,6 @@ impl Staging {
         }
     }
 
-    /// What cuts row groups into jobs, on whatever part they will end up.
-    pub fn encoders(&self) -> Encoders {
-        Encoders {
-            recipe: Arc::clone(&self.recipe),
-        }
-    }
-
     /// Starts the next part file; parts are numbered in the order of these calls.
     ///
     /// # Errors
@@ -153,8 +159,7 @@ impl Staging {
     /// `parts` are all parts of the run; `schema` is its final schema, to which
     /// `widen` converts rows written under earlier ones. `run` runs the jobs it
     /// is given, in parallel if it likes, and reports the first error by position.
-    /// Returns one report per part file of this run, by part number. After an
-    /// error the target is as it was.
+    /// After an error the target is as it was.
     ///
     /// # Errors
     ///
@@ -168,8 +173,8 @@ impl Staging {
         widen: &Widen<'_>,
         info: ManifestInfo,
         run: &dyn for<'a> Fn(Vec<Job<'a>>) -> Result<()>,
-    ) -> Result<Vec<OutputReport>> {
-        let stored = self.recipe.stored(schema)?;
+    ) -> Result<Committed> {
+        let stored = self.recipe.style.stored(schema)?;
         parts.sort_by_key(|part| part.number);
         let issued = self.first..self.next.load(Ordering::Relaxed);
         if !parts.iter().map(|part| part.number).eq(issued) {
@@ -192,7 +197,10 @@ impl Staging {
         for report in &mut reports {
             report.path = self.options.dir.join(&report.path).display().to_string();
         }
-        Ok(reports)
+        Ok(Committed {
+            rewritten: reports.iter().filter(|report| report.rewritten).count() as u64,
+            outputs: reports,
+        })
     }
 
     /// Under append the manifest of what is there, else an empty one.
@@ -252,10 +260,10 @@ impl Staging {
                 Some(folder) => (folder.below(new)?.join(&file), format!("{folder}/{file}")),
                 None => (new.join(&file), file),
             };
-            let recipe = &self.recipe;
+            let style = self.recipe.style;
             let durable = self.options.durable;
             jobs.push(Box::new(move || {
-                let report = settle(part, &path, name, recipe, stored, durable, widen)?;
+                let report = settle(part, &path, name, style, stored, durable, widen)?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
                 Ok(())
             }));
@@ -279,7 +287,7 @@ impl Staging {
         widen: &Widen<'_>,
     ) -> Result<OutputReport> {
         let path = self.recipe.segments.join("schema");
-        let segment = super::part::Segment::empty(&self.recipe, path, stored)?;
+        let segment = Segment::empty(self.recipe.style, path, stored)?;
         let part = FinishedPart {
             number: self.first,
             folder: None,
@@ -291,7 +299,7 @@ impl Staging {
             &part,
             &place,
             name,
-            &self.recipe,
+            self.recipe.style,
             stored,
             self.options.durable,
             widen,
