@@ -475,9 +475,18 @@ fn flags_that_would_do_nothing_are_refused() {
 fn verify_finds_what_was_changed() {
     let dir = tempfile::tempdir().unwrap();
     skewed(dir.path());
-    windrow(dir.path(), &["convert", "logs", "--to", "out", "--npartitions", "3"]).expect(0);
-    let sound = windrow(dir.path(), &["verify", "out", "--output", "json"]).expect(0).json();
-    assert_eq!((&sound["parts"], &sound["rows"]), (&Value::from(3), &Value::from(990)));
+    windrow(
+        dir.path(),
+        &["convert", "logs", "--to", "out", "--npartitions", "3"],
+    )
+    .expect(0);
+    let sound = windrow(dir.path(), &["verify", "out", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(
+        (&sound["parts"], &sound["rows"]),
+        (&Value::from(3), &Value::from(990))
+    );
     let part = dir.path().join("out/part-000001.parquet");
     let mut bytes = std::fs::read(&part).unwrap();
     bytes[100] ^= 1;

@@ -58,7 +58,6 @@ pub struct Context {
 struct Run<'a> {
     context: &'a Context,
     drive: Drive,
-    spill_dir: Arc<SpillDir>,
     started: Instant,
 }
 
@@ -110,9 +109,9 @@ impl<'a> Run<'a> {
                 cancel: context.cancel.clone(),
                 progress: Arc::clone(&context.progress),
                 budget: Budget::new(settings.memory),
+                spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
             },
-            spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
             started: Instant::now(),
         })
     }
@@ -324,7 +323,7 @@ impl<'a> Run<'a> {
                 rejects,
             ));
         }
-        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.spill_dir));
+        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
         let (mut first, NoAppend) = self.drive(built, hold, NoAppend)?;
         let rejects = first.take_rejects();
         let report = self.report(&mut first)?;
@@ -359,7 +358,7 @@ impl<'a> Run<'a> {
     }
 
     fn close(&self, report: &mut RunReport) {
-        report.spilled_bytes = self.spill_dir.written();
+        report.spilled_bytes = self.drive.spill_dir.written();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }
@@ -424,6 +423,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
     let mut built = run.build(physical, CHUNK_BYTES)?;
+    if let Some(existing) = staging.existing_schema()? {
+        built.schema = built.schema.starting_from(&existing)?;
+    }
     built.schema = built.schema.with_folders(&options.partition_on);
     let file_bytes = match built.layout {
         Layout::By(By::FileBytes(size)) => Some(size.bytes()),
