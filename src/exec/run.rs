@@ -54,6 +54,17 @@ pub struct Context {
     pub progress: Arc<Progress>,
 }
 
+impl Context {
+    /// Settings, with a way to stop and to watch that nobody holds yet.
+    pub fn new(settings: Settings) -> Self {
+        Context {
+            settings,
+            cancel: Cancel::new(),
+            progress: Arc::new(Progress::default()),
+        }
+    }
+}
+
 /// What is shared by the passes of one run.
 struct Run<'a> {
     context: &'a Context,
