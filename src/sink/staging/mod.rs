@@ -338,6 +338,7 @@ impl Staging {
             && let Some(parent) = target.path.parent()
         {
             sync(parent)?;
+            self.work.sync_parents()?;
         }
         Ok(())
     }
