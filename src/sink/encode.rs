@@ -182,7 +182,7 @@ impl EncodeJob {
 }
 
 /// Cuts one row group into jobs that any thread may run, for a part of this
-/// schema; all their results go to one call of [`PartWriter::append`], in this
+/// schema; all their results go to one call of [`PartWriter::append`](super::PartWriter::append), in this
 /// order. No rows, no jobs.
 ///
 /// Parquet: one job a column. JSON: one a slice of rows, each a compressed
