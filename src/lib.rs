@@ -29,7 +29,14 @@ pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Position, Result};
-pub use frame::{DataFrame, IntoInputs, Session, Table, read_ipc, read_json, read_parquet};
+pub use exec::{Cancel, Phase, Progress, RunReport};
+pub use frame::{
+    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+};
+pub use io::json::SchemaMode;
+pub use partition::By;
+pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
+pub use sink::{Codec, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.
@@ -48,3 +55,8 @@ pub mod arrow {
     pub use arrow_array as array;
     pub use arrow_schema as schema;
 }
+
+/// The examples of the README, compiled as this crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -61,7 +61,7 @@ impl ColumnUnits {
                 file: index,
                 ends_file: true,
                 open: Box::new(move || {
-                    let batches = IpcInput::open(file.location())?.read()?;
+                    let batches = IpcInput::open(file.location())?.batches()?;
                     Ok(Box::new(ColumnReader {
                         batches: Box::new(batches),
                         schema,
@@ -99,10 +99,12 @@ impl ColumnUnits {
                 file: index,
                 ends_file: idx == last,
                 open: Box::new(move || {
+                    // What this file lacks is filled with nulls afterwards.
                     let names: Vec<String> = schema
                         .fields()
                         .iter()
                         .map(|field| field.name().clone())
+                        .filter(|name| input.schema().column_with_name(name).is_some())
                         .collect();
                     Ok(Box::new(ColumnReader {
                         batches: Box::new(input.read_row_group(idx, Some(&names), BATCH_ROWS)?),

@@ -25,4 +25,4 @@ mod worker;
 
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
-pub use run::{Collected, Context, collect, count, sizes, write};
+pub use run::{Collected, Context, collect, count, sizes, visit, write};

@@ -130,7 +130,9 @@ fn check(of: &str, sum: &str, left: u64, right: u64) -> Result<()> {
     if left == right {
         return Ok(());
     }
-    Err(Error::internal(format!("{of}: {sum}, but {left} is not {right}")))
+    Err(Error::internal(format!(
+        "{of}: {sum}, but {left} is not {right}"
+    )))
 }
 
 impl fmt::Display for RunReport {

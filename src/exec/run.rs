@@ -16,8 +16,8 @@ use arrow_schema::SchemaRef;
 use super::columns;
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Collect, Count, Held, Hold, NoAppend, Output, PartAppender, RowGroups, Sizes,
-    WritePlan, counted_cut, streaming_cut, widen_with,
+    Append, Collect, Count, Each, Held, Hold, NoAppend, Output, PartAppender, RowGroups, Sizes,
+    Visit, WritePlan, counted_cut, streaming_cut, widen_with,
 };
 use super::rejects::Rejects;
 use super::report::{RunReport, WidenedReport};
@@ -58,7 +58,6 @@ pub struct Context {
 struct Run<'a> {
     context: &'a Context,
     drive: Drive,
-    spill_dir: Arc<SpillDir>,
     started: Instant,
 }
 
@@ -110,9 +109,9 @@ impl<'a> Run<'a> {
                 cancel: context.cancel.clone(),
                 progress: Arc::clone(&context.progress),
                 budget: Budget::new(settings.memory),
+                spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
             },
-            spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
             started: Instant::now(),
         })
     }
@@ -269,7 +268,13 @@ impl<'a> Run<'a> {
             output,
             Arc::clone(&self.context.progress),
         );
-        scheduler::run(&self.drive, built.units, &built.workers, sequencer, appender)
+        scheduler::run(
+            &self.drive,
+            built.units,
+            &built.workers,
+            sequencer,
+            appender,
+        )
     }
 
     /// Drives the pass after rows were held: `held` is laid out by `output`.
@@ -318,7 +323,7 @@ impl<'a> Run<'a> {
                 rejects,
             ));
         }
-        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.spill_dir));
+        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
         let (mut first, NoAppend) = self.drive(built, hold, NoAppend)?;
         let rejects = first.take_rejects();
         let report = self.report(&mut first)?;
@@ -342,9 +347,9 @@ impl<'a> Run<'a> {
             report.widened = schema
                 .widened_columns()
                 .into_iter()
-                .map(|(column, to)| WidenedReport {
-                    column,
-                    to: to.to_owned(),
+                .map(|widened| WidenedReport {
+                    column: widened.path,
+                    to: widened.kind.to_owned(),
                 })
                 .collect();
         }
@@ -353,7 +358,7 @@ impl<'a> Run<'a> {
     }
 
     fn close(&self, report: &mut RunReport) {
-        report.spilled_bytes = self.spill_dir.written();
+        report.spilled_bytes = self.drive.spill_dir.written();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }
@@ -418,6 +423,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
     let mut built = run.build(physical, CHUNK_BYTES)?;
+    if let Some(existing) = staging.existing_schema()? {
+        built.schema = built.schema.starting_from(&existing)?;
+    }
     built.schema = built.schema.with_folders(&options.partition_on);
     let file_bytes = match built.layout {
         Layout::By(By::FileBytes(size)) => Some(size.bytes()),
@@ -512,11 +520,11 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs independent jobs on a few threads; the first error in their order wins.
-fn run_jobs(
-    jobs: Vec<Box<dyn FnOnce() -> Result<()> + Send>>,
-    threads: usize,
-) -> Result<()> {
-    let jobs: Vec<_> = jobs.into_iter().map(|job| std::sync::Mutex::new(Some(job))).collect();
+fn run_jobs(jobs: Vec<crate::sink::Job<'_>>, threads: usize) -> Result<()> {
+    let jobs: Vec<_> = jobs
+        .into_iter()
+        .map(|job| std::sync::Mutex::new(Some(job)))
+        .collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failed = std::sync::Mutex::new(None::<(usize, Error)>);
     let work = || {
@@ -624,4 +632,28 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
         run.into_output(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
+}
+
+/// Shows every batch of a pipeline to `each`, in input order, and keeps none.
+/// Gives the schema that the last one has, and the balance sheet.
+///
+/// # Errors
+///
+/// As [`write()`], and those of `each`.
+pub fn visit(
+    physical: &Physical,
+    context: &Context,
+    each: &mut Each<'_>,
+) -> Result<(SchemaRef, RunReport)> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = run.build(physical, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let (_, NoAppend, schema, mut report, rejects) =
+        run.into_output(built, |_| Ok((Visit { each }, NoAppend)))?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    run.close(&mut report);
+    Ok((schema.output()?, report))
 }

@@ -29,7 +29,7 @@ use super::sequence::Sequencer;
 use super::source::{ChunkReader, Open, Units};
 use super::worker::{Worked, Worker, WorkerPlan};
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Reservation, SpillDir};
 
 /// Row groups that may be encoded at the same time; more would only hold memory.
 const MAX_GROUPS: usize = 2;
@@ -47,6 +47,7 @@ pub(crate) struct Drive {
     pub cancel: Cancel,
     pub progress: Arc<Progress>,
     pub budget: Budget,
+    pub spill_dir: Arc<SpillDir>,
     /// Bytes that may be decoded ahead of their turn.
     pub window_bytes: u64,
 }
@@ -270,7 +271,12 @@ impl State {
         // The front unit may fill the window once more, and may always read the
         // chunk that everybody waits for.
         let far_over = self.window.bytes() >= 2 * self.window_bytes;
-        if far_over && self.slots.front().is_some_and(|slot| !slot.ready.is_empty()) {
+        if far_over
+            && self
+                .slots
+                .front()
+                .is_some_and(|slot| !slot.ready.is_empty())
+        {
             return None;
         }
         let mut idx = 0;
@@ -379,8 +385,8 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                         state.fail(error);
                     }
                     // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
-                    let next = catch_unwind(AssertUnwindSafe(|| state.next()))
-                        .unwrap_or_else(|panic| {
+                    let next =
+                        catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
                             state.fail(panicked("listing inputs", &*panic));
                             Next::Stop
                         });
@@ -445,7 +451,12 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 Ok(())
             }
             Task::Open(number, path, open, spare) => match open() {
-                Ok(reader) => self.read(number, &path, reader, spare, worker),
+                Ok(reader) => {
+                    // Opening reads headers, or up to the boundary of a range.
+                    let opened = reader.stored_bytes_read();
+                    self.drive.progress.add_stored_bytes_read(opened);
+                    self.read(number, &path, reader, spare, worker)
+                }
                 Err(error) => {
                     self.failed(number, error);
                     Ok(())
@@ -533,9 +544,9 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             slot.held.insert(place, held);
             let window = state.window.bytes() + held;
             state.window.resize_anyway(window);
-            self.drive
-                .progress
-                .set_memory_bytes(self.drive.budget.used());
+            let progress = &self.drive.progress;
+            progress.set_memory_bytes(self.drive.budget.used());
+            progress.set_spilled_bytes(self.drive.spill_dir.written());
         }
         Ok(())
     }

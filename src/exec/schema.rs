@@ -70,6 +70,29 @@ impl RunSchema {
         self
     }
 
+    /// Starts from the columns of files that are there already: an append must
+    /// end with their schema, so values are decoded to their types.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if they have types that JSON is not decoded to.
+    pub fn starting_from(mut self, existing: &Schema) -> Result<Self> {
+        if let Kind::Json {
+            schema,
+            path_column,
+        } = &mut self.kind
+        {
+            let decoded: Vec<_> = existing
+                .fields()
+                .iter()
+                .filter(|field| Some(field.name().as_str()) != path_column.as_deref())
+                .cloned()
+                .collect();
+            *schema = JsonSchema::from_arrow(&Schema::new(decoded))?;
+        }
+        Ok(self)
+    }
+
     /// What a decoder is to start from.
     pub fn decoded(&self) -> Option<&JsonSchema> {
         match &self.kind {
@@ -212,6 +235,32 @@ impl RunSchema {
         let mut columns = conformed.columns().to_vec();
         columns.push(Arc::clone(batch.column(last)));
         Ok(RecordBatch::try_new(self.all(), columns)?)
+    }
+
+    /// Brings some columns of rows of schema `from`, found by name, up to this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunSchema::conform`].
+    pub fn conform_some(&self, batch: &RecordBatch, from: &RunSchema) -> Result<RecordBatch> {
+        let (Some(wide), Some(narrow)) = (self.decoded(), from.decoded()) else {
+            return Ok(batch.clone());
+        };
+        let names: Vec<String> = batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        // In the order of the schema, which is that of no file in particular.
+        let narrow = narrow.project(&names);
+        let order = narrow
+            .to_arrow()
+            .fields()
+            .iter()
+            .map(|field| batch.schema_ref().index_of(field.name()))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        conform(&batch.project(&order)?, &narrow, &wide.project(&names))
     }
 
     /// Brings rows up to this schema and lets only the chosen columns out.

@@ -104,7 +104,9 @@ impl<O: Output> Sequencer<O> {
                 ..InputReport::default()
             });
         }
-        self.inputs.last_mut().expect("one was pushed for this file")
+        self.inputs
+            .last_mut()
+            .expect("one was pushed for this file")
     }
 
     /// The end of a unit of `file`; its sheet exists even if it had no lines.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 
 use crate::error::Result;
-use crate::io::{self, FileList, SourceFile, TextChunk, TextOptions, TextReader};
+use crate::io::{self, Damage, FileList, SourceFile, TextChunk, TextOptions, TextReader};
 use crate::memory::Replay;
 
 use super::schema::RunSchema;
@@ -130,8 +130,37 @@ impl ChunkReader for Text {
     }
 
     fn damage(&self) -> Option<String> {
-        self.reader.damage().map(ToString::to_string)
+        self.reader.damage().map(in_words)
     }
+}
+
+/// What a reader passed over, as a report says it.
+fn in_words(damage: &Damage) -> String {
+    let spans: Vec<String> = damage
+        .spans
+        .iter()
+        .map(|span| {
+            format!(
+                "from byte {} to byte {}: {}",
+                span.from_byte, span.to_byte, span.reason
+            )
+        })
+        .collect();
+    let mut words = format!(
+        "{} damaged {} passed over, {}",
+        damage.n_spans,
+        if damage.n_spans == 1 {
+            "stretch"
+        } else {
+            "stretches"
+        },
+        spans.join("; ")
+    );
+    if damage.n_spans > damage.spans.len() as u64 {
+        words.push_str("; …");
+    }
+    words.push_str(&format!("; {} cut lines dropped", damage.partial_lines));
+    words
 }
 
 /// One unit of rows that were held, brought up to the final schema as they come back.

@@ -1,1 +1,47 @@
-//! To be written.
+//! Columns in, column out: expressions, what they mean, and their text.
+//!
+//! In:  an expression, built in Rust or parsed from text, and record batches.
+//! Out: one value per row, or a mask of rows.
+//!
+//! ```text
+//! text ── token ▶ parse ─┐                   ┌─▶ evaluate ─▶ column
+//!                        ├▶ Expr ─ bind ▶ BoundExpr
+//! Rust ── build ─────────┘  (display)        └─▶ mask ─▶ rows
+//! ```
+//!
+//! Answers follow values, not types. A batch of JSON may hold a column under
+//! another type than the plan knew (missing, `Int64` for `Float64`, text
+//! because numbers and strings mix), and gets the same answers: numbers of any
+//! two types compare exactly, a text beside a number is the number it spells,
+//! and a number beside a text is its canonical text. Unknown stays unknown.
+//! What is meant is decided when the expression is bound; see `compare`.
+
+mod arith;
+mod ast;
+mod bind;
+mod build;
+mod cast;
+mod compare;
+mod convert;
+mod display;
+mod eval;
+mod functions;
+mod json_text;
+mod names;
+mod number;
+mod parse;
+mod row_error;
+mod scalar;
+mod text;
+mod time;
+mod token;
+mod types;
+mod unify;
+
+pub use ast::{BinaryOp, Expr, MAX_DEPTH};
+pub use build::{IntoExpr, call, col, lit};
+pub use eval::BoundExpr;
+pub use functions::{Function, functions};
+pub(crate) use names::unknown_column;
+pub use row_error::RowError;
+pub use scalar::Scalar;

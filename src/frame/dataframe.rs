@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::IntoExpr;
 use crate::partition::{By, PartitionSize};
-use crate::plan::{self, Logical, Physical, Source};
+use crate::plan::{self, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
 
 /// Rows in partitions, not computed yet. Calls give new frames and cost
@@ -61,6 +61,15 @@ impl DataFrame {
         &self.plan
     }
 
+    /// The format of the files that are read; none for rows in memory.
+    pub fn format(&self) -> Option<FileFormat> {
+        match &self.plan.scan().source {
+            Source::Json { .. } => Some(FileFormat::Json),
+            Source::Columns { format, .. } => Some(*format),
+            Source::Batches(_) => None,
+        }
+    }
+
     /// Columns and types as known before reading. Text may bring more columns
     /// and wider types; what is computed or written has them all.
     ///
@@ -82,13 +91,10 @@ impl DataFrame {
         let predicate = predicate.into_expr()?;
         let schema = self.schema()?;
         let bound = predicate.bind(&schema)?;
-        let data_type = bound.data_type();
-        if !matches!(
-            data_type,
-            arrow_schema::DataType::Boolean | arrow_schema::DataType::Null
-        ) {
+        if !bound.is_condition() {
             return Err(Error::plan(format!(
-                "a filter must be true or false, but {predicate} is {data_type}"
+                "a filter must be true or false, but {predicate} is {}",
+                bound.data_type()
             )));
         }
         Ok(self.with(Logical::Filter {
@@ -216,6 +222,37 @@ impl DataFrame {
         Ok(self.partition_sizes()?.len())
     }
 
+    /// Calls `each` with every batch, in input order, and keeps none: for
+    /// looking at rows that need not fit in memory. A batch of text has the
+    /// columns found so far; later ones may have more, and wider types.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order, or of `each`.
+    pub fn for_each_batch(
+        &self,
+        mut each: impl FnMut(RecordBatch) -> Result<()> + Send,
+    ) -> Result<RunReport> {
+        Ok(exec::visit(&self.lower(), self.session.context(), &mut each)?.1)
+    }
+
+    /// Columns and types of all rows: what writing them would give. Reads text
+    /// whole, since a column may appear in the last record.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn full_schema(&self) -> Result<SchemaRef> {
+        match self.plan.scan().source {
+            Source::Json { .. } => {
+                let (schema, _) =
+                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+                Ok(schema)
+            }
+            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+        }
+    }
+
     /// What will run: the plan as built, after the rules, and its stages, with
     /// estimated rows and bytes. Nothing is read.
     pub fn explain(&self) -> String {
@@ -278,7 +315,9 @@ impl DataFrame {
 
 impl fmt::Debug for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFrame").field("plan", &self.plan).finish()
+        f.debug_struct("DataFrame")
+            .field("plan", &self.plan)
+            .finish()
     }
 }
 

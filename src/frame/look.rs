@@ -150,15 +150,13 @@ impl Sample {
 
 /// The format of the first input, by its content.
 pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
-    for file in io::list(inputs)? {
+    if let Some(file) = io::list(inputs)?.next() {
         let file = file?;
-        if let Some(format) = io::format_of(&file)? {
-            return Ok(match format {
-                io::Format::Json => FileFormat::Json,
-                io::Format::Parquet => FileFormat::Parquet,
-                io::Format::Ipc => FileFormat::Ipc,
-            });
-        }
+        return Ok(match io::Format::detect(&file)? {
+            io::Format::Json => FileFormat::Json,
+            io::Format::Parquet => FileFormat::Parquet,
+            io::Format::Ipc => FileFormat::Ipc,
+        });
     }
     Ok(FileFormat::Json)
 }

@@ -5,12 +5,14 @@
 
 mod dataframe;
 mod inputs;
+mod inspect;
 mod look;
 mod session;
 mod table;
 
 pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
+pub use inspect::InspectOptions;
 pub use session::Session;
 pub use table::Table;
 

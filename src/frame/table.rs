@@ -64,8 +64,13 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema();
-        let mut rows: Vec<Vec<String>> =
-            vec![schema.fields().iter().map(|field| cell(field.name())).collect()];
+        let mut rows: Vec<Vec<String>> = vec![
+            schema
+                .fields()
+                .iter()
+                .map(|field| cell(field.name()))
+                .collect(),
+        ];
         let options = FormatOptions::default().with_null("null");
         'batches: for batch in self.batches() {
             let formatters = batch

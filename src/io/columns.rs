@@ -33,15 +33,20 @@ pub fn footer(file: &SourceFile, parquet: bool) -> Result<Footer> {
     if parquet {
         let input = ParquetInput::open(file.location())?;
         return Ok(Footer {
-            schema: input.schema(),
+            schema: Arc::clone(input.schema()),
             rows: input.rows(),
-            bytes: input.bytes(),
+            bytes: input.row_groups().iter().map(|group| group.bytes).sum(),
         });
     }
     let input = IpcInput::open(file.location())?;
+    // The footer of an IPC file does not tell its rows: the batches do.
+    let mut rows = 0;
+    for batch in input.batches()? {
+        rows += batch?.num_rows() as u64;
+    }
     Ok(Footer {
-        schema: input.schema(),
-        rows: input.rows()?,
+        schema: Arc::clone(input.schema()),
+        rows,
         bytes: file.bytes,
     })
 }
@@ -162,7 +167,11 @@ mod tests {
             Field::new("a", DataType::Int64, false),
         ]);
         let united = Arc::new(unite(&left, &right, "b.parquet").unwrap());
-        let names: Vec<_> = united.fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<_> = united
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         assert_eq!(names, ["a", "only", "late"]);
 
         let first = RecordBatch::try_from_iter([

@@ -285,9 +285,10 @@ impl Gzip {
         // What was found is a member: what it begins with is no padding.
         self.begun = kept;
         self.ended = false;
+        let to_byte = self.input.offset();
         let span = DamagedSpan {
-            from_byte: if kept { self.member_byte } else { from_byte },
-            to_byte: self.input.offset(),
+            from_byte: if kept { self.member_byte } else { from_byte }.min(to_byte),
+            to_byte,
             reason,
             kept,
         };

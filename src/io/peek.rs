@@ -86,10 +86,6 @@ fn peek_stdin(file: &SourceFile, options: TextOptions) -> Result<Peek> {
 
 /// Standard input from its first byte, whatever was looked at before.
 pub(crate) fn stdin() -> Box<dyn Read + Send> {
-    let ahead = std::mem::take(
-        &mut *STDIN_AHEAD
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
+    let ahead = std::mem::take(&mut *STDIN_AHEAD.lock().unwrap_or_else(PoisonError::into_inner));
     Box::new(Cursor::new(ahead).chain(std::io::stdin()))
 }

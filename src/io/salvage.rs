@@ -28,9 +28,10 @@ pub struct Damage {
 /// One place whose text is lost or cannot be vouched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedSpan {
-    /// The stored byte where decoding failed.
+    /// The stored byte where decoding failed; where it goes on, if it failed
+    /// only behind that. Damage may lie before it: wrong bytes can decode for a while.
     pub from_byte: u64,
-    /// The stored byte where it went on; the file's end if it did not.
+    /// The stored byte where decoding went on; the file's end if it did not.
     pub to_byte: u64,
     /// What was wrong.
     pub reason: String,

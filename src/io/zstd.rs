@@ -108,7 +108,7 @@ impl Zstd {
         let to_byte = self.input.offset();
         if let Some(damage) = &mut self.damage {
             damage.push(DamagedSpan {
-                from_byte,
+                from_byte: from_byte.min(to_byte),
                 to_byte,
                 reason,
                 kept: false,

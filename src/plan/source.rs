@@ -147,12 +147,9 @@ impl ReadOptions {
                     "\"strict\" and \"ignore\" need a schema (--schema FILE)",
                 ))
             }
-            _ if self.max_rejects.is_some() && self.on_bad_record == OnBadRecord::Fail => {
-                Err(Error::config(
-                    "max-rejects",
-                    "it has no meaning with --on-bad-record fail",
-                ))
-            }
+            _ if self.max_rejects.is_some() && self.on_bad_record == OnBadRecord::Fail => Err(
+                Error::config("max-rejects", "it has no meaning with --on-bad-record fail"),
+            ),
             _ => Ok(()),
         }
     }

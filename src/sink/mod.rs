@@ -24,6 +24,7 @@ mod verify;
 
 pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, NULL_FOLDER, split};
+pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
 pub use part::{FinishedPart, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};

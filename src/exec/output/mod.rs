@@ -5,18 +5,20 @@
 
 mod collect;
 mod hold;
+mod visit;
 mod write;
 
 use arrow_array::RecordBatch;
 
-pub(crate) use collect::{Collect, Count, Partition, Sizes};
+pub(crate) use collect::{Collect, Count, Sizes};
 pub(crate) use hold::{Held, Hold};
-pub(crate) use write::{PartAppender, RowGroups, WritePlan};
+pub(crate) use visit::{Each, Visit};
+pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 
 use super::schema::RunSchema;
 use crate::error::Result;
-use crate::plan::Layout;
 use crate::partition::{By, Cut};
+use crate::plan::Layout;
 pub(crate) use crate::sink::{EncodeJob as Job, Encoded};
 
 /// Rows that came from one chunk.
@@ -34,8 +36,6 @@ pub(crate) struct Group {
     pub tag: Tag,
     pub jobs: Vec<Job>,
 }
-
-pub(crate) use write::Tag;
 
 /// Takes rows in input order.
 pub(crate) trait Output: Send {

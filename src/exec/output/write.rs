@@ -12,15 +12,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::{Append, Encoded, Group, Output, Rows};
 use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation, held_bytes};
+use crate::memory::{Budget, Reservation};
 use crate::partition::{Cut, Cutter, batch_bytes};
 use crate::sink::{FinishedPart, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
 
@@ -134,7 +134,14 @@ impl RowGroups {
         let stream = self.streams.get_mut(&key).expect("it was put there above");
         for piece in stream.cutter.push(&rows.batch, rows.text_bytes) {
             if piece.partition_idx != stream.partition_idx {
-                seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
+                seal(
+                    &self.plan,
+                    folder,
+                    stream,
+                    schema,
+                    &mut self.waiting_bytes,
+                    groups,
+                )?;
                 stream.partition_idx = piece.partition_idx;
             }
             // A piece may be larger than a row group: rows are cut by their share of its bytes.
@@ -163,7 +170,14 @@ impl RowGroups {
                     stream.join_small(schema)?;
                 }
                 if stream.bytes >= self.row_group_bytes || stream.rows >= ROW_GROUP_ROWS {
-                    seal(&self.plan, folder, stream, schema, &mut self.waiting_bytes, groups)?;
+                    seal(
+                        &self.plan,
+                        folder,
+                        stream,
+                        schema,
+                        &mut self.waiting_bytes,
+                        groups,
+                    )?;
                 }
             }
         }
@@ -188,7 +202,14 @@ impl RowGroups {
             }
             let key = &self.order[place];
             if let Some(stream) = self.streams.get_mut(key) {
-                seal(&self.plan, key.as_ref(), stream, schema, &mut self.waiting_bytes, groups)?;
+                seal(
+                    &self.plan,
+                    key.as_ref(),
+                    stream,
+                    schema,
+                    &mut self.waiting_bytes,
+                    groups,
+                )?;
             }
         }
         Ok(())
@@ -268,7 +289,7 @@ impl Output for RowGroups {
             self.add(None, rows, schema, &mut groups)?;
         } else if rows.batch.num_rows() > 0 {
             let batch = schema.conform(&rows.batch, &rows.from)?;
-            for (path, places) in folder_rows(&batch, folders)? {
+            for (path, places) in split(&batch, folders)? {
                 let rows = Rows {
                     batch: take_record_batch(&batch, &places)?,
                     from: schema.clone(),
@@ -299,11 +320,6 @@ impl Output for RowGroups {
         self.reservation.resize_anyway(0);
         Ok(groups)
     }
-}
-
-/// Which rows go to which folder, folders in order of first appearance.
-fn folder_rows(batch: &RecordBatch, folders: &[String]) -> Result<Vec<(HivePath, UInt32Array)>> {
-    split(batch, folders)
 }
 
 /// A part file that is being written.
@@ -408,17 +424,25 @@ impl Append for PartAppender {
     }
 }
 
-/// What a commit needs to bring rows of an older file up to the final schema.
+/// What a commit needs to bring rows of an older file up to the final schema:
+/// it hands over those columns of them that changed.
 pub(crate) fn widen_with<'a>(
     schemas: &'a [(SchemaRef, RunSchema)],
     last: &'a RunSchema,
-) -> impl Fn(&RecordBatch, &arrow_schema::Schema) -> Result<RecordBatch> + Sync + 'a {
+) -> impl Fn(&RecordBatch, &Schema) -> Result<RecordBatch> + Sync + 'a {
     move |batch, narrow| {
+        let has_all = |schema: &SchemaRef| {
+            narrow.fields().iter().all(|field| {
+                schema
+                    .field_with_name(field.name())
+                    .is_ok_and(|known| known == field.as_ref())
+            })
+        };
         let from = schemas
             .iter()
-            .find(|(schema, _)| schema.as_ref() == narrow)
+            .find(|(schema, _)| has_all(schema))
             .map(|(_, run)| run)
             .ok_or_else(|| Error::internal("a part file has a schema that no row group had"))?;
-        last.finish_from_output(batch, from)
+        last.conform_some(batch, from)
     }
 }

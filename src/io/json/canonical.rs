@@ -72,7 +72,11 @@ impl Parser<'_> {
     }
 
     /// The facts of a part, given those of the whole.
-    fn part<'n>(&self, known: Option<&'n Node>, part: Option<&'n Node>) -> Result<Option<&'n Node>, Stop> {
+    fn part<'n>(
+        &self,
+        known: Option<&'n Node>,
+        part: Option<&'n Node>,
+    ) -> Result<Option<&'n Node>, Stop> {
         if known.is_some() && part.is_none() && self.mode == SchemaMode::Widen {
             return Err(Stop::Widen);
         }

@@ -182,7 +182,10 @@ impl Decoder {
         if self.options.max_depth > DEEPEST {
             return Err(Error::config(
                 "max_depth",
-                format!("{} is above {DEEPEST}, the most that fits every thread's stack", self.options.max_depth),
+                format!(
+                    "{} is above {DEEPEST}, the most that fits every thread's stack",
+                    self.options.max_depth
+                ),
             ));
         }
         let mut tail = std::mem::take(&mut self.tail);
@@ -262,11 +265,15 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for name in predicate.columns() {
-        let column = match seen.batch.column_by_name(name) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(&DataType::Utf8, rows),
+        let known = seen.batch.schema_ref().column_with_name(name);
+        let (field, column) = match known {
+            Some((idx, field)) => (field.clone(), Arc::clone(seen.batch.column(idx))),
+            None => (
+                Field::new(name, DataType::Utf8, true),
+                new_null_array(&DataType::Utf8, rows),
+            ),
         };
-        fields.push(Field::new(name, column.data_type().clone(), true));
+        fields.push(field);
         columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -287,7 +294,11 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
 }
 
 impl Task<'_> {
-    fn build(&self, schema: &JsonSchema, cache: &mut Option<(JsonSchema, Object)>) -> Result<Built> {
+    fn build(
+        &self,
+        schema: &JsonSchema,
+        cache: &mut Option<(JsonSchema, Object)>,
+    ) -> Result<Built> {
         let mut schema = schema.clone();
         let mut object = match cache.take() {
             Some((known, object)) if known == schema => object,
@@ -309,6 +320,7 @@ impl Task<'_> {
                 return built.finish(object, self.mode, cache);
             };
             let mut fields = schema.fields().clone();
+            object.teach(&mut fields);
             learn(self, unknown, &mut fields);
             schema = JsonSchema::from_fields(fields);
             object = Object::new(schema.fields());
@@ -322,6 +334,8 @@ impl Task<'_> {
     fn read(&self, object: &mut Object, built: &mut Built) -> Option<Line> {
         let mut unknown = None;
         let (max_depth, chunk) = (self.options.max_depth, self.chunk);
+        let schema = built.schema.clone();
+        let fields = schema.fields();
         built.visited = chunk.visit(self.which, max_depth, self.mode, |parser, pos, line| {
             parser.record += 1;
             let rows = built.lines.len();
@@ -334,7 +348,8 @@ impl Task<'_> {
                         return Visit::Next(next);
                     }
                     Err(stop) => {
-                        if judge(parser, stop, pos) {
+                        if judge(parser, stop, pos, fields) {
+                            object.roll_back(rows, parser.record);
                             unknown = Some(line);
                             return Visit::Stop;
                         }
@@ -342,7 +357,9 @@ impl Task<'_> {
                 }
             }
             let fault = utf8_fault.is_none().then_some(&parser.fault);
-            built.bad.push(bad_record(chunk, line, fault, utf8_fault, parser.text, pos));
+            built
+                .bad
+                .push(bad_record(chunk, line, fault, utf8_fault, parser.text, pos));
             object.roll_back(rows, parser.record);
             (parser.duplicate_keys, parser.ignored_values) = counted;
             built.stopped = !self.options.keep_bad;
@@ -357,23 +374,24 @@ impl Task<'_> {
 }
 
 /// Whether a record that could not be read asks for a wider schema. Otherwise
-/// the parser's fault says what is wrong with it: first of all its grammar, so
-/// that the verdict is the same whatever the schema knew.
+/// the parser's fault says what is wrong with it: first of all its grammar, then
+/// what a user's schema refuses, so that the verdict is the same whatever else
+/// the schema knew.
 #[cold]
 #[inline(never)]
-fn judge(parser: &mut Parser<'_>, stop: Stop, pos: usize) -> bool {
+fn judge(parser: &mut Parser<'_>, stop: Stop, pos: usize, fields: &Fields) -> bool {
     if stop == Stop::Bad {
         return false;
     }
-    let fault = parser.fault.clone();
-    match parser.skip_record(pos) {
-        Ok(_) if stop == Stop::Widen => true,
-        Ok(_) => {
-            parser.fault = fault;
-            false
-        }
-        Err(_) => false,
+    let misfit = parser.fault.clone();
+    if parser.skip_record(pos).is_err() {
+        return false;
     }
+    if stop == Stop::Misfit {
+        parser.fault = misfit;
+        return false;
+    }
+    !(fields.any_fixed() && parser.check_object(fields, pos) == Err(Stop::Misfit))
 }
 
 #[cold]
@@ -408,21 +426,22 @@ fn learn(task: &Task<'_>, first: Line, fields: &mut Fields) {
     };
     let fixed = fields.any_fixed().then(|| fields.clone());
     let max_depth = task.options.max_depth;
-    task.chunk.visit(which, max_depth, SchemaMode::Widen, |parser, pos, line| {
-        let is_record = task.chunk.utf8_fault(line).is_none()
-            && parser.skip_record(pos).is_ok()
-            && fixed
-                .as_ref()
-                .is_none_or(|fixed| parser.check_object(fixed, pos) != Err(Stop::Misfit));
-        if is_record {
-            // The grammar has accepted the record, so this goes to its end.
-            let learned = parser.learn_object(fields, pos, task.wanted);
-            debug_assert!(learned.is_ok());
-        } else if !task.options.keep_bad {
-            return Visit::Stop;
-        }
-        Visit::Next(line_end(parser.text, pos) + 1)
-    });
+    task.chunk
+        .visit(which, max_depth, SchemaMode::Widen, |parser, pos, line| {
+            let is_record = task.chunk.utf8_fault(line).is_none()
+                && parser.skip_record(pos).is_ok()
+                && fixed
+                    .as_ref()
+                    .is_none_or(|fixed| parser.check_object(fixed, pos) != Err(Stop::Misfit));
+            if is_record {
+                // The grammar has accepted the record, so this goes to its end.
+                let learned = parser.learn_object(fields, pos, task.wanted);
+                debug_assert!(learned.is_ok());
+            } else if !task.options.keep_bad {
+                return Visit::Stop;
+            }
+            Visit::Next(line_end(parser.text, pos) + 1)
+        });
 }
 
 impl Built {
@@ -464,23 +483,22 @@ impl Built {
     }
 }
 
-/// The schema of the records in `text`, of the wanted columns: a first look.
+/// The schema of the records in `text`: a first look.
 ///
-/// Lines that are no records are passed over, so a last line cut short by a
-/// sample's end does no harm. Only `columns` and `max_depth` are used.
-pub fn infer(text: &[u8], options: &DecodeOptions) -> JsonSchema {
+/// Lines that are no records, or nested deeper than `max_depth`, are passed
+/// over, so a last line cut short by a sample's end does no harm.
+pub fn infer(text: &[u8], max_depth: usize) -> JsonSchema {
     let options = DecodeOptions {
         keep_bad: true,
-        max_depth: options.max_depth.min(DEEPEST),
-        ..options.clone()
+        max_depth,
+        ..DecodeOptions::default()
     };
-    let wanted = options.columns.as_deref().map(set_of);
     let mut tail = Vec::new();
     let task = Task {
         chunk: &Chunk::new(text, &mut tail),
         which: ALL,
         mode: SchemaMode::Widen,
-        wanted: wanted.as_ref(),
+        wanted: None,
         options: &options,
     };
     let mut fields = Fields::default();

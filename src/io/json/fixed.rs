@@ -79,7 +79,10 @@ impl FixedColumn {
     /// Appends a value; `false`, with nothing appended, if the type does not hold it.
     pub fn push(&mut self, value: Scalar<'_>) -> bool {
         if self.data_type == DataType::Float32 {
-            return self.float(value).map(|float| self.floats.push(float)).is_some();
+            return self
+                .float(value)
+                .map(|float| self.floats.push(float))
+                .is_some();
         }
         self.int(value).map(|int| self.ints.push(int)).is_some()
     }
@@ -100,8 +103,12 @@ impl FixedColumn {
                 let float: f32 = std::str::from_utf8(literal).ok()?.parse().ok()?;
                 float.is_finite().then_some(float)
             }
-            Scalar::Number(Number::Int(int), _) => (int as f32 as i128 == i128::from(int)).then_some(int as f32),
-            Scalar::Number(Number::UInt(int), _) => (int as f32 as i128 == i128::from(int)).then_some(int as f32),
+            Scalar::Number(Number::Int(int), _) => {
+                (int as f32 as i128 == i128::from(int)).then_some(int as f32)
+            }
+            Scalar::Number(Number::UInt(int), _) => {
+                (int as f32 as i128 == i128::from(int)).then_some(int as f32)
+            }
             Scalar::Number(Number::Huge, _) | Scalar::String(_) => None,
         }
     }
@@ -177,7 +184,10 @@ impl FixedColumn {
         let wide: ArrayRef = match &self.data_type {
             // A timestamp is the integer itself; a cast of a zoned one would move it.
             DataType::Timestamp(_, _) => {
-                let data = wide.into_data().into_builder().data_type(self.data_type.clone());
+                let data = wide
+                    .into_data()
+                    .into_builder()
+                    .data_type(self.data_type.clone());
                 let data = data.build().map_err(Error::from)?;
                 return Ok(arrow_array::make_array(data));
             }

@@ -110,7 +110,10 @@ impl<'a> Chunk<'a> {
         mut visit: impl FnMut(&mut Parser<'_>, usize, Line) -> Visit,
     ) -> Visited {
         let mut visited = Visited::default();
-        let pieces = [(self.text, 0, self.head), (self.tail, self.head, self.tail_len)];
+        let pieces = [
+            (self.text, 0, self.head),
+            (self.tail, self.head, self.tail_len),
+        ];
         let mut record = 0;
         for (text, base, len) in pieces {
             let mut parser = Parser::new(text, max_depth, mode);
@@ -198,7 +201,10 @@ mod tests {
                 text.extend_from_slice(b"\na\r\n\n \t\nb");
                 text.extend_from_slice(end.as_bytes());
                 let (found, visited) = lines_of(&text);
-                let found: Vec<_> = found.into_iter().map(|(line, text)| (line.number, text)).collect();
+                let found: Vec<_> = found
+                    .into_iter()
+                    .map(|(line, text)| (line.number, text))
+                    .collect();
                 let mut expected = vec![(1, b"a\r".to_vec()), (4, b"b".to_vec())];
                 if n > 0 {
                     expected.insert(0, (0, vec![b'x'; n]));

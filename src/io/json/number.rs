@@ -393,8 +393,8 @@ mod tests {
         for shift in 0..64 {
             for base in [1u64, 3, (1 << 53) - 1, (1 << 53) + 1, u64::MAX] {
                 let value = base << shift;
-                let survives = (value as f64) < 18_446_744_073_709_551_616.0
-                    && (value as f64) as u64 == value;
+                let survives =
+                    (value as f64) < 18_446_744_073_709_551_616.0 && (value as f64) as u64 == value;
                 assert_eq!(is_exact(value), survives, "{value}");
             }
         }

@@ -217,7 +217,9 @@ impl Object {
     }
 
     pub fn is_wanted(&self, key: &[u8]) -> bool {
-        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(key))
+        self.wanted
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(key))
     }
 
     pub fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
@@ -276,8 +278,19 @@ mod tests {
     #[test]
     fn a_pattern_meets_its_own_key_and_no_other() {
         let keys = [
-            "", "a", "ab", "abcde", "abcdef", "abcdeg", "a_longer_key", "a_longer_kez",
-            "a_key_of_some_twenty_bytes", "a_key_of_none_twenty_bytes", "a.b", "é", "x y",
+            "",
+            "a",
+            "ab",
+            "abcde",
+            "abcdef",
+            "abcdeg",
+            "a_longer_key",
+            "a_longer_kez",
+            "a_key_of_some_twenty_bytes",
+            "a_key_of_none_twenty_bytes",
+            "a.b",
+            "é",
+            "x y",
         ];
         for key in keys {
             let pattern = Pattern::new(key.as_bytes());

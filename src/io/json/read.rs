@@ -30,7 +30,12 @@ impl Parser<'_> {
     }
 
     /// Reads the object at `pos`, within `depth` open containers, as the next row.
-    fn read_object(&mut self, object: &mut Object, pos: usize, depth: usize) -> Result<usize, Stop> {
+    fn read_object(
+        &mut self,
+        object: &mut Object,
+        pos: usize,
+        depth: usize,
+    ) -> Result<usize, Stop> {
         self.check_depth(pos, depth)?;
         let row = object.rows;
         let mut guess = object.likely_first();
@@ -110,11 +115,19 @@ impl Parser<'_> {
         found
     }
 
-    fn find_slot_of(&mut self, object: &mut Object, start: usize, key: &mut Vec<u8>) -> Result<Found, Stop> {
+    fn find_slot_of(
+        &mut self,
+        object: &mut Object,
+        start: usize,
+        key: &mut Vec<u8>,
+    ) -> Result<Found, Stop> {
         let end = self.copy_string(start + 1, key)?;
         let pos = self.skip_colon(end)?;
         if let Some(idx) = object.find(key) {
-            return Ok(Found { pos, slot: Some(idx) });
+            return Ok(Found {
+                pos,
+                slot: Some(idx),
+            });
         }
         let purpose = if !object.is_wanted(key) {
             Use::Skip

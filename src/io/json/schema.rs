@@ -19,10 +19,9 @@ use crate::error::{Error, Result};
 /// The keys and types of JSON records: what was seen, or what a user asked for.
 ///
 /// ```
-/// use windrow::io::json::{DecodeOptions, infer};
-/// let options = DecodeOptions::default();
-/// let first = infer(b"{\"status\":200}\n", &options);
-/// let later = infer(b"{\"status\":\"n/a\",\"user\":{\"id\":7}}\n", &options);
+/// use windrow::io::json::infer;
+/// let first = infer(b"{\"status\":200}\n", 128);
+/// let later = infer(b"{\"status\":\"n/a\",\"user\":{\"id\":7}}\n", 128);
 /// let both = first.merge(&later);
 /// assert!(both.covers(&first) && both.covers(&later));
 /// assert_eq!(both.to_arrow().field(0).data_type().to_string(), "Utf8");
@@ -159,7 +158,10 @@ fn fixed_fields(fields: &arrow_schema::Fields, within: &str, depth: usize) -> Re
     for field in fields {
         let path = joined(within, field.name());
         if fixed.get(field.name().as_bytes()).is_some() {
-            return Err(Error::config("schema", format!("the column {path:?} comes twice")));
+            return Err(Error::config(
+                "schema",
+                format!("the column {path:?} comes twice"),
+            ));
         }
         let node = fixed_node(field.data_type(), &path, depth)?;
         fixed.push(Arc::from(field.name().as_str()), node);
@@ -228,9 +230,7 @@ fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
         Kind::Scalar(ScalarType::Text) if node.scalars.is_mixed_with_strings() => {
             "strings and other scalars, kept as text"
         }
-        Kind::Scalar(ScalarType::Text) => {
-            "scalars that no one type holds exactly, kept as text"
-        }
+        Kind::Scalar(ScalarType::Text) => "scalars that no one type holds exactly, kept as text",
         Kind::Scalar(_) => return,
         Kind::Json if node.object.is_some() && node.scalars.is_none() && node.list.is_none() => {
             "objects without keys, kept as JSON text"

@@ -123,7 +123,13 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_is_no_character() {
-        for escape in [r"\uD800", r"\uDC00", r"\uD800\n", r"\uD800\uD800", r"\uD800A"] {
+        for escape in [
+            r"\uD800",
+            r"\uDC00",
+            r"\uD800\n",
+            r"\uD800\uD800",
+            r"\uD800A",
+        ] {
             assert_eq!(read(escape), Err(BadEscape::LoneSurrogate), "{escape}");
         }
         for escape in [r"\x", r"\u12", r"\u+123", r"\uD800\uZZZZ", "\\\n"] {

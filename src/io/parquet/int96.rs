@@ -92,9 +92,12 @@ impl Fits {
         let day = i128::from(words[2] as i32);
         // As the decoder takes them: the upper word's sign is the sum's.
         let of_day = i128::from(((words[1] as i64) << 32).wrapping_add(words[0] as i64));
-        let nanos = (day - JULIAN_DAY_OF_EPOCH) * NANOS_IN_DAY + of_day;
+        let julian_nanos = day * NANOS_IN_DAY + of_day;
+        let nanos = julian_nanos - JULIAN_DAY_OF_EPOCH * NANOS_IN_DAY;
         self.nanos &= i64::try_from(nanos).is_ok();
-        self.micros &= of_day % 1000 == 0 && i64::try_from(nanos / 1000).is_ok();
+        // Spark moves to the Julian epoch in 64 bits of microseconds, and so
+        // wraps the last 6,682 years of its range; moving back unwraps them.
+        self.micros &= of_day % 1000 == 0 && i64::try_from(julian_nanos / 1000).is_ok();
     }
 
     fn unit(&self) -> Option<TimeUnit> {

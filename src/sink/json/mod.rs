@@ -26,6 +26,17 @@ use text::Lines;
 /// little enough for threads to share a row group.
 const SLICE_BYTES: u64 = 1 << 20;
 
+/// The rows of a batch as JSON Lines, as part files hold them.
+///
+/// # Errors
+///
+/// As [`Lines::try_new`]: for a type that JSON cannot hold.
+pub fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    Lines::try_new(batch)?.write(&mut text)?;
+    Ok(text)
+}
+
 /// A slice of rows, to be written as text and compressed on any thread.
 pub(crate) struct JsonJob {
     batches: Arc<Vec<RecordBatch>>,

@@ -1,0 +1,159 @@
+//! Arithmetic that never wraps.
+//!
+//! In:  two columns of numbers of any type.
+//! Out: a column of the type that was bound; wider only where the batch holds
+//! fractions that the plan did not know of.
+//!
+//! Whole numbers are computed exactly and must fit 64 bits; `/` always gives a
+//! fraction; a divisor of 0 gives null.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt64Array};
+use arrow_schema::DataType;
+
+use super::ast::BinaryOp;
+use super::convert::{Value, both_valid};
+use super::number::Numbers;
+use super::row_error::Failure;
+
+/// The type of a result, from the types and, for literals, the signs of the operands.
+pub(crate) fn result_type(op: BinaryOp, left: &DataType, right: &DataType) -> DataType {
+    let is_int = |data_type: &DataType| data_type.is_integer() || *data_type == DataType::Null;
+    if op == BinaryOp::Divide || !is_int(left) || !is_int(right) {
+        return DataType::Float64;
+    }
+    let unsigned = *left == DataType::UInt64 && *right == DataType::UInt64;
+    if unsigned && op != BinaryOp::Minus {
+        DataType::UInt64
+    } else {
+        DataType::Int64
+    }
+}
+
+/// Computes row by row. Constants on both sides give one row.
+pub(crate) fn compute(
+    op: BinaryOp,
+    left: &Value,
+    right: &Value,
+    rows: usize,
+    to: &DataType,
+) -> Result<ArrayRef, Failure> {
+    let (a, b) = (left.numbers()?, right.numbers()?);
+    let constants = (left.constant, right.constant);
+    let rows = if constants.0 && constants.1 { 1 } else { rows };
+    let at = |row: usize| {
+        (
+            if constants.0 { 0 } else { row },
+            if constants.1 { 0 } else { row },
+        )
+    };
+    let nulls = both_valid(rows, (a.nulls(), constants.0), (b.nulls(), constants.1));
+    let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+
+    let whole = |numbers: &Numbers| matches!(numbers, Numbers::Int(_) | Numbers::UInt(_));
+    if to.is_floating() || !whole(&a) || !whole(&b) {
+        let (a, b) = (a.to_floats(), b.to_floats());
+        let result: Float64Array = (0..rows)
+            .map(|row| {
+                let (left, right) = at(row);
+                let (left, right) = (a.value(left), b.value(right));
+                let result = match op {
+                    BinaryOp::Plus => left + right,
+                    BinaryOp::Minus => left - right,
+                    BinaryOp::Multiply => left * right,
+                    BinaryOp::Divide if right != 0.0 => left / right,
+                    BinaryOp::Modulo if right != 0.0 => left % right,
+                    _ => return None,
+                };
+                (!is_null(row)).then_some(result)
+            })
+            .collect();
+        return Ok(Arc::new(result));
+    }
+
+    let exact = |row: usize| -> Result<Option<i128>, Failure> {
+        if is_null(row) {
+            return Ok(None);
+        }
+        let (left, right) = at(row);
+        // Both are whole, which was checked above.
+        let left = a.value(left).exact_int().unwrap_or(0);
+        let right = b.value(right).exact_int().unwrap_or(0);
+        let result = match op {
+            BinaryOp::Plus => left.checked_add(right),
+            BinaryOp::Minus => left.checked_sub(right),
+            BinaryOp::Multiply => left.checked_mul(right),
+            _ if right == 0 => return Ok(None),
+            _ => left.checked_rem(right),
+        };
+        // Only a product of two numbers near 2^64 leaves an i128.
+        result
+            .map(Some)
+            .ok_or_else(|| too_large(row, op, left, right))
+    };
+    let signed = (0..rows)
+        .map(|row| {
+            Ok(match exact(row)? {
+                Some(value) => Some(i64::try_from(value).map_err(|_| row)?),
+                None => None,
+            })
+        })
+        .collect::<Result<Int64Array, Misfit>>();
+    let unsigned = || {
+        (0..rows)
+            .map(|row| {
+                Ok(match exact(row)? {
+                    Some(value) => Some(u64::try_from(value).map_err(|_| row)?),
+                    None => None,
+                })
+            })
+            .collect::<Result<UInt64Array, Misfit>>()
+    };
+    // The batch may hold larger numbers than the plan knew of.
+    let retyped = matches!((&a, &b), (Numbers::UInt(_), _) | (_, Numbers::UInt(_)));
+    let (first, second) = if *to == DataType::UInt64 {
+        (unsigned().map(array), Some(signed.map(array)))
+    } else {
+        (signed.map(array), retyped.then(|| unsigned().map(array)))
+    };
+    match (first, second) {
+        (Ok(array), _) | (Err(_), Some(Ok(array))) => Ok(array),
+        (Err(Misfit::Row(row)), _) => {
+            let (left, right) = at(row);
+            let left = a.value(left).exact_int().unwrap_or(0);
+            let right = b.value(right).exact_int().unwrap_or(0);
+            Err(too_large(row, op, left, right))
+        }
+        (Err(Misfit::Failure(failure)), _) => Err(failure),
+    }
+}
+
+/// Why a result does not fit a type.
+enum Misfit {
+    Row(usize),
+    Failure(Failure),
+}
+
+impl From<usize> for Misfit {
+    fn from(row: usize) -> Self {
+        Misfit::Row(row)
+    }
+}
+
+impl From<Failure> for Misfit {
+    fn from(failure: Failure) -> Self {
+        Misfit::Failure(failure)
+    }
+}
+
+fn array(array: impl Array + 'static) -> ArrayRef {
+    Arc::new(array)
+}
+
+fn too_large(row: usize, op: BinaryOp, left: i128, right: i128) -> Failure {
+    Failure::at(
+        row,
+        format!("{left} {} {right} does not fit 64 bits", op.symbol()),
+    )
+}

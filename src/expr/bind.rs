@@ -1,0 +1,765 @@
+//! Names and types, checked once.
+//!
+//! In:  an [`Expr`] and a schema.
+//! Out: a [`BoundExpr`], or an error that names the part that does not fit.
+//!
+//! Everything that a value's type decides is decided here, from the schema:
+//! how a pair is compared, what a number becomes. A batch may type its columns
+//! otherwise and still gets the same answers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Schema};
+use regex::Regex;
+
+use super::arith;
+use super::ast::{BinaryOp, Expr, MAX_DEPTH};
+use super::cast::can_cast;
+use super::compare::{Members, Mode, Side};
+use super::convert::Class;
+use super::eval::{BoundExpr, Kind, Node, Pattern, Rows};
+use super::functions::{self, Prepared, Takes};
+use super::names::{nearest, resolve};
+use super::row_error::RowError;
+use super::scalar::Scalar;
+use super::time::{self, Unit};
+use super::types;
+use super::unify::common_type;
+use crate::error::{Error, Result};
+
+impl Expr {
+    /// Checks names and types against a schema.
+    ///
+    /// A column that has the whole name wins; otherwise dots reach into nested
+    /// fields. Literals take the type of the column they are compared with
+    /// where they can. What is constant is computed here, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for an unknown name, with names near it; for types that
+    /// do not meet, with the part of the expression and both types; for a
+    /// constant that cannot be computed; for nesting beyond [`MAX_DEPTH`].
+    pub fn bind(&self, schema: &Schema) -> Result<BoundExpr> {
+        let depth = self.depth();
+        if depth > MAX_DEPTH {
+            return Err(Error::plan(format!(
+                "the expression nests {depth} levels deep; {MAX_DEPTH} are allowed"
+            )));
+        }
+        let mut binder = Binder {
+            schema,
+            roots: BTreeSet::new(),
+        };
+        let node = binder.node(self)?;
+        Ok(BoundExpr {
+            node: Arc::new(node),
+            root_columns: binder.roots.into_iter().collect(),
+            text: self.to_string().into(),
+        })
+    }
+}
+
+struct Binder<'a> {
+    schema: &'a Schema,
+    roots: BTreeSet<String>,
+}
+
+/// An operand with the text it came from, for messages.
+struct Operand<'a> {
+    expr: &'a Expr,
+    node: Node,
+}
+
+impl Operand<'_> {
+    /// `status (Int64)`.
+    fn described(&self) -> String {
+        format!("{} ({})", short(self.expr), self.node.data_type)
+    }
+}
+
+/// The text of a part of an expression, short enough for a message.
+fn short(expr: &Expr) -> String {
+    let text = expr.to_string();
+    if text.chars().count() <= 80 {
+        return text;
+    }
+    text.chars().take(79).chain(['…']).collect()
+}
+
+impl Binder<'_> {
+    /// Recursion is as deep as the expression, which was checked. Every kind
+    /// has a function of its own, so that a level takes little of the stack.
+    fn node(&mut self, expr: &Expr) -> Result<Node> {
+        match expr {
+            Expr::Column(name) => self.column(name),
+            Expr::Literal(scalar) => Ok(constant(scalar)),
+            Expr::Alias { expr, .. } => self.node(expr),
+            Expr::Binary { left, op, right } => self.binary(expr, left, *op, right),
+            Expr::And(terms) => self.chain(terms, false),
+            Expr::Or(terms) => self.chain(terms, true),
+            Expr::Not(inner) => self.test(expr, inner, Kind::Not),
+            Expr::Negate(inner) => self.negate(expr, inner),
+            Expr::IsNull {
+                expr: inner,
+                negated,
+            } => {
+                let inner = self.node(inner)?;
+                fold(
+                    expr,
+                    boolean(inner.fails, Kind::IsNull(Box::new(inner), *negated)),
+                )
+            }
+            Expr::IsBool {
+                expr: inner,
+                value,
+                negated,
+            } => self.test(expr, inner, |inner| Kind::IsBool(inner, *value, *negated)),
+            Expr::InList {
+                expr: inner,
+                list,
+                negated,
+            } => self.in_list(expr, inner, list, *negated),
+            Expr::Like {
+                expr: text,
+                pattern,
+                case_insensitive,
+                negated,
+            } => {
+                let which = Pattern {
+                    case_insensitive: *case_insensitive,
+                    negated: *negated,
+                };
+                self.like(expr, text, pattern, which)
+            }
+            Expr::Cast {
+                expr: inner,
+                to,
+                lenient,
+            } => self.cast(expr, inner, to, *lenient),
+            Expr::Function { name, args } => self.call(expr, name, args),
+            Expr::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.case(expr, operand.as_deref(), branches, otherwise.as_deref()),
+        }
+    }
+
+    fn column(&mut self, name: &str) -> Result<Node> {
+        let (path, data_type) = resolve(name, self.schema)?;
+        self.roots.insert(path.root.clone());
+        Ok(Node {
+            kind: Kind::Column(path),
+            data_type,
+            fails: false,
+        })
+    }
+
+    /// A test of one condition.
+    fn test(
+        &mut self,
+        whole: &Expr,
+        inner: &Expr,
+        kind: impl FnOnce(Box<Node>) -> Kind,
+    ) -> Result<Node> {
+        let inner = self.condition(inner)?;
+        fold(whole, boolean(inner.fails, kind(Box::new(inner))))
+    }
+
+    fn negate(&mut self, whole: &Expr, inner: &Expr) -> Result<Node> {
+        let zero = Expr::Literal(Scalar::Int64(0));
+        let zero = Operand {
+            expr: &zero,
+            node: constant(&Scalar::Int64(0)),
+        };
+        let inner = self.number(whole, inner)?;
+        fold(whole, self.arith(whole, zero, BinaryOp::Minus, inner))
+    }
+
+    fn like(&mut self, whole: &Expr, text: &Expr, pattern: &Expr, which: Pattern) -> Result<Node> {
+        let text = self.text(whole, text)?;
+        let pattern = self.text(whole, pattern)?;
+        let fails = text.fails || pattern.fails;
+        let kind = Kind::Like(Box::new(text), Box::new(pattern), which);
+        fold(whole, boolean(fails, kind))
+    }
+
+    fn cast(&mut self, whole: &Expr, inner: &Expr, to: &DataType, lenient: bool) -> Result<Node> {
+        let inner = self.operand(inner)?;
+        if !can_cast(&inner.node.data_type, to) {
+            let hint = match (Class::of(&inner.node.data_type), Class::of(to)) {
+                (Class::Number, Class::Time) => "; use to_timestamp",
+                (Class::Time, Class::Number) => "; use epoch",
+                _ => "",
+            };
+            return Err(Error::plan(format!(
+                "cannot cast {} to {}{hint}",
+                inner.described(),
+                types::name(to)
+            )));
+        }
+        let node = Node {
+            fails: inner.node.fails || !lenient,
+            data_type: to.clone(),
+            kind: Kind::Cast(Box::new(inner.node), lenient, short(whole)),
+        };
+        fold(whole, node)
+    }
+
+    fn operand<'e>(&mut self, expr: &'e Expr) -> Result<Operand<'e>> {
+        Ok(Operand {
+            expr,
+            node: self.node(expr)?,
+        })
+    }
+
+    /// An operand that must be a condition.
+    fn condition(&mut self, expr: &Expr) -> Result<Node> {
+        let operand = self.operand(expr)?;
+        match Class::of(&operand.node.data_type) {
+            Class::Bool | Class::Null => Ok(operand.node),
+            _ => Err(Error::plan(format!(
+                "{} is not a condition; compare it with something",
+                operand.described()
+            ))),
+        }
+    }
+
+    /// An operand that must be a number; `whole` is what it is part of.
+    fn number<'e>(&mut self, whole: &Expr, expr: &'e Expr) -> Result<Operand<'e>> {
+        let operand = self.operand(expr)?;
+        match Class::of(&operand.node.data_type) {
+            Class::Number | Class::Null => Ok(operand),
+            class => {
+                let hint = match class {
+                    Class::Text => format!(
+                        "; try_cast({} as float64) reads numbers from text",
+                        short(expr)
+                    ),
+                    Class::Time => format!("; epoch({}) counts its seconds", short(expr)),
+                    _ => String::new(),
+                };
+                Err(Error::plan(format!(
+                    "{} is not a number in {}{hint}",
+                    operand.described(),
+                    short(whole)
+                )))
+            }
+        }
+    }
+
+    /// An operand that must have a text of its own: any scalar.
+    fn text(&mut self, whole: &Expr, expr: &Expr) -> Result<Node> {
+        let operand = self.operand(expr)?;
+        match Class::of(&operand.node.data_type) {
+            Class::Nested | Class::Other => Err(Error::plan(format!(
+                "{} is not text in {}",
+                operand.described(),
+                short(whole)
+            ))),
+            _ => Ok(operand.node),
+        }
+    }
+
+    fn binary(&mut self, whole: &Expr, left: &Expr, op: BinaryOp, right: &Expr) -> Result<Node> {
+        if op == BinaryOp::Concat {
+            let (left, right) = (self.text(whole, left)?, self.text(whole, right)?);
+            let node = Node {
+                fails: left.fails || right.fails,
+                data_type: DataType::Utf8,
+                kind: Kind::Concat(Box::new(left), Box::new(right)),
+            };
+            return fold(whole, node);
+        }
+        if !op.is_comparison() {
+            let (left, right) = (self.number(whole, left)?, self.number(whole, right)?);
+            return fold(whole, self.arith(whole, left, op, right));
+        }
+        let left = self.operand(left)?;
+        let right = self
+            .operand(right)
+            .map_err(|error| unquoted(right, error))?;
+        let mode = self.mode(&left, &right, whole)?;
+        let fails = left.node.fails || right.node.fails;
+        let kind = Kind::Compare(op, mode, Box::new(left.node), Box::new(right.node));
+        fold(whole, boolean(fails, kind))
+    }
+
+    fn arith(&self, whole: &Expr, left: Operand<'_>, op: BinaryOp, right: Operand<'_>) -> Node {
+        let data_type =
+            arith::result_type(op, &type_beside(&left, &right), &type_beside(&right, &left));
+        let fails = data_type.is_integer() || left.node.fails || right.node.fails;
+        Node {
+            data_type,
+            fails,
+            kind: Kind::Arith(op, Box::new(left.node), Box::new(right.node), short(whole)),
+        }
+    }
+
+    /// How two operands are compared.
+    fn mode(&self, left: &Operand<'_>, right: &Operand<'_>, whole: &Expr) -> Result<Mode> {
+        let mode = Mode::of(&side(&left.node), &side(&right.node));
+        mode.ok_or_else(|| {
+            let classes = [&left.node, &right.node].map(|node| Class::of(&node.data_type));
+            let hint = match classes {
+                [Class::Number, Class::Time] | [Class::Time, Class::Number] => {
+                    "; to_timestamp makes times of numbers"
+                }
+                [Class::Time, Class::Text] | [Class::Text, Class::Time] => {
+                    "; write a time as '2024-01-31 09:30:00'"
+                }
+                [Class::Nested, _] | [_, Class::Nested] => "; compare a field or item of it",
+                _ => "",
+            };
+            Error::plan(format!(
+                "cannot compare {} with {} in {}{hint}",
+                left.described(),
+                right.described(),
+                short(whole)
+            ))
+        })
+    }
+
+    /// `and` or `or`, without the terms that constants make needless.
+    fn chain(&mut self, terms: &[Expr], decides: bool) -> Result<Node> {
+        let mut nodes = Vec::with_capacity(terms.len());
+        let mut settled = false;
+        for term in terms {
+            let node = self.condition(term)?;
+            match literal(&node) {
+                Some(Scalar::Boolean(value)) if *value == decides => settled = true,
+                Some(Scalar::Boolean(_)) => {}
+                // Terms after a constant that decides are checked, but never run.
+                _ if !settled => nodes.push(node),
+                _ => {}
+            }
+        }
+        // A term before it that fails would have failed; those after it are not reached.
+        if settled && nodes.iter().all(|node| !node.fails) {
+            return Ok(constant(&Scalar::Boolean(decides)));
+        }
+        if settled {
+            nodes.push(constant(&Scalar::Boolean(decides)));
+        }
+        if nodes.is_empty() {
+            return Ok(constant(&Scalar::Boolean(!decides)));
+        }
+        let fails = nodes.iter().any(|node| node.fails);
+        let kind = if decides {
+            Kind::Or(nodes)
+        } else {
+            Kind::And(nodes)
+        };
+        Ok(boolean(fails, kind))
+    }
+
+    fn in_list(
+        &mut self,
+        whole: &Expr,
+        inner: &Expr,
+        list: &[Expr],
+        negated: bool,
+    ) -> Result<Node> {
+        let operand = self.operand(inner)?;
+        let mut members = Members::default();
+        let mut computed = Vec::new();
+        for item in list {
+            let item = self.operand(item)?;
+            let mode = self.mode(&operand, &item, whole)?;
+            let known = match literal(&item.node) {
+                Some(scalar) => members.insert(&mode, scalar)?,
+                None => false,
+            };
+            if !known {
+                computed.push((mode, item));
+            }
+        }
+        if computed.is_empty() {
+            let kind = Kind::In(Box::new(operand.node), members, negated);
+            let fails = matches!(&kind, Kind::In(inner, ..) if inner.fails);
+            return fold(whole, boolean(fails, kind));
+        }
+        // Items that are no constants are compared one by one.
+        let mut terms = Vec::with_capacity(computed.len() + 1);
+        for (mode, item) in computed {
+            let left = self.node(inner)?;
+            let fails = left.fails || item.node.fails;
+            let kind = Kind::Compare(BinaryOp::Eq, mode, Box::new(left), Box::new(item.node));
+            terms.push(boolean(fails, kind));
+        }
+        let fails = operand.node.fails;
+        terms.push(boolean(
+            fails,
+            Kind::In(Box::new(operand.node), members, false),
+        ));
+        let fails = terms.iter().any(|term| term.fails);
+        let any = boolean(fails, Kind::Or(terms));
+        Ok(if negated {
+            boolean(fails, Kind::Not(Box::new(any)))
+        } else {
+            any
+        })
+    }
+
+    fn call(&mut self, whole: &Expr, name: &str, args: &[Expr]) -> Result<Node> {
+        let function = functions::find(name).ok_or_else(|| Error::Plan {
+            reason: format!("there is no function {name}"),
+            near: nearest(name, functions::names()),
+        })?;
+        if !function.accepts(args.len()) {
+            return Err(Error::plan(format!(
+                "{} has {} arguments; it is called as {}",
+                short(whole),
+                args.len(),
+                function.usage
+            )));
+        }
+        let mut operands = Vec::with_capacity(args.len());
+        for (idx, arg) in args.iter().enumerate() {
+            operands.push(self.argument(whole, function, idx, arg)?);
+        }
+        let prepared = self.prepare(whole, function, &operands)?;
+        let fails = operands.iter().any(|operand| operand.node.fails)
+            || matches!(function.kind, functions::Kind::Abs | functions::Kind::Round);
+        let mut data_type = {
+            let types: Vec<&DataType> = operands
+                .iter()
+                .map(|operand| &operand.node.data_type)
+                .collect();
+            functions::result_type(function.kind, &types)
+        };
+        let is_coalesce = function.kind == functions::Kind::Coalesce;
+        if is_coalesce {
+            data_type = common(whole, &operands)?;
+        }
+        let nodes = operands.into_iter().map(|operand| operand.node).collect();
+        let node = Node {
+            data_type,
+            fails,
+            kind: if is_coalesce {
+                Kind::Coalesce(nodes)
+            } else {
+                Kind::Call(function.kind, nodes, prepared, short(whole))
+            },
+        };
+        fold(whole, node)
+    }
+
+    fn argument<'e>(
+        &mut self,
+        whole: &Expr,
+        function: &functions::Function,
+        idx: usize,
+        arg: &'e Expr,
+    ) -> Result<Operand<'e>> {
+        let takes = function.takes(idx);
+        if takes == Takes::Number {
+            return self.number(whole, arg);
+        }
+        let operand = self.operand(arg)?;
+        let class = Class::of(&operand.node.data_type);
+        let mut hint = "";
+        let wanted = match takes {
+            Takes::Any | Takes::Number => None,
+            Takes::Literal => (!matches!(literal(&operand.node), Some(Scalar::Utf8(_))))
+                .then_some("a text in single quotes"),
+            Takes::Text => matches!(class, Class::Nested | Class::Other).then_some("text"),
+            Takes::TextOrList => {
+                let is_list = matches!(
+                    operand.node.data_type,
+                    DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+                );
+                (!is_list && matches!(class, Class::Nested | Class::Other))
+                    .then_some("text or a list")
+            }
+            Takes::Time => {
+                let named = match &operand.node.data_type {
+                    DataType::Timestamp(_, Some(zone)) => time::zone_offset(zone).is_none(),
+                    _ => false,
+                };
+                if named {
+                    hint = "; cast it to timestamptz, which is UTC";
+                    Some("a time in UTC or of a fixed offset")
+                } else {
+                    if class == Class::Number {
+                        hint = "; to_timestamp makes times of numbers";
+                    }
+                    (!matches!(class, Class::Time | Class::Text | Class::Null)).then_some("a time")
+                }
+            }
+        };
+        match wanted {
+            None => Ok(operand),
+            Some(wanted) => Err(Error::plan(format!(
+                "{} is not {wanted} in {}{hint}",
+                operand.described(),
+                short(whole)
+            ))),
+        }
+    }
+
+    /// What the call needs beside its arguments.
+    fn prepare(
+        &self,
+        whole: &Expr,
+        function: &functions::Function,
+        args: &[Operand<'_>],
+    ) -> Result<Prepared> {
+        let text = |idx: usize| match args.get(idx).and_then(|arg| literal(&arg.node)) {
+            Some(Scalar::Utf8(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let list = match &args[0].node.data_type {
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                Some(item.data_type().clone())
+            }
+            _ => None,
+        };
+        Ok(match function.kind {
+            functions::Kind::RegexpLike => {
+                let pattern = text(1).unwrap_or("");
+                let regex = Regex::new(pattern).map_err(|error| {
+                    let error = error.to_string();
+                    let what = error.rsplit("error: ").next().unwrap_or("").trim();
+                    Error::plan(format!("'{pattern}' is no regular expression: {what}"))
+                })?;
+                Prepared::Regex(Arc::new(regex))
+            }
+            functions::Kind::DateTrunc => {
+                let name = text(0).unwrap_or("");
+                Prepared::Unit(Unit::from_name(name).ok_or_else(|| Error::Plan {
+                    reason: format!("'{name}' is no unit of time in {}", short(whole)),
+                    near: nearest(name, Unit::NAMES),
+                })?)
+            }
+            functions::Kind::ToTimestamp => {
+                if Class::of(&args[0].node.data_type) == Class::Bool
+                    || Class::of(&args[0].node.data_type) == Class::Nested
+                {
+                    return Err(Error::plan(format!(
+                        "{} is neither text nor a number in {}",
+                        args[0].described(),
+                        short(whole)
+                    )));
+                }
+                Prepared::Nanos(match text(1).unwrap_or("s") {
+                    "s" => time::SECOND,
+                    "ms" => 1_000_000,
+                    "us" => 1_000,
+                    "ns" => 1,
+                    other => {
+                        return Err(Error::plan(format!(
+                            "'{other}' is not 's', 'ms', 'us' or 'ns' in {}",
+                            short(whole)
+                        )));
+                    }
+                })
+            }
+            functions::Kind::Nullif => Prepared::Mode(self.mode(&args[0], &args[1], whole)?),
+            functions::Kind::Length if list.is_some() => Prepared::Mode(Mode::Text),
+            functions::Kind::Contains => match list {
+                Some(item) => {
+                    if literal(&args[1].node).is_none() {
+                        return Err(Error::plan(format!(
+                            "{} is not a constant, which a list is searched for, in {}",
+                            args[1].described(),
+                            short(whole)
+                        )));
+                    }
+                    let item = Side {
+                        data_type: &item,
+                        literal: None,
+                    };
+                    let mode = Mode::of(&item, &side(&args[1].node)).ok_or_else(|| {
+                        Error::plan(format!(
+                            "cannot look for {} in {}",
+                            args[1].described(),
+                            args[0].described()
+                        ))
+                    })?;
+                    Prepared::Mode(mode)
+                }
+                None if matches!(
+                    Class::of(&args[1].node.data_type),
+                    Class::Nested | Class::Other
+                ) =>
+                {
+                    return Err(Error::plan(format!(
+                        "{} is not text in {}",
+                        args[1].described(),
+                        short(whole)
+                    )));
+                }
+                None => Prepared::Nothing,
+            },
+            _ => Prepared::Nothing,
+        })
+    }
+
+    fn case(
+        &mut self,
+        whole: &Expr,
+        operand: Option<&Expr>,
+        branches: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Result<Node> {
+        let mut whens = Vec::with_capacity(branches.len());
+        let mut results = Vec::with_capacity(branches.len() + 1);
+        for (when, then) in branches {
+            whens.push(match operand {
+                None => self.condition(when)?,
+                Some(operand) => {
+                    let (left, right) = (self.operand(operand)?, self.operand(when)?);
+                    let mode = self.mode(&left, &right, whole)?;
+                    boolean(
+                        left.node.fails || right.node.fails,
+                        Kind::Compare(
+                            BinaryOp::Eq,
+                            mode,
+                            Box::new(left.node),
+                            Box::new(right.node),
+                        ),
+                    )
+                }
+            });
+            results.push(self.operand(then)?);
+        }
+        if let Some(otherwise) = otherwise {
+            results.push(self.operand(otherwise)?);
+        }
+        let data_type = common(whole, &results)?;
+        let mut results: Vec<Node> = results.into_iter().map(|result| result.node).collect();
+        let fails = whens.iter().chain(&results).any(|node| node.fails);
+        let otherwise = match otherwise {
+            Some(_) => results.pop().map(Box::new),
+            None => None,
+        };
+        let node = Node {
+            kind: Kind::Case(whens.into_iter().zip(results).collect(), otherwise),
+            data_type,
+            fails,
+        };
+        fold(whole, node)
+    }
+}
+
+/// Adds to the error about an unknown column what may have been meant: in
+/// many languages, a word in double quotes is a text.
+fn unquoted(expr: &Expr, error: Error) -> Error {
+    match (expr, error) {
+        (Expr::Column(name), Error::Plan { reason, near }) if near.is_empty() => Error::plan(
+            format!("{reason}; a text stands in single quotes: '{name}'"),
+        ),
+        (_, error) => error,
+    }
+}
+
+/// The type that all results of a choice have in common.
+fn common(whole: &Expr, results: &[Operand<'_>]) -> Result<DataType> {
+    let mut data_type = DataType::Null;
+    for result in results {
+        data_type = common_type(&data_type, &result.node.data_type).ok_or_else(|| {
+            Error::plan(format!(
+                "{} cannot stand beside {data_type} in {}",
+                result.described(),
+                short(whole)
+            ))
+        })?;
+    }
+    Ok(data_type)
+}
+
+fn boolean(fails: bool, kind: Kind) -> Node {
+    Node {
+        kind,
+        data_type: DataType::Boolean,
+        fails,
+    }
+}
+
+fn constant(scalar: &Scalar) -> Node {
+    Node {
+        data_type: scalar.data_type(),
+        kind: Kind::Literal(scalar.to_array(), Some(scalar.clone())),
+        fails: false,
+    }
+}
+
+fn literal(node: &Node) -> Option<&Scalar> {
+    match &node.kind {
+        Kind::Literal(_, scalar) => scalar.as_ref(),
+        _ => None,
+    }
+}
+
+fn side(node: &Node) -> Side<'_> {
+    Side {
+        data_type: &node.data_type,
+        literal: literal(node),
+    }
+}
+
+/// A literal that is not negative counts as unsigned beside an unsigned number.
+fn type_beside(operand: &Operand<'_>, other: &Operand<'_>) -> DataType {
+    match literal(&operand.node) {
+        Some(Scalar::Int64(0..)) if other.node.data_type == DataType::UInt64 => DataType::UInt64,
+        _ => operand.node.data_type.clone(),
+    }
+}
+
+/// Computes a node whose operands are all constant.
+fn fold(expr: &Expr, node: Node) -> Result<Node> {
+    let constant = |node: &Node| matches!(node.kind, Kind::Literal(..));
+    let all_constant = match &node.kind {
+        Kind::Column(_) | Kind::Literal(..) => false,
+        Kind::Compare(_, _, left, right)
+        | Kind::Arith(_, left, right, _)
+        | Kind::Concat(left, right)
+        | Kind::Like(left, right, _) => constant(left) && constant(right),
+        Kind::Not(inner)
+        | Kind::IsNull(inner, _)
+        | Kind::IsBool(inner, ..)
+        | Kind::In(inner, ..)
+        | Kind::Cast(inner, ..) => constant(inner),
+        Kind::Call(_, nodes, ..) | Kind::Coalesce(nodes) | Kind::And(nodes) | Kind::Or(nodes) => {
+            nodes.iter().all(constant)
+        }
+        Kind::Case(branches, otherwise) => {
+            branches
+                .iter()
+                .all(|(when, then)| constant(when) && constant(then))
+                && otherwise.as_deref().is_none_or(constant)
+        }
+    };
+    if !all_constant {
+        return Ok(node);
+    }
+    let one = RecordBatchOptions::new().with_row_count(Some(1));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &one)?;
+    let rows = Rows {
+        batch: &batch,
+        columns: &[],
+    };
+    let array = node
+        .eval(&rows)
+        .and_then(|value| value.into_array(1))
+        .map_err(|error| {
+            let reason = match RowError::of(&error) {
+                Some(value) => value.to_string(),
+                None => error.to_string(),
+            };
+            Error::plan(format!("cannot compute {}: {reason}", short(expr)))
+        })?;
+    let array = if *array.data_type() == DataType::Null {
+        arrow_array::new_null_array(&node.data_type, 1)
+    } else {
+        array
+    };
+    Ok(Node {
+        data_type: array.data_type().clone(),
+        fails: false,
+        kind: Kind::Literal(Arc::clone(&array), Scalar::from_array(&array)),
+    })
+}

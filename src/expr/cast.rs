@@ -1,0 +1,193 @@
+//! Values as another type.
+//!
+//! In:  a column, the class it was bound to, the type that is wanted.
+//! Out: the column in that type; where a value does not fit, null or an error
+//! that quotes it.
+//!
+//! A fraction cast to a whole number loses its fraction, as in Arrow. A text
+//! is cast as what it spells: `'3.7'` to a whole number is 3, like 3.7.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, new_null_array};
+use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_schema::DataType;
+
+use super::convert::{Class, Value};
+use super::number::{Num, ints_to_array};
+use super::row_error::Failure;
+use super::types;
+use crate::error::Result;
+
+/// Whether a class of values has a meaning as another type.
+pub(crate) fn can_cast(from: &DataType, to: &DataType) -> bool {
+    match (Class::of(from), Class::of(to)) {
+        (Class::Null, _) => true,
+        (_, Class::Text) if Class::of(from) != Class::Other => true,
+        (Class::Number, Class::Time) | (Class::Time, Class::Number) => false,
+        (Class::Time, Class::Bool) | (Class::Bool, Class::Time) => false,
+        (
+            Class::Text | Class::Number | Class::Bool | Class::Time,
+            Class::Number | Class::Bool | Class::Time,
+        ) => true,
+        _ => can_cast_types(from, to),
+    }
+}
+
+/// Casts a column. `bound` is the type the plan knew it under, which decides
+/// what its values mean.
+pub(crate) fn cast(
+    value: &Value,
+    bound: &DataType,
+    to: &DataType,
+    lenient: bool,
+) -> Result<ArrayRef, Failure> {
+    if value.array.data_type() == to && !value.json {
+        return Ok(Arc::clone(&value.array));
+    }
+    let result = leniently(value, Class::of(bound), to)?;
+    if !lenient && result.logical_null_count() > value.array.logical_null_count() {
+        let (before, after) = (value.array.logical_nulls(), result.logical_nulls());
+        let is_null = |nulls: &Option<arrow_buffer::NullBuffer>, row| {
+            nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+        };
+        let lost = (0..result.len()).find(|row| is_null(&after, *row) && !is_null(&before, *row));
+        if let Some(row) = lost {
+            let texts = value.texts()?;
+            if texts.is_valid(row) {
+                let quoted = quote(texts.value(row));
+                return Err(Failure::at(
+                    row,
+                    format!("{quoted} is not {}", types::name(to)),
+                ));
+            }
+        }
+    }
+    Ok(result)
+}
+
+fn quote(text: &str) -> String {
+    let mut short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+/// Casts with null where a value does not fit.
+fn leniently(value: &Value, bound: Class, to: &DataType) -> Result<ArrayRef, Failure> {
+    let lenient = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
+    let onward = |array: ArrayRef| -> Result<ArrayRef, Failure> {
+        if array.data_type() == to {
+            Ok(array)
+        } else {
+            Ok(cast_with_options(&array, to, &lenient)?)
+        }
+    };
+    match Class::of(to) {
+        Class::Null => Ok(new_null_array(to, value.array.len())),
+        Class::Text => onward(Arc::new(value.texts()?)),
+        Class::Time => Ok(value.times()?.to_array(to)),
+        Class::Bool => Ok(Arc::new(to_bools(value)?)),
+        // Decimals keep digits that a float would round.
+        Class::Number if is_decimal(to) || is_decimal(value.array.data_type()) => {
+            let array = if value.json || Class::of(value.array.data_type()) == Class::Text {
+                Arc::new(value.texts()?)
+            } else {
+                Arc::clone(&value.array)
+            };
+            if can_cast_types(array.data_type(), to) {
+                onward(array)
+            } else {
+                Ok(new_null_array(to, array.len()))
+            }
+        }
+        Class::Number if bound == Class::Bool => {
+            let bools = value.bools()?;
+            let ints: Int64Array = bools.iter().map(|value| value.map(i64::from)).collect();
+            onward(Arc::new(ints))
+        }
+        Class::Number => {
+            let numbers = value.numbers()?;
+            if to.is_floating() {
+                let floats: Float64Array = numbers.to_floats();
+                return onward(Arc::new(floats));
+            }
+            let whole = (0..numbers.len()).map(|row| {
+                let whole = numbers.get(row).and_then(Num::truncated);
+                // What no 64-bit type holds fits no narrower one either.
+                whole
+                    .filter(|whole| (i128::from(i64::MIN)..1 << 64).contains(whole))
+                    .map(Some)
+            });
+            match ints_to_array(whole.clone()) {
+                Some(array) => onward(array),
+                // Negative numbers beside ones beyond i64: each type takes its own.
+                None if *to == DataType::UInt64 => {
+                    let unsigned =
+                        whole.map(|whole| whole.flatten().and_then(|v| u64::try_from(v).ok()));
+                    Ok(Arc::new(unsigned.collect::<arrow_array::UInt64Array>()))
+                }
+                None => {
+                    let signed =
+                        whole.map(|whole| whole.flatten().and_then(|v| i64::try_from(v).ok()));
+                    onward(Arc::new(signed.collect::<Int64Array>()))
+                }
+            }
+        }
+        Class::Nested | Class::Other => {
+            if can_cast_types(value.array.data_type(), to) {
+                onward(Arc::clone(&value.array))
+            } else {
+                Ok(new_null_array(to, value.array.len()))
+            }
+        }
+    }
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..)
+    )
+}
+
+/// `true` and `false` in any case; numbers are true unless they are 0.
+fn to_bools(value: &Value) -> Result<BooleanArray> {
+    let bools = value.bools()?;
+    if *value.array.data_type() == DataType::Boolean {
+        return Ok(bools);
+    }
+    let numbers = value.numbers()?;
+    let texts = match Class::of(value.array.data_type()) {
+        Class::Text => Some(value.texts()?),
+        _ => None,
+    };
+    Ok((0..bools.len())
+        .map(|row| {
+            let spelt = texts
+                .as_ref()
+                .filter(|texts| texts.is_valid(row))
+                .and_then(|texts| {
+                    let text = texts.value(row).trim_ascii();
+                    [true, false].into_iter().find(|known| {
+                        text.eq_ignore_ascii_case(if *known { "true" } else { "false" })
+                    })
+                });
+            let number = numbers
+                .get(row)
+                .map(|number| number.total_cmp(Num::Int(0)).is_ne());
+            bools
+                .is_valid(row)
+                .then(|| bools.value(row))
+                .or(spelt)
+                .or(number)
+        })
+        .collect())
+}

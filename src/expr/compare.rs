@@ -1,0 +1,417 @@
+//! Comparisons by value, with three truth values.
+//!
+//! In:  two values, and how they are compared: as numbers, texts, times or conditions.
+//! Out: a condition per row; unknown where either side has no value of that kind.
+//!
+//! How a pair is compared is decided once, by [`Mode::of`] from the types that
+//! were bound and from literals, never from the types of a batch.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, Datum, Scalar as ArrowScalar, StringArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_cast::cast;
+use arrow_ord::cmp;
+use arrow_schema::DataType;
+use hashbrown::HashSet;
+
+use super::ast::BinaryOp;
+use super::convert::{Class, Value, both_valid};
+use super::number::{Num, Numbers, float_key};
+use super::scalar::Scalar;
+use super::time;
+use crate::error::Result;
+
+/// How two values are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Mode {
+    Number,
+    Text,
+    Time,
+    Bool,
+    /// By Arrow's own order of a type that expressions do not look into.
+    Native(DataType),
+}
+
+/// One side of a comparison when it is bound.
+pub(crate) struct Side<'a> {
+    pub data_type: &'a DataType,
+    /// The value, if it is constant.
+    pub literal: Option<&'a Scalar>,
+}
+
+impl Mode {
+    /// How two sides are compared; none if they cannot be.
+    ///
+    /// A literal takes the type of the other side where its text allows it, so
+    /// `status = '500'` compares numbers and `status = 'n/a'` texts. Beside a
+    /// number, a text column is read as numbers, and beside a time as times.
+    pub fn of(left: &Side<'_>, right: &Side<'_>) -> Option<Mode> {
+        let (a, b) = (Class::of(left.data_type), Class::of(right.data_type));
+        match (a, b) {
+            (Class::Nested, _) | (_, Class::Nested) => None,
+            (Class::Null, Class::Null) => Some(Mode::Text),
+            (Class::Null, _) => Mode::alone(b, right.data_type),
+            (_, Class::Null) => Mode::alone(a, left.data_type),
+            (Class::Other, Class::Other) => {
+                (left.data_type == right.data_type).then(|| Mode::Native(left.data_type.clone()))
+            }
+            _ if a == b => Mode::alone(a, left.data_type),
+            (Class::Text, other) => Mode::beside_text(other, left),
+            (other, Class::Text) => Mode::beside_text(other, right),
+            _ => None,
+        }
+    }
+
+    fn alone(class: Class, data_type: &DataType) -> Option<Mode> {
+        match class {
+            Class::Number => Some(Mode::Number),
+            Class::Text | Class::Null => Some(Mode::Text),
+            Class::Time => Some(Mode::Time),
+            Class::Bool => Some(Mode::Bool),
+            Class::Other => Some(Mode::Native(data_type.clone())),
+            Class::Nested => None,
+        }
+    }
+
+    fn beside_text(other: Class, text: &Side<'_>) -> Option<Mode> {
+        let literal = match text.literal {
+            Some(Scalar::Utf8(literal)) => Some(literal.as_str()),
+            _ => None,
+        };
+        match (other, literal) {
+            (Class::Number, Some(literal)) if Num::parse(literal).is_none() => Some(Mode::Text),
+            (Class::Number, _) => Some(Mode::Number),
+            (Class::Bool, Some("true" | "false") | None) => Some(Mode::Bool),
+            (Class::Bool, Some(_)) => Some(Mode::Text),
+            (Class::Time, Some(literal)) if time::parse(literal).is_none() => None,
+            (Class::Time, _) => Some(Mode::Time),
+            _ => None,
+        }
+    }
+}
+
+/// Compares two values row by row; `rows` says how many there are.
+pub(crate) fn compare(
+    op: BinaryOp,
+    mode: &Mode,
+    left: &Value,
+    right: &Value,
+    rows: usize,
+) -> Result<BooleanArray> {
+    // A constant stands on the right, so that the loops below know one shape less.
+    if left.constant && !right.constant {
+        return compare(op.mirrored(), mode, right, left, rows);
+    }
+    let rows = if left.constant { 1 } else { rows };
+    let constants = (left.constant, right.constant);
+    match mode {
+        Mode::Number => {
+            let (a, b) = (left.numbers()?, right.numbers()?);
+            let nulls = both_valid(rows, (a.nulls(), constants.0), (b.nulls(), constants.1));
+            let bits = compare_numbers(op, &a, &b, constants.1, rows);
+            Ok(BooleanArray::new(bits, nulls))
+        }
+        Mode::Time => {
+            let (a, b) = (left.times()?, right.times()?);
+            let nulls = both_valid(
+                rows,
+                (a.nulls.as_ref(), constants.0),
+                (b.nulls.as_ref(), constants.1),
+            );
+            let bits = slices(op, &a.values, &b.values, constants.1, |a, b| a.cmp(b));
+            Ok(BooleanArray::new(bits, nulls))
+        }
+        Mode::Bool => {
+            let (a, b) = (left.bools()?, right.bools()?);
+            let nulls = both_valid(rows, (a.nulls(), constants.0), (b.nulls(), constants.1));
+            let bits = collect(op, rows, |row| {
+                let right = b.value(if constants.1 { 0 } else { row });
+                a.value(row).cmp(&right)
+            });
+            Ok(BooleanArray::new(bits, nulls))
+        }
+        Mode::Text => kernel(
+            op,
+            Arc::new(left.texts()?),
+            Arc::new(right.texts()?),
+            constants.1,
+        ),
+        Mode::Native(data_type) => kernel(
+            op,
+            cast(&left.array, data_type)?,
+            cast(&right.array, data_type)?,
+            constants.1,
+        ),
+    }
+}
+
+fn kernel(op: BinaryOp, left: ArrayRef, right: ArrayRef, constant: bool) -> Result<BooleanArray> {
+    let run = |right: &dyn Datum| match op {
+        BinaryOp::NotEq => cmp::neq(&left, right),
+        BinaryOp::Lt => cmp::lt(&left, right),
+        BinaryOp::LtEq => cmp::lt_eq(&left, right),
+        BinaryOp::Gt => cmp::gt(&left, right),
+        BinaryOp::GtEq => cmp::gt_eq(&left, right),
+        _ => cmp::eq(&left, right),
+    };
+    Ok(if constant {
+        run(&ArrowScalar::new(right))?
+    } else {
+        run(&right)?
+    })
+}
+
+/// Numbers of one type compare in tight loops; others row by row, exactly.
+fn compare_numbers(
+    op: BinaryOp,
+    left: &Numbers,
+    right: &Numbers,
+    constant: bool,
+    rows: usize,
+) -> BooleanBuffer {
+    match (left, right) {
+        (Numbers::Int(a), Numbers::Int(b)) => {
+            slices(op, a.values(), b.values(), constant, |a, b| a.cmp(b))
+        }
+        (Numbers::UInt(a), Numbers::UInt(b)) => {
+            slices(op, a.values(), b.values(), constant, |a, b| a.cmp(b))
+        }
+        (Numbers::Float(a), Numbers::Float(b)) => {
+            slices(op, a.values(), b.values(), constant, |a, b| {
+                float_key(*a).cmp(&float_key(*b))
+            })
+        }
+        // A whole literal beside a column of floats is most often one itself.
+        (Numbers::Float(a), Numbers::Int(b)) if constant && is_exact(b.value(0)) => {
+            slices(op, a.values(), &[b.value(0) as f64], true, |a, b| {
+                float_key(*a).cmp(&float_key(*b))
+            })
+        }
+        _ => collect(op, rows, |row| {
+            let right = right.value(if constant { 0 } else { row });
+            left.value(row).total_cmp(right)
+        }),
+    }
+}
+
+fn is_exact(value: i64) -> bool {
+    value.unsigned_abs() <= 1 << 53
+}
+
+#[inline]
+fn slices<L, R>(
+    op: BinaryOp,
+    left: &[L],
+    right: &[R],
+    constant: bool,
+    order: impl Fn(&L, &R) -> Ordering,
+) -> BooleanBuffer {
+    match right {
+        [one] if constant => collect(op, left.len(), |row| order(&left[row], one)),
+        _ => collect(op, left.len().min(right.len()), |row| {
+            order(&left[row], &right[row])
+        }),
+    }
+}
+
+#[inline]
+fn collect(op: BinaryOp, rows: usize, order: impl Fn(usize) -> Ordering) -> BooleanBuffer {
+    match op {
+        BinaryOp::NotEq => BooleanBuffer::collect_bool(rows, |row| order(row).is_ne()),
+        BinaryOp::Lt => BooleanBuffer::collect_bool(rows, |row| order(row).is_lt()),
+        BinaryOp::LtEq => BooleanBuffer::collect_bool(rows, |row| order(row).is_le()),
+        BinaryOp::Gt => BooleanBuffer::collect_bool(rows, |row| order(row).is_gt()),
+        BinaryOp::GtEq => BooleanBuffer::collect_bool(rows, |row| order(row).is_ge()),
+        _ => BooleanBuffer::collect_bool(rows, |row| order(row).is_eq()),
+    }
+}
+
+/// The constants of an `in` list, each in the kind it is compared as.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Members {
+    numbers: HashSet<(bool, i128)>,
+    times: HashSet<i128>,
+    texts: HashSet<String>,
+    bools: HashSet<bool>,
+    /// Whether a null is among them: then a value that is not found is unknown.
+    null: bool,
+}
+
+impl Members {
+    /// Adds a constant; gives it back if its kind has no set.
+    pub fn insert(&mut self, mode: &Mode, literal: &Scalar) -> Result<bool> {
+        let value = Value::constant(literal.to_array());
+        let found = match mode {
+            _ if *literal == Scalar::Null => false,
+            Mode::Number => match value.numbers()?.get(0) {
+                Some(number) => {
+                    self.numbers.insert(number.key());
+                    true
+                }
+                None => false,
+            },
+            Mode::Time => match value.times()?.get(0) {
+                Some(time) => {
+                    self.times.insert(time);
+                    true
+                }
+                None => false,
+            },
+            Mode::Text => {
+                self.texts.insert(value.texts()?.value(0).to_owned());
+                true
+            }
+            Mode::Bool => match value.bools()?.iter().next().flatten() {
+                Some(condition) => {
+                    self.bools.insert(condition);
+                    true
+                }
+                None => false,
+            },
+            Mode::Native(_) => return Ok(false),
+        };
+        self.null |= !found;
+        Ok(true)
+    }
+
+    /// Whether each value is among the constants, as `or` over `=` says it.
+    pub fn contain(&self, value: &Value) -> Result<BooleanArray> {
+        let rows = value.array.len();
+        let mut found = vec![false; rows];
+        // A value that is null under a kind is unknown if that kind has members.
+        let mut known = vec![!self.null; rows];
+        let mut note = |row: usize, hit: Option<bool>| match hit {
+            Some(hit) => found[row] |= hit,
+            None => known[row] = false,
+        };
+        if !self.numbers.is_empty() {
+            let numbers = value.numbers()?;
+            for row in 0..rows {
+                note(
+                    row,
+                    numbers
+                        .get(row)
+                        .map(|number| self.numbers.contains(&number.key())),
+                );
+            }
+        }
+        if !self.times.is_empty() {
+            for (row, time) in value.times()?.iter().enumerate() {
+                note(row, time.map(|time| self.times.contains(&time)));
+            }
+        }
+        if !self.texts.is_empty() {
+            for (row, text) in value.texts()?.iter().enumerate() {
+                note(row, text.map(|text| self.texts.contains(text)));
+            }
+        }
+        if !self.bools.is_empty() {
+            for (row, condition) in value.bools()?.iter().enumerate() {
+                note(
+                    row,
+                    condition.map(|condition| self.bools.contains(&condition)),
+                );
+            }
+        }
+        let valid: Vec<bool> = found
+            .iter()
+            .zip(&known)
+            .map(|(found, known)| *found || *known)
+            .collect();
+        Ok(BooleanArray::new(
+            BooleanBuffer::from(found),
+            Some(NullBuffer::from(valid)).filter(|nulls| nulls.null_count() > 0),
+        ))
+    }
+}
+
+/// Whether two values are equal row by row and both there.
+pub(crate) fn equal(mode: &Mode, left: &Value, right: &Value, rows: usize) -> Result<BooleanArray> {
+    let equal = compare(BinaryOp::Eq, mode, left, right, rows)?;
+    if left.constant && right.constant {
+        return Value::constant(Arc::new(equal)).bools_of(rows);
+    }
+    Ok(equal)
+}
+
+/// The texts of a constant side as Arrow's kernels take it.
+pub(crate) fn with_texts<T>(
+    texts: StringArray,
+    constant: bool,
+    run: impl FnOnce(&dyn Datum) -> T,
+) -> T {
+    if constant {
+        run(&ArrowScalar::new(texts))
+    } else {
+        run(&texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Float64Array, Int64Array, UInt64Array};
+
+    fn mode(left: &DataType, right: &Scalar) -> Option<Mode> {
+        let right_type = right.data_type();
+        Mode::of(
+            &Side {
+                data_type: left,
+                literal: None,
+            },
+            &Side {
+                data_type: &right_type,
+                literal: Some(right),
+            },
+        )
+    }
+
+    #[test]
+    fn a_literal_takes_the_type_of_the_column_where_it_can() {
+        let day = Scalar::Date(0);
+        let stamp = DataType::Timestamp(arrow_schema::TimeUnit::Second, None);
+        assert_eq!(mode(&DataType::Int64, &"500".into()), Some(Mode::Number));
+        assert_eq!(mode(&DataType::Int64, &"n/a".into()), Some(Mode::Text));
+        assert_eq!(mode(&DataType::Utf8, &500.into()), Some(Mode::Number));
+        assert_eq!(mode(&DataType::Utf8, &"500".into()), Some(Mode::Text));
+        assert_eq!(mode(&DataType::Utf8, &day), Some(Mode::Time));
+        assert_eq!(mode(&stamp, &"2024-01-01".into()), Some(Mode::Time));
+        assert_eq!(mode(&stamp, &"soon".into()), None);
+        assert_eq!(mode(&stamp, &5.into()), None);
+        assert_eq!(mode(&DataType::Boolean, &"true".into()), Some(Mode::Bool));
+        assert_eq!(mode(&DataType::Boolean, &"yes".into()), Some(Mode::Text));
+        assert_eq!(mode(&DataType::Boolean, &1.into()), None);
+        assert_eq!(mode(&DataType::Null, &1.into()), Some(Mode::Number));
+    }
+
+    #[test]
+    fn numbers_of_different_types_compare_exactly() {
+        let ints = Value::rows(Arc::new(Int64Array::from(vec![i64::MAX, -1, 3])));
+        let uints = Value::rows(Arc::new(UInt64Array::from(vec![1 << 63, u64::MAX, 3])));
+        let floats = Value::rows(Arc::new(Float64Array::from(vec![
+            9_223_372_036_854_775_808.0,
+            -0.5,
+            3.0,
+        ])));
+        let run = |op, a: &Value, b: &Value| {
+            let result = compare(op, &Mode::Number, a, b, 3).unwrap();
+            result.iter().map(Option::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(run(BinaryOp::Lt, &ints, &uints), [true, true, false]);
+        assert_eq!(run(BinaryOp::Lt, &ints, &floats), [true, true, false]);
+        assert_eq!(run(BinaryOp::Eq, &uints, &floats), [true, false, true]);
+        assert_eq!(run(BinaryOp::GtEq, &floats, &ints), [true, true, true]);
+    }
+
+    #[test]
+    fn a_constant_on_either_side_gives_mirrored_answers() {
+        let ints = Value::rows(Arc::new(Int64Array::from(vec![1, 2, 3])));
+        let two = Value::constant(Arc::new(Float64Array::from(vec![2.0])));
+        let right = compare(BinaryOp::Lt, &Mode::Number, &ints, &two, 3).unwrap();
+        let left = compare(BinaryOp::Gt, &Mode::Number, &two, &ints, 3).unwrap();
+        assert_eq!(right, BooleanArray::from(vec![true, false, false]));
+        assert_eq!(left, right);
+    }
+}

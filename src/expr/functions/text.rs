@@ -1,0 +1,367 @@
+//! Functions of texts, and of lists where a text may be one.
+//!
+//! In:  columns, by their canonical texts.
+//! Out: texts, conditions, counts. Places count characters, not bytes.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+use arrow_string::like;
+
+use super::{Kind, Prepared};
+use crate::error::{Error, Result};
+use crate::expr::ast::BinaryOp;
+use crate::expr::compare::{Mode, compare, with_texts};
+use crate::expr::convert::{Class, Value};
+use crate::expr::json_text;
+use crate::expr::number::{Num, Numbers};
+
+/// The texts of an argument; a constant one counts for every row.
+struct Texts {
+    texts: StringArray,
+    constant: bool,
+}
+
+impl Texts {
+    fn of(value: &Value) -> Result<Self> {
+        Ok(Texts {
+            texts: value.texts()?,
+            constant: value.constant,
+        })
+    }
+
+    fn get(&self, row: usize) -> Option<&str> {
+        let row = if self.constant { 0 } else { row };
+        self.texts.is_valid(row).then(|| self.texts.value(row))
+    }
+}
+
+/// Whole numbers of an argument, cut off and held within `i64`.
+struct Places {
+    numbers: Numbers,
+    constant: bool,
+}
+
+impl Places {
+    fn of(value: &Value) -> Result<Self> {
+        Ok(Places {
+            numbers: value.numbers()?,
+            constant: value.constant,
+        })
+    }
+
+    fn get(&self, row: usize) -> Option<i64> {
+        let number = self.numbers.get(if self.constant { 0 } else { row })?;
+        let whole = number.truncated().or_else(|| match number {
+            Num::Float(value) if value > 0.0 => Some(i128::MAX),
+            Num::Float(value) if value < 0.0 => Some(i128::MIN),
+            _ => None,
+        })?;
+        // No text has more characters than half of this.
+        let far = i128::from(i64::MAX / 4);
+        i64::try_from(whole.clamp(-far, far)).ok()
+    }
+}
+
+pub(super) fn run(
+    kind: Kind,
+    args: &[Value],
+    prepared: &Prepared,
+    rows: usize,
+) -> Result<ArrayRef> {
+    if let (Kind::Length | Kind::Contains, Prepared::Mode(mode)) = (kind, prepared) {
+        return of_list(kind, args, mode);
+    }
+    let first = Texts::of(&args[0])?;
+    let texts = |change: &dyn Fn(&str) -> String| -> ArrayRef {
+        let rows = (0..rows).map(|row| first.get(row).map(change));
+        Arc::new(rows.collect::<StringArray>())
+    };
+    Ok(match kind {
+        Kind::Lower => texts(&str::to_lowercase),
+        Kind::Upper => texts(&str::to_uppercase),
+        Kind::Length => {
+            let lengths =
+                (0..rows).map(|row| first.get(row).map(|text| text.chars().count() as i64));
+            Arc::new(lengths.collect::<Int64Array>())
+        }
+        Kind::Trim | Kind::Ltrim | Kind::Rtrim => {
+            let what = args.get(1).map(Texts::of).transpose()?;
+            let trimmed = (0..rows).map(|row| {
+                let text = first.get(row)?;
+                let Some(what) = &what else {
+                    return Some(trim(kind, text, char::is_whitespace));
+                };
+                let what = what.get(row)?;
+                Some(trim(kind, text, |ch| what.contains(ch)))
+            });
+            Arc::new(trimmed.collect::<StringArray>())
+        }
+        Kind::StartsWith | Kind::EndsWith | Kind::Contains => {
+            let kernel = match kind {
+                Kind::StartsWith => like::starts_with,
+                Kind::EndsWith => like::ends_with,
+                _ => like::contains,
+            };
+            let left = Value {
+                array: args[0].clone().into_array(rows)?,
+                constant: false,
+                json: args[0].json,
+            };
+            let (left, right) = (left.texts()?, args[1].texts()?);
+            Arc::new(with_texts(right, args[1].constant, |right| {
+                kernel(&left, right)
+            })?)
+        }
+        Kind::Substring => {
+            let start = Places::of(&args[1])?;
+            let length = args.get(2).map(Places::of).transpose()?;
+            let parts = (0..rows).map(|row| {
+                let (text, start) = (first.get(row)?, start.get(row)?);
+                let length = match &length {
+                    Some(length) => Some(length.get(row)?),
+                    None => None,
+                };
+                Some(substring(text, start, length))
+            });
+            Arc::new(parts.collect::<StringArray>())
+        }
+        Kind::Replace => {
+            let (old, new) = (Texts::of(&args[1])?, Texts::of(&args[2])?);
+            let replaced = (0..rows).map(|row| {
+                let (text, old, new) = (first.get(row)?, old.get(row)?, new.get(row)?);
+                Some(if old.is_empty() {
+                    text.to_owned()
+                } else {
+                    text.replace(old, new)
+                })
+            });
+            Arc::new(replaced.collect::<StringArray>())
+        }
+        Kind::SplitPart => {
+            let (separator, n) = (Texts::of(&args[1])?, Places::of(&args[2])?);
+            let parts = (0..rows).map(|row| {
+                let (text, separator) = (first.get(row)?, separator.get(row)?);
+                Some(split_part(text, separator, n.get(row)?))
+            });
+            Arc::new(parts.collect::<StringArray>())
+        }
+        Kind::Concat => {
+            let all = args.iter().map(Texts::of).collect::<Result<Vec<_>>>()?;
+            let joined = (0..rows).map(|row| {
+                Some(
+                    all.iter()
+                        .filter_map(|texts| texts.get(row))
+                        .collect::<String>(),
+                )
+            });
+            Arc::new(joined.collect::<StringArray>())
+        }
+        Kind::RegexpLike => {
+            let Prepared::Regex(regex) = prepared else {
+                return Err(Error::internal("regexp_like was bound without its pattern"));
+            };
+            let matches = (0..rows).map(|row| first.get(row).map(|text| regex.is_match(text)));
+            Arc::new(matches.collect::<BooleanArray>())
+        }
+        other => {
+            return Err(Error::internal(format!(
+                "{other:?} is no function of texts"
+            )));
+        }
+    })
+}
+
+fn trim(kind: Kind, text: &str, what: impl Fn(char) -> bool) -> &str {
+    match kind {
+        Kind::Ltrim => text.trim_start_matches(what),
+        Kind::Rtrim => text.trim_end_matches(what),
+        _ => text.trim_matches(what),
+    }
+}
+
+/// Characters from `start`, counted from 1, or from the end if negative. A
+/// start before the text uses up the length, as SQL has it.
+fn substring(text: &str, start: i64, length: Option<i64>) -> &str {
+    let chars = text.chars().count() as i64;
+    let from = if start < 0 { chars + start } else { start - 1 };
+    let to = length.map_or(chars, |length| from + length);
+    let byte_of = |place: i64| {
+        let place = usize::try_from(place.clamp(0, chars)).unwrap_or(0);
+        text.char_indices()
+            .nth(place)
+            .map_or(text.len(), |(byte, _)| byte)
+    };
+    let (from, to) = (byte_of(from), byte_of(to));
+    text.get(from..to).unwrap_or("")
+}
+
+fn split_part(text: &str, separator: &str, n: i64) -> String {
+    let place = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
+    if separator.is_empty() {
+        return if place == 1 {
+            text.to_owned()
+        } else {
+            String::new()
+        };
+    }
+    let part = match n {
+        0 => None,
+        1.. => text.split(separator).nth(place - 1),
+        // From the end, so that overlapping separators are cut as from the front.
+        _ => {
+            let parts: Vec<&str> = text.split(separator).collect();
+            parts
+                .len()
+                .checked_sub(place)
+                .and_then(|idx| parts.get(idx))
+                .copied()
+        }
+    };
+    part.unwrap_or("").to_owned()
+}
+
+/// `length` and `contains` of what was bound as a list.
+fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
+    let lists = Lists::of(&args[0])?;
+    if kind == Kind::Length {
+        let lengths = lists
+            .rows
+            .iter()
+            .map(|row| row.map(|(start, end)| (end - start) as i64));
+        return Ok(Arc::new(lengths.collect::<Int64Array>()));
+    }
+    let items = Value::rows(lists.items);
+    let found = compare(BinaryOp::Eq, mode, &items, &args[1], items.array.len())?;
+    if args[1].array.is_null(0) {
+        return Ok(Arc::new(BooleanArray::new_null(lists.rows.len())));
+    }
+    let any = lists.rows.iter().map(|row| {
+        row.map(|(start, end)| (start..end).any(|item| found.is_valid(item) && found.value(item)))
+    });
+    Ok(Arc::new(any.collect::<BooleanArray>()))
+}
+
+/// Lists of a column: all items, and which belong to each row; none where there is no list.
+struct Lists {
+    items: ArrayRef,
+    rows: Vec<Option<(usize, usize)>>,
+}
+
+impl Lists {
+    fn of(value: &Value) -> Result<Self> {
+        let array = &value.array;
+        let nulls = array.logical_nulls();
+        let is_valid = |row: usize| {
+            nulls
+                .as_ref()
+                .is_none_or(|nulls: &NullBuffer| nulls.is_valid(row))
+        };
+        Ok(match array.data_type() {
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                let ends = list.offsets().windows(2).enumerate();
+                let rows = ends.map(|(row, ends)| {
+                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
+                });
+                Lists {
+                    items: Arc::clone(list.values()),
+                    rows: rows.collect(),
+                }
+            }
+            DataType::LargeList(_) => {
+                let list = array.as_list::<i64>();
+                let ends = list.offsets().windows(2).enumerate();
+                let rows = ends.map(|(row, ends)| {
+                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
+                });
+                Lists {
+                    items: Arc::clone(list.values()),
+                    rows: rows.collect(),
+                }
+            }
+            DataType::FixedSizeList(_, size) => {
+                let size = *size as usize;
+                let list = array.as_fixed_size_list();
+                let rows = (0..list.len())
+                    .map(|row| is_valid(row).then_some((row * size, (row + 1) * size)));
+                Lists {
+                    items: Arc::clone(list.values()),
+                    rows: rows.collect(),
+                }
+            }
+            // A batch in which the column mixed with other values holds JSON text.
+            other if Class::of(other) == Class::Text => {
+                let texts = value.texts()?;
+                let mut items = Vec::new();
+                let mut rows = Vec::with_capacity(texts.len());
+                for text in &texts {
+                    let start = items.len();
+                    rows.push(text.and_then(json_text::items).map(|list| {
+                        items.extend(list.into_iter().map(json_text::scalar));
+                        (start, items.len())
+                    }));
+                }
+                Lists {
+                    items: Arc::new(items.into_iter().collect::<StringArray>()),
+                    rows,
+                }
+            }
+            _ => Lists {
+                items: Arc::new(StringArray::new_null(0)),
+                rows: vec![None; array.len()],
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn substrings_follow_sql() {
+        for (start, length, expected) in [
+            (1, None, "größe"),
+            (3, None, "öße"),
+            (2, Some(2), "rö"),
+            (0, Some(2), "g"),
+            (0, None, "größe"),
+            (-2, None, "ße"),
+            (-2, Some(1), "ß"),
+            (-9, None, "größe"),
+            (6, None, ""),
+            (3, Some(-1), ""),
+            (i64::MAX / 4, Some(i64::MAX / 4), ""),
+        ] {
+            assert_eq!(
+                substring("größe", start, length),
+                expected,
+                "{start} {length:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_are_counted_from_either_end() {
+        for (n, expected) in [
+            (1, "a"),
+            (2, ""),
+            (3, "b"),
+            (4, ""),
+            (0, ""),
+            (-1, "b"),
+            (-3, "a"),
+            (-4, ""),
+            (i64::MIN, ""),
+        ] {
+            assert_eq!(split_part("a,,b", ",", n), expected, "{n}");
+        }
+        assert_eq!(split_part("a,b", "", 1), "a,b");
+        assert_eq!(split_part("a,b", "", 2), "");
+        assert_eq!(split_part("aXXXb", "XX", -1), split_part("aXXXb", "XX", 2));
+    }
+}

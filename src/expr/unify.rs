@@ -1,0 +1,144 @@
+//! One type for values from several columns.
+//!
+//! In:  the types, or the columns, that `case` and `coalesce` choose from.
+//! Out: the type they have in common, or the columns in it.
+//!
+//! Numbers of different types are whole numbers where all are, else fractions;
+//! different scalars are text, as in a column of JSON that mixes them.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, new_null_array};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::convert::{Class, Times};
+use super::number::{Num, Numbers, ints_to_array};
+use super::scalar::UTC;
+use super::text::texts;
+use crate::error::Result;
+
+/// The type that holds the values of both; none for objects or lists beside anything else.
+pub(super) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
+    if a == b {
+        return Some(a.clone());
+    }
+    match (Class::of(a), Class::of(b)) {
+        (Class::Null, _) => Some(b.clone()),
+        (_, Class::Null) => Some(a.clone()),
+        (Class::Number, Class::Number) => Some(if a.is_integer() && b.is_integer() {
+            DataType::Int64
+        } else {
+            DataType::Float64
+        }),
+        (Class::Time, Class::Time) => {
+            let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
+            let zone = (zoned(a) || zoned(b)).then(|| UTC.into());
+            let nanos = |data_type: &DataType| {
+                matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _))
+            };
+            let unit = if nanos(a) || nanos(b) {
+                TimeUnit::Nanosecond
+            } else {
+                TimeUnit::Microsecond
+            };
+            Some(DataType::Timestamp(unit, zone))
+        }
+        (Class::Nested | Class::Other, _) | (_, Class::Nested | Class::Other) => None,
+        _ => Some(DataType::Utf8),
+    }
+}
+
+/// The columns in one type: `to`, unless a batch typed one of them so that `to`
+/// cannot hold it.
+pub(super) fn unify(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
+    if columns.iter().all(|column| column.data_type() == to) {
+        return Ok(columns.to_vec());
+    }
+    let is_class = |class: Class| {
+        columns.iter().all(|column| {
+            let own = Class::of(column.data_type());
+            own == class || own == Class::Null
+        })
+    };
+    match Class::of(to) {
+        Class::Number if is_class(Class::Number) => numbers(columns, to),
+        Class::Time if is_class(Class::Time) => columns
+            .iter()
+            .map(|column| Ok(Times::of(column)?.to_array(to)))
+            .collect(),
+        Class::Null | Class::Bool | Class::Nested | Class::Other
+            if columns.iter().all(|column| {
+                column.data_type() == to || *column.data_type() == DataType::Null
+            }) =>
+        {
+            Ok(columns
+                .iter()
+                .map(|column| match column.data_type() {
+                    DataType::Null => new_null_array(to, column.len()),
+                    _ => Arc::clone(column),
+                })
+                .collect())
+        }
+        _ => columns
+            .iter()
+            .map(|column| Ok(Arc::new(texts(column)?) as ArrayRef))
+            .collect(),
+    }
+}
+
+fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
+    let columns = columns
+        .iter()
+        .map(Numbers::of)
+        .collect::<Result<Vec<_>>>()?;
+    if to.is_integer() {
+        // All values at once, so that every piece gets the same type.
+        let all = columns
+            .iter()
+            .flat_map(|column| (0..column.len()).map(|row| column.get(row).map(Num::exact_int)));
+        if let Some(whole) = ints_to_array(all) {
+            let mut start = 0;
+            return Ok(columns
+                .iter()
+                .map(|column| {
+                    let piece = whole.slice(start, column.len());
+                    start += column.len();
+                    piece
+                })
+                .collect());
+        }
+    }
+    Ok(columns
+        .iter()
+        .map(|column| Arc::new(column.to_floats()) as ArrayRef)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_meet_where_both_fit() {
+        use DataType::{Boolean, Date32, Float64, Int32, Int64, Null, UInt64, Utf8};
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let zoned = DataType::Timestamp(TimeUnit::Second, Some("+01:00".into()));
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let list = DataType::new_list(Int64, true);
+        for (a, b, common) in [
+            (Int64, Int64, Some(Int64)),
+            (Null, Utf8, Some(Utf8)),
+            (Int32, UInt64, Some(Int64)),
+            (Int64, Float64, Some(Float64)),
+            (Int64, Utf8, Some(Utf8)),
+            (Boolean, Int64, Some(Utf8)),
+            (Date32, micros.clone(), Some(micros.clone())),
+            (zoned, micros, Some(utc)),
+            (list.clone(), list.clone(), Some(list.clone())),
+            (list, Utf8, None),
+        ] {
+            assert_eq!(common_type(&a, &b), common, "{a} {b}");
+            assert_eq!(common_type(&b, &a), common, "{b} {a}");
+        }
+    }
+}
