@@ -9,6 +9,7 @@ mod options;
 mod file;
 mod rows;
 mod schema;
+mod shown;
 mod widen;
 mod report;
 mod hive;

@@ -49,7 +49,7 @@ impl Scalars {
     pub const HUGE: Scalars = Scalars(1 << 7 | 1 << 2);
 
     const ALL: Scalars = Scalars(0xFF);
-    const ALL_BUT_STRING: Scalars = Scalars(0xFF & !Scalars::STRING.0);
+    const ALL_BUT_STRING: Scalars = Scalars(!Scalars::STRING.0);
 
     pub const fn has(self, other: Scalars) -> bool {
         self.0 & other.0 == other.0
