@@ -55,7 +55,7 @@ impl Places {
 
     fn get(&self, row: usize) -> Option<i64> {
         let number = self.numbers.get(if self.constant { 0 } else { row })?;
-        let whole = number.truncated().or_else(|| match number {
+        let whole = number.truncated().or(match number {
             Num::Float(value) if value > 0.0 => Some(i128::MAX),
             Num::Float(value) if value < 0.0 => Some(i128::MIN),
             _ => None,
