@@ -101,18 +101,21 @@ fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
     if *to == WIDE && columns.iter().all(whole) {
         return columns.iter().map(|column| Ok(cast(column, to)?)).collect();
     }
-    let columns = columns
+    let numbers = columns
         .iter()
         .map(Numbers::of)
         .collect::<Result<Vec<_>>>()?;
-    if to.is_integer() {
-        // All values at once, so that every piece gets the same type.
-        let all = columns
+    let all = || {
+        let rows = |column: &'_ Numbers| 0..column.len();
+        numbers
             .iter()
-            .flat_map(|column| (0..column.len()).map(|row| column.get(row).map(Num::exact_int)));
-        if let Some(whole) = ints_to_array(all, to) {
+            .flat_map(move |column| rows(column).map(move |row| column.get(row)))
+    };
+    if !to.is_floating() {
+        // All values at once, so that every piece gets the same type.
+        if let Some(whole) = ints_to_array(all().map(|number| number.map(Num::exact_int)), to) {
             let mut start = 0;
-            return Ok(columns
+            return Ok(numbers
                 .iter()
                 .map(|column| {
                     let piece = whole.slice(start, column.len());
@@ -121,8 +124,20 @@ fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
                 })
                 .collect());
         }
+        // Fractions that the plan did not know of: as in a column of JSON, text
+        // if an `f64` cannot hold the whole numbers among them.
+        let exact = |number: Num| match number {
+            Num::Int(value) => value as f64 as i128 == value,
+            Num::Float(_) => true,
+        };
+        if !all().flatten().all(exact) {
+            return columns
+                .iter()
+                .map(|column| Ok(Arc::new(texts(column)?) as ArrayRef))
+                .collect();
+        }
     }
-    Ok(columns
+    Ok(numbers
         .iter()
         .map(|column| Arc::new(column.to_floats()) as ArrayRef)
         .collect())

@@ -38,12 +38,13 @@ pub(super) fn run(
     if to.is_floating() || !whole {
         let result = (0..rows).map(|row| {
             let value = number(row)?.to_f64();
-            Some(match kind {
+            let result = match kind {
                 Kind::Abs => value.abs(),
                 Kind::Floor => value.floor(),
                 Kind::Ceil => value.ceil(),
                 _ => round_float(value, digits(row)?),
-            })
+            };
+            Some(result + 0.0) // -0 is 0, as it is for whole numbers.
         });
         return Ok(Arc::new(result.collect::<Float64Array>()));
     }

@@ -236,7 +236,7 @@ fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
     }
     let items = Value::rows(lists.items);
     let found = compare(BinaryOp::Eq, mode, &items, &args[1], items.array.len())?;
-    if args[1].array.is_null(0) {
+    if args[1].array.logical_null_count() > 0 {
         return Ok(Arc::new(BooleanArray::new_null(lists.rows.len())));
     }
     let any = lists.rows.iter().map(|row| {
