@@ -8,7 +8,6 @@
 //! `WINDROW_BENCH_ROWS` sets the size (default 400,000 rows, 190 MB of JSON).
 
 #[path = "generate/mod.rs"]
-#[allow(dead_code)]
 mod generate;
 
 use std::path::Path;
@@ -48,6 +47,7 @@ fn main() {
         };
         let at = dir.path().join(name);
         let set = LogSet {
+            seed: Seed(7),
             logs: Logs::new(Seed(7), rows),
             layout,
         };
