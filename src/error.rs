@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::size::ByteSize;
+use crate::size::{ByteSize, ParseSizeError};
 
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -43,6 +43,15 @@ pub enum Error {
         column: Option<String>,
         /// What is wrong, with the value and both types where they are known.
         reason: String,
+    },
+    /// More records were bad than the run may leave out.
+    TooManyRejects {
+        /// Bad records.
+        rejected: u64,
+        /// Lines in all.
+        lines: u64,
+        /// The limit, as it was given.
+        limit: String,
     },
     /// Stored bytes are damaged: a truncated gzip, a wrong checksum, a broken footer.
     Corrupt {
@@ -184,6 +193,14 @@ impl fmt::Display for Error {
                 }
                 f.write_str(reason)
             }
+            Error::TooManyRejects {
+                rejected,
+                lines,
+                limit,
+            } => write!(
+                f,
+                "{rejected} of {lines} lines are bad, more than the limit of {limit}"
+            ),
             Error::Corrupt { path, byte, reason } => match byte {
                 Some(byte) => write!(f, "{path}: damaged at byte {byte}: {reason}"),
                 None => write!(f, "{path}: damaged: {reason}"),
@@ -238,6 +255,12 @@ impl std::error::Error for Error {
             Error::External { source, .. } => Some(source.as_ref()),
             _ => None,
         }
+    }
+}
+
+impl From<ParseSizeError> for Error {
+    fn from(source: ParseSizeError) -> Self {
+        Error::config("size", source.to_string())
     }
 }
 

@@ -13,8 +13,8 @@
 #![deny(missing_docs)]
 #![warn(unsafe_op_in_unsafe_fn)]
 
-pub mod error;
 pub mod size;
+pub mod error;
 pub mod config;
 pub mod partition;
 pub mod expr;
@@ -29,10 +29,34 @@ pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Position, Result};
+pub use exec::{Cancel, Phase, Progress, RunReport};
+pub use frame::{
+    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+};
+pub use io::json::SchemaMode;
+pub use partition::By;
+pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
+pub use sink::{Codec, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::exec::{Cancel, RunReport};
+    pub use crate::expr::{Expr, col, lit};
+    pub use crate::frame::{DataFrame, Session, Table};
+    pub use crate::partition::By;
+    pub use crate::plan::ReadOptions;
+    pub use crate::sink::WriteOptions;
+    pub use crate::{ByteSize, Settings};
+}
 
 /// The Arrow types of windrow's public signatures, at the version of the newest DataFusion release.
 pub mod arrow {
     pub use arrow_array as array;
     pub use arrow_schema as schema;
 }
+
+/// The examples of the README, compiled as this crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -8,8 +8,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-
 /// A number of bytes. Parses "128MiB", "64 MB", "1.5GiB", "4096"; case does not matter.
 ///
 /// ```
@@ -33,8 +31,8 @@ enum SizeText {
 }
 
 impl TryFrom<SizeText> for ByteSize {
-    type Error = Error;
-    fn try_from(size: SizeText) -> Result<Self, Error> {
+    type Error = ParseSizeError;
+    fn try_from(size: SizeText) -> Result<Self, ParseSizeError> {
         match size {
             SizeText::Bytes(bytes) => Ok(ByteSize(bytes)),
             SizeText::Text(text) => text.parse(),
@@ -87,6 +85,7 @@ impl fmt::Display for ByteSize {
             value /= 1024.0;
             unit += 1;
         }
+        let value = (value * 10.0).round() / 10.0;
         if value.fract() == 0.0 {
             f.pad(&format!("{value:.0} {}", UNITS[unit]))
         } else {
@@ -95,16 +94,30 @@ impl fmt::Display for ByteSize {
     }
 }
 
-impl FromStr for ByteSize {
-    type Err = Error;
+/// Text that is not a size. Becomes an [`Error::Config`](crate::Error::Config) by `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseSizeError {
+    /// What was written.
+    pub text: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || {
-            Error::config(
-                "size",
-                format!("{text:?} is not a size; write it like 4096, 64MiB or 1.5GB"),
-            )
-        };
+impl fmt::Display for ParseSizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.text;
+        write!(
+            f,
+            "{text:?} is not a size; write it like 4096, 64MiB or 1.5GB"
+        )
+    }
+}
+
+impl std::error::Error for ParseSizeError {}
+
+impl FromStr for ByteSize {
+    type Err = ParseSizeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
+        let wrong = || ParseSizeError { text: text.into() };
         let trimmed = text.trim();
         let split = trimmed
             .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))

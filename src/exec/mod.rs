@@ -1,1 +1,28 @@
-//! To be written.
+//! Makes a plan happen.
+//!
+//! In:  a physical plan, and what the run may use.
+//! Out: files, batches, sizes or a count, with a balance sheet that adds up.
+//!
+//! ```text
+//! units ─▶ read + decode ─▶ sequence (in input order) ─▶ encode ─▶ append (in order) ─▶ commit
+//!          any thread       schema, lines, cuts          any thread
+//! ```
+//!
+//! Schedulers carry no semantics: rows, files and errors are the same for every
+//! number of threads.
+
+mod columns;
+mod control;
+mod output;
+mod rejects;
+mod report;
+mod run;
+mod scheduler;
+mod schema;
+mod sequence;
+mod source;
+mod worker;
+
+pub use control::{Cancel, Phase, Progress};
+pub use report::{InputReport, RunReport, WidenedReport};
+pub use run::{Collected, Context, collect, count, sizes, visit, write};

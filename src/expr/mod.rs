@@ -41,5 +41,6 @@ pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use build::{IntoExpr, call, col, lit};
 pub use eval::BoundExpr;
 pub use functions::{Function, functions};
+pub(crate) use names::unknown_column;
 pub use row_error::RowError;
 pub use scalar::Scalar;

@@ -97,6 +97,11 @@ pub(crate) fn resolve(name: &str, schema: &Schema) -> Result<(ColumnPath, DataTy
         let path = ColumnPath { root, steps: names };
         return Ok((path, data_type));
     }
+    Err(unknown_column(name, schema))
+}
+
+/// The error for a name that no column has, with the names near it.
+pub(crate) fn unknown_column(name: &str, schema: &Schema) -> Error {
     let mut known = Vec::new();
     collect_names(schema.fields(), "", &mut known);
     let mut near = nearest(name, known.iter().map(String::as_str));
@@ -125,7 +130,7 @@ pub(crate) fn resolve(name: &str, schema: &Schema) -> Result<(ColumnPath, DataTy
             );
         }
     }
-    Err(Error::Plan { reason, near })
+    Error::Plan { reason, near }
 }
 
 /// Walks into fields by the longest name that fits at every level, and tries

@@ -1,1 +1,48 @@
-//! To be written.
+//! The API: a data frame that is lazy until it is computed or written.
+//!
+//! In:  inputs and calls.
+//! Out: plans, and what running them gives.
+
+mod dataframe;
+mod inputs;
+mod inspect;
+mod look;
+mod session;
+mod table;
+
+pub use dataframe::DataFrame;
+pub use inputs::IntoInputs;
+pub use inspect::InspectOptions;
+pub use session::Session;
+pub use table::Table;
+
+use crate::error::Result;
+use crate::plan::ReadOptions;
+
+/// Reads JSON Lines (or top-level arrays of objects), plain, gzip or zstd, with
+/// default options in a default [`Session`]. See [`Session::read_json`].
+///
+/// # Errors
+///
+/// As [`Session::read_json`].
+pub fn read_json(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_json(inputs, ReadOptions::default())
+}
+
+/// Reads Parquet files in a default [`Session`]. See [`Session::read_parquet`].
+///
+/// # Errors
+///
+/// As [`Session::read_parquet`].
+pub fn read_parquet(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_parquet(inputs)
+}
+
+/// Reads Arrow IPC files in a default [`Session`]. See [`Session::read_ipc`].
+///
+/// # Errors
+///
+/// As [`Session::read_ipc`].
+pub fn read_ipc(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_ipc(inputs)
+}

@@ -1,1 +1,49 @@
-//! To be written.
+//! Bytes to whole lines, and files to batches.
+//!
+//! In:  inputs as the user wrote them.
+//! Out: text in chunks of whole lines, or Arrow batches where the format has them.
+//!
+//! ```text
+//! walk ▶ store        which files, in which order
+//! ranges ▶ unit       what of them can be opened on its own
+//! source, gzip, zstd  stored bytes to decompressed bytes, checked
+//! boundary, lines     decompressed bytes to chunks of whole records
+//! parquet, ipc        files that hold batches already
+//! ```
+
+mod array;
+mod boundary;
+pub mod columns;
+pub mod compression;
+pub mod format;
+mod guard;
+mod gzip;
+mod head;
+pub mod ipc;
+pub mod json;
+mod lines;
+pub mod locate;
+mod peek;
+mod places;
+pub mod parquet;
+pub mod ranges;
+pub mod salvage;
+pub mod schema_text;
+mod source;
+pub mod store;
+pub mod text;
+pub mod unit;
+mod walk;
+mod zstd;
+
+pub use compression::Compression;
+pub use format::Format;
+pub use ipc::{IpcBatches, IpcInput};
+pub use locate::{RawRecord, line_of, record_at};
+pub use parquet::{ParquetBatches, ParquetInput, RowGroup};
+pub use peek::{Peek, peek};
+pub use places::places;
+pub use salvage::{Damage, DamagedSpan};
+pub use store::{FileList, SourceFile, list};
+pub use text::{MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
+pub use unit::{Extent, Unit, compression, units};

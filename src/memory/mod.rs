@@ -1,1 +1,15 @@
-//! To be written.
+//! One budget for the rows that operators hold, and files for what is over.
+//!
+//! In:  requests to hold bytes; batches that must wait.
+//! Out: reservations; the same batches in the same order, from memory or from disk.
+//!
+//! See `README.md` in this folder for the picture of how the budget is shared.
+
+mod budget;
+mod spill;
+mod store;
+
+pub(crate) use budget::held_bytes;
+pub use budget::{Budget, Reservation};
+pub use spill::{SpillDir, SpillFile, SpillReader, SpillWriter};
+pub use store::{Replay, RowStore};

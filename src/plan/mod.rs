@@ -1,1 +1,23 @@
-//! To be written.
+//! What will happen, as plain data.
+//!
+//! In:  a logical plan, built call by call from a scan.
+//! Out: the same answer in fewer steps (`optimize`), then a physical pipeline (`lower`).
+//!
+//! A plan grows with the calls that made it, never with files or partitions.
+//!
+//! ```text
+//! logical     scan ▶ repartition ▶ filter ▶ select
+//! optimize    scan[filter, columns] ▶ repartition
+//! physical    scan ▶ steps on any thread ▶ steps in order ▶ layout
+//! ```
+
+mod display;
+mod logical;
+mod lower;
+pub mod optimize;
+mod source;
+
+pub use display::{explain, physical_text};
+pub use logical::{Estimate, Logical, Scan};
+pub use lower::{Layout, Physical, Step, lower};
+pub use source::{FileFormat, Look, MaxRejects, OnBadRecord, ReadOptions, Source};

@@ -1,1 +1,34 @@
-//! To be written.
+//! Batches to part files, all or nothing.
+//!
+//! In:  row groups of batches, part by part, under a schema that may widen.
+//! Out: part files and a manifest in the target folder, complete or not at all.
+//!
+//! `README.md` beside this file shows how a run is staged and committed.
+
+mod options;
+mod file;
+mod rows;
+mod schema;
+mod shown;
+mod widen;
+mod report;
+mod hive;
+mod ipc;
+mod json;
+mod parquet;
+mod encode;
+mod part;
+mod settle;
+mod staging;
+mod verify;
+
+pub use encode::{EncodeJob, Encoded, jobs};
+pub use hive::{HivePath, NULL_FOLDER, split};
+pub use json::json_lines;
+pub use options::{Codec, Existing, Format, WriteOptions};
+pub use part::{FinishedPart, PartWriter};
+pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};
+pub use schema::ColumnSchema;
+pub use staging::{Committed, Job, Staging};
+pub use verify::{Finding, VerifyReport, verify};
+pub use widen::Widen;

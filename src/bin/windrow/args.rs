@@ -1,0 +1,366 @@
+//! Flags that several commands share, and the options they become.
+//!
+//! In:  words of a command line, parsed by clap into types with units.
+//! Out: `Settings`, `ReadOptions`, a layout and `WriteOptions` of the library.
+//!
+//! A flag is here only if the engine does what it says. Names and units are
+//! those of the library's options, which also hold the defaults.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{ArgAction, Args, ValueEnum};
+use windrow::inspect::parse_schema;
+use windrow::{
+    By, ByteSize, Codec, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
+    Result, SchemaMode, Settings, WriteOptions,
+};
+
+use crate::progress::When;
+
+/// What to read.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// Files, globs, folders (recursively), @FILE (a list of these), or - (standard input)
+    ///
+    /// Quote globs, so that windrow expands them and not the shell: then their
+    /// number has no limit. Compression is told by content, not by name.
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<String>,
+
+    /// Format of the input [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub from: Option<From>,
+}
+
+/// Input formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// JSON Lines, or an array of objects; plain, gzip or zstd
+    #[value(alias = "jsonl", alias = "ndjson")]
+    Json,
+    /// Apache Parquet
+    Parquet,
+    /// Arrow IPC files
+    #[value(alias = "arrow", alias = "feather")]
+    Ipc,
+}
+
+impl From {
+    /// The library's word for it.
+    pub fn format(self) -> FileFormat {
+        match self {
+            From::Json => FileFormat::Json,
+            From::Parquet => FileFormat::Parquet,
+            From::Ipc => FileFormat::Ipc,
+        }
+    }
+}
+
+/// Which rows and columns to keep.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rows and columns")]
+pub struct PickArgs {
+    /// Read only these columns, in this order
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+
+    /// Keep only rows for which this SQL expression is true, such as "status >= 500 and user is not null"
+    #[arg(long = "where", value_name = "EXPR")]
+    pub filter: Option<String>,
+
+    /// Add a column that holds the path each row was read from (text input)
+    #[arg(long, value_name = "COLUMN")]
+    pub include_path: Option<String>,
+}
+
+/// How records become rows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading text")]
+pub struct ReadArgs {
+    /// Columns and types, as `windrow schema --output json` prints them [default: found while reading]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+
+    /// What to do with keys and types outside --schema
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Widen)]
+    pub schema_mode: Mode,
+
+    /// What to do with a record that does not decode
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnBad::Fail)]
+    pub on_bad_record: OnBad,
+
+    /// Keep bad records in this file: JSON Lines with file, line, byte, reason and raw text
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+
+    /// Fail when more records are bad than this number, or this share of all lines (0.1%)
+    #[arg(long, value_name = "N|P%")]
+    pub max_rejects: Option<MaxRejects>,
+
+    /// Keep what can be read of truncated or damaged gzip files, and report what was lost
+    #[arg(long)]
+    pub salvage: bool,
+
+    /// Decompressed bytes of text per partition [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub blocksize: Option<ByteSize>,
+
+    /// Longest record that is read [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_record: Option<ByteSize>,
+
+    /// Deepest nesting that is read [default: 128]
+    #[arg(long, value_name = "N")]
+    pub max_depth: Option<usize>,
+}
+
+/// What to do with keys and types outside a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Widen the schema: nothing is lost
+    Widen,
+    /// The record is bad
+    Strict,
+    /// Leave them out, and count them
+    Ignore,
+}
+
+/// What to do with a record that does not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnBad {
+    /// Stop, and name file, line and byte
+    Fail,
+    /// Count it and go on
+    Skip,
+    /// Count it, keep it in --rejects, and go on
+    Reject,
+}
+
+impl ReadArgs {
+    /// The first flag that was given, of those that only text has a use for.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("schema", self.schema.is_some()),
+            ("schema-mode", self.schema_mode != Mode::Widen),
+            ("on-bad-record", self.on_bad_record != OnBad::Fail),
+            ("rejects", self.rejects.is_some()),
+            ("max-rejects", self.max_rejects.is_some()),
+            ("salvage", self.salvage),
+            ("blocksize", self.blocksize.is_some()),
+            ("max-record", self.max_record.is_some()),
+            ("max-depth", self.max_depth.is_some()),
+        ];
+        flags
+            .iter()
+            .find(|(_, given)| *given)
+            .map(|(name, _)| *name)
+    }
+
+    /// Refuses flags that would do nothing for input of this format.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the flag.
+    pub fn check(&self, format: Option<FileFormat>, include_path: Option<&str>) -> Result<()> {
+        let text_only = self.given().or(include_path.map(|_| "include-path"));
+        match (format, text_only) {
+            (Some(format), Some(flag)) if format != FileFormat::Json => Err(Error::config(
+                flag,
+                format!("it is for text, and has no meaning for {format} input"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The library's options.
+    ///
+    /// # Errors
+    ///
+    /// If `--schema` cannot be read or parsed.
+    pub fn options(&self, include_path: Option<String>) -> Result<ReadOptions> {
+        let defaults = ReadOptions::default();
+        let schema = match &self.schema {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| Error::io(path.display(), "read", source))?;
+                let schema = parse_schema(&text).map_err(|error| match error {
+                    Error::Config { reason, .. } => {
+                        Error::config(format!("schema {}", path.display()), reason)
+                    }
+                    other => other,
+                })?;
+                Some(Arc::new(schema))
+            }
+            None => None,
+        };
+        Ok(ReadOptions {
+            blocksize: self.blocksize,
+            schema,
+            schema_mode: match self.schema_mode {
+                Mode::Widen => SchemaMode::Widen,
+                Mode::Strict => SchemaMode::Strict,
+                Mode::Ignore => SchemaMode::Ignore,
+            },
+            on_bad_record: match self.on_bad_record {
+                OnBad::Fail => OnBadRecord::Fail,
+                OnBad::Skip => OnBadRecord::Skip,
+                OnBad::Reject => OnBadRecord::Reject,
+            },
+            rejects: self.rejects.clone(),
+            max_rejects: self.max_rejects,
+            salvage: self.salvage,
+            include_path,
+            max_record: self.max_record.unwrap_or(defaults.max_record),
+            max_depth: self.max_depth.unwrap_or(defaults.max_depth),
+        })
+    }
+}
+
+/// How rows are cut into part files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Partitions")]
+#[group(multiple = false)]
+pub struct LayoutArgs {
+    /// Exactly this many parts, whose rows differ by at most one
+    #[arg(long, value_name = "N")]
+    pub npartitions: Option<usize>,
+
+    /// Even parts of about this many bytes in memory (Arrow)
+    #[arg(long, value_name = "SIZE")]
+    pub partition_size: Option<ByteSize>,
+
+    /// Parts of this many rows; the last may have fewer
+    #[arg(long, value_name = "N")]
+    pub partition_rows: Option<u64>,
+
+    /// Parts of about this many bytes on disk; the last may be smaller
+    #[arg(long, value_name = "SIZE")]
+    pub file_size: Option<ByteSize>,
+}
+
+impl LayoutArgs {
+    /// The layout asked for, if any.
+    pub fn by(&self) -> Option<By> {
+        self.npartitions
+            .map(By::Count)
+            .or(self.partition_size.map(By::Bytes))
+            .or(self.partition_rows.map(By::Rows))
+            .or(self.file_size.map(By::FileBytes))
+    }
+}
+
+/// Where and how to write.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Writing")]
+pub struct WriteArgs {
+    /// Folder to write to; it must be new or empty, or see --append and --overwrite
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+
+    /// Format of the output
+    #[arg(long, value_name = "FORMAT", default_value = "parquet")]
+    pub format: Format,
+
+    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json]
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<Codec>,
+
+    /// Write folders COLUMN=value/ for the values of these columns
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub partition_on: Vec<String>,
+
+    /// Add parts to what an earlier run wrote there; its schema must be the same
+    #[arg(long, conflicts_with = "overwrite")]
+    pub append: bool,
+
+    /// Put the new output in the place of the old one, at once, when it is complete
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Where no row comes out, write one file that holds only the schema
+    #[arg(long)]
+    pub schema_file_if_empty: bool,
+
+    /// Write the balance sheet of the run to this file, as JSON (- is stdout)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl WriteArgs {
+    /// The library's options.
+    pub fn options(&self) -> WriteOptions {
+        WriteOptions {
+            format: self.format,
+            codec: self.compression,
+            partition_on: self.partition_on.clone(),
+            existing: match (self.append, self.overwrite) {
+                (true, _) => Existing::Append,
+                (_, true) => Existing::Overwrite,
+                _ => Existing::Refuse,
+            },
+            schema_file_if_empty: self.schema_file_if_empty,
+            ..WriteOptions::new(&self.to)
+        }
+    }
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunArgs {
+    /// Memory for rows that must be held; more is spilled to disk [default: 60 % of what there is]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+
+    /// Threads [default: the cores this process may use]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Folder for spill files [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub spill_dir: Option<PathBuf>,
+
+    /// When to show progress on stderr
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
+    pub progress: When,
+
+    /// Print nothing but results and errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Log what is done to stderr; twice for more
+    #[arg(long, short, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+impl RunArgs {
+    /// Defaults, the settings file and `WINDROW_*` variables, then these flags.
+    ///
+    /// # Errors
+    ///
+    /// If a variable, the settings file or a flag cannot be used.
+    pub fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::from_env()?;
+        if let Some(memory) = self.memory {
+            settings.memory = memory;
+        }
+        if let Some(threads) = self.threads {
+            settings.threads = threads;
+        }
+        if let Some(dir) = &self.spill_dir {
+            settings.spill_dir = dir.clone();
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Print {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}

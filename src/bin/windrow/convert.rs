@@ -1,0 +1,124 @@
+//! `windrow convert` and `windrow repartition`: one engine, two names.
+//!
+//! In:  inputs, what to keep of them, how to cut, where to write.
+//! Out: part files, complete or not at all; a balance sheet.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::{ArgGroup, Parser};
+use windrow::{Error, Result};
+
+use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
+use crate::console::{Outcome, print};
+use crate::run::Run;
+
+/// Convert files to Parquet (or JSON, or Arrow IPC), evenly partitioned
+///
+/// Reads each input once. Columns and types are found while reading, and
+/// nothing that is there gets lost. The output appears complete or not at all.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  windrow convert 'logs/*.json.gz' --to out/logs
+  windrow convert logs/ --to errors --where \"status >= 500\" --columns ts,user,bytes --npartitions 4
+  windrow convert logs/ --to out --on-bad-record reject --rejects bad.json --max-rejects 0.1%
+  windrow convert - --to out --format json --compression gzip --file-size 64MiB
+  windrow convert logs/ --to by-day --partition-on day --overwrite --report run.json")]
+pub struct Convert {
+    #[command(flatten)]
+    job: Job,
+}
+
+/// Cut files into even parts, by number, size or rows
+///
+/// The engine is that of `convert`; one of --npartitions, --partition-size,
+/// --partition-rows and --file-size must be given.
+#[derive(Debug, Parser)]
+#[command(
+    group(ArgGroup::new("cut").required(true).args(["npartitions", "partition_size", "partition_rows", "file_size"])),
+    after_help = "\
+Examples:
+  windrow repartition skewed/ --to even --npartitions 8
+  windrow repartition 'parts/*.parquet' --to even --partition-size 128MiB --compression zstd:9
+  windrow repartition logs/ --to shards --partition-rows 1000000"
+)]
+pub struct Repartition {
+    #[command(flatten)]
+    job: Job,
+}
+
+/// Everything both commands take.
+#[derive(Debug, clap::Args)]
+struct Job {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Convert {
+    /// Runs it.
+    pub fn run(&self) -> Outcome {
+        self.job.run()
+    }
+}
+
+impl Repartition {
+    /// Runs it.
+    pub fn run(&self) -> Outcome {
+        self.job.run()
+    }
+}
+
+impl Job {
+    fn run(&self) -> Outcome {
+        let mut run = Run::start(&self.run)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
+        if let Some(by) = self.layout.by() {
+            frame = frame.repartition(by)?;
+        }
+        let report = frame.write(&self.write.options())?;
+        run.done();
+        match &self.write.report {
+            Some(path) if path == Path::new("-") => print(as_json(&report)?)?,
+            Some(path) => save(path, &as_json(&report)?)?,
+            None => {}
+        }
+        run.note(&report.to_string());
+        Ok(())
+    }
+}
+
+/// A result as JSON text, with a newline at its end.
+pub fn as_json(result: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(result)
+        .map(|text| text + "\n")
+        .map_err(|source| Error::external("printing JSON", source))
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn save(path: &Path, text: &str) -> Result<()> {
+    let failed = |doing| move |source| Error::io(path.display(), doing, source);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".windrow-report-")
+        .tempfile_in(folder)
+        .map_err(failed("create"))?;
+    file.write_all(text.as_bytes()).map_err(failed("write"))?;
+    file.as_file().sync_all().map_err(failed("sync"))?;
+    file.persist(path)
+        .map_err(|error| failed("rename")(error.error))?;
+    Ok(())
+}

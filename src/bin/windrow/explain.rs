@@ -1,0 +1,42 @@
+//! `windrow explain`: what a convert or repartition would do, without doing it.
+
+use clap::Parser;
+
+use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs};
+use crate::console::{Outcome, print};
+use crate::run::Run;
+
+/// Show what a convert would do, without doing it
+///
+/// Prints the plan as asked for, the plan after the rules, and its stages, with
+/// estimated rows and bytes. Takes the flags of convert that decide what is read and how it is cut.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  windrow explain 'logs/*.json.gz' --where \"status >= 500\" --columns ts,user --npartitions 4")]
+pub struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
+    pick: PickArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Args {
+    /// Prints the plan.
+    pub fn run(&self) -> Outcome {
+        let mut run = Run::start(&self.run)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
+        if let Some(by) = self.layout.by() {
+            frame = frame.repartition(by)?;
+        }
+        let text = frame.explain();
+        run.done();
+        print(text)
+    }
+}

@@ -1,0 +1,60 @@
+//! Rows that wait until all are counted.
+//!
+//! In:  rows in input order.
+//! Out: the same rows in the same order, once their number and size are known.
+
+use std::sync::Arc;
+
+use super::{Group, Output, Rows};
+use crate::error::Result;
+use crate::exec::schema::RunSchema;
+use crate::memory::{Budget, Replay, RowStore, SpillDir};
+
+/// Keeps rows in memory and, past the budget, on disk.
+pub(crate) struct Hold {
+    store: RowStore,
+    /// The schema of the next so many batches, in order.
+    schemas: Vec<(u64, RunSchema)>,
+}
+
+/// Rows that were counted.
+pub(crate) struct Held {
+    pub rows: u64,
+    pub bytes: u64,
+    pub replay: Replay,
+    pub schemas: Vec<(u64, RunSchema)>,
+}
+
+impl Hold {
+    pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
+        Hold {
+            store: RowStore::new(budget, spill_dir),
+            schemas: Vec::new(),
+        }
+    }
+
+    pub fn held(self) -> Held {
+        Held {
+            rows: self.store.rows(),
+            bytes: self.store.bytes(),
+            schemas: self.schemas,
+            replay: self.store.replay(),
+        }
+    }
+}
+
+impl Output for Hold {
+    fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
+        if rows.batch.num_rows() == 0 {
+            return Ok(Vec::new());
+        }
+        // Brought up to the run's schema now, so that few different ones are kept.
+        let batch = schema.conform(&rows.batch, &rows.from)?;
+        match self.schemas.last_mut() {
+            Some((batches, last)) if last.same(schema) => *batches += 1,
+            _ => self.schemas.push((1, schema.clone())),
+        }
+        self.store.push(batch)?;
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,102 @@
+//! Where rows go once they are in order.
+//!
+//! In:  rows in input order, each with the schema it was decoded under.
+//! Out: what the caller asked for: counts, sizes, batches, row groups for files.
+
+mod collect;
+mod hold;
+mod visit;
+mod write;
+
+use arrow_array::RecordBatch;
+
+pub(crate) use collect::{Collect, Count, Sizes};
+pub(crate) use hold::{Held, Hold};
+pub(crate) use visit::{Each, Visit};
+pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
+
+use super::schema::RunSchema;
+use crate::error::Result;
+use crate::partition::{By, Cut};
+use crate::plan::Layout;
+pub(crate) use crate::sink::{EncodeJob as Job, Encoded};
+
+/// Rows that came from one chunk.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub batch: RecordBatch,
+    /// The schema of `batch`.
+    pub from: RunSchema,
+    /// Bytes of text they were decoded from.
+    pub text_bytes: u64,
+}
+
+/// A row group: jobs for any thread, then an append in order.
+pub(crate) struct Group {
+    pub tag: Tag,
+    pub jobs: Vec<Job>,
+}
+
+/// Takes rows in input order.
+pub(crate) trait Output: Send {
+    /// Takes rows; gives row groups that are ready to be encoded. `schema` is
+    /// the run's, and covers that of the rows.
+    fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>>;
+
+    /// The end of the rows.
+    fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
+        let _ = schema;
+        Ok(Vec::new())
+    }
+
+    /// Whether more rows would change nothing.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// Takes encoded row groups in order.
+pub(crate) trait Append: Send {
+    /// Appends one row group.
+    fn append(&mut self, tag: Tag, encoded: Vec<Encoded>) -> Result<()>;
+}
+
+/// For outputs that write nothing.
+pub(crate) struct NoAppend;
+
+impl Append for NoAppend {
+    fn append(&mut self, _tag: Tag, _encoded: Vec<Encoded>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The cut of a layout that needs no totals. `None` if it does: rows must be held first.
+pub(crate) fn streaming_cut(layout: Layout) -> Option<Cut> {
+    match layout {
+        Layout::Blocks(bytes) => Some(Cut::Text(bytes)),
+        Layout::Coalesce(bytes) => Some(Cut::Bytes(bytes)),
+        Layout::By(By::Rows(rows)) => Some(Cut::Rows(rows)),
+        Layout::By(By::FileBytes(_)) => Some(Cut::Never),
+        Layout::By(By::Count(_) | By::Bytes(_)) => None,
+    }
+}
+
+/// The cut of a layout once totals are known.
+pub(crate) fn counted_cut(layout: Layout, total_rows: u64, total_bytes: u64) -> Cut {
+    match layout {
+        Layout::By(By::Count(partitions)) => Cut::Count {
+            partitions: (partitions as u64).min(total_rows).max(1),
+            total_rows,
+        },
+        Layout::By(By::Bytes(target)) => {
+            // Rounded, so that each differs from the target by as little as can be.
+            let target = target.bytes().max(1);
+            let partitions = (total_bytes + target / 2) / target;
+            Cut::EvenBytes {
+                partitions: partitions.clamp(1, total_rows.max(1)),
+                total_bytes,
+            }
+        }
+        other => streaming_cut(other).unwrap_or(Cut::Never),
+    }
+}

@@ -1,0 +1,343 @@
+//! A frame: rows that will be, in partitions.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::session::Session;
+use super::table::Table;
+use crate::error::{Error, Result};
+use crate::exec::{self, RunReport};
+use crate::expr::IntoExpr;
+use crate::partition::{By, PartitionSize};
+use crate::plan::{self, FileFormat, Logical, Physical, Source};
+use crate::sink::{Format, WriteOptions};
+
+/// Rows in partitions, not computed yet. Calls give new frames and cost
+/// nothing; names and types are checked at once.
+///
+/// ```
+/// use std::sync::Arc;
+/// use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+/// use windrow::{Session, partition::By};
+/// # fn main() -> windrow::Result<()> {
+/// let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+/// let batch = RecordBatch::try_from_iter([("n", n)])?;
+/// let frame = Session::default().from_batches(batch.schema(), [batch])?;
+/// let even = frame.filter("n % 2 = 0")?.repartition(By::Count(2))?;
+/// let table = even.compute()?;
+/// assert_eq!(table.num_rows(), 5);
+/// assert_eq!(table.num_partitions(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct DataFrame {
+    session: Session,
+    plan: Arc<Logical>,
+}
+
+impl DataFrame {
+    pub(super) fn new(session: Session, plan: Logical) -> Self {
+        DataFrame {
+            session,
+            plan: Arc::new(plan),
+        }
+    }
+
+    fn with(&self, plan: Logical) -> Self {
+        DataFrame::new(self.session.clone(), plan)
+    }
+
+    fn input(&self) -> Box<Logical> {
+        Box::new((*self.plan).clone())
+    }
+
+    /// The plan as built.
+    pub fn plan(&self) -> &Logical {
+        &self.plan
+    }
+
+    /// The format of the files that are read; none for rows in memory.
+    pub fn format(&self) -> Option<FileFormat> {
+        match &self.plan.scan().source {
+            Source::Json { .. } => Some(FileFormat::Json),
+            Source::Columns { format, .. } => Some(*format),
+            Source::Batches(_) => None,
+        }
+    }
+
+    /// Columns and types as known before reading. Text may bring more columns
+    /// and wider types; what is computed or written has them all.
+    ///
+    /// # Errors
+    ///
+    /// None for a frame that could be built.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        self.plan.schema()
+    }
+
+    /// Rows for which `predicate` is true; null is not. It is an
+    /// [`crate::expr::Expr`], or text in SQL's expression syntax.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for an unknown column (with near names), types that do
+    /// not meet, or something that is not a condition; [`Error::Config`] for text that does not parse.
+    pub fn filter(&self, predicate: impl IntoExpr) -> Result<DataFrame> {
+        let predicate = predicate.into_expr()?;
+        let schema = self.schema()?;
+        let bound = predicate.bind(&schema)?;
+        if !bound.is_condition() {
+            return Err(Error::plan(format!(
+                "a filter must be true or false, but {predicate} is {}",
+                bound.data_type()
+            )));
+        }
+        Ok(self.with(Logical::Filter {
+            input: self.input(),
+            predicate,
+        }))
+    }
+
+    /// These columns, in this order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for an unknown column, with near names, or one named twice.
+    pub fn select<I>(&self, columns: I) -> Result<DataFrame>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
+        for (place, name) in columns.iter().enumerate() {
+            if columns[..place].contains(name) {
+                return Err(Error::plan(format!("column {name:?} is selected twice")));
+            }
+        }
+        let frame = self.with(Logical::Select {
+            input: self.input(),
+            columns,
+        });
+        frame.schema()?;
+        Ok(frame)
+    }
+
+    /// The same rows in other partitions; see [`By`]. The source is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a layout of nothing.
+    pub fn repartition(&self, by: By) -> Result<DataFrame> {
+        by.check()?;
+        Ok(self.with(Logical::Repartition {
+            input: self.input(),
+            by,
+        }))
+    }
+
+    /// The first rows, in input order; the rest is not read.
+    pub fn limit(&self, rows: u64) -> DataFrame {
+        self.with(Logical::Limit {
+            input: self.input(),
+            rows,
+        })
+    }
+
+    fn lower(&self) -> Physical {
+        let optimized = plan::optimize::optimize((*self.plan).clone());
+        plan::lower(optimized, self.session.settings().blocksize)
+    }
+
+    /// The rows, in memory.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order; [`Error::Memory`] if the
+    /// rows do not fit the budget.
+    pub fn compute(&self) -> Result<Table> {
+        let collected = exec::collect(&self.lower(), self.session.context())?;
+        Ok(Table::new(collected))
+    }
+
+    /// The first `rows` rows, in memory, on the calling thread. Walks on past
+    /// files and partitions that hold none, and reads no more than it must.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::compute`].
+    pub fn head(&self, rows: u64) -> Result<Table> {
+        let mut context = self.session.context().clone();
+        context.settings.threads = 1;
+        let collected = exec::collect(&self.limit(rows).lower(), &context)?;
+        Ok(Table::new(collected))
+    }
+
+    /// The number of rows. Column files without a filter are counted from their footers.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn count(&self) -> Result<u64> {
+        Ok(self.count_with_report()?.0)
+    }
+
+    /// The number of rows, and the balance sheet of the lines they came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::count`].
+    pub fn count_with_report(&self) -> Result<(u64, RunReport)> {
+        let estimate = self.plan.estimate();
+        let text = matches!(self.plan.scan().source, Source::Json { .. });
+        if estimate.exact && !text {
+            return Ok((estimate.rows, RunReport::default()));
+        }
+        let none = self.with(Logical::Select {
+            input: self.input(),
+            columns: Vec::new(),
+        });
+        exec::count(&none.lower(), self.session.context())
+    }
+
+    /// Rows and bytes of each partition, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn partition_sizes(&self) -> Result<Vec<PartitionSize>> {
+        Ok(exec::sizes(&self.lower(), self.session.context())?.0)
+    }
+
+    /// The number of partitions. Text and filters must be read to know it.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::partition_sizes`].
+    pub fn npartitions(&self) -> Result<usize> {
+        Ok(self.partition_sizes()?.len())
+    }
+
+    /// Calls `each` with every batch, in input order, and keeps none: for
+    /// looking at rows that need not fit in memory. A batch of text has the
+    /// columns found so far; later ones may have more, and wider types.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order, or of `each`.
+    pub fn for_each_batch(
+        &self,
+        mut each: impl FnMut(RecordBatch) -> Result<()> + Send,
+    ) -> Result<RunReport> {
+        Ok(exec::visit(&self.lower(), self.session.context(), &mut each)?.1)
+    }
+
+    /// Columns and types of all rows: what writing them would give. Reads text
+    /// whole, since a column may appear in the last record.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order.
+    pub fn full_schema(&self) -> Result<SchemaRef> {
+        match self.plan.scan().source {
+            Source::Json { .. } => {
+                let (schema, _) =
+                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+                Ok(schema)
+            }
+            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+        }
+    }
+
+    /// What will run: the plan as built, after the rules, and its stages, with
+    /// estimated rows and bytes. Nothing is read.
+    pub fn explain(&self) -> String {
+        plan::explain(&self.plan, self.session.settings().blocksize)
+    }
+
+    /// Writes the rows. The output is complete or not there at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a target that is used, or lies in the input;
+    /// [`Error::Io`] naming the file and what was being done; the first error of the input.
+    pub fn write(&self, options: &WriteOptions) -> Result<RunReport> {
+        exec::write(&self.lower(), options, self.session.context())
+    }
+
+    /// Writes Parquet files into a new folder: zstd, encodings tuned per column.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`].
+    pub fn to_parquet(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions::new(dir.as_ref()))
+    }
+
+    /// Writes JSON Lines into a new folder, compressed with zstd; see
+    /// [`DataFrame::write`] for other codecs.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`].
+    pub fn to_json(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions {
+            format: Format::Json,
+            ..WriteOptions::new(dir.as_ref())
+        })
+    }
+
+    /// Writes Arrow IPC files into a new folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`].
+    pub fn to_ipc(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions {
+            format: Format::Ipc,
+            ..WriteOptions::new(dir.as_ref())
+        })
+    }
+
+    /// The rows as batches of one schema, all partitions in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::compute`].
+    pub fn to_batches(&self) -> Result<Vec<RecordBatch>> {
+        Ok(self.compute()?.into_batches())
+    }
+}
+
+impl fmt::Debug for DataFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFrame")
+            .field("plan", &self.plan)
+            .finish()
+    }
+}
+
+impl fmt::Display for DataFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.schema() {
+            Ok(schema) => {
+                for field in schema.fields() {
+                    writeln!(f, "{}: {}", field.name(), field.data_type())?;
+                }
+                let estimate = self.plan.estimate();
+                write!(
+                    f,
+                    "{}{} rows, partitioning {}",
+                    if estimate.exact { "" } else { "about " },
+                    estimate.rows,
+                    self.plan.partitioning()
+                )
+            }
+            Err(error) => write!(f, "{error}"),
+        }
+    }
+}

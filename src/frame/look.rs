@@ -1,0 +1,197 @@
+//! A first look at inputs, before anything is read for good.
+//!
+//! In:  inputs as given.
+//! Out: names and types to check plans against, and about how much there is.
+//!
+//! What a look shows of text is never relied on: whatever comes later widens
+//! the schema. Only the first file's head gives decoding its start, so that
+//! columns stand in order of first appearance.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::exec::Context;
+use crate::io::json::{JsonSchema, infer};
+use crate::io::{self, SourceFile};
+use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
+
+/// Decompressed bytes of each file that are looked at.
+const LOOK_BYTES: usize = 256 << 10;
+
+/// Files of the list that are looked at, spread evenly.
+const LOOK_FILES: usize = 8;
+
+/// Files without a record that are passed over to find the first one with any.
+const EMPTY_FILES: usize = 1000;
+
+/// Looks at text files. A file that cannot be read is passed over here: the
+/// run meets it in its place and says so.
+pub(super) fn json(
+    inputs: &[String],
+    options: &ReadOptions,
+    context: &Context,
+) -> Result<(Look, Estimate)> {
+    let mut spread = Spread::default();
+    let mut stored_bytes = 0;
+    let mut files = 0;
+    let mut head = None;
+    let mut sample = Sample::default();
+    for file in io::list(inputs)? {
+        let file = file?;
+        stored_bytes += file.bytes;
+        if head.is_none() && files < EMPTY_FILES {
+            let schema = sample.add(&file, options);
+            head = (!schema.to_arrow().fields().is_empty()).then_some(schema);
+        }
+        files += 1;
+        spread.offer(file);
+    }
+    let mut seen = head.clone().unwrap_or_default();
+    for file in spread.files.iter().skip(1) {
+        seen = seen.merge(&sample.add(file, options));
+    }
+    context.progress.set_stored_bytes_total(stored_bytes);
+    context.progress.set_files(files as u64);
+    let estimate = sample.estimate(stored_bytes);
+    let look = match &options.schema {
+        Some(schema) => {
+            let given = JsonSchema::from_arrow(schema)?;
+            Look {
+                head: given.clone(),
+                spread: given,
+            }
+        }
+        None => Look {
+            head: head.unwrap_or_default(),
+            spread: seen,
+        },
+    };
+    Ok((look, estimate))
+}
+
+/// The columns that plans on this look are checked against.
+pub(super) fn schema(look: &Look, options: &ReadOptions) -> SchemaRef {
+    let found = look.head.merge(&look.spread).to_arrow();
+    match &options.include_path {
+        None => found,
+        Some(name) => {
+            let mut fields: Vec<_> = found.fields().iter().cloned().collect();
+            fields.push(Arc::new(Field::new_dictionary(
+                name,
+                DataType::Int32,
+                DataType::Utf8,
+                false,
+            )));
+            Arc::new(Schema::new(fields))
+        }
+    }
+}
+
+/// Every so many files of a list whose length is not known.
+#[derive(Default)]
+struct Spread {
+    files: Vec<SourceFile>,
+    stride: usize,
+    offered: usize,
+}
+
+impl Spread {
+    fn offer(&mut self, file: SourceFile) {
+        let stride = self.stride.max(1);
+        if self.offered.is_multiple_of(stride) {
+            self.files.push(file);
+        }
+        self.offered += 1;
+        if self.files.len() > LOOK_FILES {
+            let mut place = 0;
+            self.files.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+            self.stride = stride * 2;
+        }
+    }
+}
+
+/// What was looked at so far.
+#[derive(Default)]
+struct Sample {
+    stored_bytes: u64,
+    text_bytes: u64,
+    lines: u64,
+}
+
+impl Sample {
+    fn add(&mut self, file: &SourceFile, options: &ReadOptions) -> JsonSchema {
+        let Ok(peek) = io::peek(file, LOOK_BYTES) else {
+            return JsonSchema::default();
+        };
+        self.stored_bytes += peek.stored_bytes;
+        self.text_bytes += peek.text.len() as u64;
+        self.lines += memchr::memchr_iter(b'\n', &peek.text).count() as u64;
+        infer(&peek.text, options.max_depth)
+    }
+
+    fn estimate(&self, stored_bytes: u64) -> Estimate {
+        if self.stored_bytes == 0 {
+            return Estimate::default();
+        }
+        let scale = stored_bytes as f64 / self.stored_bytes as f64;
+        Estimate {
+            rows: (self.lines as f64 * scale).round() as u64,
+            // Measured on logs: 0.7 bytes of Arrow data for each byte of text.
+            bytes: (self.text_bytes as f64 * scale * 0.7).round() as u64,
+            exact: false,
+        }
+    }
+}
+
+/// The format of the first input, by its content.
+pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
+    match io::list(inputs)?.next() {
+        Some(file) => format_of(&file?),
+        None => Ok(FileFormat::Json),
+    }
+}
+
+/// The format of a file, by its content.
+pub(super) fn format_of(file: &SourceFile) -> Result<FileFormat> {
+    Ok(match io::Format::detect(file)? {
+        io::Format::Json => FileFormat::Json,
+        io::Format::Parquet => FileFormat::Parquet,
+        io::Format::Ipc => FileFormat::Ipc,
+    })
+}
+
+/// Reads the footers of column files: all their columns, all their rows.
+pub(super) fn columns(
+    inputs: &[String],
+    format: FileFormat,
+    context: &Context,
+) -> Result<(SchemaRef, Estimate)> {
+    let mut schema: Option<Schema> = None;
+    let mut estimate = Estimate {
+        exact: true,
+        ..Estimate::default()
+    };
+    let mut stored_bytes = 0;
+    let mut files = 0;
+    for file in io::list(inputs)? {
+        let file = file?;
+        let footer = io::columns::footer(&file, format == FileFormat::Parquet)?;
+        stored_bytes += file.bytes;
+        files += 1;
+        estimate.rows += footer.rows;
+        estimate.bytes += footer.bytes;
+        schema = Some(match schema {
+            None => footer.schema.as_ref().clone(),
+            Some(schema) => io::columns::unite(&schema, &footer.schema, &file.path)?,
+        });
+    }
+    context.progress.set_stored_bytes_total(stored_bytes);
+    context.progress.set_files(files);
+    let schema = schema.ok_or_else(|| Error::config("input", "there is no file to read"))?;
+    Ok((Arc::new(schema), estimate))
+}

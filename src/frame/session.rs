@@ -1,0 +1,185 @@
+//! What frames share: settings, a way to stop, a way to watch.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::dataframe::DataFrame;
+use super::inputs::{IntoInputs, expand};
+use super::look;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::exec::{Cancel, Context, Progress};
+use crate::partition::batch_bytes;
+use crate::plan::{Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
+
+/// Reads inputs into frames, which keep its settings. Clones share.
+///
+/// ```
+/// use windrow::{ByteSize, Session, Settings};
+/// let session = Session::new(Settings { memory: ByteSize::mib(512), ..Settings::default() });
+/// assert_eq!(session.settings().memory, ByteSize::mib(512));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Session {
+    context: Arc<Context>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session::new(Settings::default())
+    }
+}
+
+impl Session {
+    /// A session with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Session {
+            context: Arc::new(Context::new(settings)),
+        }
+    }
+
+    /// A session with settings from `WINDROW_*` variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::from_env`].
+    pub fn from_env() -> Result<Self> {
+        Ok(Session::new(Settings::from_env()?))
+    }
+
+    /// The same session, stopped by `cancel`.
+    #[must_use]
+    pub fn with_cancel(self, cancel: Cancel) -> Self {
+        Session {
+            context: Arc::new(Context {
+                cancel,
+                ..(*self.context).clone()
+            }),
+        }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.context.settings
+    }
+
+    /// Counters of the runs of this session.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.context.progress
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Reads JSON Lines, or files that hold one array of objects; plain, gzip
+    /// (any number of members) or zstd, told apart by their first bytes.
+    ///
+    /// Lazy: only the first records of a spread of files are read now, for
+    /// the names and types that plans are checked against. Keys and types that
+    /// come later are kept, too. Rows keep the order of files and lines; files
+    /// of one glob or folder are read in byte order of their paths.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] naming a missing or unreadable file, [`Error::Config`] for
+    /// options that contradict each other, [`Error::Corrupt`] and
+    /// [`Error::Decode`] where already the first records cannot be read.
+    pub fn read_json(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        options.check()?;
+        let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
+        let (look, estimate) = look::json(&inputs, &options, self.context())?;
+        let schema = look::schema(&look, &options);
+        self.scan(
+            Source::Json {
+                inputs,
+                options: Arc::new(options),
+                look: Arc::new(look),
+            },
+            schema,
+            estimate,
+        )
+    }
+
+    /// Reads Parquet files. Footers are read now, rows later. Columns of all
+    /// files are united by name, in order of first appearance; what a file does
+    /// not have is null.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] naming a file that is not Parquet, is damaged or
+    /// encrypted; [`Error::Plan`] if two files have types that do not meet.
+    pub fn read_parquet(&self, inputs: impl IntoInputs) -> Result<DataFrame> {
+        self.columns(inputs, FileFormat::Parquet)
+    }
+
+    /// Reads Arrow IPC files. As [`Session::read_parquet`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_parquet`].
+    pub fn read_ipc(&self, inputs: impl IntoInputs) -> Result<DataFrame> {
+        self.columns(inputs, FileFormat::Ipc)
+    }
+
+    fn columns(&self, inputs: impl IntoInputs, format: FileFormat) -> Result<DataFrame> {
+        let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
+        let (schema, estimate) = look::columns(&inputs, format, self.context())?;
+        self.scan(Source::Columns { inputs, format }, schema, estimate)
+    }
+
+    /// Reads files of any known format, told by the content of the first one.
+    /// `options` apply to text.
+    ///
+    /// # Errors
+    ///
+    /// As the reader of that format.
+    pub fn read(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        let inputs = expand(inputs.into_inputs())?;
+        match look::format(&inputs)? {
+            FileFormat::Json => self.read_json(inputs, options),
+            format => self.columns(inputs, format),
+        }
+    }
+
+    /// A frame of rows in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if a batch has another schema than `schema`.
+    pub fn from_batches(
+        &self,
+        schema: SchemaRef,
+        batches: impl IntoIterator<Item = RecordBatch>,
+    ) -> Result<DataFrame> {
+        let batches: Vec<_> = batches.into_iter().collect();
+        if let Some(other) = batches.iter().find(|batch| batch.schema() != schema) {
+            return Err(Error::plan(format!(
+                "a batch has the columns {}, not {}",
+                other.schema(),
+                schema
+            )));
+        }
+        let estimate = Estimate {
+            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: batches.iter().map(batch_bytes).sum(),
+            exact: true,
+        };
+        self.scan(Source::Batches(Arc::new(batches)), schema, estimate)
+    }
+
+    fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> Result<DataFrame> {
+        Ok(DataFrame::new(
+            self.clone(),
+            Logical::Scan(Box::new(Scan {
+                source,
+                schema,
+                columns: None,
+                predicate: None,
+                estimate,
+            })),
+        ))
+    }
+}

@@ -1,0 +1,33 @@
+//! Single rows and records, for eyes and for programs.
+//!
+//! In:  columns of a batch; a file and a byte.
+//! Out: text of cells, one raw record.
+
+use arrow_array::Array;
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::Result;
+use crate::io::{RawRecord, SourceFile, record_at};
+
+/// The values of a column as people read them; null is `null`.
+///
+/// # Errors
+///
+/// [`crate::Error::External`] for a type that has no text.
+pub fn cells(column: &dyn Array) -> Result<Vec<String>> {
+    let options = FormatOptions::default().with_null("null");
+    let formatter = ArrayFormatter::try_new(column, &options)?;
+    (0..column.len())
+        .map(|row| Ok(formatter.value(row).try_to_string()?))
+        .collect()
+}
+
+/// The record that a byte of a file's decompressed text lies in; none behind its end.
+/// Reads the file up to there.
+///
+/// # Errors
+///
+/// [`crate::Error::Io`] if there is no such file, [`crate::Error::Corrupt`] if it is damaged before that byte.
+pub fn raw_record(path: &str, byte: u64) -> Result<Option<RawRecord>> {
+    record_at(&SourceFile::at(path, 0)?, byte)
+}

@@ -1,0 +1,56 @@
+//! The first bytes of a text.
+//!
+//! In:  how a decompressed text begins.
+//! Out: how many bytes of byte order mark to skip, or that it is not UTF-8.
+
+use crate::error::{Error, Position, Result};
+
+/// How much of a text is looked at to tell an array of records from lines.
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
+
+/// Bytes of a byte order mark at most.
+pub(crate) const BOM_BYTES: usize = 4;
+
+/// How many bytes of byte order mark a text begins with: 0 or 3.
+pub(crate) fn skip_bom(path: &str, head: &[u8]) -> Result<usize> {
+    let other = match head {
+        [0xef, 0xbb, 0xbf, ..] => return Ok(3),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "UTF-32",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ => return Ok(0),
+    };
+    Err(Error::Decode {
+        at: Position {
+            path: path.to_string(),
+            byte: 0,
+            line: 1,
+        },
+        column: None,
+        reason: format!(
+            "this is {other}, and windrow reads UTF-8: convert it first, as in `iconv -f {other} -t UTF-8`"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_skipped_and_other_encodings_are_named() {
+        assert_eq!(skip_bom("x", b"\xef\xbb\xbf{}").unwrap(), 3);
+        assert_eq!(skip_bom("x", b"{}").unwrap(), 0);
+        assert_eq!(skip_bom("x", b"\xef\xbb").unwrap(), 0);
+        for (head, name) in [
+            (b"\xff\xfe{\0".as_slice(), "UTF-16"),
+            (b"\xfe\xff\0{", "UTF-16"),
+            (b"\xff\xfe\0\0", "UTF-32"),
+        ] {
+            let error = skip_bom("x.json", head).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("x.json: line 1"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Arrow IPC files to batches.
+//!
+//! In:  a file that Arrow's IPC file format describes.
+//! Out: its schema and its batches, in order.
+//!
+//! The footer's claims are held against the file's size before memory is taken.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::FileReader;
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::io::guard::guarded;
+
+const MAGIC: &[u8; 6] = b"ARROW1";
+/// The footer's length and the magic bytes behind it.
+const TAIL_BYTES: u64 = 10;
+
+/// An Arrow IPC file whose footer was read and checked.
+#[derive(Clone)]
+pub struct IpcInput {
+    path: Arc<Path>,
+    schema: SchemaRef,
+    n_batches: usize,
+    stored_bytes: u64,
+}
+
+impl IpcInput {
+    /// Reads and checks a file's footer; the rows stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] naming the file if it is damaged or no Arrow IPC
+    /// file; [`Error::Io`] if it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        guarded(&name, || {
+            let mut file = open(path, &name)?;
+            let stored_bytes = check(&mut file, &name)?;
+            let reader = reader(file, &name)?;
+            Ok(IpcInput {
+                path: path.into(),
+                schema: reader.schema(),
+                n_batches: reader.num_batches(),
+                stored_bytes,
+            })
+        })
+    }
+
+    /// The file's columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many batches it holds.
+    pub fn n_batches(&self) -> usize {
+        self.n_batches
+    }
+
+    /// Bytes of the file.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// All batches, in order. Holds one descriptor until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`IpcInput::open`].
+    pub fn batches(&self) -> Result<IpcBatches> {
+        let name = self.path.display().to_string();
+        let reader = guarded(&name, || {
+            let mut file = open(&self.path, &name)?;
+            check(&mut file, &name)?;
+            reader(file, &name)
+        })?;
+        Ok(IpcBatches {
+            reader: Some(reader),
+            name,
+        })
+    }
+}
+
+/// The batches of one file. Ends with its first error.
+pub struct IpcBatches {
+    reader: Option<FileReader<BufReader<File>>>,
+    name: String,
+}
+
+impl Iterator for IpcBatches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        let name = &self.name;
+        let next = guarded(name, || match reader.next() {
+            None => Ok(None),
+            Some(Ok(batch)) => Ok(Some(batch)),
+            Some(Err(error)) => Err(Error::corrupt(name, None, error.to_string())),
+        })
+        .transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.reader = None;
+        }
+        next
+    }
+}
+
+fn open(path: &Path, name: &str) -> Result<BufReader<File>> {
+    File::open(path)
+        .map(BufReader::new)
+        .map_err(|source| Error::io(name, "open", source))
+}
+
+fn reader(file: BufReader<File>, name: &str) -> Result<FileReader<BufReader<File>>> {
+    FileReader::try_new(file, None).map_err(|error| Error::corrupt(name, None, error.to_string()))
+}
+
+/// Whether the footer and all it points to lie within the file. Gives its size.
+fn check(file: &mut BufReader<File>, name: &str) -> Result<u64> {
+    let io = |source| Error::io(name, "read", source);
+    let corrupt = |reason: String| Error::corrupt(name, None, reason);
+    let bytes = file.seek(SeekFrom::End(0)).map_err(io)?;
+    if bytes < MAGIC.len() as u64 + TAIL_BYTES {
+        return Err(corrupt(format!(
+            "an Arrow file has more than {bytes} bytes"
+        )));
+    }
+    let mut tail = [0; TAIL_BYTES as usize];
+    file.seek(SeekFrom::Start(bytes - TAIL_BYTES)).map_err(io)?;
+    file.read_exact(&mut tail).map_err(io)?;
+    let length = arrow_ipc::reader::read_footer_length(tail)
+        .map_err(|_| corrupt("it does not end as an Arrow file does".into()))?;
+    let room = bytes - TAIL_BYTES - MAGIC.len() as u64;
+    if length as u64 > room {
+        return Err(corrupt(format!(
+            "its footer claims {length} bytes where the file has {room}"
+        )));
+    }
+    let mut footer = vec![0; length];
+    file.seek(SeekFrom::Start(bytes - TAIL_BYTES - length as u64))
+        .map_err(io)?;
+    file.read_exact(&mut footer).map_err(io)?;
+    let footer = arrow_ipc::root_as_footer(&footer)
+        .map_err(|error| corrupt(format!("its footer is invalid ({error})")))?;
+    let blocks = footer.recordBatches().into_iter().flatten();
+    let dictionaries = footer.dictionaries().into_iter().flatten();
+    for block in blocks.chain(dictionaries) {
+        let parts = [
+            u64::try_from(block.offset()),
+            u64::try_from(block.metaDataLength()),
+            u64::try_from(block.bodyLength()),
+        ];
+        let end = parts.into_iter().try_fold(0u64, |sum, part| {
+            part.ok().and_then(|part| sum.checked_add(part))
+        });
+        // A message begins with its length or a mark: eight bytes at least.
+        if end.is_none_or(|end| end > bytes) || block.metaDataLength() < 8 {
+            return Err(corrupt(format!(
+                "a batch at byte {} of {} + {} bytes does not lie within the file's {bytes}",
+                block.offset(),
+                block.metaDataLength(),
+                block.bodyLength()
+            )));
+        }
+    }
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    Ok(bytes)
+}

@@ -1,0 +1,34 @@
+//! JSON records to columns: the decoder that this project is worth using for.
+//!
+//! In:  chunks of lines, one JSON object a line (RFC 8259, all of it checked).
+//! Out: Arrow batches under a schema that only grows, and every line accounted for.
+//!
+//! ```text
+//! lines ──▶ grammar ──▶ read ──▶ object ──▶ column ──▶ batch
+//!            (scan,      │ unusual (fixed, canonical)
+//!             number,    └ something new ▶ learn ▶ lattice ▶ schema ─▶ read again
+//!             string)
+//! batch under an older schema ──▶ conform ──▶ batch under the final one
+//! ```
+
+mod scan;
+mod string;
+mod lattice;
+mod number;
+mod grammar;
+mod canonical;
+mod fixed;
+mod column;
+mod object;
+mod learn;
+mod unusual;
+mod read;
+mod lines;
+mod schema;
+mod conform;
+mod decode;
+
+pub use conform::conform;
+pub use decode::{BadRecord, DecodeOptions, Decoded, Decoder, RowPredicate, infer};
+pub use grammar::SchemaMode;
+pub use schema::{JsonSchema, WidenedColumn};

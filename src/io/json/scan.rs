@@ -1,0 +1,245 @@
+//! The kernels over bytes: where a string ends, how many digits follow.
+//!
+//! In:  text that can be read [`PAD`] bytes past any place asked about.
+//! Out: places and values; nothing here knows of JSON's structure.
+//!
+//! Each kernel exists twice: for SSE2, which every x86-64 has, and portably,
+//! eight bytes in a `u64`. Both are always compiled and run by the same tests.
+
+/// Bytes that must be readable past the newline that ends a record.
+pub(super) const PAD: usize = 64;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use sse2::{copy_plain, find_special};
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use swar::{copy_plain, find_special};
+
+/// Eight bytes at `pos`, the first in the lowest byte.
+#[inline(always)]
+pub(super) fn word(text: &[u8], pos: usize) -> u64 {
+    u64::from_le_bytes(
+        text[pos..pos + 8]
+            .try_into()
+            .expect("a range of 8 is 8 bytes"),
+    )
+}
+
+/// Four bytes at `pos`, the first in the lowest byte.
+#[inline(always)]
+pub(super) fn half_word(text: &[u8], pos: usize) -> u32 {
+    u32::from_le_bytes(
+        text[pos..pos + 4]
+            .try_into()
+            .expect("a range of 4 is 4 bytes"),
+    )
+}
+
+/// How many of a word's bytes, from the first, are digits (0 to 8), and their value.
+#[inline(always)]
+pub(super) fn digits(word: u64) -> (usize, u64) {
+    // A byte is a digit iff its high nibble is 3 and adding 6 does not change that.
+    let nibbles = word & 0xF0F0_F0F0_F0F0_F0F0;
+    let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
+    let other = (nibbles ^ 0x3030_3030_3030_3030) | (carried ^ 0x3030_3030_3030_3030);
+    let n = (other.trailing_zeros() / 8) as usize;
+    if n == 0 {
+        return (0, 0);
+    }
+    // Shift the digits to the top, so that what is missing counts as leading zeros.
+    let mut value = (word << (64 - 8 * n)) & 0x0F0F_0F0F_0F0F_0F0F;
+    value = (value.wrapping_mul(10) + (value >> 8)) & 0x00FF_00FF_00FF_00FF;
+    value = (value.wrapping_mul(100) + (value >> 16)) & 0x0000_FFFF_0000_FFFF;
+    value = (value.wrapping_mul(10_000) + (value >> 32)) & 0xFFFF_FFFF;
+    (n, value)
+}
+
+/// Kernels for SSE2.
+#[cfg(target_arch = "x86_64")]
+pub(super) mod sse2 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set1_epi8, _mm_storeu_si128,
+    };
+
+    /// One bit for each of 16 bytes that a plain string cannot hold.
+    #[inline(always)]
+    fn special(bytes: __m128i) -> u32 {
+        // SAFETY: SSE2 is part of every x86-64.
+        unsafe {
+            let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
+            let escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+            let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+            _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, escape), control)) as u32
+        }
+    }
+
+    /// Where the first quote, backslash or control character at or after `pos` is.
+    #[inline(always)]
+    pub fn find_special(text: &[u8], mut pos: usize) -> usize {
+        loop {
+            let bytes = &text[pos..pos + 32];
+            // SAFETY: `bytes` is 32 bytes long; loads may be unaligned.
+            let (low, high) = unsafe {
+                let at = bytes.as_ptr().cast::<__m128i>();
+                (_mm_loadu_si128(at), _mm_loadu_si128(at.add(1)))
+            };
+            let found = special(low) | special(high) << 16;
+            if found != 0 {
+                return pos + found.trailing_zeros() as usize;
+            }
+            pos += 32;
+        }
+    }
+
+    /// Appends to `out` what stands before the first quote, backslash or
+    /// control character at or after `pos`, and returns where that one is.
+    #[inline(always)]
+    pub fn copy_plain(text: &[u8], mut pos: usize, out: &mut Vec<u8>) -> usize {
+        loop {
+            let bytes = &text[pos..pos + 32];
+            if out.capacity() - out.len() < 32 {
+                grow(out);
+            }
+            // SAFETY: `bytes` is 32 bytes long and `out` has room for 32 more, of which
+            // those before the special byte, at most 32, are now initialised and kept.
+            let n = unsafe {
+                let from = bytes.as_ptr().cast::<__m128i>();
+                let (low, high) = (_mm_loadu_si128(from), _mm_loadu_si128(from.add(1)));
+                let to = out.as_mut_ptr().add(out.len()).cast::<__m128i>();
+                _mm_storeu_si128(to, low);
+                _mm_storeu_si128(to.add(1), high);
+                let found = special(low) | special(high) << 16;
+                let n = (u64::from(found) | 1 << 32).trailing_zeros() as usize;
+                out.set_len(out.len() + n);
+                n
+            };
+            pos += n;
+            if n < 32 {
+                return pos;
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(out: &mut Vec<u8>) {
+        out.reserve(out.capacity().max(256));
+    }
+}
+
+/// Kernels for any machine.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
+pub(super) mod swar {
+    use super::word;
+
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+    /// The high bit of the first byte that is special, and perhaps of later
+    /// ones: borrows run upwards, so only the lowest set bit is meant.
+    #[inline(always)]
+    fn special(word: u64) -> u64 {
+        let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGHS;
+        let quote = zero(word ^ (ONES * b'"' as u64));
+        let escape = zero(word ^ (ONES * b'\\' as u64));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        quote | escape | control
+    }
+
+    /// Where the first quote, backslash or control character at or after `pos` is.
+    #[inline(always)]
+    pub fn find_special(text: &[u8], mut pos: usize) -> usize {
+        loop {
+            let found = special(word(text, pos));
+            if found != 0 {
+                return pos + (found.trailing_zeros() / 8) as usize;
+            }
+            pos += 8;
+        }
+    }
+
+    /// Appends to `out` what stands before the first quote, backslash or
+    /// control character at or after `pos`, and returns where that one is.
+    #[inline(always)]
+    pub fn copy_plain(text: &[u8], pos: usize, out: &mut Vec<u8>) -> usize {
+        let end = find_special(text, pos);
+        out.extend_from_slice(&text[pos..end]);
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain_search(text: &[u8], pos: usize) -> usize {
+        (pos..)
+            .find(|at| matches!(text[*at], b'"' | b'\\' | 0..0x20))
+            .unwrap()
+    }
+
+    #[test]
+    fn every_twin_finds_every_special_byte_at_every_distance() {
+        for special in (0..0x20).chain([b'"', b'\\']) {
+            for filler in [b' ', b'!', b'#', b'[', b']', b'a', 0x7F, 0x80, 0xA2, 0xFF] {
+                for distance in 0..70 {
+                    let mut text = vec![filler; distance];
+                    text.push(special);
+                    text.extend([b'"'; PAD]);
+                    for pos in [0, distance / 2, distance] {
+                        let expected = plain_search(&text, pos);
+                        let (mut fast, mut slow) = (b"x".to_vec(), b"x".to_vec());
+                        assert_eq!(find_special(&text, pos), expected);
+                        assert_eq!(swar::find_special(&text, pos), expected);
+                        assert_eq!(copy_plain(&text, pos, &mut fast), expected);
+                        assert_eq!(swar::copy_plain(&text, pos, &mut slow), expected);
+                        assert_eq!(fast, slow);
+                        assert_eq!(fast[1..], text[pos..expected]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn twins_agree_on_random_bytes() {
+        let mut state = 7u64;
+        let mut text = Vec::new();
+        for _ in 0..4096 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            text.push((state >> 56) as u8);
+        }
+        text.extend([b'"'; PAD]);
+        for pos in 0..4096 {
+            assert_eq!(find_special(&text, pos), plain_search(&text, pos));
+            assert_eq!(swar::find_special(&text, pos), plain_search(&text, pos));
+        }
+    }
+
+    #[test]
+    fn digits_are_counted_and_valued_whatever_follows() {
+        for follower in 0..=255u8 {
+            if follower.is_ascii_digit() {
+                continue;
+            }
+            for (n, value) in [
+                (0, 0),
+                (1, 1),
+                (2, 12),
+                (3, 123),
+                (7, 1_234_567),
+                (8, 12_345_678),
+            ] {
+                let mut bytes = [follower; 8];
+                bytes[..n].copy_from_slice(&b"12345678"[..n]);
+                assert_eq!(
+                    digits(u64::from_le_bytes(bytes)),
+                    (n, value),
+                    "{follower} {n}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Text in, whole lines out.
+//!
+//! In:  a source of decompressed bytes, and where its first byte stands.
+//! Out: chunks of whole records, each within one block.
+//!
+//! Where a chunk ends is a function of the text and the options alone:
+//!
+//! ```text
+//! block       |<------------- blocksize ------------->|
+//! records     [   ][      ][    ][  ][        ][    ][   ][    ]
+//! chunks      [              ][                       ][
+//!              ^ at most chunk_bytes, unless one record is longer
+//! ```
+//!
+//! A record belongs to the block its first byte falls in. The text is read
+//! into the buffer that becomes the chunk; only the tail behind a chunk's last
+//! newline is copied.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Position, Result};
+use crate::io::array::{ArrayText, is_array, is_whole_object};
+use crate::io::head::{BOM_BYTES, HEAD_BYTES, skip_bom};
+use crate::io::locate;
+use crate::io::salvage::Damage;
+use crate::io::source::{Filled, Source};
+use crate::io::store::SourceFile;
+use crate::io::text::{TextChunk, TextOptions, TextReader};
+use crate::size::ByteSize;
+
+/// Bytes read past the end of a block at first, to finish its last record.
+const OVERHANG_BYTES: usize = 64 << 10;
+
+/// Room for text that is made at once.
+const LEAST_ROOM_BYTES: usize = 64 << 10;
+
+/// Cuts a source into chunks of whole lines.
+pub(crate) struct Lines {
+    source: Box<dyn Source>,
+    file: Arc<SourceFile>,
+    options: TextOptions,
+    array: Option<ArrayText>,
+    /// `text[from..to]` is read and not handed out; behind `to` lies room.
+    text: Vec<u8>,
+    from: usize,
+    to: usize,
+    /// The decompressed byte of `text[from]`.
+    position: u64,
+    /// Records that begin here or later are another unit's.
+    end: u64,
+    /// Why nothing can be read behind `text[to]`.
+    stop: Option<Stop>,
+    /// Whether `text[from]` may stand inside a line whose start was lost.
+    after_gap: bool,
+    /// Newlines handed out, where the line of a failure cannot be found by rereading.
+    n_lines: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Gap,
+    End,
+}
+
+impl Lines {
+    /// The whole of a text: a byte order mark is dropped, and an array of
+    /// records is made into lines.
+    pub(crate) fn whole(
+        source: Box<dyn Source>,
+        file: Arc<SourceFile>,
+        options: TextOptions,
+    ) -> Result<Self> {
+        let mut lines = Lines::from(source, file, options, 0, u64::MAX);
+        lines.drop_bom()?;
+        let mut look = 256;
+        let is_array = loop {
+            // Counted from the file's start, as `units` does.
+            lines.gather(look - lines.position as usize)?;
+            match is_array(&lines.text[lines.from..lines.to]) {
+                Some(is_array) => break is_array,
+                None if lines.stop.is_some() || look >= HEAD_BYTES => break false,
+                None => look *= 2,
+            }
+        };
+        if is_array {
+            let mut array = ArrayText::new(lines.position);
+            array.rewrite(&lines.file.path, &mut lines.text[lines.from..lines.to])?;
+            if lines.stop == Some(Stop::End) {
+                array.finish(&lines.file.path)?;
+            }
+            lines.array = Some(array);
+        }
+        Ok(lines)
+    }
+
+    /// The records that begin in `start..end`, where one begins at `start`.
+    pub(crate) fn range(
+        source: Box<dyn Source>,
+        file: Arc<SourceFile>,
+        options: TextOptions,
+        start: u64,
+        end: u64,
+    ) -> Result<Self> {
+        let mut lines = Lines::from(source, file, options, start, end);
+        if start == 0 {
+            lines.drop_bom()?;
+        }
+        Ok(lines)
+    }
+
+    fn from(
+        source: Box<dyn Source>,
+        file: Arc<SourceFile>,
+        options: TextOptions,
+        start: u64,
+        end: u64,
+    ) -> Self {
+        Lines {
+            source,
+            file,
+            options,
+            array: None,
+            text: Vec::new(),
+            from: 0,
+            to: 0,
+            position: start,
+            end,
+            stop: None,
+            after_gap: false,
+            n_lines: 0,
+        }
+    }
+
+    fn drop_bom(&mut self) -> Result<()> {
+        self.gather(BOM_BYTES)?;
+        let bom = skip_bom(&self.file.path, &self.text[self.from..self.to])?;
+        self.skip(bom);
+        // The first record begins with its file, mark and all.
+        self.end = self.end.max(self.position.saturating_add(1));
+        Ok(())
+    }
+
+    /// Passes over text that is held.
+    fn skip(&mut self, n: usize) {
+        self.from += n;
+        self.position += n as u64;
+    }
+
+    /// Reads until `wanted` bytes are held or nothing follows.
+    fn gather(&mut self, wanted: usize) -> Result<()> {
+        if self.from > 0 && self.text.len() - self.from < wanted {
+            self.text.copy_within(self.from..self.to, 0);
+            self.to -= self.from;
+            self.from = 0;
+        }
+        let full = self.from + wanted;
+        if self.text.len() < full && self.text.len() >= full / 2 {
+            self.text.resize(full, 0); // a buffer that was handed back lacks little
+        }
+        while self.to < full && self.stop.is_none() {
+            // Room is made as text comes, so that a small file costs little.
+            if self.to == self.text.len() {
+                let more = (self.to * 2).max(LEAST_ROOM_BYTES).min(full);
+                self.text.resize(more, 0);
+            }
+            let room = full.min(self.text.len());
+            match self.source.fill(&mut self.text[self.to..room])? {
+                Filled::Bytes(n) => {
+                    let new = &mut self.text[self.to..self.to + n];
+                    if let Some(array) = &mut self.array {
+                        array.rewrite(&self.file.path, new)?;
+                    }
+                    self.to += n;
+                }
+                Filled::Gap if self.array.is_some() => {
+                    self.lose_rest_of_array();
+                    self.stop = Some(Stop::Gap);
+                }
+                Filled::Gap => self.stop = Some(Stop::Gap),
+                Filled::End => {
+                    if let Some(array) = &self.array {
+                        array.finish(&self.file.path)?;
+                    }
+                    self.stop = Some(Stop::End);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Behind a gap nobody knows how deep in an array the text goes on, so
+    /// the damage reaches to the file's end.
+    fn lose_rest_of_array(&mut self) {
+        self.source = Box::new(Over {
+            stored: self.source.stored_bytes_read(),
+            damage: self.source.damage_mut().map(std::mem::take),
+        });
+        if let Some(span) = self
+            .source
+            .damage_mut()
+            .and_then(|all| all.spans.last_mut())
+        {
+            span.to_byte = span.to_byte.max(self.file.bytes);
+        }
+        self.array = None;
+    }
+
+    /// How many bytes of the held text make the next chunk. None: the source is read out.
+    fn find_chunk(&mut self) -> Result<Option<usize>> {
+        // One more than the longest record, for its newline.
+        let longest =
+            usize::try_from(self.options.max_record_bytes.saturating_add(1)).unwrap_or(usize::MAX);
+        'record: loop {
+            if self.after_gap && !self.pass_lost_start(longest)? {
+                continue;
+            }
+            if self.position >= self.end {
+                return Ok(None);
+            }
+            let blocksize = self.options.blocksize;
+            let block_end = (self.position / blocksize + 1).saturating_mul(blocksize);
+            let room =
+                usize::try_from(block_end.min(self.end) - self.position).unwrap_or(usize::MAX);
+            let mut window = self
+                .options
+                .chunk_bytes
+                .min(room.saturating_add(OVERHANG_BYTES))
+                .min(longest);
+            loop {
+                let held = &self.text[self.from..self.to];
+                let view = &held[..held.len().min(window)];
+                let is_all = self.stop.is_some() && view.len() == held.len();
+                let cut = if is_all || view.len() == window {
+                    end_of_lines(view, room)
+                } else {
+                    end_of_block(view, room)
+                };
+                if cut.is_some() {
+                    return Ok(cut);
+                }
+                if is_all {
+                    match self.end_of_text() {
+                        Some(0) => return Ok(None),
+                        Some(n) => return Ok(Some(n)),
+                        None => continue 'record,
+                    }
+                }
+                if view.len() == window {
+                    if window == longest {
+                        return Err(self.too_long());
+                    }
+                    window = window.saturating_mul(2).min(longest);
+                }
+                self.gather(window)?;
+            }
+        }
+    }
+
+    /// What to do with text that no newline ends and nothing follows: hand
+    /// out so many bytes, or go on behind the gap.
+    fn end_of_text(&mut self) -> Option<usize> {
+        let rest = &self.text[self.from..self.to];
+        if self.stop == Some(Stop::End) {
+            return Some(rest.len());
+        }
+        if is_whole_object(rest) {
+            return Some(rest.len());
+        }
+        self.drop_piece(rest.len());
+        self.stop = None;
+        self.after_gap = true;
+        None
+    }
+
+    /// Passes over the rest of a line whose start was lost. A line that is
+    /// whole stays. False if there is another gap before its end.
+    fn pass_lost_start(&mut self, longest: usize) -> Result<bool> {
+        let mut window = self.options.chunk_bytes;
+        loop {
+            self.gather(window.min(longest))?;
+            let held = &self.text[self.from..self.to];
+            let newline = memchr::memchr(b'\n', held);
+            let line = &held[..newline.unwrap_or(held.len())];
+            if newline.is_none() && self.stop.is_none() {
+                if window >= longest {
+                    self.drop_piece(self.to - self.from);
+                } else {
+                    window = window.saturating_mul(2);
+                }
+                continue;
+            }
+            self.after_gap = false;
+            if is_whole_object(line) || line.trim_ascii().is_empty() {
+                return Ok(true);
+            }
+            self.drop_piece(newline.map_or(held.len(), |at| at + 1));
+            if newline.is_some() || self.stop == Some(Stop::End) {
+                return Ok(true);
+            }
+            self.stop = None;
+            self.after_gap = true;
+            return Ok(false);
+        }
+    }
+
+    /// Drops held text that is no whole record, and counts it.
+    fn drop_piece(&mut self, n: usize) {
+        let piece = &self.text[self.from..self.from + n];
+        let is_blank = piece.trim_ascii().is_empty();
+        if let Some(damage) = self.source.damage_mut() {
+            damage.partial_lines += u64::from(!is_blank);
+        }
+        self.skip(n);
+    }
+
+    /// Makes the first `n` held bytes a chunk, in `reuse` or instead of it.
+    fn hand_out(&mut self, n: usize, mut reuse: Vec<u8>) -> TextChunk {
+        let first_byte = self.position;
+        let tail = self.to - self.from - n;
+        let bytes = if self.from == 0 && tail <= n {
+            // Room behind the tail is made when it is read into; a buffer that
+            // one long record stretched is not kept.
+            if reuse.capacity() / 4 > self.options.chunk_bytes {
+                reuse = Vec::new();
+            }
+            if reuse.len() < tail {
+                reuse.resize(tail, 0);
+            }
+            reuse[..tail].copy_from_slice(&self.text[n..self.to]);
+            let mut bytes = std::mem::replace(&mut self.text, reuse);
+            bytes.truncate(n);
+            self.to = tail;
+            self.position += n as u64;
+            bytes
+        } else {
+            reuse.clear();
+            reuse.extend_from_slice(&self.text[self.from..self.from + n]);
+            self.skip(n);
+            reuse
+        };
+        if !self.file.seekable {
+            self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        }
+        TextChunk {
+            file: self.file.index,
+            first_byte,
+            block: first_byte / self.options.blocksize,
+            bytes,
+        }
+    }
+
+    /// The record at hand is longer than allowed.
+    fn too_long(&self) -> Error {
+        let line = if !self.file.seekable {
+            Ok(self.n_lines + 1)
+        } else if let Some(array) = &self.array {
+            Ok(array.n_records())
+        } else {
+            locate::line_of(&self.file, self.position)
+        };
+        match line {
+            Ok(line) => Error::Decode {
+                at: Position {
+                    path: self.file.path.clone(),
+                    byte: self.position,
+                    line,
+                },
+                column: None,
+                reason: format!(
+                    "the record is longer than {}: raise max_record_bytes to read it, if it is one",
+                    ByteSize::new(self.options.max_record_bytes)
+                ),
+            },
+            Err(error) => error,
+        }
+    }
+}
+
+impl TextReader for Lines {
+    fn next_chunk(&mut self, reuse: Vec<u8>) -> Result<Option<TextChunk>> {
+        match self.find_chunk()? {
+            Some(n) => Ok(Some(self.hand_out(n, reuse))),
+            None => Ok(None),
+        }
+    }
+
+    fn stored_bytes_read(&self) -> u64 {
+        self.source.stored_bytes_read()
+    }
+
+    fn damage(&self) -> Option<&Damage> {
+        self.source.damage().filter(|damage| damage.n_spans > 0)
+    }
+}
+
+/// Where the lines that begin in the first `room` bytes end, if that is seen.
+fn end_of_block(view: &[u8], room: usize) -> Option<usize> {
+    let from = room.checked_sub(1)?;
+    let newline = memchr::memchr(b'\n', view.get(from..)?)?;
+    Some(from + newline + 1)
+}
+
+/// Where the whole lines of `view` that begin in its first `room` bytes end.
+fn end_of_lines(view: &[u8], room: usize) -> Option<usize> {
+    end_of_block(view, room).or_else(|| {
+        let newline = memchr::memrchr(b'\n', &view[..view.len().min(room)])?;
+        Some(newline + 1)
+    })
+}
+
+/// A source that was given up.
+struct Over {
+    stored: u64,
+    damage: Option<Damage>,
+}
+
+impl Source for Over {
+    fn fill(&mut self, _out: &mut [u8]) -> Result<Filled> {
+        Ok(Filled::End)
+    }
+    fn stored_bytes_read(&self) -> u64 {
+        self.stored
+    }
+    fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    fn damage_mut(&mut self) -> Option<&mut Damage> {
+        self.damage.as_mut()
+    }
+}

@@ -1,0 +1,364 @@
+//! One Parquet file, read row group by row group.
+//!
+//! In:  a path.
+//! Out: schema, row groups, and the batches of one.
+//!
+//! No descriptor is held between row groups, so any number of files can be
+//! known at once. A row group gives as many rows as the footer promised, or an error.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::SchemaRef;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
+
+use super::pread::Pread;
+use super::{footer, int96};
+use crate::error::{Error, Result};
+use crate::io::guard::guarded;
+
+/// The length of the footer's length and the magic bytes behind it.
+const TAIL_BYTES: usize = 8;
+const MAGIC: &[u8; 4] = b"PAR1";
+const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
+
+/// A Parquet file whose footer was read and checked. Clones share it.
+#[derive(Clone)]
+pub struct ParquetInput {
+    path: Arc<Path>,
+    metadata: ArrowReaderMetadata,
+    row_groups: Arc<[RowGroup]>,
+    stored_bytes: u64,
+}
+
+/// What the footer says of a row group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of its pages, decompressed but still encoded.
+    pub bytes: u64,
+    /// Bytes of its pages as stored.
+    pub stored_bytes: u64,
+}
+
+impl ParquetInput {
+    /// Reads and checks a file's footer; the rows stay where they are. Files
+    /// with 96-bit time stamps have those columns read once, to find a unit
+    /// that holds them exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] naming the file if it is damaged, encrypted or no
+    /// Parquet file; [`Error::Io`] if it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        guarded(&name, || Self::open_unguarded(path, &name))
+    }
+
+    fn open_unguarded(path: &Path, name: &str) -> Result<Self> {
+        let file = open(path, name)?;
+        let metadata = read_footer(&file, name)?;
+        let row_groups = row_groups(&metadata, &file, name)?;
+        let mut arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options())
+            .map_err(|error| failed(name, error))?;
+        if int96::has_any(metadata.file_metadata().schema_descr()) {
+            let units = int96::units(&file, &metadata).map_err(|error| failed(name, error))?;
+            let schema = Arc::new(int96::with_units(arrow.schema(), &units));
+            arrow = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema))
+                .map_err(|error| failed(name, error))?;
+        }
+        Ok(ParquetInput {
+            path: path.into(),
+            metadata: arrow,
+            row_groups: row_groups.into(),
+            stored_bytes: parquet::file::reader::Length::len(&file),
+        })
+    }
+
+    /// The file's columns, as Arrow types.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// The footer itself: codecs, encodings, statistics.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        self.metadata.metadata()
+    }
+
+    /// The row groups, in file order.
+    pub fn row_groups(&self) -> &[RowGroup] {
+        &self.row_groups
+    }
+
+    /// Rows of the file.
+    pub fn rows(&self) -> u64 {
+        self.row_groups.iter().map(|group| group.rows).sum()
+    }
+
+    /// Bytes of the file.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// The batches of row group `idx`, of `batch_rows` rows but for the last:
+    /// all columns, or `columns` in the order given (of no columns, batches
+    /// still tell their rows). Holds one descriptor until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for a column the file lacks; [`Error::Config`] for
+    /// batches of no rows or a row group there is none of; else as [`ParquetInput::open`].
+    pub fn read_row_group(
+        &self,
+        idx: usize,
+        columns: Option<&[String]>,
+        batch_rows: usize,
+    ) -> Result<ParquetBatches> {
+        let name = self.path.display().to_string();
+        let group = *self.row_groups.get(idx).ok_or_else(|| {
+            Error::config(
+                "row group",
+                format!("{name} has {}, not {idx}", self.row_groups.len()),
+            )
+        })?;
+        if batch_rows == 0 {
+            return Err(Error::config("batch_rows", "it must be more than zero"));
+        }
+        let wanted = columns
+            .map(|columns| self.indices(columns, &name))
+            .transpose()?;
+        let reader = guarded(&name, || {
+            let file = open(&self.path, &name)?;
+            let parquet_schema = self.metadata.parquet_schema();
+            let mask = match &wanted {
+                None => ProjectionMask::all(),
+                Some(roots) => ProjectionMask::roots(parquet_schema, roots.iter().copied()),
+            };
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![idx])
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build()
+                .map_err(|error| failed(&name, error))
+        })?;
+        let order = wanted.map(|wanted| positions(&wanted));
+        let schema = match &order {
+            None => reader.schema(),
+            Some(order) => Arc::new(reader.schema().project(order)?),
+        };
+        Ok(ParquetBatches {
+            reader: Some(reader),
+            name,
+            idx,
+            order,
+            schema,
+            rows_left: group.rows,
+        })
+    }
+
+    /// The places of columns in the file.
+    fn indices(&self, columns: &[String], name: &str) -> Result<Vec<usize>> {
+        columns
+            .iter()
+            .map(|column| {
+                self.schema()
+                    .index_of(column)
+                    .map_err(|_| Error::plan(format!("{name} has no column {column:?}")))
+            })
+            .collect()
+    }
+}
+
+/// The batches of one row group, in order. Ends with its first error.
+pub struct ParquetBatches {
+    reader: Option<ParquetRecordBatchReader>,
+    name: String,
+    idx: usize,
+    /// Which read column each wanted one is.
+    order: Option<Vec<usize>>,
+    schema: SchemaRef,
+    rows_left: u64,
+}
+
+impl ParquetBatches {
+    /// The schema of every batch.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(reader) = &mut self.reader else {
+            return Ok(None);
+        };
+        let name = &self.name;
+        let batch = guarded(name, || match reader.next() {
+            None => Ok(None),
+            Some(Ok(batch)) => Ok(Some(batch)),
+            Some(Err(error)) => Err(Error::corrupt(
+                name,
+                None,
+                format!("row group {}: {error}", self.idx),
+            )),
+        })?;
+        let counts = |what: &str| {
+            Error::corrupt(
+                name,
+                None,
+                format!(
+                    "row group {} holds {what} rows than its footer says",
+                    self.idx
+                ),
+            )
+        };
+        let Some(batch) = batch else {
+            if self.rows_left > 0 {
+                return Err(counts("fewer"));
+            }
+            return Ok(None);
+        };
+        self.rows_left = self
+            .rows_left
+            .checked_sub(batch.num_rows() as u64)
+            .ok_or_else(|| counts("more"))?;
+        match &self.order {
+            None => Ok(Some(batch)),
+            Some(order) => Ok(Some(batch.project(order)?)),
+        }
+    }
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.advance().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.reader = None;
+        }
+        next
+    }
+}
+
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new()
+}
+
+fn open(path: &Path, name: &str) -> Result<Pread> {
+    let file = File::open(path).map_err(|source| Error::io(name, "open", source))?;
+    Pread::new(file).map_err(|source| Error::io(name, "read", source))
+}
+
+/// Reads the footer, its length first, and checks it before it is decoded.
+fn read_footer(file: &Pread, name: &str) -> Result<Arc<ParquetMetaData>> {
+    let corrupt = |reason: String| Error::corrupt(name, None, reason);
+    let read = |at: u64, n: usize| {
+        file.read(at, n)
+            .map_err(|source| Error::io(name, "read", source))
+    };
+    let bytes = parquet::file::reader::Length::len(file);
+    if bytes < (MAGIC.len() + TAIL_BYTES) as u64 {
+        return Err(corrupt(format!(
+            "a Parquet file has at least {} bytes, this one {bytes}",
+            MAGIC.len() + TAIL_BYTES
+        )));
+    }
+    let mut tail = [0; TAIL_BYTES];
+    tail.copy_from_slice(&read(bytes - TAIL_BYTES as u64, TAIL_BYTES)?);
+    if &tail[4..] == MAGIC_ENCRYPTED || read(0, MAGIC.len())? == MAGIC_ENCRYPTED {
+        return Err(corrupt(
+            "it is encrypted, which windrow does not read".into(),
+        ));
+    }
+    let tail = FooterTail::try_new(&tail).map_err(|_| {
+        corrupt("it does not end as a Parquet file does: its end is missing".into())
+    })?;
+    let length = tail.metadata_length();
+    let room = bytes - (MAGIC.len() + TAIL_BYTES) as u64;
+    if length as u64 > room {
+        return Err(corrupt(format!(
+            "its footer claims {length} bytes where the file has {room}"
+        )));
+    }
+    let footer = read(bytes - TAIL_BYTES as u64 - length as u64, length)?;
+    footer::check(&footer).map_err(corrupt)?;
+    ParquetMetaDataReader::decode_metadata(&footer)
+        .map(Arc::new)
+        .map_err(|error| failed(name, error))
+}
+
+/// The row groups, whose column chunks must lie within the file.
+fn row_groups(metadata: &ParquetMetaData, file: &Pread, name: &str) -> Result<Vec<RowGroup>> {
+    let bytes = parquet::file::reader::Length::len(file);
+    let n_columns = metadata.file_metadata().schema_descr().num_columns();
+    let mut groups = Vec::with_capacity(metadata.num_row_groups());
+    for (idx, group) in metadata.row_groups().iter().enumerate() {
+        let wrong = |what: String| Error::corrupt(name, None, format!("row group {idx}: {what}"));
+        let size = |value: i64, what: &str| {
+            u64::try_from(value).map_err(|_| wrong(format!("{what} is {value}")))
+        };
+        if group.num_columns() != n_columns {
+            return Err(wrong(format!(
+                "it has {} columns, the schema {n_columns}",
+                group.num_columns()
+            )));
+        }
+        let (mut raw, mut stored) = (0u64, 0u64);
+        for column in group.columns() {
+            let start = column
+                .dictionary_page_offset()
+                .unwrap_or_else(|| column.data_page_offset());
+            let start = size(start, "a column's place")?;
+            size(column.data_page_offset(), "a column's place")?;
+            let length = size(column.compressed_size(), "a column's length")?;
+            if start.checked_add(length).is_none_or(|end| end > bytes) {
+                return Err(wrong(format!(
+                    "column {:?} reaches from byte {start} over {length} bytes, behind the file's end at {bytes}",
+                    column.column_path().string()
+                )));
+            }
+            stored = stored.saturating_add(length);
+            raw = raw.saturating_add(size(column.uncompressed_size(), "a column's length")?);
+        }
+        groups.push(RowGroup {
+            rows: size(group.num_rows(), "its count of rows")?,
+            bytes: raw,
+            stored_bytes: stored,
+        });
+    }
+    Ok(groups)
+}
+
+/// Where the wanted columns stand among those read, which keep the file's order.
+fn positions(wanted: &[usize]) -> Vec<usize> {
+    let mut read = wanted.to_vec();
+    read.sort_unstable();
+    read.dedup();
+    wanted
+        .iter()
+        .map(|column| read.partition_point(|other| other < column))
+        .collect()
+}
+
+/// A decoder's error, with the file it was about.
+fn failed(name: &str, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+                Error::io(name, "read", *source)
+            }
+            Ok(source) => Error::corrupt(name, None, source.to_string()),
+            Err(source) => Error::corrupt(name, None, source.to_string()),
+        },
+        other => Error::corrupt(name, None, other.to_string()),
+    }
+}

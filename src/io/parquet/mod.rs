@@ -1,0 +1,16 @@
+//! Parquet files to batches.
+//!
+//! In:  a file of any writer.
+//! Out: its schema and row groups, and each row group's batches.
+//!
+//! What the footer claims is checked against the file's size before anything
+//! is allocated or followed, page checksums are verified where they are
+//! stored, and the rows that come out are counted against the footer. A file
+//! that fails is refused with its name; it never ends the process.
+
+mod footer;
+mod input;
+mod int96;
+mod pread;
+
+pub use input::{ParquetBatches, ParquetInput, RowGroup};

@@ -1,0 +1,203 @@
+//! The budget of a run.
+//!
+//! In:  how many bytes may be held at once.
+//! Out: reservations, which give back what they took when dropped.
+//!
+//! Always: the sum of reservations is at most the limit, but for what
+//! [`Budget::reserve_anyway`] takes for work that cannot be put off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::{Array, RecordBatch};
+use arrow_data::ArrayData;
+
+use crate::error::Error;
+use crate::size::ByteSize;
+
+/// Bytes that may be held, shared by everybody in a run. Clones share.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    limit: u64,
+    used: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of which nothing is used.
+    pub fn new(limit: ByteSize) -> Self {
+        Budget {
+            inner: Arc::new(Inner {
+                limit: limit.bytes(),
+                used: AtomicU64::new(0),
+                peak: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// The limit.
+    pub fn limit(&self) -> ByteSize {
+        ByteSize::new(self.inner.limit)
+    }
+
+    /// Bytes reserved now.
+    pub fn used(&self) -> u64 {
+        self.inner.used.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were ever reserved at once.
+    pub fn peak(&self) -> u64 {
+        self.inner.peak.load(Ordering::Relaxed)
+    }
+
+    /// A reservation of nothing yet, to be resized.
+    pub fn open(&self) -> Reservation {
+        Reservation {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+
+    fn try_take(&self, bytes: u64) -> bool {
+        let taken = self
+            .inner
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes)
+                    .filter(|used| *used <= self.inner.limit)
+            });
+        if let Ok(before) = taken {
+            self.inner.peak.fetch_max(before + bytes, Ordering::Relaxed);
+        }
+        taken.is_ok()
+    }
+
+    fn take_anyway(&self, bytes: u64) {
+        let before = self.inner.used.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.peak.fetch_max(before + bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.inner.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes taken from a [`Budget`]; dropping gives them back.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Bytes held now.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Changes what is held to `bytes`. False, and nothing changed, if the budget refuses.
+    #[must_use]
+    pub fn try_resize(&mut self, bytes: u64) -> bool {
+        if bytes > self.bytes {
+            if !self.budget.try_take(bytes - self.bytes) {
+                return false;
+            }
+        } else {
+            self.budget.give_back(self.bytes - bytes);
+        }
+        self.bytes = bytes;
+        true
+    }
+
+    /// The error of an operator that was refused `wanted` bytes and has nothing to spill.
+    pub(crate) fn refused(&self, operator: &'static str, wanted: u64, cure: &str) -> Error {
+        Error::Memory {
+            operator,
+            wanted: ByteSize::new(wanted),
+            limit: self.budget.limit(),
+            cure: cure.to_owned(),
+        }
+    }
+
+    /// Changes what is held to `bytes`, over the limit if need be: for work that is
+    /// bounded by construction and must go on so that others can give back.
+    pub fn resize_anyway(&mut self, bytes: u64) {
+        if bytes > self.bytes {
+            self.budget.take_anyway(bytes - self.bytes);
+        } else {
+            self.budget.give_back(self.bytes - bytes);
+        }
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+/// Bytes of memory that a batch keeps alive, each buffer counted once.
+pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
+    let mut seen: Vec<(usize, usize)> = Vec::with_capacity(batch.num_columns() * 3);
+    for column in batch.columns() {
+        collect_buffers(&column.to_data(), &mut seen);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    seen.iter().map(|(_, capacity)| *capacity as u64).sum()
+}
+
+fn collect_buffers(data: &ArrayData, seen: &mut Vec<(usize, usize)>) {
+    for buffer in data.buffers() {
+        seen.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity()));
+    }
+    if let Some(nulls) = data.nulls() {
+        let buffer = nulls.buffer();
+        seen.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity()));
+    }
+    for child in data.child_data() {
+        collect_buffers(child, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    #[test]
+    fn a_budget_refuses_what_is_over_and_takes_back_what_is_dropped() {
+        let budget = Budget::new(ByteSize::new(100));
+        let mut first = budget.open();
+        let mut second = budget.open();
+        assert!(first.try_resize(60));
+        assert!(!second.try_resize(41));
+        assert_eq!((budget.used(), second.bytes()), (60, 0));
+        assert!(second.try_resize(40));
+        drop(first);
+        assert_eq!((budget.used(), budget.peak()), (40, 100));
+        second.resize_anyway(150);
+        assert_eq!(budget.peak(), 150);
+        drop(second);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn slices_of_one_array_hold_its_buffer_once() {
+        let whole: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let batch =
+            RecordBatch::try_from_iter([("a", whole.slice(0, 10)), ("b", whole.slice(500, 10))])
+                .unwrap();
+        let held = held_bytes(&batch);
+        assert!((8000..9000).contains(&held), "{held}");
+    }
+}

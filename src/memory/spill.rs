@@ -1,0 +1,290 @@
+//! Rows on disk while there is no room for them in memory.
+//!
+//! In:  batches of one schema.
+//! Out: the same batches, in order.
+//!
+//! Files are Arrow IPC with lz4, in a private folder that goes away with the
+//! run. Folders left by processes that were killed are removed when the next run spills.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::CompressionType;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::size::ByteSize;
+
+const PREFIX: &str = "windrow-spill-";
+
+/// A private folder for the spill files of one run. Made when first needed.
+#[derive(Debug)]
+pub struct SpillDir {
+    parent: PathBuf,
+    limit: Option<ByteSize>,
+    written: Arc<AtomicU64>,
+    dir: std::sync::OnceLock<tempfile::TempDir>,
+    next: AtomicU64,
+}
+
+impl SpillDir {
+    /// A folder to be made under `parent`; its files together may not pass `limit`.
+    pub fn new(parent: &Path, limit: Option<ByteSize>) -> Self {
+        SpillDir {
+            parent: parent.to_path_buf(),
+            limit,
+            written: Arc::new(AtomicU64::new(0)),
+            dir: std::sync::OnceLock::new(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes written to spill files so far, as stored.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Opens a new spill file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the folder or the file cannot be made.
+    pub fn create(&self, schema: &SchemaRef) -> Result<SpillWriter> {
+        let dir = match self.dir.get() {
+            Some(dir) => dir,
+            None => {
+                remove_orphans(&self.parent);
+                let dir = tempfile::Builder::new()
+                    .prefix(&format!("{PREFIX}{}-", std::process::id()))
+                    .tempdir_in(&self.parent)
+                    .map_err(|source| {
+                        Error::io(self.parent.display(), "make a spill folder in", source)
+                    })?;
+                self.dir.get_or_init(|| dir)
+            }
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = dir.path().join(format!("{number:06}.arrow"));
+        let file = File::create_new(&path)
+            .map_err(|source| Error::io(path.display(), "create", source))?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::LZ4_FRAME))
+            .map_err(|source| Error::external("spilling", source))?;
+        let counted = CountedFile {
+            inner: BufWriter::with_capacity(1 << 20, file),
+            written: Arc::clone(&self.written),
+            limit: self.limit,
+        };
+        let writer = StreamWriter::try_new_with_options(counted, schema, options)
+            .map_err(|source| spill_error(&path, "write", source))?;
+        Ok(SpillWriter { path, writer })
+    }
+}
+
+/// Removes spill folders whose process is gone. What cannot be removed is left:
+/// it is somebody else's, or in use.
+fn remove_orphans(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|rest| rest.split('-').next())
+            .and_then(|pid| pid.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        if Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists() {
+            // Losing the race against another run that does the same is fine.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+/// A file that counts what goes through it and stops at the limit.
+struct CountedFile {
+    inner: BufWriter<File>,
+    written: Arc<AtomicU64>,
+    limit: Option<ByteSize>,
+}
+
+impl std::io::Write for CountedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let before = self
+            .written
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Some(limit) = self.limit
+            && before + bytes.len() as u64 > limit.bytes()
+        {
+            return Err(std::io::Error::other(format!(
+                "spill files would pass their limit of {limit}"
+            )));
+        }
+        self.inner.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn spill_error(path: &Path, doing: &'static str, source: arrow_schema::ArrowError) -> Error {
+    match source {
+        arrow_schema::ArrowError::IoError(_, source) => Error::io(path.display(), doing, source),
+        other => Error::external(
+            format!("{}: cannot {doing} spilled rows", path.display()),
+            other,
+        ),
+    }
+}
+
+/// A spill file being written.
+pub struct SpillWriter {
+    path: PathBuf,
+    writer: StreamWriter<CountedFile>,
+}
+
+impl SpillWriter {
+    /// Appends a batch of the file's schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the disk is full or the limit is passed.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer
+            .write(batch)
+            .map_err(|source| spill_error(&self.path, "write", source))
+    }
+
+    /// Closes the file, to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the last bytes cannot be written.
+    pub fn finish(mut self) -> Result<SpillFile> {
+        self.writer
+            .finish()
+            .and_then(|()| self.writer.get_mut().flush_all())
+            .map_err(|source| spill_error(&self.path, "write", source))?;
+        Ok(SpillFile { path: self.path })
+    }
+}
+
+impl CountedFile {
+    fn flush_all(&mut self) -> Result<(), arrow_schema::ArrowError> {
+        std::io::Write::flush(&mut self.inner).map_err(Into::into)
+    }
+}
+
+/// A spill file that is complete. Dropping removes it.
+#[derive(Debug)]
+pub struct SpillFile {
+    path: PathBuf,
+}
+
+impl SpillFile {
+    /// Reads the batches back, in the order in which they were written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be opened.
+    pub fn read(self) -> Result<SpillReader> {
+        let file = File::open(&self.path)
+            .map_err(|source| Error::io(self.path.display(), "open", source))?;
+        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None)
+            .map_err(|source| spill_error(&self.path, "read", source))?;
+        Ok(SpillReader { file: self, reader })
+    }
+}
+
+impl Drop for SpillFile {
+    fn drop(&mut self) {
+        // The folder goes with the run; a file that stays until then costs only space.
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// The batches of a spill file. The file is removed when this is dropped.
+pub struct SpillReader {
+    file: SpillFile,
+    reader: StreamReader<BufReader<File>>,
+}
+
+impl Iterator for SpillReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.reader.next()?;
+        Some(batch.map_err(|source| spill_error(&self.file.path, "read", source)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    fn batch(from: usize) -> RecordBatch {
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(
+            (from..from + 100).map(|n| format!("row {n}")),
+        ));
+        RecordBatch::try_from_iter([("text", text)]).unwrap()
+    }
+
+    #[test]
+    fn spilled_rows_come_back_in_order_and_leave_no_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = SpillDir::new(parent.path(), None);
+        let mut writer = dir.create(&batch(0).schema()).unwrap();
+        for n in 0..5 {
+            writer.write(&batch(n * 100)).unwrap();
+        }
+        let file = writer.finish().unwrap();
+        assert!(dir.written() > 0);
+        let back: Vec<_> = file.read().unwrap().map(Result::unwrap).collect();
+        assert_eq!(back, (0..5).map(|n| batch(n * 100)).collect::<Vec<_>>());
+        drop(dir);
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn spill_folders_of_dead_processes_are_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        // No process has this number: the kernel's largest is 2^22.
+        let dead = parent.path().join(format!("{PREFIX}4999999-abc"));
+        std::fs::create_dir(&dead).unwrap();
+        std::fs::write(dead.join("000000.arrow"), b"rows").unwrap();
+        let kept = parent
+            .path()
+            .join(format!("{PREFIX}{}-abc", std::process::id()));
+        std::fs::create_dir(&kept).unwrap();
+        let dir = SpillDir::new(parent.path(), None);
+        dir.create(&batch(0).schema()).unwrap().finish().unwrap();
+        assert!(!dead.exists());
+        assert!(kept.exists());
+    }
+
+    #[test]
+    fn spilling_stops_at_its_limit() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = SpillDir::new(parent.path(), Some(ByteSize::new(2000)));
+        let mut writer = dir.create(&batch(0).schema()).unwrap();
+        let error = (0..100)
+            .find_map(|n| writer.write(&batch(n * 100)).err())
+            .expect("the limit is passed");
+        assert!(error.to_string().contains("limit of 2 KiB"), "{error}");
+    }
+}

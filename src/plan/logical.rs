@@ -1,0 +1,240 @@
+//! The calls that were made, as a chain of nodes.
+
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+
+use super::source::Source;
+use crate::error::Result;
+use crate::expr::Expr;
+use crate::partition::{By, Partitioning};
+
+/// What is known of how much a node gives before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: u64,
+    /// Logical bytes of Arrow data.
+    pub bytes: u64,
+    /// Whether both were counted, not estimated.
+    pub exact: bool,
+}
+
+impl Estimate {
+    /// The estimate for a share of the rows, by a factor from 0 to 1.
+    fn scaled(self, factor: f64) -> Self {
+        Estimate {
+            rows: (self.rows as f64 * factor).ceil() as u64,
+            bytes: (self.bytes as f64 * factor).ceil() as u64,
+            exact: false,
+        }
+    }
+}
+
+/// A source with what has been pushed into it.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Where rows come from.
+    pub source: Source,
+    /// Its columns: all of them for column files, those of a first look for text.
+    pub schema: SchemaRef,
+    /// The columns that are built, in this order. `None`: all there are.
+    pub columns: Option<Vec<String>>,
+    /// Only rows for which this is true are built.
+    pub predicate: Option<Expr>,
+    /// Of the whole source, without columns and predicate.
+    pub estimate: Estimate,
+}
+
+/// A plan: a chain of calls on a scan.
+#[derive(Debug, Clone)]
+pub enum Logical {
+    /// Reads a source.
+    Scan(Box<Scan>),
+    /// Rows for which the predicate is true.
+    Filter {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// True, false or null for each row.
+        predicate: Expr,
+    },
+    /// Columns by name, in this order.
+    Select {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Names of top-level columns.
+        columns: Vec<String>,
+    },
+    /// The same rows in other partitions.
+    Repartition {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// The layout asked for.
+        by: By,
+    },
+    /// Neighbouring partitions joined until each has about this many bytes.
+    Coalesce {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Logical bytes of Arrow data per partition.
+        bytes: u64,
+    },
+    /// The first rows, in input order.
+    Limit {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// How many.
+        rows: u64,
+    },
+}
+
+/// Share of rows that is guessed to pass a predicate of which nothing is known.
+const SELECTIVITY: f64 = 0.2;
+
+impl Logical {
+    /// The node that this one reads from.
+    pub fn input(&self) -> Option<&Logical> {
+        match self {
+            Logical::Scan(_) => None,
+            Logical::Filter { input, .. }
+            | Logical::Select { input, .. }
+            | Logical::Repartition { input, .. }
+            | Logical::Coalesce { input, .. }
+            | Logical::Limit { input, .. } => Some(input),
+        }
+    }
+
+    /// The same node on another input. A scan stays as it is.
+    #[must_use]
+    pub fn with_input(self, new: Logical) -> Logical {
+        let input = Box::new(new);
+        match self {
+            Logical::Scan(scan) => Logical::Scan(scan),
+            Logical::Filter { predicate, .. } => Logical::Filter { input, predicate },
+            Logical::Select { columns, .. } => Logical::Select { input, columns },
+            Logical::Repartition { by, .. } => Logical::Repartition { input, by },
+            Logical::Coalesce { bytes, .. } => Logical::Coalesce { input, bytes },
+            Logical::Limit { rows, .. } => Logical::Limit { input, rows },
+        }
+    }
+
+    /// Applies `change` to every node, inputs first.
+    #[must_use]
+    pub fn rewrite(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
+        let node = match self {
+            Logical::Scan(_) => self,
+            Logical::Filter { input, predicate } => Logical::Filter {
+                input: Box::new(input.rewrite(change)),
+                predicate,
+            },
+            Logical::Select { input, columns } => Logical::Select {
+                input: Box::new(input.rewrite(change)),
+                columns,
+            },
+            Logical::Repartition { input, by } => Logical::Repartition {
+                input: Box::new(input.rewrite(change)),
+                by,
+            },
+            Logical::Coalesce { input, bytes } => Logical::Coalesce {
+                input: Box::new(input.rewrite(change)),
+                bytes,
+            },
+            Logical::Limit { input, rows } => Logical::Limit {
+                input: Box::new(input.rewrite(change)),
+                rows,
+            },
+        };
+        change(node)
+    }
+
+    /// The scan at the chain's foot.
+    pub fn scan(&self) -> &Scan {
+        match self {
+            Logical::Scan(scan) => scan,
+            other => other.input().expect("only a scan has no input").scan(),
+        }
+    }
+
+    /// Columns that come out. Text may bring more than a first look showed.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] if a selected column is unknown.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        match self {
+            Logical::Scan(scan) => match &scan.columns {
+                Some(columns) => project(&scan.schema, columns),
+                None => Ok(Arc::clone(&scan.schema)),
+            },
+            Logical::Select { input, columns } => project(&input.schema()?, columns),
+            Logical::Filter { input, .. }
+            | Logical::Repartition { input, .. }
+            | Logical::Coalesce { input, .. }
+            | Logical::Limit { input, .. } => input.schema(),
+        }
+    }
+
+    /// How rows lie.
+    pub fn partitioning(&self) -> Partitioning {
+        match self {
+            Logical::Repartition {
+                by: By::Count(1), ..
+            } => Partitioning::Single,
+            Logical::Repartition { .. } | Logical::Scan(_) => Partitioning::Unknown,
+            Logical::Filter { input, .. }
+            | Logical::Select { input, .. }
+            | Logical::Coalesce { input, .. }
+            | Logical::Limit { input, .. } => input.partitioning(),
+        }
+    }
+
+    /// About how much comes out.
+    pub fn estimate(&self) -> Estimate {
+        match self {
+            Logical::Scan(scan) => {
+                let mut estimate = scan.estimate;
+                if let Some(columns) = &scan.columns {
+                    let share = columns.len() as f64 / scan.schema.fields().len().max(1) as f64;
+                    estimate.bytes = (estimate.bytes as f64 * share.min(1.0)) as u64;
+                }
+                match scan.predicate {
+                    Some(_) => estimate.scaled(SELECTIVITY),
+                    None => estimate,
+                }
+            }
+            Logical::Filter { input, .. } => input.estimate().scaled(SELECTIVITY),
+            Logical::Select { input, columns } => {
+                let mut estimate = input.estimate();
+                let all = input.schema().map_or(1, |schema| schema.fields().len());
+                let share = columns.len() as f64 / all.max(1) as f64;
+                estimate.bytes = (estimate.bytes as f64 * share.min(1.0)) as u64;
+                estimate
+            }
+            Logical::Repartition { input, .. } | Logical::Coalesce { input, .. } => {
+                input.estimate()
+            }
+            Logical::Limit { input, rows } => {
+                let estimate = input.estimate();
+                if estimate.rows <= *rows {
+                    return estimate;
+                }
+                Estimate {
+                    rows: *rows,
+                    ..estimate.scaled(*rows as f64 / estimate.rows as f64)
+                }
+            }
+        }
+    }
+}
+
+/// The named fields, in the order of the names.
+pub(crate) fn project(schema: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
+    let fields = columns
+        .iter()
+        .map(|name| match schema.column_with_name(name) {
+            Some((_, field)) => Ok(field.clone()),
+            None => Err(crate::expr::unknown_column(name, schema)),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}

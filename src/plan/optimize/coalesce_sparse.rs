@@ -1,0 +1,32 @@
+//! Joins neighbouring partitions that a filter may have left nearly empty.
+//!
+//! Only where the caller asked for no layout: 214 files of which a filter
+//! keeps one row in a thousand become one partition, not 214.
+
+use super::Logical;
+
+/// Logical bytes of Arrow data that a joined partition has at most (128 MiB).
+const TARGET_BYTES: u64 = 128 << 20;
+
+pub(super) fn apply(plan: Logical) -> Logical {
+    if lays_out(&plan) || !filters(&plan) {
+        return plan;
+    }
+    Logical::Coalesce {
+        input: Box::new(plan),
+        bytes: TARGET_BYTES,
+    }
+}
+
+fn lays_out(plan: &Logical) -> bool {
+    matches!(plan, Logical::Repartition { .. } | Logical::Coalesce { .. })
+        || plan.input().is_some_and(lays_out)
+}
+
+fn filters(plan: &Logical) -> bool {
+    match plan {
+        Logical::Filter { .. } => true,
+        Logical::Scan(scan) => scan.predicate.is_some(),
+        other => other.input().is_some_and(filters),
+    }
+}

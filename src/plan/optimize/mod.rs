@@ -1,0 +1,36 @@
+//! Rules that make a plan cheaper and never change its rows or their order.
+//!
+//! One rule a file, one ordered table. Each rule is a function from plan to plan.
+
+mod coalesce_sparse;
+mod filter_into_scan;
+mod merge_selects;
+mod select_into_scan;
+
+use super::logical::Logical;
+
+/// A rule: its name in `explain`, and what it does.
+pub type Rule = (&'static str, fn(Logical) -> Logical);
+
+/// All rules, in the order in which they are applied.
+pub const RULES: [Rule; 4] = [
+    ("filter_into_scan", filter_into_scan::apply),
+    ("merge_selects", merge_selects::apply),
+    ("select_into_scan", select_into_scan::apply),
+    ("coalesce_sparse", coalesce_sparse::apply),
+];
+
+/// The plan after every rule.
+#[must_use]
+pub fn optimize(plan: Logical) -> Logical {
+    optimize_without(plan, &[])
+}
+
+/// The plan after every rule but those named: the answer must be the same.
+#[must_use]
+pub fn optimize_without(plan: Logical, off: &[&str]) -> Logical {
+    RULES
+        .iter()
+        .filter(|(name, _)| !off.contains(name))
+        .fold(plan, |plan, (_, rule)| rule(plan))
+}

@@ -1,0 +1,188 @@
+//! Where rows come from, and how they are to be read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::io::json::{JsonSchema, SchemaMode};
+use crate::size::ByteSize;
+
+/// The format of input files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// JSON Lines, or a top-level array of objects; plain, gzip or zstd.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow IPC files.
+    Ipc,
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileFormat::Json => "json",
+            FileFormat::Parquet => "parquet",
+            FileFormat::Ipc => "ipc",
+        })
+    }
+}
+
+/// What to do with a record that does not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBadRecord {
+    /// Stop with an error that names file, line and byte.
+    #[default]
+    Fail,
+    /// Count it and go on.
+    Skip,
+    /// Count it, keep it in the rejects file, and go on.
+    Reject,
+}
+
+/// How many records may be bad before the run fails.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxRejects {
+    /// At most this many.
+    Count(u64),
+    /// At most this share of all lines, in percent.
+    Percent(f64),
+}
+
+impl FromStr for MaxRejects {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::config(
+                "max-rejects",
+                format!("{text:?} is neither a number like 100 nor a share like 0.1%"),
+            )
+        };
+        match text.trim().strip_suffix('%') {
+            Some(share) => match share.trim().parse::<f64>() {
+                Ok(share) if (0.0..=100.0).contains(&share) => Ok(MaxRejects::Percent(share)),
+                _ => Err(wrong()),
+            },
+            None => text
+                .trim()
+                .parse()
+                .map(MaxRejects::Count)
+                .map_err(|_| wrong()),
+        }
+    }
+}
+
+/// How text is read. The defaults read any log and lose nothing.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Target decompressed bytes of text per partition. Default: that of the
+    /// session's settings (128 MiB). Changes where partitions end, never their rows.
+    pub blocksize: Option<ByteSize>,
+    /// The schema, applied while parsing. Default: found while reading.
+    pub schema: Option<SchemaRef>,
+    /// What to do with keys and types outside the schema. Default: widen it.
+    pub schema_mode: SchemaMode,
+    /// What to do with a record that does not decode. Default: stop.
+    pub on_bad_record: OnBadRecord,
+    /// Where records that do not decode are kept, as JSON Lines with file,
+    /// line, byte, reason and raw text. Needed by, and only used with, [`OnBadRecord::Reject`].
+    pub rejects: Option<PathBuf>,
+    /// How many records may be bad before the run fails. Default: any number.
+    pub max_rejects: Option<MaxRejects>,
+    /// Keep what precedes damage in a compressed file, and go on behind it.
+    pub salvage: bool,
+    /// Name of a column to hold the path that a row was read from. Default: none.
+    pub include_path: Option<String>,
+    /// Longest record that is read. Default 256 MiB.
+    pub max_record: ByteSize,
+    /// Deepest nesting that is read. Default 128.
+    pub max_depth: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions {
+            blocksize: None,
+            schema: None,
+            schema_mode: SchemaMode::Widen,
+            on_bad_record: OnBadRecord::Fail,
+            rejects: None,
+            max_rejects: None,
+            salvage: false,
+            include_path: None,
+            max_record: ByteSize::mib(256),
+            max_depth: 128,
+        }
+    }
+}
+
+impl ReadOptions {
+    /// Refuses options that contradict each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the option.
+    pub fn check(&self) -> Result<()> {
+        if self.blocksize.is_some_and(|size| size.bytes() == 0) {
+            return Err(Error::config("blocksize", "it must be more than zero"));
+        }
+        match (self.on_bad_record, &self.rejects) {
+            (OnBadRecord::Reject, None) => Err(Error::config(
+                "on-bad-record",
+                "\"reject\" needs a file to keep records in (--rejects FILE)",
+            )),
+            (OnBadRecord::Fail | OnBadRecord::Skip, Some(_)) => Err(Error::config(
+                "rejects",
+                "a rejects file is only written with --on-bad-record reject",
+            )),
+            _ if self.schema.is_none() && self.schema_mode != SchemaMode::Widen => {
+                Err(Error::config(
+                    "schema-mode",
+                    "\"strict\" and \"ignore\" need a schema (--schema FILE)",
+                ))
+            }
+            _ if self.max_rejects.is_some() && self.on_bad_record == OnBadRecord::Fail => Err(
+                Error::config("max-rejects", "it has no meaning with --on-bad-record fail"),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a first look at text files showed.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// Of the first records of the first file that has any: what decoding starts from.
+    pub head: JsonSchema,
+    /// Of the first records of files all over the list: what names are checked against.
+    pub spread: JsonSchema,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Lines of JSON.
+    Json {
+        /// Files, globs, folders, `@lists`, `-`, as given.
+        inputs: Arc<[String]>,
+        /// How they are read.
+        options: Arc<ReadOptions>,
+        /// What they look like.
+        look: Arc<Look>,
+    },
+    /// Parquet or Arrow IPC files.
+    Columns {
+        /// Files, globs, folders, `@lists`, as given.
+        inputs: Arc<[String]>,
+        /// Which of the two.
+        format: FileFormat,
+    },
+    /// Rows in memory.
+    Batches(Arc<Vec<RecordBatch>>),
+}

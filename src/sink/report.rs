@@ -1,0 +1,168 @@
+//! What was written, as people and programs read it.
+//!
+//! In:  finished part files, and what the run says about itself.
+//! Out: one `OutputReport` a file, and `_windrow.json`, the manifest.
+//!
+//! A manifest holds no clock, no host and no process: the same input and
+//! options give the same bytes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::StagedFile;
+use super::options::Format;
+use super::schema::ColumnSchema;
+use crate::error::{Error, Result};
+
+/// The manifest's name inside the target folder.
+pub const MANIFEST: &str = "_windrow.json";
+
+/// The manifest's layout; a file of a later one is refused.
+const VERSION: u32 = 1;
+
+/// The least and the greatest value of a column in a part file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The least value: a number for numbers, else text.
+    pub min: serde_json::Value,
+    /// The greatest value.
+    pub max: serde_json::Value,
+}
+
+/// One part file. What can be read back from the file was read back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputReport {
+    /// Its path: inside the target folder in a manifest, else with the target.
+    pub path: String,
+    /// Rows it holds.
+    pub rows: u64,
+    /// Size of those rows as Arrow data, in bytes.
+    pub bytes: u64,
+    /// Size of the file, in bytes.
+    pub stored_bytes: u64,
+    /// The codec, as the file records it; "none" without compression.
+    pub codec: String,
+    /// Row groups of Parquet, record batches of IPC, compressed members of JSON.
+    pub row_groups: u64,
+    /// CRC-32 of the file, in hexadecimal.
+    pub crc32: String,
+    /// Whether it was written again at the end, because a later record widened the schema.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rewritten: bool,
+    /// Least and greatest values by column, where the file has exact ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<String, Range>,
+}
+
+/// What a run says about itself in the manifest; its form is the caller's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ManifestInfo {
+    /// The inputs with their balance sheets.
+    pub inputs: serde_json::Value,
+    /// The options that decide what is written.
+    pub options: serde_json::Value,
+    /// The balance sheet in total.
+    pub balance: serde_json::Value,
+}
+
+/// The content of `_windrow.json`: the whole output of one run, and of those
+/// that were appended to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Layout of this file.
+    pub version: u32,
+    /// Format of every part file.
+    pub format: Format,
+    /// Columns that became folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_on: Vec<String>,
+    /// Columns in every part file.
+    pub schema: Vec<ColumnSchema>,
+    /// Rows in all part files.
+    pub rows: u64,
+    /// Every part file, by path.
+    pub parts: Vec<OutputReport>,
+    /// The runs that wrote them, first to last.
+    pub runs: Vec<ManifestInfo>,
+}
+
+impl Manifest {
+    pub(crate) fn new(
+        format: Format,
+        partition_on: Vec<String>,
+        schema: Vec<ColumnSchema>,
+    ) -> Self {
+        Manifest {
+            version: VERSION,
+            format,
+            partition_on,
+            schema,
+            rows: 0,
+            parts: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+
+    /// Reads the manifest of a folder; nothing if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be read, [`Error::Corrupt`] if it does not parse.
+    pub fn read(dir: &Path) -> Result<Option<Manifest>> {
+        let path = dir.join(MANIFEST);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::io(path.display(), "read", source)),
+        };
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|error| Error::corrupt(path.display(), None, error.to_string()))?;
+        if manifest.version != VERSION {
+            return Err(Error::corrupt(
+                path.display(),
+                None,
+                format!(
+                    "layout {} is not {VERSION}, the one this release knows",
+                    manifest.version
+                ),
+            ));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Writes it as a new file into a staged folder.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(MANIFEST);
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::external("writing the manifest", error))?;
+        text.push(b'\n');
+        StagedFile::create(&path)?.put(&text)
+    }
+
+    /// Adds parts; keeps them sorted by path and the sum right.
+    pub(crate) fn add(&mut self, parts: impl IntoIterator<Item = OutputReport>) {
+        self.parts.extend(parts);
+        self.parts.sort_by(|left, right| left.path.cmp(&right.path));
+        self.rows = self.parts.iter().map(|part| part.rows).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_comes_back_and_a_damaged_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+        let mut manifest = Manifest::new(Format::Json, vec!["day".into()], vec![]);
+        manifest.runs.push(ManifestInfo::default());
+        manifest.write(dir.path()).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
+        std::fs::write(dir.path().join(MANIFEST), "{").unwrap();
+        let error = Manifest::read(dir.path()).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    }
+}

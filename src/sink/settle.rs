@@ -1,0 +1,184 @@
+//! A staged part becomes the file that readers will see.
+//!
+//! In:  the segments of a part and the run's final schema.
+//! Out: one file in its place, read back, with its report.
+//!
+//! One segment of the final schema is renamed; anything else is written again.
+//! Either way what the report says about rows and codec is read from the file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow_schema::SchemaRef;
+
+use super::encode::Style;
+use super::file::{checksum, sync};
+use super::options::{Codec, Format};
+use super::part::{FinishedPart, Segment};
+use super::report::{OutputReport, Range};
+use super::schema::difference;
+use super::widen::Widen;
+use super::{ipc, json, parquet};
+use crate::error::{Error, Result};
+
+/// What a file was found to hold.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) rows: u64,
+    /// Before compression, as the format holds them.
+    pub(crate) bytes: u64,
+    pub(crate) row_groups: u64,
+    /// Every codec in use, sorted; more than one is never what was asked for.
+    pub(crate) codecs: Vec<&'static str>,
+    pub(crate) ranges: BTreeMap<String, Range>,
+}
+
+impl Found {
+    /// The codec in words: several joined, "none" for a file without data.
+    pub(crate) fn codec(&self) -> String {
+        match self.codecs.as_slice() {
+            [] => "none".to_owned(),
+            codecs => codecs.join("+"),
+        }
+    }
+}
+
+/// Makes the part's file at `path`, which readers will know as `name`.
+pub(crate) fn settle(
+    part: &FinishedPart,
+    path: &Path,
+    name: String,
+    style: Style,
+    stored: &SchemaRef,
+    durable: bool,
+    widen: &Widen<'_>,
+) -> Result<OutputReport> {
+    let (crc32, stored_bytes, rewritten) = match part.segments.as_slice() {
+        [whole] if style.stored(&whole.known)? == *stored => {
+            std::fs::rename(&whole.path, path)
+                .map_err(|source| Error::io(path.display(), "rename a staged file to", source))?;
+            (whole.crc32, whole.stored_bytes, false)
+        }
+        segments => {
+            let (crc32, stored_bytes) = rewrite(segments, path, style, stored, widen)?;
+            for segment in segments {
+                std::fs::remove_file(&segment.path)
+                    .map_err(|source| Error::io(segment.path.display(), "remove", source))?;
+            }
+            (crc32, stored_bytes, true)
+        }
+    };
+    if durable {
+        sync(path)?;
+    }
+    let found = inspect(path, style.format)?;
+    prove(path, &found, style.codec, part.rows())?;
+    Ok(OutputReport {
+        path: name,
+        rows: found.rows,
+        bytes: part.bytes(),
+        stored_bytes,
+        codec: found.codec(),
+        row_groups: found.row_groups,
+        crc32: format!("{crc32:08x}"),
+        rewritten,
+        ranges: found.ranges,
+    })
+}
+
+fn rewrite(
+    segments: &[Segment],
+    path: &Path,
+    style: Style,
+    stored: &SchemaRef,
+    widen: &Widen<'_>,
+) -> Result<(u32, u64)> {
+    match style.format {
+        Format::Parquet => {
+            let sources: Vec<parquet::Source<'_>> = segments
+                .iter()
+                .map(|segment| parquet::Source {
+                    path: &segment.path,
+                    known: &segment.known,
+                })
+                .collect();
+            parquet::splice(&sources, path, stored, style.codec, widen)
+        }
+        Format::Ipc => ipc::rewrite(segments, path, stored, style.codec, widen),
+        Format::Json => json::rewrite(segments, path, stored, style.codec, widen),
+    }
+}
+
+/// Reads back what a file says about itself; JSON, which has no footer, whole.
+pub(crate) fn inspect(path: &Path, format: Format) -> Result<Found> {
+    match format {
+        Format::Parquet => parquet::inspect(path),
+        Format::Ipc => ipc::inspect(path),
+        Format::Json => json::inspect(path),
+    }
+}
+
+/// What was asked for must be what is there.
+fn prove(path: &Path, found: &Found, codec: Codec, rows: u64) -> Result<()> {
+    if found.rows != rows {
+        return Err(Error::internal(format!(
+            "{} holds {} rows and {rows} were written",
+            path.display(),
+            found.rows
+        )));
+    }
+    let wrong = found.codecs.iter().find(|found| **found != codec.family());
+    match wrong {
+        Some(wrong) => Err(Error::internal(format!(
+            "{} is compressed with {wrong} and {} was asked for",
+            path.display(),
+            codec.family()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The Arrow schema of a file of another program; nothing for formats without one.
+pub(crate) fn schema_of(path: &Path, format: Format) -> Result<Option<SchemaRef>> {
+    match format {
+        Format::Parquet => Ok(Some(parquet::read_schema(path)?)),
+        Format::Ipc => Ok(Some(ipc::read_schema(path)?)),
+        Format::Json => Err(Error::config(
+            "append",
+            format!(
+                "{} came without a manifest, so its columns are not known; write to another folder",
+                path.display()
+            ),
+        )),
+    }
+}
+
+/// A report on a file of another program, whose schema must be `stored`.
+pub(crate) fn adopt(
+    path: &Path,
+    name: String,
+    format: Format,
+    stored: &SchemaRef,
+) -> Result<OutputReport> {
+    if let Some(schema) = schema_of(path, format)?
+        && let Some(difference) = difference(&schema, stored)
+    {
+        return Err(Error::config(
+            "append",
+            format!("{} has another schema: {difference}", path.display()),
+        ));
+    }
+    let (crc32, stored_bytes) = checksum(path)?;
+    let found = inspect(path, format)?;
+    Ok(OutputReport {
+        path: name,
+        rows: found.rows,
+        bytes: found.bytes,
+        stored_bytes,
+        codec: found.codec(),
+        row_groups: found.row_groups,
+        crc32: format!("{crc32:08x}"),
+        rewritten: false,
+        ranges: found.ranges,
+    })
+}

@@ -1,0 +1,280 @@
+//! How the command ends: exit codes, where text goes, what happens to pipes and signals.
+
+mod cli_common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use cli_common::{command, ended, logs, put, skewed, windrow};
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = windrow(dir.path(), &["--help"]).expect(0);
+    assert!(
+        help.stdout
+            .contains("windrow convert 'logs/*.json.gz' --to out/logs")
+    );
+    assert!(help.stderr.is_empty());
+    assert!(
+        help.stdout.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        help.stdout
+    );
+    let version = windrow(dir.path(), &["--version"]).expect(0);
+    assert_eq!(
+        version.stdout,
+        format!("windrow {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    for name in [
+        "convert",
+        "repartition",
+        "inspect",
+        "schema",
+        "head",
+        "count",
+        "explain",
+        "verify",
+        "completions",
+    ] {
+        let help = windrow(dir.path(), &[name, "--help"]).expect(0);
+        assert!(help.stdout.contains("Examples:"), "{name}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    skewed(dir.path());
+    let convert = ["convert", "logs/*.gz", "--to", "out"];
+    for (args, text) in [
+        (vec!["convert", "logs/*.gz"], "--to"),
+        (vec!["frobnicate"], "frobnicate"),
+        (
+            vec!["convert", "no/such/*.gz", "--to", "out"],
+            "no/such/*.gz",
+        ),
+        (
+            [
+                &convert[..],
+                &["--npartitions", "2", "--partition-rows", "9"],
+            ]
+            .concat(),
+            "--partition-rows",
+        ),
+        (
+            [&convert[..], &["--npartitions", "0"]].concat(),
+            "npartitions",
+        ),
+        (
+            [&convert[..], &["--where", "statsu > 3"]].concat(),
+            "status",
+        ),
+        (
+            [&convert[..], &["--where", "status >"]].concat(),
+            "column 9",
+        ),
+        ([&convert[..], &["--columns", "id,usr"]].concat(), "user"),
+        (
+            [&convert[..], &["--compression", "zstd:99"]].concat(),
+            "zstd:99",
+        ),
+        (
+            [&convert[..], &["--partition-size", "12 parsecs"]].concat(),
+            "12 parsecs",
+        ),
+        (
+            [
+                &convert[..],
+                &["--max-rejects", "many", "--on-bad-record", "skip"],
+            ]
+            .concat(),
+            "many",
+        ),
+        (
+            [&convert[..], &["--rejects", "r.json"]].concat(),
+            "on-bad-record",
+        ),
+        (
+            [&convert[..], &["--append", "--overwrite"]].concat(),
+            "--overwrite",
+        ),
+        ([&convert[..], &["--threads", "0"]].concat(), "threads"),
+        (
+            vec!["repartition", "logs/*.gz", "--to", "out"],
+            "--npartitions",
+        ),
+    ] {
+        let end = windrow(dir.path(), &args).expect(2);
+        assert!(end.stderr.contains(text), "{args:?}: {}", end.stderr);
+        assert!(end.stdout.is_empty(), "{args:?}");
+        assert!(!dir.path().join("out").exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn bad_data_ends_with_1_and_names_file_line_and_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = logs(50);
+    let text = format!("{good}{{\"id\": nope}}\n{good}");
+    put(&dir.path().join("bad.json.gz"), &text);
+    let end = windrow(dir.path(), &["convert", "bad.json.gz", "--to", "out"]).expect(1);
+    let errors: Vec<&str> = end
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .collect();
+    assert_eq!(errors.len(), 1, "{}", end.stderr);
+    let place = format!("bad.json.gz: line 51 (byte {} decompressed)", good.len());
+    assert!(errors[0].contains(&place), "{}", errors[0]);
+    assert!(!dir.path().join("out").exists());
+    // The hint's command prints that very record.
+    let at = format!("bad.json.gz:{}", good.len());
+    assert!(
+        end.stderr.contains(&format!("windrow head --at {at}")),
+        "{}",
+        end.stderr
+    );
+    let head = windrow(dir.path(), &["head", "--at", &at]).expect(0);
+    assert_eq!(head.stdout, "{\"id\": nope}\n");
+}
+
+#[test]
+fn failed_checks_end_with_3() {
+    let dir = tempfile::tempdir().unwrap();
+    skewed(dir.path());
+    let inspect = ["inspect", "logs/*.gz"];
+    let end = windrow(
+        dir.path(),
+        &[&inspect[..], &["--max-balance", "1.5"]].concat(),
+    )
+    .expect(3);
+    assert!(
+        end.stderr.contains("1.5") && end.stdout.contains("cure"),
+        "{}",
+        end.stderr
+    );
+    windrow(
+        dir.path(),
+        &[&inspect[..], &["--max-balance", "10"]].concat(),
+    )
+    .expect(0);
+    let end = windrow(dir.path(), &[&inspect[..], &["--fail-on-empty"]].concat()).expect(3);
+    assert!(end.stderr.contains("logs/c.json.gz"), "{}", end.stderr);
+    windrow(
+        dir.path(),
+        &["inspect", "logs/a.json.gz", "--fail-on-empty"],
+    )
+    .expect(0);
+}
+
+#[test]
+fn a_closed_pipe_is_quiet_and_a_full_one_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("a.json"), &logs(40_000));
+    let mut child = command()
+        .current_dir(dir.path())
+        .args(["head", "a.json", "-n", "40000", "--output", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut first).unwrap();
+    drop(stdout);
+    assert!(first.starts_with("{\"id\":0,"), "{first}");
+    let end = ended(child.wait_with_output().unwrap()).expect(0);
+    assert_eq!(end.stderr, "");
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let mut child = command();
+        let output = child
+            .current_dir(dir.path())
+            .args(["count", "a.json"])
+            .stdout(full)
+            .output();
+        let end = ended(output.unwrap()).expect(1);
+        assert!(
+            end.stderr.contains("stdout: cannot write"),
+            "{}",
+            end.stderr
+        );
+    }
+}
+
+#[test]
+fn an_interrupt_ends_with_130_within_a_second_and_leaves_nothing() {
+    for signal in ["INT", "TERM"] {
+        let dir = tempfile::tempdir().unwrap();
+        // Standard input that goes on: the run cannot end by itself.
+        let mut child = command()
+            .current_dir(dir.path())
+            .args(["convert", "-", "--to", "out", "--threads", "2"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let line = logs(1000);
+        let writer = std::thread::spawn(move || {
+            // Ends when the child closes its end.
+            while stdin.write_all(line.as_bytes()).is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(700));
+        let id = child.id().to_string();
+        let start = Instant::now();
+        assert!(
+            std::process::Command::new("kill")
+                .args([&format!("-{signal}"), &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = child.wait().unwrap();
+        let took = start.elapsed();
+        let mut stderr = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        writer.join().unwrap();
+        assert_eq!(status.code(), Some(130), "{signal}: {stderr}");
+        // A loaded machine is given more than the second that is promised.
+        assert!(took < Duration::from_secs(3), "{signal}: {took:?}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "{signal}: {left:?}");
+    }
+}
+
+#[test]
+fn plain_progress_lines_go_to_stderr_only_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("a.json.gz"), &logs(1000));
+    let end = windrow(dir.path(), &["count", "a.json.gz", "--progress", "always"]).expect(0);
+    assert_eq!(end.stdout, "1000\n");
+    assert!(
+        end.stderr.contains("100 % of") && end.stderr.contains("rows/s"),
+        "{}",
+        end.stderr
+    );
+    let end = windrow(dir.path(), &["count", "a.json.gz"]).expect(0);
+    assert_eq!((end.stdout.as_str(), end.stderr.as_str()), ("1000\n", ""));
+}
+
+#[test]
+fn completions_name_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let end = windrow(dir.path(), &["completions", shell]).expect(0);
+        assert!(
+            end.stdout.contains("repartition") && end.stdout.contains("max-rejects"),
+            "{shell}"
+        );
+    }
+}

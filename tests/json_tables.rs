@@ -1,0 +1,112 @@
+//! Promise: every key and value of every record is in the table, wherever the
+//! text is cut and whatever was known of the schema before.
+
+mod json_support;
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use json_support::{Random, decode, expected_rows, lines, records, rows};
+use windrow::io::json::{JsonSchema, conform, infer};
+
+#[test]
+fn a_table_holds_what_serde_json_finds_in_the_text() {
+    for seed in 0..3000 {
+        let mut random = Random(seed);
+        let n = 1 + random.below(30) as usize;
+        let wildness = random.below(4);
+        let records = records(&mut random, n, wildness);
+        let text = lines(&records, &mut random);
+        let decoded = decode(text.as_bytes(), &JsonSchema::empty());
+        assert_eq!(decoded.bad, [], "seed {seed}\n{text}");
+        assert_eq!(decoded.lines, n as u64);
+        let expected = expected_rows(&records);
+        for (row, (found, expected)) in rows(&decoded.batch).iter().zip(&expected).enumerate() {
+            assert_eq!(found, expected, "seed {seed}, row {row}\n{text}");
+        }
+        assert_eq!(rows(&decoded.batch).len(), n);
+    }
+}
+
+/// Decodes as a pipeline does: chunks know the schema of some earlier moment.
+fn decode_in_chunks(text: &str, random: &mut Random) -> (JsonSchema, RecordBatch) {
+    let mut committed = vec![JsonSchema::empty()];
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let n_lines = 1 + random.below(5) as usize;
+        let end = rest
+            .match_indices('\n')
+            .nth(n_lines - 1)
+            .map_or(rest.len(), |(at, _)| at + 1);
+        let known = &committed[random.below(committed.len() as u64) as usize];
+        let decoded = decode(&rest.as_bytes()[..end], known);
+        assert_eq!(decoded.batch.schema(), decoded.schema.to_arrow());
+        assert!(decoded.schema.covers(known));
+        let next = committed[committed.len() - 1].merge(&decoded.schema);
+        committed.push(next);
+        parts.push((decoded.schema, decoded.batch));
+        rest = &rest[end..];
+    }
+    let schema = committed.pop().unwrap();
+    let batches: Vec<RecordBatch> = parts
+        .iter()
+        .map(|(from, batch)| conform(batch, from, &schema).unwrap())
+        .collect();
+    (
+        schema.clone(),
+        concat_batches(&schema.to_arrow(), &batches).unwrap(),
+    )
+}
+
+#[test]
+fn every_cut_and_every_lag_of_the_schema_gives_one_table() {
+    for seed in 0..3000 {
+        let mut random = Random(seed);
+        let n = 1 + random.below(40) as usize;
+        let wildness = random.below(4);
+        let records = records(&mut random, n, wildness);
+        let text = lines(&records, &mut random);
+        let whole = decode(text.as_bytes(), &JsonSchema::empty());
+        for _ in 0..3 {
+            let (schema, batch) = decode_in_chunks(&text, &mut random);
+            assert_eq!(schema, whole.schema, "seed {seed}\n{text}");
+            assert_eq!(batch, whole.batch, "seed {seed}\n{text}");
+        }
+        assert_eq!(
+            infer(text.as_bytes(), 128),
+            whole.schema,
+            "seed {seed}\n{text}"
+        );
+    }
+}
+
+#[test]
+fn rows_decoded_narrowly_and_conformed_are_rows_decoded_widely() {
+    for seed in 0..2000 {
+        let mut random = Random(seed);
+        let early = records(&mut random, 8, 0);
+        let late = records(&mut random, 8, 3);
+        let (early, late) = (lines(&early, &mut random), lines(&late, &mut random));
+        let narrow = decode(early.as_bytes(), &JsonSchema::empty());
+        let wide = narrow.schema.merge(&infer(late.as_bytes(), 128));
+        let direct = decode(early.as_bytes(), &wide);
+        assert_eq!(direct.schema, wide);
+        let conformed = conform(&narrow.batch, &narrow.schema, &wide).unwrap();
+        assert_eq!(conformed, direct.batch, "seed {seed}\n{early}\n{late}");
+    }
+}
+
+#[test]
+fn merging_schemas_is_associative_idempotent_and_commutative_but_for_order() {
+    for seed in 0..1000 {
+        let mut random = Random(seed);
+        let mut schema = || {
+            let records = records(&mut random, 5, 2);
+            infer(lines(&records, &mut random).as_bytes(), 128)
+        };
+        let (a, b, c) = (schema(), schema(), schema());
+        assert_eq!(a.merge(&b).merge(&c), a.merge(&b.merge(&c)));
+        assert_eq!(a.merge(&a), a);
+        assert!(a.merge(&b).covers(&b.merge(&a)) && b.merge(&a).covers(&a.merge(&b)));
+    }
+}
