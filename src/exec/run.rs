@@ -54,6 +54,17 @@ pub struct Context {
     pub progress: Arc<Progress>,
 }
 
+impl Context {
+    /// Settings, with a way to stop and to watch that nobody holds yet.
+    pub fn new(settings: Settings) -> Self {
+        Context {
+            settings,
+            cancel: Cancel::new(),
+            progress: Arc::new(Progress::default()),
+        }
+    }
+}
+
 /// What is shared by the passes of one run.
 struct Run<'a> {
     context: &'a Context,
@@ -300,7 +311,7 @@ impl<'a> Run<'a> {
 
     /// Runs a pipeline into an output that is made once its cut is known.
     /// The balance sheet is that of the pass over the input.
-    fn into_output<O: Output, A: Append>(
+    fn lay_out<O: Output, A: Append>(
         &self,
         built: Built,
         make: impl FnOnce(Cut) -> Result<(O, A)>,
@@ -434,7 +445,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }
-    let (_, appender, schema, mut report, rejects) = run.into_output(built, |cut| {
+    let (_, appender, schema, mut report, rejects) = run.lay_out(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
             cut,
@@ -447,7 +458,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     })?;
     context.cancel.check()?;
     context.progress.set_phase(Phase::Committing);
-    let (staging, parts, schemas) = appender.finish()?;
+    let written = appender.finish()?;
     let output = schema.output()?;
     let manifest = ManifestInfo {
         inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
@@ -458,10 +469,10 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         }),
     };
     let threads = run.drive.threads;
-    let committed = staging.commit(
-        parts,
+    let committed = written.staging.commit(
+        written.parts,
         &output,
-        &widen_with(&schemas, &schema),
+        &widen_with(&written.schemas, &schema),
         manifest,
         &|jobs| run_jobs(jobs, threads),
     )?;
@@ -577,7 +588,7 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     let built = run.build(physical, chunk_bytes)?;
     let budget = run.drive.budget.clone();
     let (output, NoAppend, schema, mut report, rejects) =
-        run.into_output(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
+        run.lay_out(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
     let partitions = output
         .partitions
         .iter()
@@ -611,7 +622,7 @@ pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)>
     let mut built = run.build(physical, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let (output, NoAppend, _, mut report, rejects) =
-        run.into_output(built, |_| Ok((Count::default(), NoAppend)))?;
+        run.lay_out(built, |_| Ok((Count::default(), NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }
@@ -629,7 +640,7 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
     context.progress.set_phase(Phase::Reading);
     let built = run.build(physical, CHUNK_BYTES)?;
     let (output, NoAppend, _, mut report, _) =
-        run.into_output(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
+        run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
 }
@@ -650,7 +661,7 @@ pub fn visit(
     let mut built = run.build(physical, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let (_, NoAppend, schema, mut report, rejects) =
-        run.into_output(built, |_| Ok((Visit { each }, NoAppend)))?;
+        run.lay_out(built, |_| Ok((Visit { each }, NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }

@@ -15,7 +15,8 @@ use crate::expr::{BoundExpr, Expr};
 
 /// Counts the values of an expression.
 pub struct KeyCounter {
-    key: BoundExpr,
+    expr: Expr,
+    key: Option<BoundExpr>,
     hot: HotKeys,
 }
 
@@ -24,27 +25,40 @@ impl KeyCounter {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Plan`] for text that does not parse, for an unknown
-    /// column, with near names, and for types that do not meet.
-    pub fn bind(text: &str, schema: &Schema) -> Result<KeyCounter> {
+    /// [`crate::Error::Plan`] for text that does not parse.
+    pub fn parse(text: &str) -> Result<KeyCounter> {
         Ok(KeyCounter {
-            key: Expr::parse(text)?.bind(schema)?,
+            expr: Expr::parse(text)?,
+            key: None,
             hot: HotKeys::new(text),
         })
     }
 
-    /// The top-level columns that are looked at.
-    pub fn root_columns(&self) -> &[String] {
-        self.key.root_columns()
+    /// Settles what the names mean in the batches that follow, and gives the
+    /// top-level columns that are looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] for an unknown column, with near names, and for
+    /// types that do not meet.
+    pub fn bind(&mut self, schema: &Schema) -> Result<&[String]> {
+        Ok(self.key.insert(self.expr.bind(schema)?).root_columns())
     }
 
-    /// Counts the rows of a batch.
+    /// Counts the rows of a batch. Before the first [`KeyCounter::bind`],
+    /// names mean what they mean in the batch itself.
     ///
     /// # Errors
     ///
     /// Those of evaluating the expression.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.hot.push(self.key.evaluate(batch)?.as_ref())
+        if self.key.is_none() {
+            self.bind(&batch.schema())?;
+        }
+        match &self.key {
+            Some(key) => self.hot.push(key.evaluate(batch)?.as_ref()),
+            None => Ok(()),
+        }
     }
 
     /// The `top` hottest keys.
