@@ -39,10 +39,13 @@ fn same(batch: &RecordBatch, _: &Schema) -> Result<RecordBatch> {
 fn table(rows: i64, seed: i64) -> RecordBatch {
     let mixed = |n: i64| (n + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()) >> 33;
     let every = |n: i64, k: i64| (n % k != 0).then_some(n);
-    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>((0..rows).map(|n| {
-        every(n, 5).map(|n| (0..n % 4).map(|item| (item != 2).then_some(item as i32)))
-    }));
-    let inner: StringArray = (0..rows).map(|n| every(n, 3).map(|n| format!("in-{}", n % 9))).collect();
+    let lists =
+        ListArray::from_iter_primitive::<Int32Type, _, _>((0..rows).map(|n| {
+            every(n, 5).map(|n| (0..n % 4).map(|item| (item != 2).then_some(item as i32)))
+        }));
+    let inner: StringArray = (0..rows)
+        .map(|n| every(n, 3).map(|n| format!("in-{}", n % 9)))
+        .collect();
     let geo = StructArray::new(
         vec![
             Field::new("name", DataType::Utf8, true),
@@ -53,14 +56,77 @@ fn table(rows: i64, seed: i64) -> RecordBatch {
         Some((0..rows).map(|n| n % 7 != 0).collect::<Vec<bool>>().into()),
     );
     RecordBatch::try_from_iter_with_nullable([
-        ("id", Arc::new(Int64Array::from_iter_values(seed..seed + rows)) as ArrayRef, true),
-        ("big", Arc::new((0..rows).map(|n| every(n, 4).map(|n| u64::MAX - n as u64)).collect::<UInt64Array>()), true),
-        ("status", Arc::new((0..rows).map(|n| every(mixed(n), 11).map(|n| 200 + n.rem_euclid(5))).collect::<Int64Array>()), true),
-        ("took", Arc::new((0..rows).map(|n| every(n, 6).map(|n| mixed(n) as f64 / 1e5)).collect::<Float64Array>()), true),
-        ("ok", Arc::new((0..rows).map(|n| every(n, 8).map(|n| mixed(n) % 2 == 0)).collect::<BooleanArray>()), true),
-        ("host", Arc::new((0..rows).map(|n| every(n, 13).map(|n| format!("web-{}", n % 17))).collect::<StringArray>()), true),
-        ("msg", Arc::new((0..rows).map(|n| every(n, 10).map(|n| format!("\"é\\\n{}\u{1}{}", mixed(n), mixed(n * 7)))).collect::<StringArray>()), true),
-        ("at", Arc::new(TimestampMillisecondArray::from_iter_values((0..rows).map(|n| 1_767_225_600_000 + n * 37)).with_timezone("UTC")), true),
+        (
+            "id",
+            Arc::new(Int64Array::from_iter_values(seed..seed + rows)) as ArrayRef,
+            true,
+        ),
+        (
+            "big",
+            Arc::new(
+                (0..rows)
+                    .map(|n| every(n, 4).map(|n| u64::MAX - n as u64))
+                    .collect::<UInt64Array>(),
+            ),
+            true,
+        ),
+        (
+            "status",
+            Arc::new(
+                (0..rows)
+                    .map(|n| every(mixed(n), 11).map(|n| 200 + n.rem_euclid(5)))
+                    .collect::<Int64Array>(),
+            ),
+            true,
+        ),
+        (
+            "took",
+            Arc::new(
+                (0..rows)
+                    .map(|n| every(n, 6).map(|n| mixed(n) as f64 / 1e5))
+                    .collect::<Float64Array>(),
+            ),
+            true,
+        ),
+        (
+            "ok",
+            Arc::new(
+                (0..rows)
+                    .map(|n| every(n, 8).map(|n| mixed(n) % 2 == 0))
+                    .collect::<BooleanArray>(),
+            ),
+            true,
+        ),
+        (
+            "host",
+            Arc::new(
+                (0..rows)
+                    .map(|n| every(n, 13).map(|n| format!("web-{}", n % 17)))
+                    .collect::<StringArray>(),
+            ),
+            true,
+        ),
+        (
+            "msg",
+            Arc::new(
+                (0..rows)
+                    .map(|n| {
+                        every(n, 10).map(|n| format!("\"é\\\n{}\u{1}{}", mixed(n), mixed(n * 7)))
+                    })
+                    .collect::<StringArray>(),
+            ),
+            true,
+        ),
+        (
+            "at",
+            Arc::new(
+                TimestampMillisecondArray::from_iter_values(
+                    (0..rows).map(|n| 1_767_225_600_000 + n * 37),
+                )
+                .with_timezone("UTC"),
+            ),
+            true,
+        ),
         ("tags", Arc::new(lists), true),
         ("geo", Arc::new(geo), true),
     ])
@@ -99,7 +165,10 @@ fn write(options: &WriteOptions, tables: &[RecordBatch], cuts: usize) -> Result<
         let mut part = staging.part(None, &table.schema())?;
         let half = table.num_rows() / 2;
         append(&mut part, cut(&table.slice(0, half), cuts))?;
-        append(&mut part, cut(&table.slice(half, table.num_rows() - half), cuts))?;
+        append(
+            &mut part,
+            cut(&table.slice(half, table.num_rows() - half), cuts),
+        )?;
         parts.push(part.finish()?);
     }
     let schema = tables[0].schema();
@@ -129,8 +198,13 @@ fn read_json_text(path: &Path) -> String {
     let mut text = String::new();
     use std::io::Read;
     match path.extension().unwrap().to_str().unwrap() {
-        "gz" => flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap(),
-        "zst" => zstd::stream::read::Decoder::new(&bytes[..]).unwrap().read_to_string(&mut text).unwrap(),
+        "gz" => flate2::read::MultiGzDecoder::new(&bytes[..])
+            .read_to_string(&mut text)
+            .unwrap(),
+        "zst" => zstd::stream::read::Decoder::new(&bytes[..])
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap(),
         _ => (&bytes[..]).read_to_string(&mut text).unwrap(),
     };
     text
@@ -178,12 +252,19 @@ fn what_is_written_reads_back_in_every_format_and_codec() {
         let reports = write(&options, &tables, 777).unwrap();
         assert_eq!(reports.len(), 3, "{format} {codec:?}");
         for (idx, (report, table)) in reports.iter().zip(&tables).enumerate() {
-            assert!(report.path.contains(&format!("part-{idx:06}.")), "{}", report.path);
+            assert!(
+                report.path.contains(&format!("part-{idx:06}.")),
+                "{}",
+                report.path
+            );
             let found = read(&report.path, format, &table.schema());
             assert_eq!(&found, table, "{format} {codec:?}");
             assert_eq!(report.rows, table.num_rows() as u64);
             assert_eq!(report.codec, options.codec().unwrap().family());
-            assert_eq!(report.stored_bytes, std::fs::metadata(&report.path).unwrap().len());
+            assert_eq!(
+                report.stored_bytes,
+                std::fs::metadata(&report.path).unwrap().len()
+            );
             assert!(!report.rewritten);
         }
         let manifest = Manifest::read(&options.dir).unwrap().unwrap();
