@@ -1,7 +1,7 @@
 //! Folders named after values: `day=2026-01-05/level=warn`.
 //!
 //! In:  columns and the values of a row in them, or a whole batch.
-//! Out: a path below the target, and the batch cut by it.
+//! Out: a path below the target, and the rows that go there.
 //!
 //! Every byte outside `[A-Za-z0-9_.~-]` is percent-encoded, so that no value
 //! can leave the target, and two different values never share a folder:
@@ -19,11 +19,12 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Schema};
 use arrow_select::take::take;
 
+use super::shown::printable;
 use crate::error::{Error, Result};
 
 /// The folder of rows whose value is null, as Hive named it first.
@@ -122,33 +123,33 @@ fn encode(text: &str, out: &mut String) {
     }
 }
 
-/// Cuts a batch by the values of `columns`: one batch per folder, without those
-/// columns. Folders come in order of first appearance, rows keep their order.
+/// Which rows of a batch go to which folder, by the values of `columns`.
+///
+/// Folders come in order of first appearance, rows keep their order, and every
+/// row is in one folder.
 ///
 /// # Errors
 ///
-/// [`Error::Plan`] if a column is unknown, nested or the only one left;
-/// [`Error::Config`] if a value makes too long a name.
-pub fn split(batch: &RecordBatch, columns: &[String]) -> Result<Vec<(HivePath, RecordBatch)>> {
+/// [`Error::Plan`] if a column is unknown or nested; [`Error::Config`] if a
+/// value makes too long a name.
+pub fn split(batch: &RecordBatch, columns: &[String]) -> Result<Vec<(HivePath, UInt32Array)>> {
     let schema = batch.schema();
     let keys = columns
         .iter()
         .map(|name| column_index(&schema, name))
         .collect::<Result<Vec<_>>>()?;
-    let kept: Vec<usize> = (0..schema.fields().len())
-        .filter(|idx| !keys.contains(idx))
-        .collect();
-    let rest = batch.project(&kept)?;
     if batch.num_rows() == 0 {
         return Ok(Vec::new());
     }
+    let rows = u32::try_from(batch.num_rows())
+        .map_err(|_| Error::internal("a batch of more than 2^32 rows"))?;
 
     let coded = keys
         .iter()
         .map(|&idx| Coded::new(batch.column(idx)))
         .collect::<Result<Vec<_>>>()?;
     // Groups of one more column at a time: (group so far, its code) → group.
-    let mut group_of_row = vec![0u32; batch.num_rows()];
+    let mut group_of_row = vec![0u32; rows as usize];
     let mut first_rows = vec![0u32];
     for column in &coded {
         let mut known: HashMap<(u32, u32), u32> = HashMap::new();
@@ -167,9 +168,6 @@ pub fn split(batch: &RecordBatch, columns: &[String]) -> Result<Vec<(HivePath, R
             (name.as_str(), column.texts[code].as_deref())
         }))
     };
-    if first_rows.len() == 1 {
-        return Ok(vec![(path_of(0)?, rest)]);
-    }
     let mut rows_of_group: Vec<Vec<u32>> = vec![Vec::new(); first_rows.len()];
     for (row, group) in group_of_row.iter().enumerate() {
         rows_of_group[*group as usize].push(row as u32);
@@ -177,29 +175,8 @@ pub fn split(batch: &RecordBatch, columns: &[String]) -> Result<Vec<(HivePath, R
     first_rows
         .into_iter()
         .zip(rows_of_group)
-        .map(|(first, rows)| Ok((path_of(first)?, take_rows(&rest, rows)?)))
+        .map(|(first, rows)| Ok((path_of(first)?, UInt32Array::from(rows))))
         .collect()
-}
-
-/// The schema of part files once `columns` have become folders.
-///
-/// # Errors
-///
-/// As [`split`].
-pub fn split_schema(schema: &Schema, columns: &[String]) -> Result<Schema> {
-    let keys = columns
-        .iter()
-        .map(|name| column_index(schema, name))
-        .collect::<Result<Vec<_>>>()?;
-    let kept: Vec<usize> = (0..schema.fields().len())
-        .filter(|idx| !keys.contains(idx))
-        .collect();
-    if kept.is_empty() {
-        return Err(Error::plan(
-            "every column is partitioned on, so part files would have none",
-        ));
-    }
-    Ok(schema.project(&kept)?)
 }
 
 fn column_index(schema: &Schema, name: &str) -> Result<usize> {
@@ -215,21 +192,6 @@ fn column_index(schema: &Schema, name: &str) -> Result<usize> {
         )));
     }
     Ok(idx)
-}
-
-fn take_rows(batch: &RecordBatch, rows: Vec<u32>) -> Result<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    let rows = UInt32Array::from(rows);
-    let columns = batch
-        .columns()
-        .iter()
-        .map(|column| take(column, &rows, None))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new_with_options(
-        batch.schema(),
-        columns,
-        &options,
-    )?)
 }
 
 /// A column as small numbers, one per distinct value in order of appearance.
@@ -265,8 +227,8 @@ impl Coded {
                 })?;
             }
             other => {
-                let formatter =
-                    ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
+                let shown = printable(column)?;
+                let formatter = ArrayFormatter::try_new(shown.as_ref(), &FormatOptions::default())?;
                 let as_text = |row: usize| Ok(formatter.value(row).try_to_string()?);
                 match other.primitive_width() {
                     Some(width) => {
@@ -436,19 +398,15 @@ mod tests {
                 "day=__HIVE_DEFAULT_PARTITION__/level=warn",
             ]
         );
-        assert_eq!(parts[0].1.schema().fields().len(), 1);
-        let rows: Vec<Vec<i64>> = parts
+        let rows: Vec<Vec<u32>> = parts
             .iter()
-            .map(|(_, part)| {
-                part.column(0)
-                    .as_primitive::<arrow_array::types::Int64Type>()
-                    .values()
-                    .to_vec()
-            })
+            .map(|(_, rows)| rows.values().to_vec())
             .collect();
         assert_eq!(rows[0], [0, 4]);
         assert_eq!(rows[7], [11]);
-        assert_eq!(rows.concat().len(), 12, "no row is lost");
+        let mut all = rows.concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..12), "every row is in one folder");
     }
 
     #[test]
@@ -468,24 +426,24 @@ mod tests {
         let parts = split(&batch, &["x".to_owned()]).unwrap();
         let sizes: Vec<(&str, usize)> = parts
             .iter()
-            .map(|(path, part)| (path.as_str(), part.num_rows()))
+            .map(|(path, rows)| (path.as_str(), rows.len()))
             .collect();
         assert_eq!(sizes, [("x=NaN", 3), ("x=0.5", 1)]);
     }
 
     #[test]
     fn columns_that_cannot_be_folders_are_refused() {
-        let schema = Schema::new(vec![
+        let batch = RecordBatch::new_empty(Arc::new(Schema::new(vec![
             Field::new("a", DataType::Int64, true),
             Field::new("l", DataType::new_list(DataType::Int64, true), true),
-        ]);
-        for columns in [vec!["b"], vec!["l"]] {
-            let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
-            assert!(split_schema(&schema, &columns).unwrap_err().is_usage());
+        ])));
+        assert!(split(&batch, &["a".to_owned()]).unwrap().is_empty());
+        for column in ["b", "l"] {
+            let error = split(&batch, &[column.to_owned()]).unwrap_err();
+            assert!(
+                error.is_usage() && error.to_string().contains(column),
+                "{error}"
+            );
         }
-        let all = ["a".to_owned()];
-        let only = schema.project(&[0]).unwrap();
-        let error = split_schema(&only, &all).unwrap_err().to_string();
-        assert!(error.contains("every column"), "{error}");
     }
 }

@@ -1,246 +1,28 @@
-//! One part file: from batches to a staged file.
+//! One part file: from encoded row groups to staged files.
 //!
-//! In:  row groups, as batches, under a schema that may widen between them.
+//! In:  row groups, encoded, under a schema that may widen between them.
 //! Out: segments: staged files of one schema each, which `Staging::commit` makes one part.
 //!
 //! ```text
-//! PartWriter::jobs ─▶ EncodeJob::run (any thread) ─▶ PartWriter::append (in order)
+//! jobs ─▶ EncodeJob::run (any thread) ─▶ PartWriter::append (in order) ─▶ segments
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use arrow_schema::SchemaRef;
 
+use super::encode::{EncodeJob, Encoded, Open, Style, cut};
 use super::hive::HivePath;
-use super::ipc::{IpcFile, IpcJob, IpcMessage};
-use super::json::{JsonFile, JsonJob};
-use super::options::{Codec, Format};
-use super::parquet::{ColumnJob, ParquetFile, compression};
-use super::rows::{Rows, arrow_bits};
-use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
 
-/// How the part files of a run are written; one for all of them.
-#[derive(Debug, Clone)]
+/// How and where the part files of a run are staged; one for all of them.
+#[derive(Debug)]
 pub(crate) struct Recipe {
-    pub(crate) format: Format,
-    pub(crate) codec: Codec,
+    pub(crate) style: Style,
     /// Where segments are staged.
     pub(crate) segments: PathBuf,
-}
-
-impl Recipe {
-    /// The schema as part files hold it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] if a name occurs twice, there is no column, or types nest too deep.
-    pub(crate) fn stored(&self, schema: &Schema) -> Result<SchemaRef> {
-        let mut names: Vec<&str> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::plan(format!(
-                "two columns are named {:?}; rename one before writing",
-                pair[0]
-            )));
-        }
-        if names.is_empty() {
-            return Err(Error::plan("there is no column to write"));
-        }
-        stored_schema(schema, self.format == Format::Ipc)
-    }
-
-    /// The jobs of one row group under the schema `known`, stored as `stored`.
-    fn jobs(
-        &self,
-        known: &SchemaRef,
-        stored: &SchemaRef,
-        batches: Vec<RecordBatch>,
-    ) -> Result<Vec<EncodeJob>> {
-        for batch in &batches {
-            check_batch(batch, known)?;
-        }
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows == 0 {
-            return Ok(Vec::new());
-        }
-        let bits: u64 = batches.iter().map(arrow_bits).sum();
-        let mut works = Vec::new();
-        match self.format {
-            Format::Parquet => {
-                for (idx, field) in stored.fields().iter().enumerate() {
-                    works.push(Work::Column(ColumnJob {
-                        field: Arc::clone(field),
-                        rows: Rows::of_column(&batches, idx),
-                        compression: compression(self.codec)?,
-                    }));
-                }
-            }
-            Format::Json => {
-                let jobs = JsonJob::cut(batches, rows, bits, self.codec);
-                works.extend(jobs.map(Work::Json));
-            }
-            Format::Ipc => {
-                let jobs = IpcJob::cut(batches, rows, stored, self.codec);
-                works.extend(jobs.map(Work::Ipc));
-            }
-        }
-        let count = works.len();
-        let jobs = works.into_iter().enumerate().map(|(idx, work)| EncodeJob {
-            work,
-            place: (idx, count),
-            // The first piece carries the row group's figures.
-            rows: if idx == 0 { rows as u64 } else { 0 },
-            bits: if idx == 0 { bits } else { 0 },
-        });
-        Ok(jobs.collect())
-    }
-
-    /// Starts a file of the given schema.
-    pub(crate) fn create(&self, path: &Path, stored: &SchemaRef) -> Result<Open> {
-        Ok(match self.format {
-            Format::Parquet => Open::Parquet(ParquetFile::create(path, stored, self.codec)?),
-            Format::Json => Open::Json(JsonFile::create(path, self.codec)?),
-            Format::Ipc => Open::Ipc(IpcFile::create(path, stored, self.codec)?),
-        })
-    }
-}
-
-/// Cuts row groups into jobs before it is known which part they go to.
-#[derive(Debug, Clone)]
-pub struct Encoders {
-    pub(crate) recipe: Arc<Recipe>,
-}
-
-impl Encoders {
-    /// As [`PartWriter::jobs`], for rows of `schema`.
-    ///
-    /// # Errors
-    ///
-    /// As [`PartWriter::jobs`]; [`Error::Plan`] if the schema cannot be written.
-    pub fn jobs(&self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        let stored = self.recipe.stored(schema)?;
-        self.recipe.jobs(schema, &stored, batches)
-    }
-}
-
-/// A file under construction, in one of the formats.
-pub(crate) enum Open {
-    Parquet(ParquetFile),
-    Json(JsonFile),
-    Ipc(IpcFile),
-}
-
-impl Open {
-    /// Appends the encoded pieces of one row group; gives the bytes stored so far.
-    fn append(&mut self, pieces: Vec<Piece>) -> Result<u64> {
-        fn wanted<T>(piece: Piece, get: impl Fn(Piece) -> Option<T>) -> Result<T> {
-            get(piece).ok_or_else(|| Error::internal("a piece of another format was appended"))
-        }
-        match self {
-            Open::Parquet(file) => {
-                let chunks = pieces
-                    .into_iter()
-                    .map(|piece| {
-                        wanted(piece, |piece| match piece {
-                            Piece::Columns(chunks) => Some(chunks),
-                            _ => None,
-                        })
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                file.append(chunks.into_iter().flatten())
-            }
-            Open::Json(file) => {
-                for piece in pieces {
-                    file.append(&wanted(piece, |piece| match piece {
-                        Piece::Text(text) => Some(text),
-                        _ => None,
-                    })?)?;
-                }
-                Ok(file.written())
-            }
-            Open::Ipc(file) => {
-                for piece in pieces {
-                    file.append(&wanted(piece, |piece| match piece {
-                        Piece::Message(message) => Some(message),
-                        _ => None,
-                    })?)?;
-                }
-                Ok(file.written())
-            }
-        }
-    }
-
-    /// Ends the file; gives its CRC-32 and length.
-    pub(crate) fn finish(self) -> Result<(u32, u64)> {
-        match self {
-            Open::Parquet(file) => file.finish(),
-            Open::Json(file) => file.finish(),
-            Open::Ipc(file) => file.finish(),
-        }
-    }
-}
-
-/// A piece of a row group that can be encoded on any thread, independent of the others.
-pub struct EncodeJob {
-    work: Work,
-    /// Which piece of the row group, of how many.
-    place: (usize, usize),
-    rows: u64,
-    bits: u64,
-}
-
-enum Work {
-    Column(ColumnJob),
-    Json(JsonJob),
-    Ipc(IpcJob),
-}
-
-enum Piece {
-    Columns(Vec<ArrowColumnChunk>),
-    Text(Vec<u8>),
-    Message(IpcMessage),
-}
-
-/// What an [`EncodeJob`] made, to be appended to its part in order.
-pub struct Encoded {
-    piece: Piece,
-    place: (usize, usize),
-    rows: u64,
-    bits: u64,
-}
-
-impl EncodeJob {
-    /// Encodes and compresses.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::External`] naming the column if a value cannot be encoded.
-    pub fn run(self) -> Result<Encoded> {
-        let piece = match self.work {
-            Work::Column(job) => Piece::Columns(job.run()?),
-            Work::Json(job) => Piece::Text(job.run()?),
-            Work::Ipc(job) => Piece::Message(job.run()?),
-        };
-        Ok(Encoded {
-            piece,
-            place: self.place,
-            rows: self.rows,
-            bits: self.bits,
-        })
-    }
-
-    /// Rough size of the rows to be encoded, in bits of Arrow data; for ordering jobs.
-    pub fn weight(&self) -> u64 {
-        self.bits
-    }
 }
 
 /// A staged file of one schema.
@@ -251,20 +33,20 @@ pub(crate) struct Segment {
     pub(crate) known: SchemaRef,
     pub(crate) rows: u64,
     /// Of rows, as Arrow would hold them.
-    pub(crate) bits: u64,
+    pub(crate) bytes: u64,
     pub(crate) crc32: u32,
     pub(crate) stored_bytes: u64,
 }
 
 impl Segment {
     /// A staged file without rows.
-    pub(crate) fn empty(recipe: &Recipe, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
-        let (crc32, stored_bytes) = recipe.create(&path, stored)?.finish()?;
+    pub(crate) fn empty(style: Style, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
+        let (crc32, stored_bytes) = style.create(&path, stored)?.finish()?;
         Ok(Segment {
             path,
             known: Arc::clone(stored),
             rows: 0,
-            bits: 0,
+            bytes: 0,
             crc32,
             stored_bytes,
         })
@@ -289,7 +71,7 @@ impl FinishedPart {
     pub fn bytes(&self) -> u64 {
         self.segments
             .iter()
-            .map(|segment| segment.bits)
+            .map(|segment| segment.bytes)
             .sum::<u64>()
             .div_ceil(8)
     }
@@ -312,7 +94,7 @@ pub struct PartWriter {
     stored: SchemaRef,
     open: Option<(PathBuf, Open)>,
     rows: u64,
-    bits: u64,
+    bytes: u64,
     finished: Vec<Segment>,
     finished_bytes: u64,
 }
@@ -325,31 +107,26 @@ impl PartWriter {
         schema: &SchemaRef,
     ) -> Result<Self> {
         Ok(PartWriter {
-            stored: recipe.stored(schema)?,
+            stored: recipe.style.stored(schema)?,
             known: Arc::clone(schema),
             recipe,
             number,
             folder,
             open: None,
             rows: 0,
-            bits: 0,
+            bytes: 0,
             finished: Vec::new(),
             finished_bytes: 0,
         })
     }
 
-    /// Cuts one row group into jobs that any thread may run; all their results
-    /// go to one call of [`PartWriter::append`], in this order. No rows, no jobs.
-    ///
-    /// Parquet: one job a column. JSON: one a slice of rows, each a compressed
-    /// member of its own. IPC: one a record batch. How the rows are cut into
-    /// `batches` does not change what is written.
+    /// Cuts one row group of this part into jobs, as [`jobs`](super::jobs) does.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if a batch does not have the segment's schema.
+    /// [`Error::Internal`] if a batch does not have the part's schema.
     pub fn jobs(&self, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        self.recipe.jobs(&self.known, &self.stored, batches)
+        cut(self.recipe.style, &self.known, &self.stored, batches)
     }
 
     /// Appends one row group: the results of the jobs of one [`PartWriter::jobs`]
@@ -360,27 +137,30 @@ impl PartWriter {
     /// [`Error::Io`] naming the file; [`Error::Internal`] if pieces are missing or out of order.
     pub fn append(&mut self, encoded: Vec<Encoded>) -> Result<u64> {
         let count = encoded.len();
-        let in_order = encoded
-            .iter()
-            .enumerate()
-            .all(|(idx, piece)| piece.place == (idx, count));
-        if !in_order {
-            return Err(Error::internal(
-                "the pieces of a row group are not all there, in order",
-            ));
+        for (idx, piece) in encoded.iter().enumerate() {
+            if piece.share.place != (idx, count) {
+                return Err(Error::internal(
+                    "the pieces of a row group are not all there, in order",
+                ));
+            }
+            if piece.share.schema != self.known {
+                return Err(Error::internal(
+                    "a row group has another schema than its part",
+                ));
+            }
         }
         if encoded.is_empty() {
             return Ok(self.stored_bytes());
         }
-        self.rows += encoded.iter().map(|piece| piece.rows).sum::<u64>();
-        self.bits += encoded.iter().map(|piece| piece.bits).sum::<u64>();
+        self.rows += encoded.iter().map(|piece| piece.share.rows).sum::<u64>();
+        self.bytes += encoded.iter().map(|piece| piece.share.bytes).sum::<u64>();
         let pieces = encoded.into_iter().map(|encoded| encoded.piece).collect();
         let written = match &mut self.open {
             Some((_, open)) => open.append(pieces)?,
             None => {
                 let name = format!("{:06}-{}", self.number, self.finished.len());
                 let path = self.recipe.segments.join(name);
-                let mut open = self.recipe.create(&path, &self.stored)?;
+                let mut open = self.recipe.style.create(&path, &self.stored)?;
                 let written = open.append(pieces)?;
                 self.open = Some((path, open));
                 written
@@ -399,7 +179,7 @@ impl PartWriter {
         if schema == &self.known {
             return Ok(());
         }
-        let stored = self.recipe.stored(schema)?;
+        let stored = self.recipe.style.stored(schema)?;
         self.end_segment()?;
         self.known = Arc::clone(schema);
         self.stored = stored;
@@ -422,12 +202,7 @@ impl PartWriter {
     }
 
     fn stored_bytes(&self) -> u64 {
-        let open = match &self.open {
-            Some((_, Open::Parquet(file))) => file.written(),
-            Some((_, Open::Json(file))) => file.written(),
-            Some((_, Open::Ipc(file))) => file.written(),
-            None => 0,
-        };
+        let open = self.open.as_ref().map_or(0, |(_, open)| open.written());
         self.finished_bytes + open
     }
 
@@ -441,7 +216,7 @@ impl PartWriter {
             path,
             known: Arc::clone(&self.known),
             rows: std::mem::take(&mut self.rows),
-            bits: std::mem::take(&mut self.bits),
+            bytes: std::mem::take(&mut self.bytes),
             crc32,
             stored_bytes,
         });

@@ -1,7 +1,7 @@
 //! Rows of a row group, seen the same way however they were cut into batches.
 //!
 //! In:  the batches of one row group, as they came.
-//! Out: windows of a fixed number of rows, and sizes in bytes.
+//! Out: windows of a fixed number of rows.
 //!
 //! Blocksize and threads decide where batches end; nothing written may depend
 //! on it. So encoders are handed windows, counted from the first row:
@@ -13,10 +13,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_buffer::ArrowNativeType;
-use arrow_schema::DataType;
 use arrow_select::concat::concat;
 
 use crate::error::Result;
@@ -109,104 +106,6 @@ pub(crate) fn compact(batches: &[RecordBatch], start: usize, len: usize) -> Resu
     )?)
 }
 
-/// Size of a batch's rows in bytes as Arrow would hold them compactly.
-///
-/// Counts the rows and not the buffers, so that slices, shared buffers, spare
-/// capacity and the cuts between batches do not show: in bits, a value's width,
-/// one bit of validity where the type is nested or may be null, and an offset
-/// per variable-length value.
-pub(crate) fn arrow_bits(batch: &RecordBatch) -> u64 {
-    batch
-        .columns()
-        .iter()
-        .map(|column| bits(column.as_ref()))
-        .sum()
-}
-
-fn bits(array: &dyn Array) -> u64 {
-    // Types nest at most as deep as `schema::stored_schema` lets pass.
-    let len = array.len() as u64;
-    len + match array.data_type() {
-        DataType::Null => return 0,
-        DataType::Boolean => len,
-        DataType::Utf8 => text_bits(array.as_string::<i32>().value_offsets(), len),
-        DataType::LargeUtf8 => text_bits(array.as_string::<i64>().value_offsets(), len),
-        DataType::Binary => text_bits(array.as_binary::<i32>().value_offsets(), len),
-        DataType::LargeBinary => text_bits(array.as_binary::<i64>().value_offsets(), len),
-        DataType::Utf8View => {
-            let views = array.as_string_view();
-            let bytes: u64 = views.lengths().map(u64::from).sum();
-            (bytes + 4 * len) * 8
-        }
-        DataType::BinaryView => {
-            let views = array.as_binary_view();
-            let bytes: u64 = views.lengths().map(u64::from).sum();
-            (bytes + 4 * len) * 8
-        }
-        DataType::Struct(_) => array
-            .as_struct()
-            .columns()
-            .iter()
-            .map(|column| bits(column.as_ref()))
-            .sum(),
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let (start, items) = span(list.value_offsets());
-            32 * len + bits(list.values().slice(start, items).as_ref())
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            let (start, items) = span(list.value_offsets());
-            64 * len + bits(list.values().slice(start, items).as_ref())
-        }
-        DataType::Map(_, _) => {
-            let map = array.as_map();
-            let (start, items) = span(map.value_offsets());
-            32 * len + bits(&map.entries().slice(start, items))
-        }
-        DataType::FixedSizeList(_, size) => {
-            let list = array.as_fixed_size_list();
-            let size = usize::try_from(*size).unwrap_or(0);
-            let start = list.value_offset(0).max(0).as_usize();
-            bits(list.values().slice(start, list.len() * size).as_ref())
-        }
-        DataType::FixedSizeBinary(width) => 8 * len * u64::try_from(*width).unwrap_or(0),
-        DataType::Dictionary(_, _) => dictionary_bits(array),
-        flat => 8 * len * flat.primitive_width().unwrap_or(8) as u64,
-    }
-}
-
-fn text_bits<O: arrow_array::OffsetSizeTrait>(offsets: &[O], len: u64) -> u64 {
-    let (_, bytes) = span(offsets);
-    8 * (bytes as u64 + len * size_of::<O>() as u64)
-}
-
-/// Where the values of an array's offsets start, and how many there are.
-fn span<O: arrow_array::OffsetSizeTrait>(offsets: &[O]) -> (usize, usize) {
-    match (offsets.first(), offsets.last()) {
-        (Some(first), Some(last)) => (first.as_usize(), last.as_usize() - first.as_usize()),
-        _ => (0, 0),
-    }
-}
-
-/// Dictionary columns count as the values they stand for: which values share a
-/// dictionary depends on where batches were cut.
-fn dictionary_bits(array: &dyn Array) -> u64 {
-    let dictionary = array.as_any_dictionary();
-    let values = dictionary.values();
-    let sizes: Vec<u64> = (0..values.len())
-        .map(|idx| bits(values.slice(idx, 1).as_ref()))
-        .collect();
-    if sizes.is_empty() {
-        return 0;
-    }
-    let keys = dictionary.normalized_keys();
-    (0..array.len())
-        .filter(|&row| array.is_valid(row))
-        .map(|row| sizes[keys[row]] - 1) // the row's validity is counted once
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use arrow_array::types::Int32Type;
@@ -236,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_sizes_do_not_depend_on_the_cuts() {
+    fn windows_do_not_depend_on_the_cuts() {
         for column in columns() {
             let whole = Rows::new(vec![Arc::clone(&column)]);
             let expected: Vec<ArrayRef> = whole.windows(16).map(Result::unwrap).collect();
@@ -248,25 +147,10 @@ mod tests {
                     pieces.push(column.slice(start, len));
                     start += len;
                 }
-                let size: u64 = pieces.iter().map(|piece| bits(piece.as_ref())).sum();
-                assert_eq!(
-                    size,
-                    bits(column.as_ref()),
-                    "{} cut {cut}",
-                    column.data_type()
-                );
                 let rows = Rows::new(pieces);
                 let windows: Vec<ArrayRef> = rows.windows(16).map(Result::unwrap).collect();
                 assert_eq!(windows, expected, "{} cut {cut}", column.data_type());
             }
         }
-    }
-
-    #[test]
-    fn a_size_is_what_arrow_holds_without_spare_room() {
-        let ids = Int64Array::from(vec![1; 800]);
-        assert_eq!(bits(&ids) / 8, 800 * 8 + 100);
-        let names = StringArray::from(vec!["four"; 80]);
-        assert_eq!(bits(&names) / 8, 80 * 4 + 80 * 4 + 10);
     }
 }

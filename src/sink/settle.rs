@@ -11,9 +11,10 @@ use std::path::Path;
 
 use arrow_schema::SchemaRef;
 
+use super::encode::Style;
 use super::file::{checksum, sync};
 use super::options::{Codec, Format};
-use super::part::{FinishedPart, Recipe, Segment};
+use super::part::{FinishedPart, Segment};
 use super::report::{OutputReport, Range};
 use super::schema::difference;
 use super::widen::Widen;
@@ -32,24 +33,34 @@ pub(crate) struct Found {
     pub(crate) ranges: BTreeMap<String, Range>,
 }
 
+impl Found {
+    /// The codec in words: several joined, "none" for a file without data.
+    pub(crate) fn codec(&self) -> String {
+        match self.codecs.as_slice() {
+            [] => "none".to_owned(),
+            codecs => codecs.join("+"),
+        }
+    }
+}
+
 /// Makes the part's file at `path`, which readers will know as `name`.
 pub(crate) fn settle(
     part: &FinishedPart,
     path: &Path,
     name: String,
-    recipe: &Recipe,
+    style: Style,
     stored: &SchemaRef,
     durable: bool,
     widen: &Widen<'_>,
 ) -> Result<OutputReport> {
     let (crc32, stored_bytes, rewritten) = match part.segments.as_slice() {
-        [whole] if recipe.stored(&whole.known)? == *stored => {
+        [whole] if style.stored(&whole.known)? == *stored => {
             std::fs::rename(&whole.path, path)
                 .map_err(|source| Error::io(path.display(), "rename a staged file to", source))?;
             (whole.crc32, whole.stored_bytes, false)
         }
         segments => {
-            let (crc32, stored_bytes) = rewrite(segments, path, recipe, stored, widen)?;
+            let (crc32, stored_bytes) = rewrite(segments, path, style, stored, widen)?;
             for segment in segments {
                 std::fs::remove_file(&segment.path)
                     .map_err(|source| Error::io(segment.path.display(), "remove", source))?;
@@ -60,14 +71,14 @@ pub(crate) fn settle(
     if durable {
         sync(path)?;
     }
-    let found = inspect(path, recipe.format)?;
-    prove(path, &found, recipe.codec, part.rows())?;
+    let found = inspect(path, style.format)?;
+    prove(path, &found, style.codec, part.rows())?;
     Ok(OutputReport {
         path: name,
         rows: found.rows,
         bytes: part.bytes(),
         stored_bytes,
-        codec: found.codecs.first().copied().unwrap_or("none").to_owned(),
+        codec: found.codec(),
         row_groups: found.row_groups,
         crc32: format!("{crc32:08x}"),
         rewritten,
@@ -78,11 +89,11 @@ pub(crate) fn settle(
 fn rewrite(
     segments: &[Segment],
     path: &Path,
-    recipe: &Recipe,
+    style: Style,
     stored: &SchemaRef,
     widen: &Widen<'_>,
 ) -> Result<(u32, u64)> {
-    match recipe.format {
+    match style.format {
         Format::Parquet => {
             let sources: Vec<parquet::Source<'_>> = segments
                 .iter()
@@ -91,10 +102,10 @@ fn rewrite(
                     known: &segment.known,
                 })
                 .collect();
-            parquet::splice(&sources, path, stored, recipe.codec, widen)
+            parquet::splice(&sources, path, stored, style.codec, widen)
         }
-        Format::Ipc => ipc::rewrite(segments, path, stored, recipe.codec, widen),
-        Format::Json => json::rewrite(segments, path, stored, recipe.codec, widen),
+        Format::Ipc => ipc::rewrite(segments, path, stored, style.codec, widen),
+        Format::Json => json::rewrite(segments, path, stored, style.codec, widen),
     }
 }
 
@@ -164,7 +175,7 @@ pub(crate) fn adopt(
         rows: found.rows,
         bytes: found.bytes,
         stored_bytes,
-        codec: found.codecs.join("+"),
+        codec: found.codec(),
         row_groups: found.row_groups,
         crc32: format!("{crc32:08x}"),
         rewritten: false,

@@ -8,49 +8,55 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_array::{LargeListArray, ListArray, new_null_array};
-use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
+use super::schema::stored_column;
 use crate::error::{Error, Result};
 
 /// Converts a batch of an earlier schema to the final one.
 ///
-/// It is handed some columns of an earlier schema (those that changed), with
-/// that schema, and gives a batch that holds at least those columns with their
-/// final types, found by name; rows and their order stay.
+/// It is handed a batch and its schema, exactly one that a part was written
+/// under, and gives the same rows in the same order under the final schema.
+/// Columns that are the same in both may hold nulls in the place of their
+/// values; what becomes of them is not used.
 pub type Widen<'a> = dyn Fn(&RecordBatch, &Schema) -> Result<RecordBatch> + Sync + 'a;
 
-/// Widens columns read from a segment: `known` has their fields as the run knew
-/// them then (with types of only nulls), `stored` the final schema of part files.
-/// Gives them in the order of `known`.
+/// Widens columns read from a segment that was written under `known`: `columns`
+/// has one entry per field of it, or nothing for nullable ones that did not
+/// change. Gives those at `wanted`, as part files of the schema `stored` hold them.
 pub(crate) fn widen_columns(
-    columns: Vec<ArrayRef>,
+    columns: &[Option<ArrayRef>],
     rows: usize,
-    known: &[FieldRef],
+    known: &SchemaRef,
+    wanted: &[usize],
     stored: &Schema,
     widen: &Widen<'_>,
 ) -> Result<Vec<ArrayRef>> {
     let columns = columns
         .iter()
-        .zip(known)
-        .map(|(column, field)| as_known(column, field.data_type()))
+        .zip(known.fields())
+        .map(|(column, field)| match column {
+            Some(column) => as_known(column, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), rows)),
+        })
         .collect::<Result<Vec<_>>>()?;
-    let narrow: SchemaRef = Arc::new(Schema::new(known.to_vec()));
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&narrow), columns, &options)?;
-    let wide = widen(&batch, &narrow)?;
+    let batch = RecordBatch::try_new_with_options(Arc::clone(known), columns, &options)?;
+    let wide = widen(&batch, known)?;
     if wide.num_rows() != rows {
         return Err(Error::internal(format!(
             "widening {rows} rows gave {}",
             wide.num_rows()
         )));
     }
-    known
+    wanted
         .iter()
-        .map(|field| {
-            let column = wide.column_by_name(field.name()).ok_or_else(|| {
-                Error::internal(format!("widening lost the column {:?}", field.name()))
-            })?;
-            super::schema::stored_column(column, stored.field_with_name(field.name())?)
+        .map(|&idx| {
+            let name = known.field(idx).name();
+            let column = wide
+                .column_by_name(name)
+                .ok_or_else(|| Error::internal(format!("widening lost the column {name:?}")))?;
+            stored_column(column, stored.field_with_name(name)?)
         })
         .collect()
 }
@@ -59,13 +65,14 @@ pub(crate) fn widen_columns(
 /// columns that are not in it yet are null.
 pub(crate) fn widen_batch(
     batch: &RecordBatch,
-    known: &Schema,
+    known: &SchemaRef,
     stored: &SchemaRef,
     widen: &Widen<'_>,
 ) -> Result<RecordBatch> {
     let rows = batch.num_rows();
-    let columns = batch.columns().to_vec();
-    let wide = widen_columns(columns, rows, known.fields(), stored, widen)?;
+    let columns: Vec<Option<ArrayRef>> = batch.columns().iter().cloned().map(Some).collect();
+    let all: Vec<usize> = (0..columns.len()).collect();
+    let wide = widen_columns(&columns, rows, known, &all, stored, widen)?;
     let columns = stored
         .fields()
         .iter()

@@ -34,7 +34,7 @@ impl Args {
             Print::Table => print(format_args!("{report}\n"))?,
             Print::Json => print(as_json(&report)?)?,
         }
-        if report.is_sound() {
+        if report.is_ok() {
             return Ok(());
         }
         Err(Failure::Check(format!(

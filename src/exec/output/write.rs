@@ -12,10 +12,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::UInt32Type;
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
@@ -24,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
 use crate::memory::{Budget, Reservation};
 use crate::partition::{Cut, Cutter, batch_bytes};
-use crate::sink::{Encoders, FinishedPart, HivePath, PartWriter, Staging, WriteOptions, split};
+use crate::sink::{FinishedPart, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
 
 /// Logical bytes of Arrow data in a row group (32 MiB): two being encoded and
 /// one being filled hold 100 MiB, and measured files are within 2 % of those with four times as much.
@@ -48,7 +46,6 @@ const SMALL_BATCHES: usize = 64;
 /// How rows become part files.
 pub(crate) struct WritePlan {
     pub options: WriteOptions,
-    pub encoders: Encoders,
     pub cut: Cut,
     /// Stored bytes after which a part file ends, if that decides.
     pub file_bytes: Option<u64>,
@@ -267,7 +264,7 @@ fn seal(
         .map(|(batch, from)| schema.finish(batch, from))
         .collect::<Result<Vec<_>>>()?;
     groups.push(Group {
-        jobs: plan.encoders.jobs(&output, batches)?,
+        jobs: jobs(&output, &plan.options, batches)?,
         tag: Tag {
             folder: folder.cloned(),
             partition_idx: stream.partition_idx,
@@ -292,7 +289,7 @@ impl Output for RowGroups {
             self.add(None, rows, schema, &mut groups)?;
         } else if rows.batch.num_rows() > 0 {
             let batch = schema.conform(&rows.batch, &rows.from)?;
-            for (path, places) in folder_rows(&batch, folders)? {
+            for (path, places) in split(&batch, folders)? {
                 let rows = Rows {
                     batch: take_record_batch(&batch, &places)?,
                     from: schema.clone(),
@@ -325,30 +322,6 @@ impl Output for RowGroups {
     }
 }
 
-/// Which rows go to which folder, folders in order of first appearance.
-fn folder_rows(batch: &RecordBatch, folders: &[String]) -> Result<Vec<(HivePath, UInt32Array)>> {
-    let mut fields = Vec::with_capacity(folders.len() + 1);
-    let mut columns = Vec::with_capacity(folders.len() + 1);
-    for name in folders {
-        let idx = batch
-            .schema_ref()
-            .index_of(name)
-            .map_err(|_| crate::expr::unknown_column(name, batch.schema_ref()))?;
-        fields.push(batch.schema_ref().field(idx).clone());
-        columns.push(Arc::clone(batch.column(idx)));
-    }
-    // Folders are found on their columns alone; which rows they got is told by a column of places.
-    fields.push(Field::new("", DataType::UInt32, false));
-    let rows = u32::try_from(batch.num_rows())
-        .map_err(|_| Error::internal("a batch has more than 2^32 rows"))?;
-    columns.push(Arc::new(UInt32Array::from_iter_values(0..rows)));
-    let keyed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    split(&keyed, folders)?
-        .into_iter()
-        .map(|(path, places)| Ok((path, places.column(0).as_primitive::<UInt32Type>().clone())))
-        .collect()
-}
-
 /// A part file that is being written.
 struct OpenPart {
     writer: PartWriter,
@@ -365,9 +338,16 @@ pub(crate) struct PartAppender {
     staging: Staging,
     open: HashMap<Option<HivePath>, OpenPart>,
     finished: Vec<FinishedPart>,
+    schemas: Vec<(SchemaRef, RunSchema)>,
+    clock: u64,
+}
+
+/// Every part file, closed, and what its commit needs.
+pub(crate) struct Written {
+    pub staging: Staging,
+    pub parts: Vec<FinishedPart>,
     /// The schemas under which files were written, and what they meant to the run.
     pub schemas: Vec<(SchemaRef, RunSchema)>,
-    clock: u64,
 }
 
 impl PartAppender {
@@ -383,13 +363,17 @@ impl PartAppender {
     }
 
     /// Closes every part file that is open and hands everything over to be committed.
-    pub fn finish(mut self) -> Result<(Staging, Vec<FinishedPart>, Vec<(SchemaRef, RunSchema)>)> {
+    pub fn finish(mut self) -> Result<Written> {
         let mut open: Vec<_> = self.open.drain().collect();
         open.sort_by_key(|(_, part)| part.used);
         for (_, part) in open {
             self.finished.push(part.writer.finish()?);
         }
-        Ok((self.staging, self.finished, self.schemas))
+        Ok(Written {
+            staging: self.staging,
+            parts: self.finished,
+            schemas: self.schemas,
+        })
     }
 
     fn close(&mut self, folder: &Option<HivePath>) -> Result<()> {

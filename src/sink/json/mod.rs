@@ -15,6 +15,7 @@ use super::file::StagedFile;
 use super::options::Codec;
 use crate::error::{Error, Result};
 
+mod parse;
 mod reread;
 mod text;
 
@@ -45,14 +46,14 @@ pub(crate) struct JsonJob {
 }
 
 impl JsonJob {
-    /// Cuts a row group of `bits` bits of Arrow data into slices of equally many rows.
+    /// Cuts a row group of `bytes` of Arrow data into slices of equally many rows.
     pub(crate) fn cut(
         batches: Vec<RecordBatch>,
         rows: usize,
-        bits: u64,
+        bytes: u64,
         codec: Codec,
     ) -> impl Iterator<Item = JsonJob> {
-        let slices = (bits / 8).div_ceil(SLICE_BYTES).max(1);
+        let slices = bytes.div_ceil(SLICE_BYTES).max(1);
         let slices = usize::try_from(slices).unwrap_or(rows).min(rows).max(1);
         let slice = rows.div_ceil(slices).max(1);
         let batches = Arc::new(batches);

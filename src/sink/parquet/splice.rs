@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
-use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -36,7 +36,7 @@ use crate::sink::widen::{Widen, widen_columns};
 /// A segment to be spliced: its file and the run's schema when it was written.
 pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
-    pub(crate) known: &'a Schema,
+    pub(crate) known: &'a SchemaRef,
 }
 
 /// Where a column of the final schema comes from in one segment.
@@ -83,7 +83,7 @@ struct Segment<'a> {
     path: &'a Path,
     file: File,
     metadata: Arc<ParquetMetaData>,
-    known: &'a Schema,
+    known: &'a SchemaRef,
     stored: &'a SchemaRef,
     target: &'a SchemaDescriptor,
     codec: Codec,
@@ -147,7 +147,9 @@ impl Segment<'_> {
         let source = group.schema_descr();
         let leaves = leaves_of(source, here);
         let wanted = leaves_of(self.target, root);
-        let same = leaves.len() == wanted.len()
+        // Parquet's own types do not tell text from JSON text: Arrow's marks do.
+        let same = same_marks(self.known.field(here), field)
+            && leaves.len() == wanted.len()
             && leaves
                 .clone()
                 .zip(wanted)
@@ -193,30 +195,28 @@ impl Segment<'_> {
         let metadata =
             ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), ArrowReaderOptions::new())
                 .map_err(reading)?;
-        let columns = ProjectionMask::roots(metadata.parquet_schema(), wanted.iter().copied());
+        // Columns that may not be null are read too: nothing can stand in for them.
+        let read: Vec<bool> = (0..self.known.fields().len())
+            .map(|idx| wanted.contains(&idx) || !self.known.field(idx).is_nullable())
+            .collect();
+        let roots = (0..read.len()).filter(|idx| read[*idx]);
+        let columns = ProjectionMask::roots(metadata.parquet_schema(), roots);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_row_groups(vec![group_idx])
             .with_projection(columns)
             .with_batch_size(WINDOW_ROWS)
             .build()
             .map_err(reading)?;
-        let known: Vec<FieldRef> = wanted
-            .iter()
-            .map(|&idx| Arc::clone(&self.known.fields()[idx]))
-            .collect();
         let mut pieces: Vec<Vec<ArrayRef>> = vec![Vec::new(); wanted.len()];
         for batch in reader {
             let batch = batch.map_err(|error| arrow_error(self.path, "read", error))?;
-            // The reader keeps the file's order of columns; ours is the final schema's.
-            let columns = known
+            let mut found = batch.columns().iter().cloned();
+            let columns: Vec<Option<ArrayRef>> = read
                 .iter()
-                .map(|field| {
-                    batch.column_by_name(field.name()).cloned().ok_or_else(|| {
-                        Error::internal(format!("column {:?} was not read back", field.name()))
-                    })
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let wide = widen_columns(columns, batch.num_rows(), &known, self.stored, widen)?;
+                .map(|read| read.then(|| found.next()).flatten())
+                .collect();
+            let rows = batch.num_rows();
+            let wide = widen_columns(&columns, rows, self.known, &wanted, self.stored, widen)?;
             for (column, piece) in pieces.iter_mut().zip(wide) {
                 column.push(piece);
             }
@@ -244,6 +244,25 @@ impl Segment<'_> {
             column_index: column_index.cloned(),
             offset_index: offset_index.cloned(),
         }
+    }
+}
+
+/// Whether two fields, of any depth, are marked as the same extension types.
+fn same_marks(left: &Field, right: &Field) -> bool {
+    if left.metadata() != right.metadata() {
+        return false;
+    }
+    match (left.data_type(), right.data_type()) {
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same_marks(left, right))
+        }
+        (DataType::List(left), DataType::List(right))
+        | (DataType::LargeList(left), DataType::LargeList(right)) => same_marks(left, right),
+        _ => true,
     }
 }
 

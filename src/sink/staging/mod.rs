@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::encode::Style;
 use super::file::sync;
 use super::hive::HivePath;
 use super::options::{Existing, WriteOptions};
-use super::part::{Encoders, FinishedPart, PartWriter, Recipe};
+use super::part::{FinishedPart, PartWriter, Recipe, Segment};
 use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
@@ -28,11 +29,22 @@ mod place;
 mod target;
 mod work;
 
+pub(crate) use target::list;
+
 use target::Target;
 use work::Work;
 
 /// Work that may run on any thread, beside others of its kind.
 pub type Job<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
+
+/// What a run wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    /// Every part file of this run, by part number.
+    pub outputs: Vec<OutputReport>,
+    /// Part files that were written again, because the schema widened after them.
+    pub rewritten: u64,
+}
 
 /// Where finished files wait inside the staging folder.
 const NEW: &str = "new";
@@ -88,8 +100,10 @@ impl Staging {
         };
         Ok(Staging {
             recipe: Arc::new(Recipe {
-                format: options.format,
-                codec,
+                style: Style {
+                    format: options.format,
+                    codec,
+                },
                 segments,
             }),
             options: options.clone(),
@@ -125,13 +139,6 @@ impl Staging {
         }
     }
 
-    /// What cuts row groups into jobs, on whatever part they will end up.
-    pub fn encoders(&self) -> Encoders {
-        Encoders {
-            recipe: Arc::clone(&self.recipe),
-        }
-    }
-
     /// Starts the next part file; parts are numbered in the order of these calls.
     ///
     /// # Errors
@@ -153,8 +160,7 @@ impl Staging {
     /// `parts` are all parts of the run; `schema` is its final schema, to which
     /// `widen` converts rows written under earlier ones. `run` runs the jobs it
     /// is given, in parallel if it likes, and reports the first error by position.
-    /// Returns one report per part file of this run, by part number. After an
-    /// error the target is as it was.
+    /// After an error the target is as it was.
     ///
     /// # Errors
     ///
@@ -168,8 +174,15 @@ impl Staging {
         widen: &Widen<'_>,
         info: ManifestInfo,
         run: &dyn for<'a> Fn(Vec<Job<'a>>) -> Result<()>,
-    ) -> Result<Vec<OutputReport>> {
-        let stored = self.recipe.stored(schema)?;
+    ) -> Result<Committed> {
+        let nothing = parts.iter().all(|part| part.rows() == 0);
+        let stored = if nothing && schema.fields().is_empty() && !self.options.schema_file_if_empty
+        {
+            // Input without a record: no row is lost for want of a column.
+            SchemaRef::new(Schema::empty())
+        } else {
+            self.recipe.style.stored(schema)?
+        };
         parts.sort_by_key(|part| part.number);
         let issued = self.first..self.next.load(Ordering::Relaxed);
         if !parts.iter().map(|part| part.number).eq(issued) {
@@ -192,7 +205,10 @@ impl Staging {
         for report in &mut reports {
             report.path = self.options.dir.join(&report.path).display().to_string();
         }
-        Ok(reports)
+        Ok(Committed {
+            rewritten: reports.iter().filter(|report| report.rewritten).count() as u64,
+            outputs: reports,
+        })
     }
 
     /// Under append the manifest of what is there, else an empty one.
@@ -252,10 +268,10 @@ impl Staging {
                 Some(folder) => (folder.below(new)?.join(&file), format!("{folder}/{file}")),
                 None => (new.join(&file), file),
             };
-            let recipe = &self.recipe;
+            let style = self.recipe.style;
             let durable = self.options.durable;
             jobs.push(Box::new(move || {
-                let report = settle(part, &path, name, recipe, stored, durable, widen)?;
+                let report = settle(part, &path, name, style, stored, durable, widen)?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
                 Ok(())
             }));
@@ -279,7 +295,7 @@ impl Staging {
         widen: &Widen<'_>,
     ) -> Result<OutputReport> {
         let path = self.recipe.segments.join("schema");
-        let segment = super::part::Segment::empty(&self.recipe, path, stored)?;
+        let segment = Segment::empty(self.recipe.style, path, stored)?;
         let part = FinishedPart {
             number: self.first,
             folder: None,
@@ -291,7 +307,7 @@ impl Staging {
             &part,
             &place,
             name,
-            &self.recipe,
+            self.recipe.style,
             stored,
             self.options.durable,
             widen,
@@ -330,6 +346,7 @@ impl Staging {
             && let Some(parent) = target.path.parent()
         {
             sync(parent)?;
+            self.work.sync_parents()?;
         }
         Ok(())
     }

@@ -247,7 +247,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// Everything below a folder: files, links and empty folders; not our own
 /// staging, and not `lost+found`, which a fresh disk holds.
-fn list(root: &Path) -> Result<BTreeSet<PathBuf>> {
+pub(crate) fn list(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut holds = BTreeSet::new();
     let walk = walkdir::WalkDir::new(root)
         .min_depth(1)
@@ -260,9 +260,9 @@ fn list(root: &Path) -> Result<BTreeSet<PathBuf>> {
     for entry in walk {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(root).display().to_string();
-            let source = error.into_io_error().unwrap_or_else(|| {
-                io::Error::new(io::ErrorKind::Other, "the folder contains itself")
-            });
+            let source = error
+                .into_io_error()
+                .unwrap_or_else(|| io::Error::other("the folder contains itself"));
             Error::io(path, "list", source)
         })?;
         let relative = entry
