@@ -232,7 +232,7 @@ fn append_refuses_another_schema_format_or_folders() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
     let rows = table(10, 0);
-    write(&WriteOptions::new(&out), &[rows.clone()], 10).unwrap();
+    write(&WriteOptions::new(&out), std::slice::from_ref(&rows), 10).unwrap();
     let before = files(root.path());
     let staging = Staging::open(&over(&out, Existing::Append), &[]).unwrap();
     assert_eq!(staging.existing_schema().unwrap().unwrap(), rows.schema());
@@ -389,7 +389,7 @@ fn no_rows_leave_no_part_files() {
 
         options.dir = root.path().join("schema");
         options.schema_file_if_empty = true;
-        let reports = write(&options, &[rows.clone()], 10).unwrap();
+        let reports = write(&options, std::slice::from_ref(&rows), 10).unwrap();
         assert_eq!(reports.len(), 1);
         assert_eq!(names(&options.dir), [MANIFEST, name]);
         if format != Format::Json {

@@ -349,7 +349,7 @@ fn columns_that_did_not_change_are_copied_as_they_are_stored() {
     let dir = tempfile::tempdir().unwrap();
     let plain = write(
         &options(&dir.path().join("plain"), Format::Parquet, None),
-        &[rows.clone()],
+        std::slice::from_ref(&rows),
         900,
     )
     .unwrap();
@@ -388,7 +388,7 @@ fn a_column_of_nulls_is_text_in_the_files() {
         let dir = tempfile::tempdir().unwrap();
         let reports = write(
             &options(&dir.path().join("out"), format, None),
-            &[rows.clone()],
+            std::slice::from_ref(&rows),
             10,
         )
         .unwrap();
@@ -570,4 +570,21 @@ fn ids_come_back_in_order_from_many_parts() {
         4000
     );
     let _ = Codec::None;
+}
+
+/// Leaves part files for other programs to read: `WINDROW_TEST_KEEP=DIR cargo test …`.
+#[test]
+fn kept() {
+    let Ok(dir) = std::env::var("WINDROW_TEST_KEEP") else {
+        println!("skipped: WINDROW_TEST_KEEP names no folder");
+        return;
+    };
+    for (format, codec) in EVERY {
+        let name = format!(
+            "{format}-{}",
+            codec.map_or("default".into(), |codec| codec.family().to_owned())
+        );
+        let options = options(&Path::new(&dir).join(name), format, codec);
+        write(&options, &[table(30_000, 0), table(500, 30_000)], 1000).unwrap();
+    }
 }

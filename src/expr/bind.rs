@@ -658,9 +658,13 @@ fn unquoted(expr: &Expr, error: Error) -> Error {
 
 /// The type that all results of a choice have in common.
 fn common(whole: &Expr, results: &[Operand<'_>]) -> Result<DataType> {
+    let unsigned = results
+        .iter()
+        .find(|result| result.node.data_type == DataType::UInt64);
     let mut data_type = DataType::Null;
     for result in results {
-        data_type = common_type(&data_type, &result.node.data_type).ok_or_else(|| {
+        let own = type_beside(result, unsigned.unwrap_or(result));
+        data_type = common_type(&data_type, &own).ok_or_else(|| {
             Error::plan(format!(
                 "{} cannot stand beside {data_type} in {}",
                 result.described(),

@@ -280,8 +280,10 @@ impl Node {
                 let result = compare(*op, mode, left, right, rows.len())?;
                 Ok(Arc::new(result))
             }),
-            Kind::Arith(op, left, right, text) => pair(left, right, rows, |left, right| {
-                arith::compute(*op, left, right, rows.len(), &self.data_type)
+            Kind::Arith(op, left, right, text) => pair(left, right, rows, |a, b| {
+                let retyped = *a.array.data_type() != left.data_type
+                    || *b.array.data_type() != right.data_type;
+                arith::compute(*op, a, b, rows.len(), &self.data_type, retyped)
                     .map_err(|failure| failure.named(text))
             }),
             Kind::Concat(left, right) => pair(left, right, rows, |left, right| {

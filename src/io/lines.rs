@@ -154,6 +154,9 @@ impl Lines {
             self.from = 0;
         }
         let full = self.from + wanted;
+        if self.text.len() < full && self.text.len() >= full / 2 {
+            self.text.resize(full, 0); // a buffer that was handed back lacks little
+        }
         while self.to < full && self.stop.is_none() {
             // Room is made as text comes, so that a small file costs little.
             if self.to == self.text.len() {

@@ -16,15 +16,17 @@ mod hive;
 mod ipc;
 mod json;
 mod parquet;
+mod encode;
 mod part;
 mod settle;
 mod staging;
 mod verify;
 
+pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, NULL_FOLDER, split};
 pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
-pub use part::{EncodeJob, Encoded, FinishedPart, PartWriter, jobs};
+pub use part::{FinishedPart, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};
 pub use schema::ColumnSchema;
 pub use staging::{Committed, Job, Staging};

@@ -246,7 +246,7 @@ pub fn read(path: &str, format: Format, schema: &SchemaRef) -> RecordBatch {
     }
 }
 
-pub const EVERY: [(Format, Option<Codec>); 11] = [
+pub const EVERY: [(Format, Option<Codec>); 12] = [
     (Format::Parquet, None),
     (Format::Parquet, Some(Codec::Zstd(9))),
     (Format::Parquet, Some(Codec::Snappy)),
@@ -255,6 +255,7 @@ pub const EVERY: [(Format, Option<Codec>); 11] = [
     (Format::Parquet, Some(Codec::None)),
     (Format::Ipc, None),
     (Format::Ipc, Some(Codec::None)),
+    (Format::Ipc, Some(Codec::Zstd(3))),
     (Format::Json, None),
     (Format::Json, Some(Codec::Gzip(6))),
     (Format::Json, Some(Codec::Zstd(3))),

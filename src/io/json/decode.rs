@@ -265,11 +265,15 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for name in predicate.columns() {
-        let column = match seen.batch.column_by_name(name) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(&DataType::Utf8, rows),
+        let known = seen.batch.schema_ref().column_with_name(name);
+        let (field, column) = match known {
+            Some((idx, field)) => (field.clone(), Arc::clone(seen.batch.column(idx))),
+            None => (
+                Field::new(name, DataType::Utf8, true),
+                new_null_array(&DataType::Utf8, rows),
+            ),
         };
-        fields.push(Field::new(name, column.data_type().clone(), true));
+        fields.push(field);
         columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::encode::Style;
 use super::file::sync;
 use super::hive::HivePath;
 use super::options::{Existing, WriteOptions};
-use super::part::{FinishedPart, PartWriter, Recipe, Segment, Style};
+use super::part::{FinishedPart, PartWriter, Recipe, Segment};
 use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
@@ -174,7 +175,14 @@ impl Staging {
         info: ManifestInfo,
         run: &dyn for<'a> Fn(Vec<Job<'a>>) -> Result<()>,
     ) -> Result<Committed> {
-        let stored = self.recipe.style.stored(schema)?;
+        let nothing = parts.iter().all(|part| part.rows() == 0);
+        let stored = if nothing && schema.fields().is_empty() && !self.options.schema_file_if_empty
+        {
+            // Input without a record: no row is lost for want of a column.
+            SchemaRef::new(Schema::empty())
+        } else {
+            self.recipe.style.stored(schema)?
+        };
         parts.sort_by_key(|part| part.number);
         let issued = self.first..self.next.load(Ordering::Relaxed);
         if !parts.iter().map(|part| part.number).eq(issued) {
@@ -338,6 +346,7 @@ impl Staging {
             && let Some(parent) = target.path.parent()
         {
             sync(parent)?;
+            self.work.sync_parents()?;
         }
         Ok(())
     }
