@@ -55,3 +55,8 @@ pub mod arrow {
     pub use arrow_array as array;
     pub use arrow_schema as schema;
 }
+
+/// The examples of the README, compiled as this crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -71,7 +71,10 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
             [&convert[..], &["--where", "statsu > 3"]].concat(),
             "status",
         ),
-        ([&convert[..], &["--where", "status >"]].concat(), "where"),
+        (
+            [&convert[..], &["--where", "status >"]].concat(),
+            "column 9",
+        ),
         ([&convert[..], &["--columns", "id,usr"]].concat(), "user"),
         (
             [&convert[..], &["--compression", "zstd:99"]].concat(),

@@ -302,7 +302,7 @@ fn an_ipc_file_gives_its_batches_back() {
         .values()
         .iter()
         .sum();
-    assert_eq!(sum, (10..1000).sum());
+    assert_eq!(sum, (10..1000i64).sum::<i64>());
 
     let footer = out.len() - 700;
     for at in (0..footer).step_by(101).chain(footer..out.len()) {

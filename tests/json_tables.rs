@@ -39,7 +39,7 @@ fn decode_in_chunks(text: &str, random: &mut Random) -> (JsonSchema, RecordBatch
             .nth(n_lines - 1)
             .map_or(rest.len(), |(at, _)| at + 1);
         let known = &committed[random.below(committed.len() as u64) as usize];
-        let decoded = decode(rest[..end].as_bytes(), known);
+        let decoded = decode(&rest.as_bytes()[..end], known);
         assert_eq!(decoded.batch.schema(), decoded.schema.to_arrow());
         assert!(decoded.schema.covers(known));
         let next = committed[committed.len() - 1].merge(&decoded.schema);

@@ -1,248 +1,23 @@
 //! What is handed to the sink is in the part files: every row, in order, whatever
 //! the cuts, formats, codecs and late changes of the schema.
 
-use std::path::{Path, PathBuf};
+mod sink_common;
+
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, NullArray, RecordBatch,
-    StringArray, StructArray, TimestampMillisecondArray, UInt64Array, new_null_array,
+    Array, ArrayRef, Int64Array, ListArray, NullArray, RecordBatch, StringArray, StructArray,
+    new_null_array,
 };
+use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use arrow_select::concat::concat_batches;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use windrow::sink::{
-    Codec, Existing, Format, Job, Manifest, ManifestInfo, OutputReport, PartWriter, Staging,
-    WriteOptions,
-};
-use windrow::{Error, Result};
-
-fn serially(jobs: Vec<Job<'_>>) -> Result<()> {
-    jobs.into_iter().try_for_each(|job| job())
-}
-
-fn in_threads(jobs: Vec<Job<'_>>) -> Result<()> {
-    std::thread::scope(|scope| {
-        let running: Vec<_> = jobs.into_iter().map(|job| scope.spawn(job)).collect();
-        running
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap())
-    })
-}
-
-fn same(batch: &RecordBatch, _: &Schema) -> Result<RecordBatch> {
-    Ok(batch.clone())
-}
-
-/// A table with every kind of column that JSON gives, and times.
-fn table(rows: i64, seed: i64) -> RecordBatch {
-    let mixed = |n: i64| (n + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()) >> 33;
-    let every = |n: i64, k: i64| (n % k != 0).then_some(n);
-    let lists =
-        ListArray::from_iter_primitive::<Int32Type, _, _>((0..rows).map(|n| {
-            every(n, 5).map(|n| (0..n % 4).map(|item| (item != 2).then_some(item as i32)))
-        }));
-    let inner: StringArray = (0..rows)
-        .map(|n| every(n, 3).map(|n| format!("in-{}", n % 9)))
-        .collect();
-    let geo = StructArray::new(
-        vec![
-            Field::new("name", DataType::Utf8, true),
-            Field::new("list", lists.data_type().clone(), true),
-        ]
-        .into(),
-        vec![Arc::new(inner) as ArrayRef, Arc::new(lists.clone())],
-        Some((0..rows).map(|n| n % 7 != 0).collect::<Vec<bool>>().into()),
-    );
-    RecordBatch::try_from_iter_with_nullable([
-        (
-            "id",
-            Arc::new(Int64Array::from_iter_values(seed..seed + rows)) as ArrayRef,
-            true,
-        ),
-        (
-            "big",
-            Arc::new(
-                (0..rows)
-                    .map(|n| every(n, 4).map(|n| u64::MAX - n as u64))
-                    .collect::<UInt64Array>(),
-            ),
-            true,
-        ),
-        (
-            "status",
-            Arc::new(
-                (0..rows)
-                    .map(|n| every(mixed(n), 11).map(|n| 200 + n.rem_euclid(5)))
-                    .collect::<Int64Array>(),
-            ),
-            true,
-        ),
-        (
-            "took",
-            Arc::new(
-                (0..rows)
-                    .map(|n| every(n, 6).map(|n| mixed(n) as f64 / 1e5))
-                    .collect::<Float64Array>(),
-            ),
-            true,
-        ),
-        (
-            "ok",
-            Arc::new(
-                (0..rows)
-                    .map(|n| every(n, 8).map(|n| mixed(n) % 2 == 0))
-                    .collect::<BooleanArray>(),
-            ),
-            true,
-        ),
-        (
-            "host",
-            Arc::new(
-                (0..rows)
-                    .map(|n| every(n, 13).map(|n| format!("web-{}", n % 17)))
-                    .collect::<StringArray>(),
-            ),
-            true,
-        ),
-        (
-            "msg",
-            Arc::new(
-                (0..rows)
-                    .map(|n| {
-                        every(n, 10).map(|n| format!("\"é\\\n{}\u{1}{}", mixed(n), mixed(n * 7)))
-                    })
-                    .collect::<StringArray>(),
-            ),
-            true,
-        ),
-        (
-            "at",
-            Arc::new(
-                TimestampMillisecondArray::from_iter_values(
-                    (0..rows).map(|n| 1_767_225_600_000 + n * 37),
-                )
-                .with_timezone("UTC"),
-            ),
-            true,
-        ),
-        ("tags", Arc::new(lists), true),
-        ("geo", Arc::new(geo), true),
-    ])
-    .unwrap()
-}
-
-fn cut(batch: &RecordBatch, rows: usize) -> Vec<RecordBatch> {
-    (0..batch.num_rows())
-        .step_by(rows)
-        .map(|start| batch.slice(start, rows.min(batch.num_rows() - start)))
-        .collect()
-}
-
-fn append(part: &mut PartWriter, batches: Vec<RecordBatch>) -> Result<u64> {
-    let encoded = part
-        .jobs(batches)?
-        .into_iter()
-        .map(|job| job.run())
-        .collect::<Result<Vec<_>>>()?;
-    part.append(encoded)
-}
-
-fn options(dir: &Path, format: Format, codec: Option<Codec>) -> WriteOptions {
-    WriteOptions {
-        format,
-        codec,
-        ..WriteOptions::new(dir)
-    }
-}
-
-/// Writes each table as a part of two row groups.
-fn write(options: &WriteOptions, tables: &[RecordBatch], cuts: usize) -> Result<Vec<OutputReport>> {
-    let staging = Staging::open(options, &[])?;
-    let mut parts = Vec::new();
-    for table in tables {
-        let mut part = staging.part(None, &table.schema())?;
-        let half = table.num_rows() / 2;
-        append(&mut part, cut(&table.slice(0, half), cuts))?;
-        append(
-            &mut part,
-            cut(&table.slice(half, table.num_rows() - half), cuts),
-        )?;
-        parts.push(part.finish()?);
-    }
-    let schema = tables[0].schema();
-    let committed = staging.commit(parts, &schema, &same, ManifestInfo::default(), &in_threads)?;
-    Ok(committed.outputs)
-}
-
-fn read_parquet(path: &Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap())
-        .unwrap()
-        .build()
-        .unwrap();
-    let schema = reader.schema();
-    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
-    concat_batches(&schema, &batches).unwrap()
-}
-
-fn read_ipc(path: &Path) -> RecordBatch {
-    let file = std::fs::File::open(path).unwrap();
-    let reader = arrow_ipc::reader::FileReader::try_new_buffered(file, None).unwrap();
-    let schema = reader.schema();
-    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
-    concat_batches(&schema, &batches).unwrap()
-}
-
-fn read_json_text(path: &Path) -> String {
-    let bytes = std::fs::read(path).unwrap();
-    let mut text = String::new();
-    use std::io::Read;
-    match path.extension().unwrap().to_str().unwrap() {
-        "gz" => flate2::read::MultiGzDecoder::new(&bytes[..])
-            .read_to_string(&mut text)
-            .unwrap(),
-        "zst" => zstd::stream::read::Decoder::new(&bytes[..])
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap(),
-        _ => (&bytes[..]).read_to_string(&mut text).unwrap(),
-    };
-    text
-}
-
-fn read_json(path: &Path, schema: &SchemaRef) -> RecordBatch {
-    let text = read_json_text(path);
-    let reader = arrow_json::ReaderBuilder::new(Arc::clone(schema))
-        .with_strict_mode(true)
-        .build(text.as_bytes())
-        .unwrap();
-    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
-    concat_batches(schema, &batches).unwrap()
-}
-
-fn read(path: &str, format: Format, schema: &SchemaRef) -> RecordBatch {
-    let path = Path::new(path);
-    match format {
-        Format::Parquet => read_parquet(path),
-        Format::Ipc => read_ipc(path),
-        Format::Json => read_json(path, schema),
-    }
-}
-
-const EVERY: [(Format, Option<Codec>); 11] = [
-    (Format::Parquet, None),
-    (Format::Parquet, Some(Codec::Zstd(9))),
-    (Format::Parquet, Some(Codec::Snappy)),
-    (Format::Parquet, Some(Codec::Gzip(6))),
-    (Format::Parquet, Some(Codec::Lz4)),
-    (Format::Parquet, Some(Codec::None)),
-    (Format::Ipc, None),
-    (Format::Ipc, Some(Codec::None)),
-    (Format::Json, None),
-    (Format::Json, Some(Codec::Gzip(6))),
-    (Format::Json, Some(Codec::Zstd(3))),
-];
+use sink_common::*;
+use windrow::Result;
+use windrow::sink::{Codec, Format, Manifest, ManifestInfo, Staging, WriteOptions, verify};
 
 #[test]
 fn what_is_written_reads_back_in_every_format_and_codec() {
@@ -274,32 +49,6 @@ fn what_is_written_reads_back_in_every_format_and_codec() {
     }
 }
 
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files: Vec<_> = walk(dir)
-        .into_iter()
-        .map(|path| {
-            let relative = path.strip_prefix(dir).unwrap().to_owned();
-            let bytes = std::fs::read(path).unwrap();
-            (relative, bytes)
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-fn walk(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(walk(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
 #[test]
 fn how_rows_are_cut_into_batches_changes_no_byte() {
     let tables = [table(20_000, 3)];
@@ -315,5 +64,527 @@ fn how_rows_are_cut_into_batches_changes_no_byte() {
                 Some(first) => assert!(first == &files, "{format} {codec:?} cut {cuts}"),
             }
         }
+    }
+}
+
+/// A stand-in for the run's rule: columns that the final schema has with another
+/// type become text, or that type where a cast gives it.
+fn widen_to(last: SchemaRef) -> impl Fn(&RecordBatch, &Schema) -> Result<RecordBatch> + Sync {
+    move |batch, narrow| {
+        assert_eq!(
+            batch.schema().as_ref(),
+            narrow,
+            "the batch has the schema it comes with"
+        );
+        let columns = last
+            .fields()
+            .iter()
+            .map(|field| match batch.column_by_name(field.name()) {
+                Some(column) => widen_array(column, field.data_type()),
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            })
+            .collect();
+        Ok(RecordBatch::try_new(Arc::clone(&last), columns)?)
+    }
+}
+
+fn widen_array(array: &ArrayRef, to: &DataType) -> ArrayRef {
+    if array.data_type() == &DataType::Null {
+        return new_null_array(to, array.len());
+    }
+    match to {
+        DataType::Struct(fields) => {
+            let old = array.as_struct();
+            let columns = fields
+                .iter()
+                .map(|field| match old.column_by_name(field.name()) {
+                    Some(column) => widen_array(column, field.data_type()),
+                    None => new_null_array(field.data_type(), old.len()),
+                })
+                .collect();
+            Arc::new(StructArray::new(
+                fields.clone(),
+                columns,
+                old.nulls().cloned(),
+            ))
+        }
+        DataType::List(item) => {
+            let old = array.as_list::<i32>();
+            let values = widen_array(old.values(), item.data_type());
+            Arc::new(ListArray::new(
+                Arc::clone(item),
+                old.offsets().clone(),
+                values,
+                old.nulls().cloned(),
+            ))
+        }
+        _ => cast(array, to).unwrap(),
+    }
+}
+
+fn point(members: &[(&str, DataType)]) -> DataType {
+    let fields: Vec<Field> = members
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
+        .collect();
+    DataType::Struct(fields.into())
+}
+
+fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
+    let fields: Vec<Field> = fields
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Rows of a schema: numbers from `start`, text of them, nulls in between.
+fn rows_of(schema: &SchemaRef, start: i64, len: i64) -> RecordBatch {
+    let columns = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(idx, field)| array_of(field.data_type(), start + idx as i64, len))
+        .collect();
+    RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+}
+
+fn array_of(data_type: &DataType, start: i64, len: i64) -> ArrayRef {
+    let numbers: Int64Array = (start..start + len)
+        .map(|n| (n % 3 != 0).then_some(n))
+        .collect();
+    match data_type {
+        DataType::Null => Arc::new(NullArray::new(len as usize)),
+        DataType::Struct(fields) => {
+            let columns = fields
+                .iter()
+                .enumerate()
+                .map(|(idx, field)| array_of(field.data_type(), start + idx as i64, len))
+                .collect();
+            let nulls: Vec<bool> = (start..start + len).map(|n| n % 5 != 0).collect();
+            Arc::new(StructArray::new(
+                fields.clone(),
+                columns,
+                Some(nulls.into()),
+            ))
+        }
+        DataType::List(item) => {
+            let lengths: Vec<usize> = (0..len as usize).map(|n| n % 3).collect();
+            let values = array_of(
+                item.data_type(),
+                start,
+                lengths.iter().sum::<usize>() as i64,
+            );
+            let offsets = arrow_buffer::OffsetBuffer::from_lengths(lengths);
+            Arc::new(ListArray::new(Arc::clone(item), offsets, values, None))
+        }
+        DataType::Utf8 => {
+            let text: StringArray = numbers
+                .iter()
+                .map(|n| n.map(|n| format!("\"{n}\\ é\n")))
+                .collect();
+            Arc::new(text)
+        }
+        other => cast(&numbers, other).unwrap(),
+    }
+}
+
+/// Three segments of one part, then a part of the final schema.
+fn late_schemas() -> Vec<SchemaRef> {
+    use DataType::{Boolean, Float64, Int64, Null, Utf8};
+    let list = |item: DataType| DataType::new_list(item, true);
+    vec![
+        schema(&[
+            ("same", Int64),
+            ("number", Int64),
+            ("nulls", Null),
+            ("geo", point(&[("x", Int64), ("none", Null)])),
+            ("tags", list(Null)),
+            ("text", Utf8),
+        ]),
+        schema(&[
+            ("same", Int64),
+            ("number", Float64),
+            ("nulls", Null),
+            ("geo", point(&[("x", Int64), ("none", Int64)])),
+            ("tags", list(Int64)),
+            ("text", Utf8),
+            ("late", Boolean),
+        ]),
+        schema(&[
+            ("same", Int64),
+            ("number", Utf8),
+            ("nulls", Int64),
+            (
+                "geo",
+                point(&[
+                    ("x", Utf8),
+                    ("none", Int64),
+                    ("y", list(point(&[("z", Int64)]))),
+                ]),
+            ),
+            ("tags", list(Utf8)),
+            ("text", Utf8),
+            ("late", Utf8),
+            ("last", point(&[("a", Int64)])),
+        ]),
+    ]
+}
+
+#[test]
+fn rows_written_before_a_schema_widened_are_widened_at_the_end() {
+    let schemas = late_schemas();
+    let last = Arc::clone(&schemas[2]);
+    let widen = widen_to(Arc::clone(&last));
+    for (format, codec) in EVERY {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(&dir.path().join("out"), format, codec);
+        let staging = Staging::open(&options, &[]).unwrap();
+        let mut part = staging.part(None, &schemas[0]).unwrap();
+        let mut expected = Vec::new();
+        for (idx, schema) in schemas.iter().enumerate() {
+            part.next_segment(schema).unwrap();
+            for group in 0..2 {
+                let rows = rows_of(schema, 10_000 * idx as i64 + 1_000 * group, 9_000 + group);
+                append(&mut part, cut(&rows, 700)).unwrap();
+                expected.push(widen(&rows, schema).unwrap());
+            }
+        }
+        let mut second = staging.part(None, &last).unwrap();
+        let rows = rows_of(&last, 7, 11);
+        append(&mut second, vec![rows.clone()]).unwrap();
+        let parts = vec![part.finish().unwrap(), second.finish().unwrap()];
+        let committed = staging
+            .commit(parts, &last, &widen, ManifestInfo::default(), &in_threads)
+            .unwrap();
+        assert_eq!(
+            committed.rewritten, 1,
+            "the part of the final schema is only renamed"
+        );
+        let outputs = &committed.outputs;
+        assert!(outputs[0].rewritten && !outputs[1].rewritten);
+        let expected = arrow_select::concat::concat_batches(&last, &expected).unwrap();
+        let found = read(&outputs[0].path, format, &last);
+        assert_eq!(found, normal(&expected), "{format} {codec:?}");
+        assert_eq!(
+            read(&outputs[1].path, format, &last),
+            normal(&rows),
+            "{format} {codec:?}"
+        );
+        let verified = verify(&options.dir).unwrap();
+        assert!(verified.is_ok(), "{verified}");
+        assert_eq!(verified.rows, expected.num_rows() as u64 + 11);
+    }
+}
+
+/// As readers give it: members of null structs are null too.
+fn normal(batch: &RecordBatch) -> RecordBatch {
+    let columns = batch.columns().iter().map(|column| {
+        let rows = arrow_array::UInt64Array::from_iter_values(0..column.len() as u64);
+        arrow_select::take::take(column, &rows, None).unwrap()
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap()
+}
+
+#[test]
+fn widened_parts_are_the_same_bytes_however_they_were_cut() {
+    let schemas = late_schemas();
+    let widen = widen_to(Arc::clone(&schemas[2]));
+    for format in [Format::Parquet, Format::Json, Format::Ipc] {
+        let mut first = None;
+        for cuts in [10_000, 333] {
+            let dir = tempfile::tempdir().unwrap();
+            let options = options(&dir.path().join("out"), format, None);
+            let staging = Staging::open(&options, &[]).unwrap();
+            let mut part = staging.part(None, &schemas[0]).unwrap();
+            for schema in &schemas {
+                part.next_segment(schema).unwrap();
+                append(&mut part, cut(&rows_of(schema, 5, 9_500), cuts)).unwrap();
+            }
+            let parts = vec![part.finish().unwrap()];
+            staging
+                .commit(
+                    parts,
+                    &schemas[2],
+                    &widen,
+                    ManifestInfo::default(),
+                    &in_threads,
+                )
+                .unwrap();
+            let files = files(&options.dir);
+            match &first {
+                None => first = Some(files),
+                Some(first) => assert!(first == &files, "{format} cut {cuts}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_that_did_not_change_are_copied_as_they_are_stored() {
+    let (narrow, wide) = (
+        schema(&[("same", DataType::Int64), ("number", DataType::Int64)]),
+        schema(&[
+            ("same", DataType::Int64),
+            ("number", DataType::Utf8),
+            ("late", DataType::Utf8),
+        ]),
+    );
+    let rows = rows_of(&narrow, 0, 50_000);
+    let chunk = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+            .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Required)
+            .parse_and_finish(&std::fs::File::open(path).unwrap())
+            .unwrap();
+        let (start, len) = metadata.row_group(0).column(0).byte_range();
+        let statistics = metadata.row_group(0).column(0).statistics().cloned();
+        let index = metadata.column_index().unwrap()[0][0].clone();
+        (
+            bytes[start as usize..(start + len) as usize].to_vec(),
+            statistics,
+            format!("{index:?}"),
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let plain = write(
+        &options(&dir.path().join("plain"), Format::Parquet, None),
+        std::slice::from_ref(&rows),
+        900,
+    )
+    .unwrap();
+
+    let options = options(&dir.path().join("spliced"), Format::Parquet, None);
+    let staging = Staging::open(&options, &[]).unwrap();
+    let mut part = staging.part(None, &narrow).unwrap();
+    append(&mut part, vec![rows.slice(0, 25_000)]).unwrap();
+    append(&mut part, vec![rows.slice(25_000, 25_000)]).unwrap();
+    let widen = widen_to(Arc::clone(&wide));
+    let committed = staging
+        .commit(
+            vec![part.finish().unwrap()],
+            &wide,
+            &widen,
+            ManifestInfo::default(),
+            &in_threads,
+        )
+        .unwrap();
+    assert_eq!(committed.rewritten, 1);
+    assert_eq!(
+        chunk(Path::new(&committed.outputs[0].path)),
+        chunk(Path::new(&plain[0].path))
+    );
+}
+
+#[test]
+fn a_column_of_nulls_is_text_in_the_files() {
+    let known = schema(&[
+        ("a", DataType::Int64),
+        ("nulls", DataType::Null),
+        ("list", DataType::new_list(DataType::Null, true)),
+    ]);
+    let rows = rows_of(&known, 0, 100);
+    for format in [Format::Parquet, Format::Ipc] {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = write(
+            &options(&dir.path().join("out"), format, None),
+            std::slice::from_ref(&rows),
+            10,
+        )
+        .unwrap();
+        let found = read(&reports[0].path, format, &known);
+        assert_eq!(found.column(1).data_type(), &DataType::Utf8);
+        assert_eq!(found.column(1).null_count(), 100);
+        assert_eq!(
+            found.column(2).data_type(),
+            &DataType::new_list(DataType::Utf8, true)
+        );
+        assert_eq!(found.column(0), rows.column(0));
+        assert!(!reports[0].rewritten);
+    }
+}
+
+#[test]
+fn the_report_says_what_is_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports = write(
+        &options(&dir.path().join("out"), Format::Parquet, None),
+        &[table(20_000, 100)],
+        1000,
+    )
+    .unwrap();
+    let report = &reports[0];
+    assert_eq!((report.rows, report.row_groups), (20_000, 2));
+    assert_eq!(report.codec, "zstd");
+    assert_eq!(report.ranges["id"].min, 100);
+    assert_eq!(report.ranges["id"].max, 20_099);
+    assert_eq!(report.ranges["host"].max, "web-9");
+    assert_eq!(report.ranges["at"].min, "2026-01-01T00:00:00Z");
+    assert!(!report.ranges.contains_key("geo"));
+    let text = serde_json::to_value(report).unwrap();
+    for key in ["path", "rows", "bytes", "stored_bytes", "codec"] {
+        assert!(text.get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn json_lines_are_exact() {
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        (
+            "i",
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX)])) as ArrayRef,
+            true,
+        ),
+        (
+            "u",
+            Arc::new(arrow_array::UInt64Array::from(vec![u64::MAX, 0, 1])),
+            true,
+        ),
+        (
+            "f",
+            Arc::new(arrow_array::Float64Array::from(vec![0.1, -0.0, 5e-324])),
+            true,
+        ),
+        (
+            "s",
+            Arc::new(StringArray::from(vec!["\u{1f}\"/\u{7f}", "日本 €", ""])),
+            true,
+        ),
+    ])
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let reports = write(
+        &options(&dir.path().join("out"), Format::Json, None),
+        &[rows],
+        2,
+    )
+    .unwrap();
+    assert_eq!(
+        read_json_text(Path::new(&reports[0].path)),
+        concat!(
+            r#"{"i":-9223372036854775808,"u":18446744073709551615,"f":0.1,"s":"\u001f\"/"#,
+            "\u{7f}\"}\n",
+            r#"{"u":0,"f":-0.0,"s":"日本 €"}"#,
+            "\n",
+            r#"{"i":9223372036854775807,"u":1,"f":5e-324,"s":""}"#,
+            "\n",
+        )
+    );
+}
+
+#[test]
+fn marked_json_columns_are_written_as_they_are() {
+    let marked = Field::new("j", DataType::Utf8, true).with_metadata(HashMap::from([(
+        "ARROW:extension:name".to_owned(),
+        "arrow.json".to_owned(),
+    )]));
+    let schema = Arc::new(Schema::new(vec![marked]));
+    let text = StringArray::from(vec![Some(r#"{"a":[1,null]}"#), None, Some("7")]);
+    let rows = RecordBatch::try_new(schema, vec![Arc::new(text)]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let reports = write(
+        &options(&dir.path().join("out"), Format::Json, None),
+        &[rows],
+        9,
+    )
+    .unwrap();
+    let text = read_json_text(Path::new(&reports[0].path));
+    assert_eq!(text, "{\"j\":{\"a\":[1,null]}}\n{}\n{\"j\":7}\n");
+}
+
+#[test]
+fn pieces_of_a_row_group_must_be_whole_and_of_the_part_s_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let staging = Staging::open(&WriteOptions::new(dir.path().join("out")), &[]).unwrap();
+    let rows = table(100, 0);
+    let mut part = staging.part(None, &rows.schema()).unwrap();
+    let run = |part: &windrow::sink::PartWriter, rows: &RecordBatch| {
+        let jobs = part.jobs(vec![rows.clone()]).unwrap();
+        jobs.into_iter()
+            .map(|job| job.run().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let mut encoded = run(&part, &rows);
+    encoded.swap(0, 1);
+    assert!(part.append(encoded).is_err());
+    let mut encoded = run(&part, &rows);
+    encoded.pop();
+    assert!(part.append(encoded).is_err());
+    assert!(part.jobs(vec![rows.project(&[0, 1]).unwrap()]).is_err());
+    let other = rows_of(&schema(&[("a", DataType::Int64)]), 0, 5);
+    let foreign =
+        windrow::sink::jobs(&other.schema(), &WriteOptions::default(), vec![other]).unwrap();
+    let foreign = foreign.into_iter().map(|job| job.run().unwrap()).collect();
+    assert!(part.append(foreign).is_err());
+    assert!(part.jobs(vec![rows.slice(0, 0)]).unwrap().is_empty());
+    let encoded = run(&part, &rows);
+    part.append(encoded).unwrap();
+    assert_eq!(part.rows(), 100);
+}
+
+#[test]
+fn schemas_that_files_cannot_hold_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let staging = Staging::open(&WriteOptions::new(dir.path().join("out")), &[]).unwrap();
+    let twice = schema(&[("a", DataType::Int64), ("a", DataType::Utf8)]);
+    let error = staging.part(None, &twice).err().unwrap();
+    assert!(
+        error.is_usage() && error.to_string().contains("\"a\""),
+        "{error}"
+    );
+    assert!(staging.part(None, &schema(&[])).is_err());
+    let mut deep = DataType::Int64;
+    for _ in 0..300 {
+        deep = DataType::new_list(deep, true);
+    }
+    let error = staging
+        .part(None, &schema(&[("deep", deep)]))
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("nests deeper"), "{error}");
+}
+
+#[test]
+fn ids_come_back_in_order_from_many_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables: Vec<RecordBatch> = (0..40).map(|n| table(100, n * 100)).collect();
+    let reports = write(
+        &options(&dir.path().join("out"), Format::Parquet, None),
+        &tables,
+        30,
+    )
+    .unwrap();
+    let ids: Vec<i64> = reports
+        .iter()
+        .flat_map(|report| {
+            let rows = read_parquet(Path::new(&report.path));
+            rows.column(0).as_primitive::<Int64Type>().values().to_vec()
+        })
+        .collect();
+    assert!(ids.into_iter().eq(0..4000));
+    assert_eq!(
+        Manifest::read(&dir.path().join("out"))
+            .unwrap()
+            .unwrap()
+            .rows,
+        4000
+    );
+    let _ = Codec::None;
+}
+
+/// Leaves part files for other programs to read: `WINDROW_TEST_KEEP=DIR cargo test …`.
+#[test]
+fn kept() {
+    let Ok(dir) = std::env::var("WINDROW_TEST_KEEP") else {
+        println!("skipped: WINDROW_TEST_KEEP names no folder");
+        return;
+    };
+    for (format, codec) in EVERY {
+        let name = format!(
+            "{format}-{}",
+            codec.map_or("default".into(), |codec| codec.family().to_owned())
+        );
+        let options = options(&Path::new(&dir).join(name), format, codec);
+        write(&options, &[table(30_000, 0), table(500, 30_000)], 1000).unwrap();
     }
 }

@@ -54,11 +54,21 @@ pub struct Context {
     pub progress: Arc<Progress>,
 }
 
+impl Context {
+    /// Settings, with a way to stop and to watch that nobody holds yet.
+    pub fn new(settings: Settings) -> Self {
+        Context {
+            settings,
+            cancel: Cancel::new(),
+            progress: Arc::new(Progress::default()),
+        }
+    }
+}
+
 /// What is shared by the passes of one run.
 struct Run<'a> {
     context: &'a Context,
     drive: Drive,
-    spill_dir: Arc<SpillDir>,
     started: Instant,
 }
 
@@ -110,9 +120,9 @@ impl<'a> Run<'a> {
                 cancel: context.cancel.clone(),
                 progress: Arc::clone(&context.progress),
                 budget: Budget::new(settings.memory),
+                spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
             },
-            spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
             started: Instant::now(),
         })
     }
@@ -301,7 +311,7 @@ impl<'a> Run<'a> {
 
     /// Runs a pipeline into an output that is made once its cut is known.
     /// The balance sheet is that of the pass over the input.
-    fn into_output<O: Output, A: Append>(
+    fn lay_out<O: Output, A: Append>(
         &self,
         built: Built,
         make: impl FnOnce(Cut) -> Result<(O, A)>,
@@ -324,7 +334,7 @@ impl<'a> Run<'a> {
                 rejects,
             ));
         }
-        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.spill_dir));
+        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
         let (mut first, NoAppend) = self.drive(built, hold, NoAppend)?;
         let rejects = first.take_rejects();
         let report = self.report(&mut first)?;
@@ -359,7 +369,7 @@ impl<'a> Run<'a> {
     }
 
     fn close(&self, report: &mut RunReport) {
-        report.spilled_bytes = self.spill_dir.written();
+        report.spilled_bytes = self.drive.spill_dir.written();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }
@@ -424,6 +434,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
     let mut built = run.build(physical, CHUNK_BYTES)?;
+    if let Some(existing) = staging.existing_schema()? {
+        built.schema = built.schema.starting_from(&existing)?;
+    }
     built.schema = built.schema.with_folders(&options.partition_on);
     let file_bytes = match built.layout {
         Layout::By(By::FileBytes(size)) => Some(size.bytes()),
@@ -432,7 +445,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }
-    let (_, appender, schema, mut report, rejects) = run.into_output(built, |cut| {
+    let (_, appender, schema, mut report, rejects) = run.lay_out(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
             cut,
@@ -445,7 +458,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     })?;
     context.cancel.check()?;
     context.progress.set_phase(Phase::Committing);
-    let (staging, parts, schemas) = appender.finish()?;
+    let written = appender.finish()?;
     let output = schema.output()?;
     let manifest = ManifestInfo {
         inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
@@ -456,10 +469,10 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         }),
     };
     let threads = run.drive.threads;
-    let committed = staging.commit(
-        parts,
+    let committed = written.staging.commit(
+        written.parts,
         &output,
-        &widen_with(&schemas, &schema),
+        &widen_with(&written.schemas, &schema),
         manifest,
         &|jobs| run_jobs(jobs, threads),
     )?;
@@ -575,7 +588,7 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     let built = run.build(physical, chunk_bytes)?;
     let budget = run.drive.budget.clone();
     let (output, NoAppend, schema, mut report, rejects) =
-        run.into_output(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
+        run.lay_out(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
     let partitions = output
         .partitions
         .iter()
@@ -609,7 +622,7 @@ pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)>
     let mut built = run.build(physical, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let (output, NoAppend, _, mut report, rejects) =
-        run.into_output(built, |_| Ok((Count::default(), NoAppend)))?;
+        run.lay_out(built, |_| Ok((Count::default(), NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }
@@ -627,7 +640,7 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
     context.progress.set_phase(Phase::Reading);
     let built = run.build(physical, CHUNK_BYTES)?;
     let (output, NoAppend, _, mut report, _) =
-        run.into_output(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
+        run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
 }
@@ -648,7 +661,7 @@ pub fn visit(
     let mut built = run.build(physical, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let (_, NoAppend, schema, mut report, rejects) =
-        run.into_output(built, |_| Ok((Visit { each }, NoAppend)))?;
+        run.lay_out(built, |_| Ok((Visit { each }, NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }

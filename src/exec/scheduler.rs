@@ -29,7 +29,7 @@ use super::sequence::Sequencer;
 use super::source::{ChunkReader, Open, Units};
 use super::worker::{Worked, Worker, WorkerPlan};
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Reservation, SpillDir};
 
 /// Row groups that may be encoded at the same time; more would only hold memory.
 const MAX_GROUPS: usize = 2;
@@ -47,6 +47,7 @@ pub(crate) struct Drive {
     pub cancel: Cancel,
     pub progress: Arc<Progress>,
     pub budget: Budget,
+    pub spill_dir: Arc<SpillDir>,
     /// Bytes that may be decoded ahead of their turn.
     pub window_bytes: u64,
 }
@@ -450,7 +451,12 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 Ok(())
             }
             Task::Open(number, path, open, spare) => match open() {
-                Ok(reader) => self.read(number, &path, reader, spare, worker),
+                Ok(reader) => {
+                    // Opening reads headers, or up to the boundary of a range.
+                    let opened = reader.stored_bytes_read();
+                    self.drive.progress.add_stored_bytes_read(opened);
+                    self.read(number, &path, reader, spare, worker)
+                }
                 Err(error) => {
                     self.failed(number, error);
                     Ok(())
@@ -538,9 +544,9 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             slot.held.insert(place, held);
             let window = state.window.bytes() + held;
             state.window.resize_anyway(window);
-            self.drive
-                .progress
-                .set_memory_bytes(self.drive.budget.used());
+            let progress = &self.drive.progress;
+            progress.set_memory_bytes(self.drive.budget.used());
+            progress.set_spilled_bytes(self.drive.spill_dir.written());
         }
         Ok(())
     }

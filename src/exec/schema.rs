@@ -70,6 +70,29 @@ impl RunSchema {
         self
     }
 
+    /// Starts from the columns of files that are there already: an append must
+    /// end with their schema, so values are decoded to their types.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if they have types that JSON is not decoded to.
+    pub fn starting_from(mut self, existing: &Schema) -> Result<Self> {
+        if let Kind::Json {
+            schema,
+            path_column,
+        } = &mut self.kind
+        {
+            let decoded: Vec<_> = existing
+                .fields()
+                .iter()
+                .filter(|field| Some(field.name().as_str()) != path_column.as_deref())
+                .cloned()
+                .collect();
+            *schema = JsonSchema::from_arrow(&Schema::new(decoded))?;
+        }
+        Ok(self)
+    }
+
     /// What a decoder is to start from.
     pub fn decoded(&self) -> Option<&JsonSchema> {
         match &self.kind {

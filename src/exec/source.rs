@@ -81,7 +81,7 @@ impl TextUnits {
         let path: Arc<str> = Arc::from(file.path.as_str());
         let last = units.len().saturating_sub(1);
         for (idx, unit) in units.into_iter().enumerate() {
-            let options = self.options.clone();
+            let options = self.options;
             self.ready.push_back(Ok(Unit {
                 path: Arc::clone(&path),
                 file: file.index,

@@ -31,13 +31,15 @@ pub(crate) fn result_type(op: BinaryOp, left: &DataType, right: &DataType) -> Da
     }
 }
 
-/// Computes row by row. Constants on both sides give one row.
+/// Computes row by row. Constants on both sides give one row. `retyped` says
+/// that a side has another type than was bound: only then may the result.
 pub(crate) fn compute(
     op: BinaryOp,
     left: &Value,
     right: &Value,
     rows: usize,
     to: &DataType,
+    retyped: bool,
 ) -> Result<ArrayRef, Failure> {
     let (a, b) = (left.numbers()?, right.numbers()?);
     let constants = (left.constant, right.constant);
@@ -66,7 +68,8 @@ pub(crate) fn compute(
                     BinaryOp::Modulo if right != 0.0 => left % right,
                     _ => return None,
                 };
-                (!is_null(row)).then_some(result)
+                // -0 is 0, as it is for whole numbers.
+                (!is_null(row)).then_some(result + 0.0)
             })
             .collect();
         return Ok(Arc::new(result));
@@ -110,10 +113,8 @@ pub(crate) fn compute(
             })
             .collect::<Result<UInt64Array, Misfit>>()
     };
-    // The batch may hold larger numbers than the plan knew of.
-    let retyped = matches!((&a, &b), (Numbers::UInt(_), _) | (_, Numbers::UInt(_)));
     let (first, second) = if *to == DataType::UInt64 {
-        (unsigned().map(array), Some(signed.map(array)))
+        (unsigned().map(array), retyped.then(|| signed.map(array)))
     } else {
         (signed.map(array), retyped.then(|| unsigned().map(array)))
     };

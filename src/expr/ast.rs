@@ -13,9 +13,9 @@ use arrow_schema::DataType;
 
 use super::scalar::Scalar;
 
-/// How deep an expression may nest. Evaluation recurses once per level; 128
-/// levels stay far below the 2 MiB stack of a worker thread, also unoptimised.
-pub const MAX_DEPTH: usize = 128;
+/// How deep an expression may nest. Evaluation recurses once per level; 64
+/// levels stay well below the 2 MiB stack of a worker thread, also unoptimised.
+pub const MAX_DEPTH: usize = 64;
 
 /// An expression over the columns of a batch: one value per row.
 ///

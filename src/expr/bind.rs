@@ -22,6 +22,7 @@ use super::convert::Class;
 use super::eval::{BoundExpr, Kind, Node, Pattern, Rows};
 use super::functions::{self, Prepared, Takes};
 use super::names::{nearest, resolve};
+use super::row_error::RowError;
 use super::scalar::Scalar;
 use super::time::{self, Unit};
 use super::types;
@@ -88,116 +89,123 @@ fn short(expr: &Expr) -> String {
 }
 
 impl Binder<'_> {
-    /// Recursion is as deep as the expression, which was checked.
+    /// Recursion is as deep as the expression, which was checked. Every kind
+    /// has a function of its own, so that a level takes little of the stack.
     fn node(&mut self, expr: &Expr) -> Result<Node> {
-        let node = match expr {
-            Expr::Column(name) => {
-                let (path, field) = resolve(name, self.schema)?;
-                self.roots.insert(path.root.clone());
-                // What is reached inside JSON text is text.
-                let data_type = match field.data_type() {
-                    DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-                        if !path.steps.is_empty() && path.steps.last() != Some(field.name()) =>
-                    {
-                        DataType::Utf8
-                    }
-                    other => other.clone(),
-                };
-                return Ok(Node {
-                    kind: Kind::Column(path),
-                    data_type,
-                    fails: false,
-                });
-            }
-            Expr::Literal(scalar) => {
-                return Ok(Node {
-                    data_type: scalar.data_type(),
-                    kind: Kind::Literal(scalar.to_array(), Some(scalar.clone())),
-                    fails: false,
-                });
-            }
-            Expr::Alias { expr, .. } => return self.node(expr),
-            Expr::Binary { left, op, right } => self.binary(expr, left, *op, right)?,
-            Expr::And(terms) => return self.chain(terms, false),
-            Expr::Or(terms) => return self.chain(terms, true),
-            Expr::Not(inner) => {
-                let inner = self.condition(inner)?;
-                boolean(inner.fails, Kind::Not(Box::new(inner)))
-            }
-            Expr::Negate(inner) => {
-                let zero = Operand {
-                    expr: &Expr::Literal(Scalar::Int64(0)),
-                    node: self.node(&Expr::Literal(Scalar::Int64(0)))?,
-                };
-                let inner = self.number(expr, inner)?;
-                self.arith(expr, zero, BinaryOp::Minus, inner)
-            }
-            Expr::IsNull { expr, negated } => {
-                let inner = self.node(expr)?;
-                boolean(inner.fails, Kind::IsNull(Box::new(inner), *negated))
-            }
-            Expr::IsBool {
-                expr,
-                value,
+        match expr {
+            Expr::Column(name) => self.column(name),
+            Expr::Literal(scalar) => Ok(constant(scalar)),
+            Expr::Alias { expr, .. } => self.node(expr),
+            Expr::Binary { left, op, right } => self.binary(expr, left, *op, right),
+            Expr::And(terms) => self.chain(terms, false),
+            Expr::Or(terms) => self.chain(terms, true),
+            Expr::Not(inner) => self.test(expr, inner, Kind::Not),
+            Expr::Negate(inner) => self.negate(expr, inner),
+            Expr::IsNull {
+                expr: inner,
                 negated,
             } => {
-                let inner = self.condition(expr)?;
-                boolean(inner.fails, Kind::IsBool(Box::new(inner), *value, *negated))
+                let inner = self.node(inner)?;
+                fold(
+                    expr,
+                    boolean(inner.fails, Kind::IsNull(Box::new(inner), *negated)),
+                )
             }
+            Expr::IsBool {
+                expr: inner,
+                value,
+                negated,
+            } => self.test(expr, inner, |inner| Kind::IsBool(inner, *value, *negated)),
             Expr::InList {
                 expr: inner,
                 list,
                 negated,
-            } => return self.in_list(expr, inner, list, *negated),
+            } => self.in_list(expr, inner, list, *negated),
             Expr::Like {
                 expr: text,
                 pattern,
                 case_insensitive,
                 negated,
             } => {
-                let text = self.text(expr, text)?;
-                let pattern = self.text(expr, pattern)?;
                 let which = Pattern {
                     case_insensitive: *case_insensitive,
                     negated: *negated,
                 };
-                boolean(
-                    text.fails || pattern.fails,
-                    Kind::Like(Box::new(text), Box::new(pattern), which),
-                )
+                self.like(expr, text, pattern, which)
             }
             Expr::Cast {
                 expr: inner,
                 to,
                 lenient,
-            } => {
-                let inner = self.operand(inner)?;
-                if !can_cast(&inner.node.data_type, to) {
-                    let hint = match (Class::of(&inner.node.data_type), Class::of(to)) {
-                        (Class::Number, Class::Time) => "; use to_timestamp",
-                        (Class::Time, Class::Number) => "; use epoch",
-                        _ => "",
-                    };
-                    return Err(Error::plan(format!(
-                        "cannot cast {} to {}{hint}",
-                        inner.described(),
-                        types::name(to)
-                    )));
-                }
-                Node {
-                    fails: inner.node.fails || !*lenient,
-                    data_type: to.clone(),
-                    kind: Kind::Cast(Box::new(inner.node), *lenient, short(expr)),
-                }
-            }
-            Expr::Function { name, args } => self.call(expr, name, args)?,
+            } => self.cast(expr, inner, to, *lenient),
+            Expr::Function { name, args } => self.call(expr, name, args),
             Expr::Case {
                 operand,
                 branches,
                 otherwise,
-            } => self.case(expr, operand.as_deref(), branches, otherwise.as_deref())?,
+            } => self.case(expr, operand.as_deref(), branches, otherwise.as_deref()),
+        }
+    }
+
+    fn column(&mut self, name: &str) -> Result<Node> {
+        let (path, data_type) = resolve(name, self.schema)?;
+        self.roots.insert(path.root.clone());
+        Ok(Node {
+            kind: Kind::Column(path),
+            data_type,
+            fails: false,
+        })
+    }
+
+    /// A test of one condition.
+    fn test(
+        &mut self,
+        whole: &Expr,
+        inner: &Expr,
+        kind: impl FnOnce(Box<Node>) -> Kind,
+    ) -> Result<Node> {
+        let inner = self.condition(inner)?;
+        fold(whole, boolean(inner.fails, kind(Box::new(inner))))
+    }
+
+    fn negate(&mut self, whole: &Expr, inner: &Expr) -> Result<Node> {
+        let zero = Expr::Literal(Scalar::Int64(0));
+        let zero = Operand {
+            expr: &zero,
+            node: constant(&Scalar::Int64(0)),
         };
-        fold(expr, node)
+        let inner = self.number(whole, inner)?;
+        fold(whole, self.arith(whole, zero, BinaryOp::Minus, inner))
+    }
+
+    fn like(&mut self, whole: &Expr, text: &Expr, pattern: &Expr, which: Pattern) -> Result<Node> {
+        let text = self.text(whole, text)?;
+        let pattern = self.text(whole, pattern)?;
+        let fails = text.fails || pattern.fails;
+        let kind = Kind::Like(Box::new(text), Box::new(pattern), which);
+        fold(whole, boolean(fails, kind))
+    }
+
+    fn cast(&mut self, whole: &Expr, inner: &Expr, to: &DataType, lenient: bool) -> Result<Node> {
+        let inner = self.operand(inner)?;
+        if !can_cast(&inner.node.data_type, to) {
+            let hint = match (Class::of(&inner.node.data_type), Class::of(to)) {
+                (Class::Number, Class::Time) => "; use to_timestamp",
+                (Class::Time, Class::Number) => "; use epoch",
+                _ => "",
+            };
+            return Err(Error::plan(format!(
+                "cannot cast {} to {}{hint}",
+                inner.described(),
+                types::name(to)
+            )));
+        }
+        let node = Node {
+            fails: inner.node.fails || !lenient,
+            data_type: to.clone(),
+            kind: Kind::Cast(Box::new(inner.node), lenient, short(whole)),
+        };
+        fold(whole, node)
     }
 
     fn operand<'e>(&mut self, expr: &'e Expr) -> Result<Operand<'e>> {
@@ -258,22 +266,25 @@ impl Binder<'_> {
     fn binary(&mut self, whole: &Expr, left: &Expr, op: BinaryOp, right: &Expr) -> Result<Node> {
         if op == BinaryOp::Concat {
             let (left, right) = (self.text(whole, left)?, self.text(whole, right)?);
-            return Ok(Node {
+            let node = Node {
                 fails: left.fails || right.fails,
                 data_type: DataType::Utf8,
                 kind: Kind::Concat(Box::new(left), Box::new(right)),
-            });
+            };
+            return fold(whole, node);
         }
         if !op.is_comparison() {
             let (left, right) = (self.number(whole, left)?, self.number(whole, right)?);
-            return Ok(self.arith(whole, left, op, right));
+            return fold(whole, self.arith(whole, left, op, right));
         }
-        let (left, right) = (self.operand(left)?, self.operand(right)?);
+        let left = self.operand(left)?;
+        let right = self
+            .operand(right)
+            .map_err(|error| unquoted(right, error))?;
         let mode = self.mode(&left, &right, whole)?;
-        Ok(boolean(
-            left.node.fails || right.node.fails,
-            Kind::Compare(op, mode, Box::new(left.node), Box::new(right.node)),
-        ))
+        let fails = left.node.fails || right.node.fails;
+        let kind = Kind::Compare(op, mode, Box::new(left.node), Box::new(right.node));
+        fold(whole, boolean(fails, kind))
     }
 
     fn arith(&self, whole: &Expr, left: Operand<'_>, op: BinaryOp, right: Operand<'_>) -> Node {
@@ -327,13 +338,13 @@ impl Binder<'_> {
         }
         // A term before it that fails would have failed; those after it are not reached.
         if settled && nodes.iter().all(|node| !node.fails) {
-            return self.node(&Expr::Literal(Scalar::Boolean(decides)));
+            return Ok(constant(&Scalar::Boolean(decides)));
         }
         if settled {
-            nodes.push(self.node(&Expr::Literal(Scalar::Boolean(decides)))?);
+            nodes.push(constant(&Scalar::Boolean(decides)));
         }
         if nodes.is_empty() {
-            return self.node(&Expr::Literal(Scalar::Boolean(!decides)));
+            return Ok(constant(&Scalar::Boolean(!decides)));
         }
         let fails = nodes.iter().any(|node| node.fails);
         let kind = if decides {
@@ -424,7 +435,7 @@ impl Binder<'_> {
             data_type = common(whole, &operands)?;
         }
         let nodes = operands.into_iter().map(|operand| operand.node).collect();
-        Ok(Node {
+        let node = Node {
             data_type,
             fails,
             kind: if is_coalesce {
@@ -432,7 +443,8 @@ impl Binder<'_> {
             } else {
                 Kind::Call(function.kind, nodes, prepared, short(whole))
             },
-        })
+        };
+        fold(whole, node)
     }
 
     fn argument<'e>(
@@ -448,6 +460,7 @@ impl Binder<'_> {
         }
         let operand = self.operand(arg)?;
         let class = Class::of(&operand.node.data_type);
+        let mut hint = "";
         let wanted = match takes {
             Takes::Any | Takes::Number => None,
             Takes::Literal => (!matches!(literal(&operand.node), Some(Scalar::Utf8(_))))
@@ -467,10 +480,12 @@ impl Binder<'_> {
                     _ => false,
                 };
                 if named {
-                    Some("a time in UTC or with a fixed offset; cast it to timestamptz")
-                } else if class == Class::Number {
-                    Some("a time; to_timestamp makes times of numbers")
+                    hint = "; cast it to timestamptz, which is UTC";
+                    Some("a time in UTC or of a fixed offset")
                 } else {
+                    if class == Class::Number {
+                        hint = "; to_timestamp makes times of numbers";
+                    }
                     (!matches!(class, Class::Time | Class::Text | Class::Null)).then_some("a time")
                 }
             }
@@ -478,7 +493,7 @@ impl Binder<'_> {
         match wanted {
             None => Ok(operand),
             Some(wanted) => Err(Error::plan(format!(
-                "{} is not {wanted} in {}",
+                "{} is not {wanted} in {}{hint}",
                 operand.described(),
                 short(whole)
             ))),
@@ -506,7 +521,9 @@ impl Binder<'_> {
             functions::Kind::RegexpLike => {
                 let pattern = text(1).unwrap_or("");
                 let regex = Regex::new(pattern).map_err(|error| {
-                    Error::plan(format!("'{pattern}' is no regular expression: {error}"))
+                    let error = error.to_string();
+                    let what = error.rsplit("error: ").next().unwrap_or("").trim();
+                    Error::plan(format!("'{pattern}' is no regular expression: {what}"))
                 })?;
                 Prepared::Regex(Arc::new(regex))
             }
@@ -619,19 +636,35 @@ impl Binder<'_> {
             Some(_) => results.pop().map(Box::new),
             None => None,
         };
-        Ok(Node {
+        let node = Node {
             kind: Kind::Case(whens.into_iter().zip(results).collect(), otherwise),
             data_type,
             fails,
-        })
+        };
+        fold(whole, node)
+    }
+}
+
+/// Adds to the error about an unknown column what may have been meant: in
+/// many languages, a word in double quotes is a text.
+fn unquoted(expr: &Expr, error: Error) -> Error {
+    match (expr, error) {
+        (Expr::Column(name), Error::Plan { reason, near }) if near.is_empty() => Error::plan(
+            format!("{reason}; a text stands in single quotes: '{name}'"),
+        ),
+        (_, error) => error,
     }
 }
 
 /// The type that all results of a choice have in common.
 fn common(whole: &Expr, results: &[Operand<'_>]) -> Result<DataType> {
+    let unsigned = results
+        .iter()
+        .find(|result| result.node.data_type == DataType::UInt64);
     let mut data_type = DataType::Null;
     for result in results {
-        data_type = common_type(&data_type, &result.node.data_type).ok_or_else(|| {
+        let own = type_beside(result, unsigned.unwrap_or(result));
+        data_type = common_type(&data_type, &own).ok_or_else(|| {
             Error::plan(format!(
                 "{} cannot stand beside {data_type} in {}",
                 result.described(),
@@ -647,6 +680,14 @@ fn boolean(fails: bool, kind: Kind) -> Node {
         kind,
         data_type: DataType::Boolean,
         fails,
+    }
+}
+
+fn constant(scalar: &Scalar) -> Node {
+    Node {
+        data_type: scalar.data_type(),
+        kind: Kind::Literal(scalar.to_array(), Some(scalar.clone())),
+        fails: false,
     }
 }
 
@@ -708,7 +749,13 @@ fn fold(expr: &Expr, node: Node) -> Result<Node> {
     let array = node
         .eval(&rows)
         .and_then(|value| value.into_array(1))
-        .map_err(|error| Error::plan(format!("cannot compute {}: {error}", short(expr))))?;
+        .map_err(|error| {
+            let reason = match RowError::of(&error) {
+                Some(value) => value.to_string(),
+                None => error.to_string(),
+            };
+            Error::plan(format!("cannot compute {}: {reason}", short(expr)))
+        })?;
     let array = if *array.data_type() == DataType::Null {
         arrow_array::new_null_array(&node.data_type, 1)
     } else {

@@ -123,7 +123,7 @@ fn leniently(value: &Value, bound: Class, to: &DataType) -> Result<ArrayRef, Fai
                     .filter(|whole| (i128::from(i64::MIN)..1 << 64).contains(whole))
                     .map(Some)
             });
-            match ints_to_array(whole.clone()) {
+            match ints_to_array(whole.clone(), to) {
                 Some(array) => onward(array),
                 // Negative numbers beside ones beyond i64: each type takes its own.
                 None if *to == DataType::UInt64 => {

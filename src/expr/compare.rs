@@ -44,7 +44,7 @@ pub(crate) struct Side<'a> {
 impl Mode {
     /// How two sides are compared; none if they cannot be.
     ///
-    /// A literal takes the type of the other side where its text allows it, so
+    /// A constant takes the type of the other side where its text allows it, so
     /// `status = '500'` compares numbers and `status = 'n/a'` texts. Beside a
     /// number, a text column is read as numbers, and beside a time as times.
     pub fn of(left: &Side<'_>, right: &Side<'_>) -> Option<Mode> {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use arrow_arith::boolean::{and_kleene, not, or_kleene};
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+    new_null_array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Schema};
@@ -269,109 +270,91 @@ impl Rows<'_> {
 }
 
 impl Node {
-    /// Recursion is as deep as the expression, which `bind` limits.
+    /// Recursion is as deep as the expression, which `bind` limits. Every kind
+    /// has a function of its own, so that a level takes little of the stack.
     pub fn eval(&self, rows: &Rows<'_>) -> Result<Value> {
-        let count = rows.len();
         match &self.kind {
             Kind::Column(path) => rows.column(path, &self.data_type),
             Kind::Literal(array, _) => Ok(Value::constant(Arc::clone(array))),
-            Kind::Compare(op, mode, left, right) => {
-                let (left, right) = (left.eval(rows)?, right.eval(rows)?);
-                let result = compare(*op, mode, &left, &right, count)?;
-                Ok(together(Arc::new(result), &[&left, &right]))
-            }
-            Kind::Arith(op, left, right, text) => {
-                let (left, right) = (left.eval(rows)?, right.eval(rows)?);
-                let result = arith::compute(*op, &left, &right, count, &self.data_type)
-                    .map_err(|failure| failure.named(text))?;
-                Ok(together(result, &[&left, &right]))
-            }
-            Kind::Concat(left, right) => {
-                let (left, right) = (left.eval(rows)?, right.eval(rows)?);
-                concat(left, right, count)
-            }
+            Kind::Compare(op, mode, left, right) => pair(left, right, rows, |left, right| {
+                let result = compare(*op, mode, left, right, rows.len())?;
+                Ok(Arc::new(result))
+            }),
+            Kind::Arith(op, left, right, text) => pair(left, right, rows, |a, b| {
+                let retyped = *a.array.data_type() != left.data_type
+                    || *b.array.data_type() != right.data_type;
+                arith::compute(*op, a, b, rows.len(), &self.data_type, retyped)
+                    .map_err(|failure| failure.named(text))
+            }),
+            Kind::Concat(left, right) => pair(left, right, rows, |left, right| {
+                concat(left, right, rows.len())
+            }),
+            Kind::Like(text, pattern, which) => pair(text, pattern, rows, |text, pattern| {
+                matches(text, pattern, *which, rows.len())
+            }),
             Kind::And(terms) => chain(terms, rows, false),
             Kind::Or(terms) => chain(terms, rows, true),
-            Kind::Not(inner) => {
-                let inner = inner.eval(rows)?;
-                Ok(together(Arc::new(not(&inner.bools()?)?), &[&inner]))
-            }
-            Kind::IsNull(inner, negated) => {
-                let inner = inner.eval(rows)?;
-                let nulls = if inner.json {
-                    inner.texts()?.logical_nulls()
-                } else {
-                    inner.array.logical_nulls()
-                };
-                let rows = inner.array.len();
-                let valid = nulls.map_or_else(
-                    || BooleanBuffer::new_set(rows),
-                    |nulls: NullBuffer| nulls.into_inner(),
-                );
-                let bits = if *negated { valid } else { !&valid };
-                Ok(together(Arc::new(BooleanArray::new(bits, None)), &[&inner]))
-            }
+            Kind::Not(inner) => single(inner, rows, |inner| Ok(Arc::new(not(&inner.bools()?)?))),
+            Kind::IsNull(inner, negated) => single(inner, rows, |inner| is_null(inner, *negated)),
             Kind::IsBool(inner, value, negated) => {
-                let inner = inner.eval(rows)?;
-                let bools = inner.bools()?;
-                let hit = (0..bools.len())
-                    .map(|row| (bools.is_valid(row) && bools.value(row) == *value) != *negated);
-                let bits: BooleanBuffer = hit.collect();
-                Ok(together(Arc::new(BooleanArray::new(bits, None)), &[&inner]))
+                single(inner, rows, |inner| is_bool(inner, *value, *negated))
             }
-            Kind::In(inner, members, negated) => {
-                let inner = inner.eval(rows)?;
-                let found = members.contain(&inner)?;
-                let found = if *negated { not(&found)? } else { found };
-                Ok(together(Arc::new(found), &[&inner]))
-            }
-            Kind::Like(text, pattern, which) => {
-                let (text, pattern) = (text.eval(rows)?, pattern.eval(rows)?);
-                matches(text, &pattern, *which, count)
-            }
-            Kind::Cast(inner, lenient, text) => {
-                let bound = &inner.data_type;
-                let inner = inner.eval(rows)?;
-                let result = cast(&inner, bound, &self.data_type, *lenient)
-                    .map_err(|failure| failure.named(text))?;
-                Ok(together(result, &[&inner]))
-            }
-            Kind::Call(kind, args, prepared, text) => {
-                let args = args
-                    .iter()
-                    .map(|arg| arg.eval(rows))
-                    .collect::<Result<Vec<_>>>()?;
-                if let (functions::Kind::Nullif, Prepared::Mode(mode)) = (kind, prepared) {
-                    let equal = equal(mode, &args[0], &args[1], count)?;
-                    let array = args[0].clone().into_array(count)?;
-                    return Ok(Value {
-                        array: nullif(&array, &equal)?,
-                        constant: false,
-                        json: args[0].json,
-                    });
-                }
-                let result = functions::run(*kind, &args, prepared, count, &self.data_type)
-                    .map_err(|failure| failure.named(text))?;
-                Ok(together(result, &args.iter().collect::<Vec<_>>()))
-            }
+            Kind::In(inner, members, negated) => single(inner, rows, |inner| {
+                let found = members.contain(inner)?;
+                Ok(Arc::new(if *negated { not(&found)? } else { found }))
+            }),
+            Kind::Cast(inner, lenient, text) => single(inner, rows, |value| {
+                cast(value, &inner.data_type, &self.data_type, *lenient)
+                    .map_err(|failure| failure.named(text))
+            }),
+            Kind::Call(kind, args, prepared, text) => self.call(*kind, args, prepared, text, rows),
             Kind::Case(branches, otherwise) => self.case(branches, otherwise.as_deref(), rows),
-            Kind::Coalesce(args) => {
-                let mut choice = Choice::new(count);
-                for arg in args {
-                    if choice.pending.is_empty() {
-                        break;
-                    }
-                    let value = rows.only(&choice.pending, arg)?;
-                    let pending = choice.pending.len();
-                    let array = plain(value)?.into_array(pending)?;
-                    let valid = array.logical_nulls();
-                    choice.settle(array, |row| {
-                        valid.as_ref().is_none_or(|nulls| nulls.is_valid(row))
-                    });
-                }
-                choice.finish(&self.data_type)
-            }
+            Kind::Coalesce(args) => self.coalesce(args, rows),
         }
+    }
+
+    fn call(
+        &self,
+        kind: functions::Kind,
+        args: &[Node],
+        prepared: &Prepared,
+        text: &str,
+        rows: &Rows<'_>,
+    ) -> Result<Value> {
+        let count = rows.len();
+        let args = args
+            .iter()
+            .map(|arg| arg.eval(rows))
+            .collect::<Result<Vec<_>>>()?;
+        if let (functions::Kind::Nullif, Prepared::Mode(mode)) = (kind, prepared) {
+            let equal = equal(mode, &args[0], &args[1], count)?;
+            let array = args[0].clone().into_array(count)?;
+            return Ok(Value {
+                array: nullif(&array, &equal)?,
+                constant: false,
+                json: args[0].json,
+            });
+        }
+        let result = functions::run(kind, &args, prepared, count, &self.data_type)
+            .map_err(|failure| failure.named(text))?;
+        Ok(together(result, &args.iter().collect::<Vec<_>>()))
+    }
+
+    fn coalesce(&self, args: &[Node], rows: &Rows<'_>) -> Result<Value> {
+        let mut choice = Choice::new(rows.len());
+        for arg in args {
+            if choice.pending.is_empty() {
+                break;
+            }
+            let value = rows.only(&choice.pending, arg)?;
+            let pending = choice.pending.len();
+            let array = plain(value)?.into_array(pending)?;
+            let valid = array.logical_nulls();
+            choice.settle(array, |row| {
+                valid.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+            });
+        }
+        choice.finish(&self.data_type)
     }
 
     fn case(
@@ -471,10 +454,56 @@ fn spread(found: &BooleanArray, open: &[u32], count: usize, settled: bool) -> Bo
     all.into_iter().collect()
 }
 
-fn concat(left: Value, right: Value, rows: usize) -> Result<Value> {
+fn single(
+    inner: &Node,
+    rows: &Rows<'_>,
+    run: impl FnOnce(&Value) -> Result<ArrayRef>,
+) -> Result<Value> {
+    let inner = inner.eval(rows)?;
+    Ok(together(run(&inner)?, &[&inner]))
+}
+
+fn pair(
+    left: &Node,
+    right: &Node,
+    rows: &Rows<'_>,
+    run: impl FnOnce(&Value, &Value) -> Result<ArrayRef>,
+) -> Result<Value> {
+    let (left, right) = (left.eval(rows)?, right.eval(rows)?);
+    Ok(together(run(&left, &right)?, &[&left, &right]))
+}
+
+fn is_null(value: &Value, negated: bool) -> Result<ArrayRef> {
+    let nulls = if value.json {
+        value.texts()?.logical_nulls()
+    } else {
+        value.array.logical_nulls()
+    };
+    let rows = value.array.len();
+    let valid = nulls.map_or_else(
+        || BooleanBuffer::new_set(rows),
+        |nulls: NullBuffer| nulls.into_inner(),
+    );
+    let bits = if negated { valid } else { !&valid };
+    Ok(Arc::new(BooleanArray::new(bits, None)))
+}
+
+fn is_bool(value: &Value, wanted: bool, negated: bool) -> Result<ArrayRef> {
+    let bools = value.bools()?;
+    let hit =
+        (0..bools.len()).map(|row| (bools.is_valid(row) && bools.value(row) == wanted) != negated);
+    let bits: BooleanBuffer = hit.collect();
+    Ok(Arc::new(BooleanArray::new(bits, None)))
+}
+
+/// `||`. Two constants give one row.
+fn concat(left: &Value, right: &Value, rows: usize) -> Result<ArrayRef> {
     let (a, b) = (left.texts()?, right.texts()?);
-    let constant = left.constant && right.constant;
-    let rows = if constant { 1 } else { rows };
+    let rows = if left.constant && right.constant {
+        1
+    } else {
+        rows
+    };
     let mut text = String::new();
     let joined = (0..rows).map(|row| {
         let left = if left.constant { 0 } else { row };
@@ -486,32 +515,16 @@ fn concat(left: Value, right: Value, rows: usize) -> Result<Value> {
             text.clone()
         })
     });
-    let joined: arrow_array::StringArray = joined.collect();
-    Ok(Value {
-        array: Arc::new(joined),
-        constant,
-        json: false,
-    })
+    Ok(Arc::new(joined.collect::<StringArray>()))
 }
 
-fn matches(text: Value, pattern: &Value, which: Pattern, rows: usize) -> Result<Value> {
-    let constant = text.constant && pattern.constant;
-    let text = Value {
-        array: text.array.clone(),
-        ..text
-    };
-    let texts = if text.constant && !constant {
-        let json = text.json;
-        let array = text.into_array(rows)?;
-        Value {
-            array,
-            constant: false,
-            json,
-        }
-        .texts()?
-    } else {
-        text.texts()?
-    };
+/// `like` and its kin. Two constants give one row.
+fn matches(text: &Value, pattern: &Value, which: Pattern, rows: usize) -> Result<ArrayRef> {
+    let mut texts = text.texts()?;
+    if text.constant && !pattern.constant {
+        let all = Value::constant(Arc::new(texts)).into_array(rows)?;
+        texts = all.as_string::<i32>().clone();
+    }
     let kernel = match (which.case_insensitive, which.negated) {
         (false, false) => like::like,
         (false, true) => like::nlike,
@@ -521,11 +534,7 @@ fn matches(text: Value, pattern: &Value, which: Pattern, rows: usize) -> Result<
     let found = with_texts(pattern.texts()?, pattern.constant, |pattern| {
         kernel(&texts, pattern)
     })?;
-    Ok(Value {
-        array: Arc::new(found),
-        constant,
-        json: false,
-    })
+    Ok(Arc::new(found))
 }
 
 /// Rows that get their value from one of several columns.

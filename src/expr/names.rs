@@ -6,7 +6,7 @@
 //! A column that has the whole name wins over a nested field: Zeek's
 //! `id.orig_h` is a column with a dot in its name.
 
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_schema::{DataType, Fields, Schema};
 
 use crate::error::{Error, Result};
 
@@ -40,6 +40,10 @@ pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str
         .collect();
     scored.sort();
     scored.dedup();
+    // Beside a name that is very near, others are noise.
+    if let Some((best, _)) = scored.first().copied() {
+        scored.retain(|(distance, _)| *distance <= best + 1);
+    }
     scored
         .into_iter()
         .take(OFFERED)
@@ -86,12 +90,12 @@ pub(crate) struct ColumnPath {
 /// # Errors
 ///
 /// [`Error::Plan`] with near names if there is none.
-pub(crate) fn resolve<'a>(name: &str, schema: &'a Schema) -> Result<(ColumnPath, &'a Field)> {
+pub(crate) fn resolve(name: &str, schema: &Schema) -> Result<(ColumnPath, DataType)> {
     let mut names = Vec::new();
-    if let Some(field) = descend(name, schema.fields(), &mut names) {
+    if let Some(data_type) = descend(name, schema.fields(), &mut names) {
         let root = names.remove(0);
         let path = ColumnPath { root, steps: names };
-        return Ok((path, field));
+        return Ok((path, data_type));
     }
     Err(unknown_column(name, schema))
 }
@@ -100,7 +104,19 @@ pub(crate) fn resolve<'a>(name: &str, schema: &'a Schema) -> Result<(ColumnPath,
 pub(crate) fn unknown_column(name: &str, schema: &Schema) -> Error {
     let mut known = Vec::new();
     collect_names(schema.fields(), "", &mut known);
-    let near = nearest(name, known.iter().map(String::as_str));
+    let mut near = nearest(name, known.iter().map(String::as_str));
+    if near.is_empty()
+        && let Some((parent, _)) = name.rsplit_once('.')
+        && !parent.is_empty()
+    {
+        // Nothing sounds like it, but there are other fields beside it.
+        let beside = format!("{parent}.");
+        near = known
+            .into_iter()
+            .filter(|name| name.starts_with(&beside))
+            .collect();
+        near.truncate(OFFERED);
+    }
     // A name whose beginning is a column without fields deserves the reason.
     let mut reason = format!("there is no column {name:?}");
     for (at, _) in name.match_indices('.') {
@@ -120,10 +136,10 @@ pub(crate) fn unknown_column(name: &str, schema: &Schema) -> Error {
 /// Walks into fields by the longest name that fits at every level, and tries
 /// shorter ones if that leads nowhere. Each step takes part of the name, and
 /// types nest no deeper than their schema, so the recursion ends.
-fn descend<'a>(name: &str, fields: &'a Fields, path: &mut Vec<String>) -> Option<&'a Field> {
+fn descend(name: &str, fields: &Fields, path: &mut Vec<String>) -> Option<DataType> {
     if let Some((_, field)) = fields.find(name) {
         path.push(name.to_owned());
-        return Some(field);
+        return Some(field.data_type().clone());
     }
     for (at, _) in name.rmatch_indices('.') {
         if let Some((_, field)) = fields.find(&name[..at]) {
@@ -138,11 +154,12 @@ fn descend<'a>(name: &str, fields: &'a Fields, path: &mut Vec<String>) -> Option
                 // Only nulls so far: whatever is inside is null as well.
                 DataType::Null => {
                     path.extend(rest.split('.').map(str::to_owned));
-                    return Some(field);
+                    return Some(DataType::Null);
                 }
+                // What is inside JSON text is known row by row, as text.
                 _ if super::json_text::is_json(field) => {
                     path.extend(rest.split('.').map(str::to_owned));
-                    return Some(field);
+                    return Some(DataType::Utf8);
                 }
                 _ => {}
             }
@@ -173,6 +190,7 @@ fn collect_names(fields: &Fields, prefix: &str, known: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_schema::Field;
 
     fn distance(a: &str, b: &str) -> usize {
         let chars = |text: &str| text.chars().collect::<Vec<_>>();
@@ -216,8 +234,8 @@ mod tests {
     fn a_whole_name_wins_and_dots_reach_into_fields() {
         let schema = schema();
         let path = |name: &str| {
-            let (path, field) = resolve(name, &schema).unwrap();
-            format!("{} {:?} {}", path.root, path.steps, field.data_type())
+            let (path, data_type) = resolve(name, &schema).unwrap();
+            format!("{} {:?} {data_type}", path.root, path.steps)
         };
         assert_eq!(path("id.orig_h"), "id.orig_h [] Utf8");
         assert_eq!(path("net.src.ip"), "net [\"src\", \"ip\"] Utf8");
@@ -240,7 +258,12 @@ mod tests {
         );
         assert_eq!(
             fails("id.resp"),
-            "there is no column \"id.resp\": \"id\" is Int64 and has no fields"
+            "there is no column \"id.resp\": \"id\" is Int64 and has no fields; \
+             did you mean \"id.orig_h\"?"
+        );
+        assert_eq!(
+            fails("net.src.country"),
+            "there is no column \"net.src.country\"; did you mean one of \"net.src.ip\", \"net.src.v.1\"?"
         );
         assert_eq!(fails("wholly.other"), "there is no column \"wholly.other\"");
     }

@@ -11,8 +11,11 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, PrimitiveArray, StringArray,
+    UInt64Array,
+};
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
 use arrow_schema::DataType;
@@ -146,7 +149,7 @@ pub(crate) enum Numbers {
     Int(Int64Array),
     UInt(UInt64Array),
     Float(Float64Array),
-    /// Read from text, where whole numbers and fractions may mix.
+    /// Read from text, where whole numbers and fractions may mix, or beyond 64 bits.
     Mixed {
         values: Vec<Num>,
         nulls: Option<NullBuffer>,
@@ -167,6 +170,13 @@ impl Numbers {
             | DataType::UInt8
             | DataType::UInt16
             | DataType::UInt32 => Numbers::of(&cast(array, &DataType::Int64)?)?,
+            DataType::Decimal128(_, 0) => {
+                let array = array.as_primitive::<Decimal128Type>();
+                Numbers::Mixed {
+                    values: array.values().iter().copied().map(Num::Int).collect(),
+                    nulls: array.nulls().cloned(),
+                }
+            }
             DataType::Float16
             | DataType::Float32
             | DataType::Decimal32(..)
@@ -254,27 +264,32 @@ impl Numbers {
     }
 }
 
-/// `Int64` or `UInt64` if one of them holds every value; `Some(None)` is no whole number at all.
+/// `Int64` or `UInt64` if one of them holds every value, the one that is
+/// wanted first; `Some(None)` is no whole number at all.
 pub(crate) fn ints_to_array(
     values: impl Iterator<Item = Option<Option<i128>>> + Clone,
+    wanted: &DataType,
 ) -> Option<ArrayRef> {
-    let fitting = values
-        .clone()
-        .map(|value| match value {
-            None => Some(None),
-            Some(value) => value.and_then(|value| i64::try_from(value).ok()).map(Some),
-        })
-        .collect::<Option<Int64Array>>();
-    if let Some(array) = fitting {
-        return Some(Arc::new(array));
+    /// None if a value does not fit.
+    fn collect<T: ArrowPrimitiveType>(
+        values: impl Iterator<Item = Option<Option<i128>>>,
+    ) -> Option<ArrayRef>
+    where
+        T::Native: TryFrom<i128>,
+    {
+        let fitting = values
+            .map(|value| match value {
+                None => Some(None),
+                Some(value) => T::Native::try_from(value?).ok().map(Some),
+            })
+            .collect::<Option<PrimitiveArray<T>>>()?;
+        Some(Arc::new(fitting))
     }
-    let fitting = values
-        .map(|value| match value {
-            None => Some(None),
-            Some(value) => value.and_then(|value| u64::try_from(value).ok()).map(Some),
-        })
-        .collect::<Option<UInt64Array>>();
-    fitting.map(|array| Arc::new(array) as ArrayRef)
+    if *wanted == DataType::UInt64 {
+        collect::<UInt64Type>(values.clone()).or_else(|| collect::<Int64Type>(values))
+    } else {
+        collect::<Int64Type>(values.clone()).or_else(|| collect::<UInt64Type>(values))
+    }
 }
 
 #[cfg(test)]

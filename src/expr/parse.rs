@@ -54,16 +54,17 @@ impl Expr {
         match parser.peek() {
             Token::EOF => {}
             Token::SemiColon => return Err(parser.error("one expression is wanted, without `;`")),
-            Token::Eq | Token::DoubleEq => return Err(parser.error("`=` cannot stand here")),
+            Token::Ampersand | Token::Overlap => return Err(parser.error("write `and` here")),
+            Token::Pipe => return Err(parser.error("write `or` here")),
             _ => return Err(parser.expected("an operator or the end")),
-        }
-        // Chains of operators nest without brackets; bind would refuse them too.
-        if expr.depth() > MAX_DEPTH {
-            return Err(parser.too_deep());
         }
         Ok(expr)
     }
 }
+
+/// How deep texts may nest: brackets and the operators inside them are a level
+/// each, so every expression that binds can be read back from its text.
+const DEPTH_LIMIT: usize = 2 * MAX_DEPTH;
 
 struct Parser<'a> {
     text: &'a str,
@@ -160,7 +161,7 @@ impl Parser<'_> {
 
     fn too_deep(&self) -> crate::Error {
         self.error(&format!(
-            "the expression nests deeper than {MAX_DEPTH} levels"
+            "the expression nests deeper than {DEPTH_LIMIT} levels"
         ))
     }
 
@@ -180,14 +181,22 @@ impl Parser<'_> {
 
     /// An expression whose operators all bind at least this tightly.
     fn expr(&mut self, least: u8) -> Result<Expr> {
-        if self.depth == MAX_DEPTH {
+        if self.depth == DEPTH_LIMIT {
             return Err(self.too_deep());
         }
         self.depth += 1;
         let mut left = self.prefix()?;
+        // `a + b + c` nests as deep as `(a + b) + c`.
+        let mut nested = self.depth;
         while let Some((binds, operator)) = self.operator() {
             if binds < least {
                 break;
+            }
+            if !matches!(operator, Operator::And | Operator::Or) {
+                nested += 1;
+            }
+            if nested > DEPTH_LIMIT {
+                return Err(self.too_deep());
             }
             left = self.infix(left, binds, operator)?;
         }
@@ -445,7 +454,13 @@ impl Parser<'_> {
                 self.next += 1;
                 return Ok(self.expr(binding::NOT)?.not());
             }
-            "case" if self.starts_value(1) => return self.case(),
+            // `else case end` ends an outer case.
+            "case"
+                if self.starts_value(1)
+                    && !matches!(self.word_nth(1).as_deref(), Some("then" | "else" | "end")) =>
+            {
+                return self.case();
+            }
             "cast" | "try_cast" if calls => return self.cast(word == "try_cast"),
             "date" | "timestamp" | "timestamptz" => {
                 if let Token::SingleQuotedString(text) = self.peek_nth(1).clone() {

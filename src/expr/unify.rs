@@ -3,12 +3,14 @@
 //! In:  the types, or the columns, that `case` and `coalesce` choose from.
 //! Out: the type they have in common, or the columns in it.
 //!
-//! Numbers of different types are whole numbers where all are, else fractions;
+//! Numbers of different types are whole numbers where all are, else fractions,
+//! which rounds what an `f64` cannot hold, as arithmetic does;
 //! different scalars are text, as in a column of JSON that mixes them.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
+use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::convert::{Class, Times};
@@ -25,11 +27,7 @@ pub(super) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     match (Class::of(a), Class::of(b)) {
         (Class::Null, _) => Some(b.clone()),
         (_, Class::Null) => Some(a.clone()),
-        (Class::Number, Class::Number) => Some(if a.is_integer() && b.is_integer() {
-            DataType::Int64
-        } else {
-            DataType::Float64
-        }),
+        (Class::Number, Class::Number) => Some(common_number(a, b)),
         (Class::Time, Class::Time) => {
             let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
             let zone = (zoned(a) || zoned(b)).then(|| UTC.into());
@@ -48,11 +46,34 @@ pub(super) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
+/// No 64-bit type holds negative numbers and those beyond `i64`; this does.
+const WIDE: DataType = DataType::Decimal128(20, 0);
+
+fn common_number(a: &DataType, b: &DataType) -> DataType {
+    let whole = |data_type: &DataType| data_type.is_integer() || *data_type == WIDE;
+    let beyond = |data_type: &DataType| *data_type == DataType::UInt64 || *data_type == WIDE;
+    if !whole(a) || !whole(b) {
+        DataType::Float64
+    } else if beyond(a) || beyond(b) {
+        WIDE
+    } else {
+        DataType::Int64
+    }
+}
+
 /// The columns in one type: `to`, unless a batch typed one of them so that `to`
 /// cannot hold it.
 pub(super) fn unify(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
-    if columns.iter().all(|column| column.data_type() == to) {
-        return Ok(columns.to_vec());
+    let fits =
+        |column: &ArrayRef| column.data_type() == to || *column.data_type() == DataType::Null;
+    if columns.iter().all(fits) {
+        return Ok(columns
+            .iter()
+            .map(|column| match column.data_type() {
+                DataType::Null => new_null_array(to, column.len()),
+                _ => Arc::clone(column),
+            })
+            .collect());
     }
     let is_class = |class: Class| {
         columns.iter().all(|column| {
@@ -66,19 +87,6 @@ pub(super) fn unify(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>
             .iter()
             .map(|column| Ok(Times::of(column)?.to_array(to)))
             .collect(),
-        Class::Null | Class::Bool | Class::Nested | Class::Other
-            if columns.iter().all(|column| {
-                column.data_type() == to || *column.data_type() == DataType::Null
-            }) =>
-        {
-            Ok(columns
-                .iter()
-                .map(|column| match column.data_type() {
-                    DataType::Null => new_null_array(to, column.len()),
-                    _ => Arc::clone(column),
-                })
-                .collect())
-        }
         _ => columns
             .iter()
             .map(|column| Ok(Arc::new(texts(column)?) as ArrayRef))
@@ -87,18 +95,27 @@ pub(super) fn unify(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>
 }
 
 fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
-    let columns = columns
+    let whole = |column: &ArrayRef| {
+        column.data_type().is_integer() || [&WIDE, &DataType::Null].contains(&column.data_type())
+    };
+    if *to == WIDE && columns.iter().all(whole) {
+        return columns.iter().map(|column| Ok(cast(column, to)?)).collect();
+    }
+    let numbers = columns
         .iter()
         .map(Numbers::of)
         .collect::<Result<Vec<_>>>()?;
-    if to.is_integer() {
-        // All values at once, so that every piece gets the same type.
-        let all = columns
+    let all = || {
+        let rows = |column: &'_ Numbers| 0..column.len();
+        numbers
             .iter()
-            .flat_map(|column| (0..column.len()).map(|row| column.get(row).map(Num::exact_int)));
-        if let Some(whole) = ints_to_array(all) {
+            .flat_map(move |column| rows(column).map(move |row| column.get(row)))
+    };
+    if !to.is_floating() {
+        // All values at once, so that every piece gets the same type.
+        if let Some(whole) = ints_to_array(all().map(|number| number.map(Num::exact_int)), to) {
             let mut start = 0;
-            return Ok(columns
+            return Ok(numbers
                 .iter()
                 .map(|column| {
                     let piece = whole.slice(start, column.len());
@@ -107,8 +124,20 @@ fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
                 })
                 .collect());
         }
+        // Fractions that the plan did not know of: as in a column of JSON, text
+        // if an `f64` cannot hold the whole numbers among them.
+        let exact = |number: Num| match number {
+            Num::Int(value) => value as f64 as i128 == value,
+            Num::Float(_) => true,
+        };
+        if !all().flatten().all(exact) {
+            return columns
+                .iter()
+                .map(|column| Ok(Arc::new(texts(column)?) as ArrayRef))
+                .collect();
+        }
     }
-    Ok(columns
+    Ok(numbers
         .iter()
         .map(|column| Arc::new(column.to_floats()) as ArrayRef)
         .collect())
@@ -128,7 +157,9 @@ mod tests {
         for (a, b, common) in [
             (Int64, Int64, Some(Int64)),
             (Null, Utf8, Some(Utf8)),
-            (Int32, UInt64, Some(Int64)),
+            (Int32, UInt64, Some(WIDE)),
+            (WIDE, Int64, Some(WIDE)),
+            (WIDE, Float64, Some(Float64)),
             (Int64, Float64, Some(Float64)),
             (Int64, Utf8, Some(Utf8)),
             (Boolean, Int64, Some(Utf8)),

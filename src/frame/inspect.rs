@@ -48,43 +48,14 @@ impl Default for InspectOptions {
 /// The column that tells the meter which file a row came from.
 const FILE_COLUMN: &str = "\u{1}windrow file";
 
-/// Sizes of files whose rows come by in input order.
-struct Meter {
+/// What is found while files go by, format by format.
+struct Survey<'a> {
+    session: &'a Session,
+    options: &'a InspectOptions,
     keys: Option<KeyCounter>,
-    bytes: HashMap<String, u64>,
-}
-
-impl Meter {
-    fn new(by: Option<&str>) -> Result<Meter> {
-        Ok(Meter {
-            keys: by.map(KeyCounter::parse).transpose()?,
-            bytes: HashMap::new(),
-        })
-    }
-
-    /// Takes rows of one file, whose path stands in the last column.
-    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(last) = batch
-            .num_columns()
-            .checked_sub(1)
-            .filter(|_| batch.num_rows() > 0)
-        else {
-            return Ok(());
-        };
-        let paths = batch.column(last).as_dictionary_opt::<Int32Type>();
-        let path = paths.and_then(|paths| {
-            let names = paths.values().as_string_opt::<i32>()?;
-            paths.key(0).map(|key| names.value(key).to_owned())
-        });
-        let path =
-            path.ok_or_else(|| Error::internal("rows of a text file came without its path"))?;
-        let rows = batch.project(&(0..last).collect::<Vec<_>>())?;
-        *self.bytes.entry(path).or_default() += batch_bytes(&rows);
-        match &mut self.keys {
-            Some(keys) => keys.push(&rows),
-            None => Ok(()),
-        }
-    }
+    /// Sizes by path; the order is that of the files.
+    sizes: HashMap<String, PartitionSize>,
+    bytes_estimated: bool,
 }
 
 impl Session {
@@ -110,106 +81,171 @@ impl Session {
     /// ```
     pub fn inspect(&self, inputs: impl IntoInputs, options: &InspectOptions) -> Result<Skew> {
         let inputs = inputs.into_inputs();
-        let format = match options.format {
-            Some(format) => format,
-            None => look::format(&inputs)?,
+        let files: Vec<SourceFile> = io::list(&inputs)?.collect::<Result<_>>()?;
+        let mut survey = Survey {
+            session: self,
+            options,
+            keys: options.by.as_deref().map(KeyCounter::parse).transpose()?,
+            sizes: HashMap::with_capacity(files.len()),
+            bytes_estimated: false,
         };
-        let skew = match format {
-            FileFormat::Json => self.inspect_text(&inputs, options)?,
-            FileFormat::Parquet => self.inspect_parquet(&inputs, options)?,
-            FileFormat::Ipc => self.inspect_ipc(&inputs, options)?,
-        };
-        Ok(skew.with_inputs(&inputs))
-    }
-
-    fn inspect_text(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
-        let mut meter = Meter::new(options.by.as_deref())?;
-        let read = ReadOptions {
-            include_path: Some(FILE_COLUMN.into()),
-            ..options.read.clone()
-        };
-        let frame = self.read_json(inputs, read)?;
-        if let Some(keys) = &meter.keys {
-            keys.root_columns(&*frame.schema()?)?;
-        }
-        let report = frame.for_each_batch(|batch| meter.push(&batch))?;
-        let mut stored: HashMap<String, u64> = HashMap::new();
-        for file in io::list(inputs)? {
-            let file = file?;
-            stored.insert(file.path, file.bytes);
-        }
-        let sizes = report.inputs.into_iter().map(|input| PartitionSize {
-            rows: input.rows - input.filtered,
-            bytes: meter.bytes.get(&input.path).copied().unwrap_or(0),
-            stored_bytes: stored.get(&input.path).copied().unwrap_or(0),
-            path: input.path,
-        });
-        Ok(with_keys(
-            Skew::new(sizes.collect()),
-            meter.keys,
-            options.top,
-        ))
-    }
-
-    fn inspect_parquet(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
-        let mut estimated = false;
-        let mut sizes = Vec::new();
-        for file in io::list(inputs)? {
-            self.context().cancel.check()?;
-            let file = file?;
-            let input = io::ParquetInput::open(file.location())?;
-            let size = footers::footer_size(input.metadata());
-            estimated |= size.estimated;
-            sizes.push(PartitionSize {
-                path: file.path,
-                rows: size.rows,
-                bytes: size.bytes,
-                stored_bytes: file.bytes,
-            });
-        }
-        let keys = match &options.by {
-            Some(by) => {
-                let mut keys = KeyCounter::parse(by)?;
-                let frame = self.read_parquet(inputs)?;
-                let columns = keys.root_columns(&*frame.schema()?)?;
-                frame
-                    .select(columns)?
-                    .for_each_batch(|batch| keys.push(&batch))?;
-                Some(keys)
-            }
-            None => None,
-        };
-        Ok(with_keys(Skew::new(sizes), keys, options.top).with_bytes_estimated(estimated))
-    }
-
-    fn inspect_ipc(&self, inputs: &[String], options: &InspectOptions) -> Result<Skew> {
-        let mut keys = options.by.as_deref().map(KeyCounter::parse).transpose()?;
-        if let Some(keys) = &keys {
-            keys.root_columns(&*self.read_ipc(inputs)?.schema()?)?;
-        }
-        let files: Vec<SourceFile> = io::list(inputs)?.collect::<Result<_>>()?;
-        let mut sizes = Vec::with_capacity(files.len());
-        for file in files {
-            let mut size = PartitionSize {
-                path: file.path,
-                rows: 0,
-                bytes: 0,
-                stored_bytes: file.bytes,
+        for (format, group) in by_format(&files, options.format)? {
+            // Files of one format keep the words of the user: a list of paths
+            // is only made where formats are mixed.
+            let inputs = if group.len() == files.len() {
+                inputs.clone()
+            } else {
+                group.iter().map(|file| literal(&file.path)).collect()
             };
-            self.read_ipc(size.path.as_str())?.for_each_batch(|batch| {
-                size.rows += batch.num_rows() as u64;
-                size.bytes += batch_bytes(&batch);
-                keys.as_mut().map_or(Ok(()), |keys| keys.push(&batch))
-            })?;
-            sizes.push(size);
+            match format {
+                FileFormat::Json => survey.text(&inputs, &group)?,
+                FileFormat::Parquet => survey.parquet(&inputs, &group)?,
+                FileFormat::Ipc => survey.ipc(&group)?,
+            }
         }
-        Ok(with_keys(Skew::new(sizes), keys, options.top))
+        let mut sizes = survey.sizes;
+        let in_order = files.iter().filter_map(|file| sizes.remove(&file.path));
+        let skew = Skew::new(in_order.collect())
+            .with_inputs(&inputs)
+            .with_bytes_estimated(survey.bytes_estimated);
+        Ok(match survey.keys {
+            Some(keys) => skew.with_hot_keys(keys.report(options.top)),
+            None => skew,
+        })
     }
 }
 
-fn with_keys(skew: Skew, keys: Option<KeyCounter>, top: usize) -> Skew {
-    match keys {
-        Some(keys) => skew.with_hot_keys(keys.report(top)),
-        None => skew,
+/// Files by format, in order of first appearance.
+fn by_format(
+    files: &[SourceFile],
+    known: Option<FileFormat>,
+) -> Result<Vec<(FileFormat, Vec<&SourceFile>)>> {
+    let mut groups: Vec<(FileFormat, Vec<&SourceFile>)> = Vec::new();
+    for file in files {
+        let format = match known {
+            Some(format) => format,
+            None => look::format_of(file)?,
+        };
+        match groups.iter_mut().find(|(other, _)| *other == format) {
+            Some((_, group)) => group.push(file),
+            None => groups.push((format, vec![file])),
+        }
     }
+    Ok(groups)
+}
+
+/// An input that names this file and nothing else, whatever the file is called.
+fn literal(path: &str) -> String {
+    if path.starts_with('@') {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    }
+}
+
+impl Survey<'_> {
+    fn add(&mut self, file: &SourceFile, rows: u64, bytes: u64) {
+        let size = PartitionSize {
+            path: file.path.clone(),
+            rows,
+            bytes,
+            stored_bytes: file.bytes,
+        };
+        self.sizes.insert(file.path.clone(), size);
+    }
+
+    /// Decodes all text once. Each row brings its file's path along.
+    fn text(&mut self, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
+        let read = ReadOptions {
+            include_path: Some(FILE_COLUMN.into()),
+            ..self.options.read.clone()
+        };
+        let frame = self.session.read_json(inputs, read)?;
+        if let Some(keys) = &mut self.keys {
+            keys.bind(&*frame.schema()?)?;
+        }
+        let mut bytes: HashMap<String, u64> = HashMap::new();
+        let keys = &mut self.keys;
+        let report = frame.for_each_batch(|batch| {
+            let Some((path, rows)) = without_path(&batch)? else {
+                return Ok(());
+            };
+            *bytes.entry(path).or_default() += batch_bytes(&rows);
+            keys.as_mut().map_or(Ok(()), |keys| keys.push(&rows))
+        })?;
+        let rows: HashMap<&str, u64> = report
+            .inputs
+            .iter()
+            .map(|input| (input.path.as_str(), input.rows - input.filtered))
+            .collect();
+        for file in files {
+            // The path as it was listed, be it from the user's words or ours.
+            let listed = literal(&file.path);
+            let known = |path: &&str| rows.contains_key(*path);
+            let path = [file.path.as_str(), listed.as_str()]
+                .into_iter()
+                .find(known)
+                .unwrap_or(&file.path);
+            self.add(
+                file,
+                rows.get(path).copied().unwrap_or(0),
+                bytes.get(path).copied().unwrap_or(0),
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads footers, and of the rows no more than the columns of the keys.
+    fn parquet(&mut self, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
+        for file in files {
+            self.session.context().cancel.check()?;
+            let input = io::ParquetInput::open(file.location())?;
+            let size = footers::footer_size(input.metadata());
+            self.bytes_estimated |= size.estimated;
+            self.add(file, size.rows, size.bytes);
+        }
+        if let Some(keys) = &mut self.keys {
+            let frame = self.session.read_parquet(inputs)?;
+            let columns = frame.select(keys.bind(&*frame.schema()?)?)?;
+            columns.for_each_batch(|batch| keys.push(&batch))?;
+        }
+        Ok(())
+    }
+
+    /// Reads file by file: their footers do not tell sizes.
+    fn ipc(&mut self, files: &[&SourceFile]) -> Result<()> {
+        for file in files {
+            let frame = self.session.read_ipc(literal(&file.path))?;
+            if let Some(keys) = &mut self.keys {
+                keys.bind(&*frame.schema()?)?;
+            }
+            let (mut rows, mut bytes) = (0, 0);
+            let keys = &mut self.keys;
+            frame.for_each_batch(|batch| {
+                rows += batch.num_rows() as u64;
+                bytes += batch_bytes(&batch);
+                keys.as_mut().map_or(Ok(()), |keys| keys.push(&batch))
+            })?;
+            self.add(file, rows, bytes);
+        }
+        Ok(())
+    }
+}
+
+/// The path of a batch's rows, and the rows without it; nothing for no rows.
+fn without_path(batch: &RecordBatch) -> Result<Option<(String, RecordBatch)>> {
+    let Some(last) = batch.num_columns().checked_sub(1) else {
+        return Ok(None);
+    };
+    if batch.num_rows() == 0 {
+        return Ok(None);
+    }
+    let paths = batch.column(last).as_dictionary_opt::<Int32Type>();
+    let path = paths.and_then(|paths| {
+        let names = paths.values().as_string_opt::<i32>()?;
+        Some(names.value(paths.key(0)?).to_owned())
+    });
+    let path = path.ok_or_else(|| Error::internal("rows of text came without their path"))?;
+    let rows = batch.project(&(0..last).collect::<Vec<_>>())?;
+    Ok(Some((path, rows)))
 }

@@ -150,15 +150,19 @@ impl Sample {
 
 /// The format of the first input, by its content.
 pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
-    if let Some(file) = io::list(inputs)?.next() {
-        let file = file?;
-        return Ok(match io::Format::detect(&file)? {
-            io::Format::Json => FileFormat::Json,
-            io::Format::Parquet => FileFormat::Parquet,
-            io::Format::Ipc => FileFormat::Ipc,
-        });
+    match io::list(inputs)?.next() {
+        Some(file) => format_of(&file?),
+        None => Ok(FileFormat::Json),
     }
-    Ok(FileFormat::Json)
+}
+
+/// The format of a file, by its content.
+pub(super) fn format_of(file: &SourceFile) -> Result<FileFormat> {
+    Ok(match io::Format::detect(file)? {
+        io::Format::Json => FileFormat::Json,
+        io::Format::Parquet => FileFormat::Parquet,
+        io::Format::Ipc => FileFormat::Ipc,
+    })
 }
 
 /// Reads the footers of column files: all their columns, all their rows.

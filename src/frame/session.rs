@@ -36,11 +36,7 @@ impl Session {
     /// A session with these settings.
     pub fn new(settings: Settings) -> Self {
         Session {
-            context: Arc::new(Context {
-                settings,
-                cancel: Cancel::new(),
-                progress: Arc::new(Progress::default()),
-            }),
+            context: Arc::new(Context::new(settings)),
         }
     }
 

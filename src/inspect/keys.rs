@@ -3,11 +3,11 @@
 //! In:  an expression as text; batches whose schema may widen.
 //! Out: the hottest values of it.
 //!
-//! Before the first record that has them, columns are null, so the answer is
+//! A column is null in rows that come before it first appears, so the answer is
 //! that of the whole input under its last schema.
 
-use arrow_array::{Array, NullArray, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 
 use super::hot::{HotKeys, HotReport};
 use crate::error::Result;
@@ -16,9 +16,7 @@ use crate::expr::{BoundExpr, Expr};
 /// Counts the values of an expression.
 pub struct KeyCounter {
     expr: Expr,
-    /// The expression under the schema of the latest batch; none where that
-    /// schema lacks all its columns.
-    bound: Option<(SchemaRef, Option<BoundExpr>)>,
+    key: Option<BoundExpr>,
     hot: HotKeys,
 }
 
@@ -27,61 +25,40 @@ impl KeyCounter {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Config`] for text that does not parse.
+    /// [`crate::Error::Plan`] for text that does not parse.
     pub fn parse(text: &str) -> Result<KeyCounter> {
         Ok(KeyCounter {
             expr: Expr::parse(text)?,
-            bound: None,
+            key: None,
             hot: HotKeys::new(text),
         })
     }
 
-    /// The top-level columns that are looked at, under `schema`.
+    /// Settles what the names mean in the batches that follow, and gives the
+    /// top-level columns that are looked at.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Plan`] for an unknown column, with near names, and for types that do not meet.
-    pub fn root_columns(&self, schema: &Schema) -> Result<Vec<String>> {
-        Ok(self.expr.bind(schema)?.root_columns().to_vec())
+    /// [`crate::Error::Plan`] for an unknown column, with near names, and for
+    /// types that do not meet.
+    pub fn bind(&mut self, schema: &Schema) -> Result<&[String]> {
+        Ok(self.key.insert(self.expr.bind(schema)?).root_columns())
     }
 
-    /// Counts the rows of a batch.
+    /// Counts the rows of a batch. Before the first [`KeyCounter::bind`],
+    /// names mean what they mean in the batch itself.
     ///
     /// # Errors
     ///
     /// Those of evaluating the expression.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let schema = batch.schema();
-        let current = match &self.bound {
-            Some((known, bound)) if *known == schema => bound,
-            _ => {
-                let bound = self.bind(&schema)?;
-                &self.bound.insert((schema, bound)).1
-            }
-        };
-        match current {
-            Some(bound) => self.hot.push(bound.evaluate(batch)?.as_ref()),
-            None => {
-                let nulls = NullArray::new(batch.num_rows());
-                self.hot.push(&nulls as &dyn Array)
-            }
+        if self.key.is_none() {
+            self.bind(&batch.schema())?;
         }
-    }
-
-    fn bind(&self, schema: &Schema) -> Result<Option<BoundExpr>> {
-        match self.expr.bind(schema) {
-            Ok(bound) => Ok(Some(bound)),
-            // A column that has not appeared yet is null in every row so far.
-            Err(_) if self.lacks_a_column(schema) => Ok(None),
-            Err(error) => Err(error),
+        match &self.key {
+            Some(key) => self.hot.push(key.evaluate(batch)?.as_ref()),
+            None => Ok(()),
         }
-    }
-
-    fn lacks_a_column(&self, schema: &Schema) -> bool {
-        self.expr.columns().iter().any(|name| {
-            let first = name.split('.').next().unwrap_or(name);
-            schema.column_with_name(name).is_none() && schema.column_with_name(first).is_none()
-        })
     }
 
     /// The `top` hottest keys.

@@ -13,7 +13,7 @@ use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::io::source::read;
+use crate::io::source::{became_shorter, read};
 
 /// Bytes of one probe: most log lines are far shorter.
 const PROBE_BYTES: usize = 16 << 10;
@@ -23,7 +23,7 @@ const PROBE_BYTES: usize = 16 << 10;
 ///
 /// # Errors
 ///
-/// [`Error::Io`] naming `path`.
+/// [`Error::Io`] naming `path`; [`Error::Corrupt`] if the file ends before the range.
 pub fn first_record(file: &mut File, path: &str, range: Range<u64>) -> Result<Option<u64>> {
     if range.start == 0 {
         return Ok((range.end > 0).then_some(0));
@@ -35,7 +35,7 @@ pub fn first_record(file: &mut File, path: &str, range: Range<u64>) -> Result<Op
     while at + 1 < range.end {
         let n = read(file, &mut probe, path)?;
         if n == 0 {
-            return Ok(None);
+            return Err(became_shorter(path, at, range.end));
         }
         if let Some(newline) = memchr::memchr(b'\n', &probe[..n]) {
             let start = at + newline as u64 + 1;

@@ -31,6 +31,9 @@ use crate::size::ByteSize;
 /// Bytes read past the end of a block at first, to finish its last record.
 const OVERHANG_BYTES: usize = 64 << 10;
 
+/// Room for text that is made at once.
+const LEAST_ROOM_BYTES: usize = 64 << 10;
+
 /// Cuts a source into chunks of whole lines.
 pub(crate) struct Lines {
     source: Box<dyn Source>,
@@ -151,11 +154,17 @@ impl Lines {
             self.from = 0;
         }
         let full = self.from + wanted;
-        if self.text.len() < full {
-            self.text.resize(full, 0);
+        if self.text.len() < full && self.text.len() >= full / 2 {
+            self.text.resize(full, 0); // a buffer that was handed back lacks little
         }
         while self.to < full && self.stop.is_none() {
-            match self.source.fill(&mut self.text[self.to..full])? {
+            // Room is made as text comes, so that a small file costs little.
+            if self.to == self.text.len() {
+                let more = (self.to * 2).max(LEAST_ROOM_BYTES).min(full);
+                self.text.resize(more, 0);
+            }
+            let room = full.min(self.text.len());
+            match self.source.fill(&mut self.text[self.to..room])? {
                 Filled::Bytes(n) => {
                     let new = &mut self.text[self.to..self.to + n];
                     if let Some(array) = &mut self.array {

@@ -45,5 +45,5 @@ pub use peek::{Peek, peek};
 pub use places::places;
 pub use salvage::{Damage, DamagedSpan};
 pub use store::{FileList, SourceFile, list};
-pub use text::{TextChunk, TextOptions, TextReader, open};
+pub use text::{MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
 pub use unit::{Extent, Unit, compression, units};

@@ -201,14 +201,7 @@ impl Source for Plain {
             return Ok(Filled::Bytes(n));
         }
         if self.at < self.bytes {
-            return Err(Error::corrupt(
-                &self.path,
-                Some(self.at),
-                format!(
-                    "the file became shorter while it was read: it had {} bytes",
-                    self.bytes
-                ),
-            ));
+            return Err(became_shorter(&self.path, self.at, self.bytes));
         }
         Ok(Filled::End)
     }
@@ -216,6 +209,15 @@ impl Source for Plain {
     fn stored_bytes_read(&self) -> u64 {
         self.at - self.from
     }
+}
+
+/// A file ends at byte `at` that had `bytes` when it was cut.
+pub(crate) fn became_shorter(path: &str, at: u64, bytes: u64) -> Error {
+    Error::corrupt(
+        path,
+        Some(at),
+        format!("the file became shorter while it was read: it had {bytes} bytes or more"),
+    )
 }
 
 /// Opens an ordinary file.

@@ -6,7 +6,7 @@
 //! Chunks of a unit follow each other without a gap, and those of a file's
 //! units in order make up its text, less a byte order mark. CRLF is kept.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::boundary::first_record;
 use crate::io::compression::{Compression, MAGIC_BYTES};
 use crate::io::gzip::Gzip;
@@ -16,6 +16,10 @@ use crate::io::source::{self, Plain, Source, Stored};
 use crate::io::store::SourceFile;
 use crate::io::unit::{Extent, Unit, at_least_one};
 use crate::io::zstd::Zstd;
+use crate::size::ByteSize;
+
+/// The largest chunk there is: its buffer is made before anything is read.
+pub const MOST_CHUNK_BYTES: usize = 64 << 20;
 
 /// How text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +73,6 @@ pub trait TextReader: Send {
     /// [`Error::Corrupt`] for damage, naming the stored byte;
     /// [`Error::Decode`] for a record that is too long or a broken top-level
     /// array; [`Error::Io`] if reading fails. Nothing can be read afterwards.
-    ///
-    /// [`Error::Corrupt`]: crate::Error::Corrupt
-    /// [`Error::Decode`]: crate::Error::Decode
-    /// [`Error::Io`]: crate::Error::Io
     fn next_chunk(&mut self, reuse: Vec<u8>) -> Result<Option<TextChunk>>;
 
     /// Stored bytes taken from the file so far.
@@ -91,15 +91,19 @@ pub trait TextReader: Send {
 ///
 /// # Errors
 ///
-/// [`Error::Config`] for options of zero or a codec that is not read,
+/// [`Error::Config`] for options of zero, chunks above
+/// [`MOST_CHUNK_BYTES`] or a codec that is not read,
 /// [`Error::Decode`] for UTF-16 or UTF-32, [`Error::Io`] if the file cannot be
 /// read; else as [`TextReader::next_chunk`].
-///
-/// [`Error::Config`]: crate::Error::Config
-/// [`Error::Decode`]: crate::Error::Decode
-/// [`Error::Io`]: crate::Error::Io
 pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
     at_least_one("chunk_bytes", options.chunk_bytes as u64)?;
+    if options.chunk_bytes > MOST_CHUNK_BYTES {
+        let most = ByteSize::new(MOST_CHUNK_BYTES as u64);
+        return Err(Error::config(
+            "chunk_bytes",
+            format!("it can be {most} at most"),
+        ));
+    }
     at_least_one("blocksize", options.blocksize)?;
     at_least_one("max_record_bytes", options.max_record_bytes)?;
     let lines = match unit.extent {

@@ -24,6 +24,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Schema};
 use arrow_select::take::take;
 
+use super::shown::printable;
 use crate::error::{Error, Result};
 
 /// The folder of rows whose value is null, as Hive named it first.
@@ -226,8 +227,8 @@ impl Coded {
                 })?;
             }
             other => {
-                let formatter =
-                    ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
+                let shown = printable(column)?;
+                let formatter = ArrayFormatter::try_new(shown.as_ref(), &FormatOptions::default())?;
                 let as_text = |row: usize| Ok(formatter.value(row).try_to_string()?);
                 match other.primitive_width() {
                     Some(width) => {

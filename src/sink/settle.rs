@@ -11,9 +11,10 @@ use std::path::Path;
 
 use arrow_schema::SchemaRef;
 
+use super::encode::Style;
 use super::file::{checksum, sync};
 use super::options::{Codec, Format};
-use super::part::{FinishedPart, Segment, Style};
+use super::part::{FinishedPart, Segment};
 use super::report::{OutputReport, Range};
 use super::schema::difference;
 use super::widen::Widen;

@@ -75,7 +75,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Decode { .. } => {
             Some("go on past such records with --on-bad-record skip or reject".into())
         }
-        Error::Corrupt { byte: Some(_), .. } => {
+        Error::Corrupt { reason, .. } if reason.contains("gzip") => {
             Some("keep what can be read of a damaged gzip file with --salvage".into())
         }
         _ => None,

@@ -1,7 +1,7 @@
 //! `windrow schema`: columns, types, nulls.
 
 use clap::Parser;
-use windrow::arrow::schema::Field;
+use windrow::arrow::schema::{DataType, Field};
 use windrow::inspect::{print_schema, type_text};
 
 use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs};
@@ -53,21 +53,54 @@ impl Args {
         match self.output {
             Print::Json => print(print_schema(&schema)?),
             Print::Table => {
-                let column = |title: &str, cell: fn(&Field) -> String| Column {
+                let mut rows = Vec::new();
+                for field in schema.fields() {
+                    describe(field, field.name(), 0, &mut rows);
+                }
+                let column = |title: &str, cell: fn(&Row) -> &String| Column {
                     title: title.into(),
-                    cells: schema.fields().iter().map(|field| cell(field)).collect(),
+                    cells: rows.iter().map(|row| cell(row).clone()).collect(),
                     numeric: false,
                 };
-                let nullable =
-                    |field: &Field| String::from(if field.is_nullable() { "yes" } else { "no" });
                 let columns = vec![
-                    column("column", |field| field.name().clone()),
-                    column("type", |field| type_text(field.data_type())),
-                    column("nullable", nullable),
+                    column("column", |row| &row.name),
+                    column("type", |row| &row.data_type),
+                    column("nullable", |row| &row.nullable),
                 ];
                 // Types are what was asked for: they are never cut.
                 print(layout(columns, None))
             }
         }
+    }
+}
+
+/// A line of the table: a column, or a member of one.
+struct Row {
+    name: String,
+    data_type: String,
+    nullable: String,
+}
+
+/// Members that are shown below their column; deeper ones stand in its type.
+const MAX_DEPTH: usize = 8;
+
+/// Lists a column and, indented below it, the members of its objects.
+fn describe(field: &Field, name: &str, depth: usize, rows: &mut Vec<Row>) {
+    let (shape, members) = match field.data_type() {
+        _ if depth == MAX_DEPTH => (None, None),
+        DataType::Struct(members) => (Some("struct"), Some(members)),
+        DataType::List(item) => match item.data_type() {
+            DataType::Struct(members) => (Some("list<struct>"), Some(members)),
+            _ => (None, None),
+        },
+        _ => (None, None),
+    };
+    rows.push(Row {
+        name: format!("{}{name}", "  ".repeat(depth)),
+        data_type: shape.map_or_else(|| type_text(field.data_type()), str::to_owned),
+        nullable: if field.is_nullable() { "yes" } else { "no" }.to_owned(),
+    });
+    for member in members.into_iter().flatten() {
+        describe(member, member.name(), depth + 1, rows);
     }
 }

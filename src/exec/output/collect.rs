@@ -38,8 +38,10 @@ impl Sizes {
 }
 
 impl Output for Sizes {
-    fn push(&mut self, rows: Rows, _schema: &RunSchema) -> Result<Vec<Group>> {
-        for piece in self.cutter.push(&rows.batch, rows.text_bytes) {
+    fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
+        // Under the run's schema: which one a chunk was decoded under is a matter of timing.
+        let batch = schema.finish(&rows.batch, &rows.from)?;
+        for piece in self.cutter.push(&batch, rows.text_bytes) {
             if piece.partition_idx == self.sizes.len() as u64 {
                 self.sizes.push(PartitionSize {
                     path: format!("partition {}", piece.partition_idx),

@@ -338,9 +338,16 @@ pub(crate) struct PartAppender {
     staging: Staging,
     open: HashMap<Option<HivePath>, OpenPart>,
     finished: Vec<FinishedPart>,
+    schemas: Vec<(SchemaRef, RunSchema)>,
+    clock: u64,
+}
+
+/// Every part file, closed, and what its commit needs.
+pub(crate) struct Written {
+    pub staging: Staging,
+    pub parts: Vec<FinishedPart>,
     /// The schemas under which files were written, and what they meant to the run.
     pub schemas: Vec<(SchemaRef, RunSchema)>,
-    clock: u64,
 }
 
 impl PartAppender {
@@ -356,13 +363,17 @@ impl PartAppender {
     }
 
     /// Closes every part file that is open and hands everything over to be committed.
-    pub fn finish(mut self) -> Result<(Staging, Vec<FinishedPart>, Vec<(SchemaRef, RunSchema)>)> {
+    pub fn finish(mut self) -> Result<Written> {
         let mut open: Vec<_> = self.open.drain().collect();
         open.sort_by_key(|(_, part)| part.used);
         for (_, part) in open {
             self.finished.push(part.writer.finish()?);
         }
-        Ok((self.staging, self.finished, self.schemas))
+        Ok(Written {
+            staging: self.staging,
+            parts: self.finished,
+            schemas: self.schemas,
+        })
     }
 
     fn close(&mut self, folder: &Option<HivePath>) -> Result<()> {

@@ -38,12 +38,13 @@ pub(super) fn run(
     if to.is_floating() || !whole {
         let result = (0..rows).map(|row| {
             let value = number(row)?.to_f64();
-            Some(match kind {
+            let result = match kind {
                 Kind::Abs => value.abs(),
                 Kind::Floor => value.floor(),
                 Kind::Ceil => value.ceil(),
                 _ => round_float(value, digits(row)?),
-            })
+            };
+            Some(result + 0.0) // -0 is 0, as it is for whole numbers.
         });
         return Ok(Arc::new(result.collect::<Float64Array>()));
     }
@@ -73,19 +74,15 @@ pub(super) fn run(
             format!("{what} of {value} does not fit 64 bits"),
         ));
     }
-    if *to == DataType::UInt64 {
-        let unsigned = result
-            .iter()
-            .map(|value| value.flatten().and_then(|value| u64::try_from(value).ok()));
-        return Ok(Arc::new(unsigned.collect::<arrow_array::UInt64Array>()));
-    }
     // Each fits one of the two; a column of both is beyond any whole number.
-    Ok(ints_to_array(result.iter().copied()).unwrap_or_else(|| {
-        let floats = result
-            .iter()
-            .map(|value| value.flatten().map(|value| value as f64));
-        Arc::new(floats.collect::<Float64Array>())
-    }))
+    Ok(
+        ints_to_array(result.iter().copied(), to).unwrap_or_else(|| {
+            let floats = result
+                .iter()
+                .map(|value| value.flatten().map(|value| value as f64));
+            Arc::new(floats.collect::<Float64Array>())
+        }),
+    )
 }
 
 /// Rounds by the decimal text of a number, so that 1.005 to 2 digits is the
@@ -131,7 +128,7 @@ mod tests {
     fn rounding_takes_halves_away_from_zero() {
         assert_eq!(round_float(2.5, 0), 3.0);
         assert_eq!(round_float(-2.5, 0), -3.0);
-        assert_eq!(round_float(3.14159, 2), 3.14);
+        assert_eq!(round_float(2.345_67, 2), 2.35);
         assert_eq!(round_float(1234.5, -2), 1200.0);
         assert_eq!(round_float(1e300, 300), 1e300);
         assert_eq!(round_float(5.0, -400), 0.0);

@@ -55,7 +55,7 @@ impl Places {
 
     fn get(&self, row: usize) -> Option<i64> {
         let number = self.numbers.get(if self.constant { 0 } else { row })?;
-        let whole = number.truncated().or_else(|| match number {
+        let whole = number.truncated().or(match number {
             Num::Float(value) if value > 0.0 => Some(i128::MAX),
             Num::Float(value) if value < 0.0 => Some(i128::MIN),
             _ => None,
@@ -236,7 +236,7 @@ fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
     }
     let items = Value::rows(lists.items);
     let found = compare(BinaryOp::Eq, mode, &items, &args[1], items.array.len())?;
-    if args[1].array.is_null(0) {
+    if args[1].array.logical_null_count() > 0 {
         return Ok(Arc::new(BooleanArray::new_null(lists.rows.len())));
     }
     let any = lists.rows.iter().map(|row| {

@@ -51,7 +51,7 @@ impl Bitmap {
         if len < self.len {
             self.len = len;
             self.bytes.truncate(len.div_ceil(8));
-            if len % 8 != 0
+            if !len.is_multiple_of(8)
                 && let Some(last) = self.bytes.last_mut()
             {
                 *last &= (1 << (len % 8)) - 1;
@@ -370,21 +370,20 @@ impl Column {
         }
     }
 
-    /// What the column's type is called in a message.
+    /// What the column's type is called in a message: never with the fields of
+    /// an object, as those may grow while the message must not.
     pub fn type_name(&self) -> String {
-        if let Some(data_type) = &self.fixed {
-            return data_type.to_string();
-        }
-        let name = match &self.values {
-            Values::Null => "null, as every value of the column before it",
-            Values::Bool(_) => "Boolean",
-            Values::Int(_) => "Int64",
-            Values::UInt(_) => "UInt64",
-            Values::Float(_) => "Float64",
-            Values::Text(_) | Values::Json(..) => "Utf8",
-            Values::Struct(_) => "Struct",
-            Values::List(_) => "List",
-            Values::Fixed(column) => return column.data_type().to_string(),
+        let name = match (&self.values, &self.fixed) {
+            (Values::Struct(_), _) => "Struct",
+            (Values::List(_), _) => "List",
+            (_, Some(data_type)) => return data_type.to_string(),
+            (Values::Null, _) => "null, as every value of the column before it",
+            (Values::Bool(_), _) => "Boolean",
+            (Values::Int(_), _) => "Int64",
+            (Values::UInt(_), _) => "UInt64",
+            (Values::Float(_), _) => "Float64",
+            (Values::Text(_) | Values::Json(..), _) => "Utf8",
+            (Values::Fixed(column), _) => return column.data_type().to_string(),
         };
         name.to_string()
     }

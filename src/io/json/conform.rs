@@ -12,7 +12,7 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, ListArray, RecordBatch, RecordBatchOptions, StructArray,
     UInt64Array, new_null_array,
 };
-use arrow_schema::{DataType, Field};
+use arrow_schema::DataType;
 
 use super::canonical::as_scalar;
 use super::grammar::{DEEPEST, Parser, SchemaMode};
@@ -118,11 +118,7 @@ fn conform_array(array: &ArrayRef, from: &Node, to: &Node) -> Result<ArrayRef> {
         (Kind::List(old), Kind::List(new)) => {
             let lists = array.as_list::<i32>();
             let items = conform_array(lists.values(), &old.node, &new.node)?;
-            let field = Arc::new(Field::new(
-                new.name.as_ref(),
-                items.data_type().clone(),
-                true,
-            ));
+            let field = Arc::new(new.node.field(&new.name));
             let offsets = lists.offsets().clone();
             Arc::new(ListArray::try_new(
                 field,

@@ -265,11 +265,15 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for name in predicate.columns() {
-        let column = match seen.batch.column_by_name(name) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(&DataType::Utf8, rows),
+        let known = seen.batch.schema_ref().column_with_name(name);
+        let (field, column) = match known {
+            Some((idx, field)) => (field.clone(), Arc::clone(seen.batch.column(idx))),
+            None => (
+                Field::new(name, DataType::Utf8, true),
+                new_null_array(&DataType::Utf8, rows),
+            ),
         };
-        fields.push(Field::new(name, column.data_type().clone(), true));
+        fields.push(field);
         columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -330,6 +334,8 @@ impl Task<'_> {
     fn read(&self, object: &mut Object, built: &mut Built) -> Option<Line> {
         let mut unknown = None;
         let (max_depth, chunk) = (self.options.max_depth, self.chunk);
+        let schema = built.schema.clone();
+        let fields = schema.fields();
         built.visited = chunk.visit(self.which, max_depth, self.mode, |parser, pos, line| {
             parser.record += 1;
             let rows = built.lines.len();
@@ -342,7 +348,7 @@ impl Task<'_> {
                         return Visit::Next(next);
                     }
                     Err(stop) => {
-                        if judge(parser, stop, pos) {
+                        if judge(parser, stop, pos, fields) {
                             object.roll_back(rows, parser.record);
                             unknown = Some(line);
                             return Visit::Stop;
@@ -368,23 +374,24 @@ impl Task<'_> {
 }
 
 /// Whether a record that could not be read asks for a wider schema. Otherwise
-/// the parser's fault says what is wrong with it: first of all its grammar, so
-/// that the verdict is the same whatever the schema knew.
+/// the parser's fault says what is wrong with it: first of all its grammar, then
+/// what a user's schema refuses, so that the verdict is the same whatever else
+/// the schema knew.
 #[cold]
 #[inline(never)]
-fn judge(parser: &mut Parser<'_>, stop: Stop, pos: usize) -> bool {
+fn judge(parser: &mut Parser<'_>, stop: Stop, pos: usize, fields: &Fields) -> bool {
     if stop == Stop::Bad {
         return false;
     }
-    let fault = parser.fault.clone();
-    match parser.skip_record(pos) {
-        Ok(_) if stop == Stop::Widen => true,
-        Ok(_) => {
-            parser.fault = fault;
-            false
-        }
-        Err(_) => false,
+    let misfit = parser.fault.clone();
+    if parser.skip_record(pos).is_err() {
+        return false;
     }
+    if stop == Stop::Misfit {
+        parser.fault = misfit;
+        return false;
+    }
+    !(fields.any_fixed() && parser.check_object(fields, pos) == Err(Stop::Misfit))
 }
 
 #[cold]

@@ -22,6 +22,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -49,7 +50,7 @@ impl Scalars {
     pub const HUGE: Scalars = Scalars(1 << 7 | 1 << 2);
 
     const ALL: Scalars = Scalars(0xFF);
-    const ALL_BUT_STRING: Scalars = Scalars(0xFF & !Scalars::STRING.0);
+    const ALL_BUT_STRING: Scalars = Scalars(!Scalars::STRING.0);
 
     pub const fn has(self, other: Scalars) -> bool {
         self.0 & other.0 == other.0
@@ -169,6 +170,9 @@ pub(super) enum Kind<'a> {
     Fixed(&'a Arc<DataType>),
 }
 
+/// Arrow's name for text that is JSON.
+const JSON_EXTENSION: &str = "arrow.json";
+
 impl Node {
     pub fn kind(&self) -> Kind<'_> {
         if let Some(Fixed::Leaf(data_type)) = &self.fixed {
@@ -192,13 +196,24 @@ impl Node {
             Kind::Scalar(ScalarType::Float) => DataType::Float64,
             Kind::Scalar(ScalarType::Null | ScalarType::Text) | Kind::Json => DataType::Utf8,
             Kind::Struct(fields) => DataType::Struct(fields.to_arrow().into()),
-            Kind::List(item) => DataType::List(Arc::new(Field::new(
-                item.name.as_ref(),
-                item.node.data_type(),
-                true,
-            ))),
+            Kind::List(item) => DataType::List(Arc::new(item.node.field(&item.name))),
             Kind::Fixed(data_type) => data_type.as_ref().clone(),
         }
+    }
+
+    /// The column or member of this name. Text that is JSON is marked as such, as
+    /// Arrow's canonical extension type `arrow.json`: its strings are quoted, and
+    /// a column that turns into it must not pass for the same text.
+    pub fn field(&self, name: &str) -> Field {
+        let field = Field::new(name, self.data_type(), true);
+        if !matches!(self.kind(), Kind::Json) {
+            return field;
+        }
+        let mark = [(
+            EXTENSION_TYPE_NAME_KEY.to_owned(),
+            JSON_EXTENSION.to_owned(),
+        )];
+        field.with_metadata(mark.into())
     }
 
     pub fn merge(&mut self, other: &Node) {
@@ -361,9 +376,7 @@ impl Fields {
     }
 
     pub fn to_arrow(&self) -> Vec<Field> {
-        self.iter()
-            .map(|(name, node)| Field::new(name.as_ref(), node.data_type(), true))
-            .collect()
+        self.iter().map(|(name, node)| node.field(name)).collect()
     }
 }
 

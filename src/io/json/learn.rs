@@ -65,24 +65,25 @@ impl Parser<'_> {
         self.skip_value(pos, 0)
     }
 
-    /// Whether a user's schema accepts the object at `pos`. Only [`Stop::Misfit`] says no.
+    /// Whether a user's schema accepts the object at `pos`: [`Stop::Misfit`]
+    /// says no, and the fault says why in the words of decoding.
     pub fn check_object(&mut self, fields: &Fields, pos: usize) -> Result<usize, Stop> {
         self.each_member(pos, |parser, key, pos| match fields.get(key) {
-            Some(node) if node.any_fixed() => parser.check_value(node, pos),
+            Some(node) if node.any_fixed() => parser
+                .check_value(node, pos)
+                .map_err(|stop| parser.within(&String::from_utf8_lossy(key), stop)),
             _ => parser.skip_value(pos, 0),
         })
     }
 
     fn check_value(&mut self, node: &Node, pos: usize) -> Result<usize, Stop> {
-        let first = self.text[pos];
-        match (&node.fixed, first) {
+        match (&node.fixed, self.text[pos]) {
             (_, b'n') => self.skip_value(pos, 0),
             (Some(Fixed::Leaf(data_type)), _) => {
-                let end = self.skip_value(pos, 0)?;
                 if self.fits(data_type, pos)? {
-                    Ok(end)
+                    self.skip_value(pos, 0)
                 } else {
-                    Err(Stop::Misfit)
+                    Err(self.misfit(pos, data_type.to_string()))
                 }
             }
             (Some(Fixed::Struct) | None, b'{') => match &node.object {
@@ -90,12 +91,15 @@ impl Parser<'_> {
                 None => self.skip_value(pos, 0),
             },
             (Some(Fixed::List) | None, b'[') => match &node.list {
-                Some(item) => {
-                    self.each_item(pos, |parser, pos| parser.check_value(&item.node, pos))
-                }
+                Some(item) => self.each_item(pos, |parser, pos| {
+                    parser
+                        .check_value(&item.node, pos)
+                        .map_err(|stop| parser.within("[]", stop))
+                }),
                 None => self.skip_value(pos, 0),
             },
-            (Some(_), _) => Err(Stop::Misfit),
+            (Some(Fixed::Struct), _) => Err(self.misfit(pos, "Struct".to_string())),
+            (Some(Fixed::List), _) => Err(self.misfit(pos, "List".to_string())),
             (None, _) => self.skip_value(pos, 0),
         }
     }

@@ -140,8 +140,8 @@ pub(super) mod swar {
     #[inline(always)]
     fn special(word: u64) -> u64 {
         let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGHS;
-        let quote = zero(word ^ ONES * b'"' as u64);
-        let escape = zero(word ^ ONES * b'\\' as u64);
+        let quote = zero(word ^ (ONES * b'"' as u64));
+        let escape = zero(word ^ (ONES * b'\\' as u64));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
         quote | escape | control
     }

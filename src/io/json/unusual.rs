@@ -162,9 +162,15 @@ impl Parser<'_> {
         if self.mode == SchemaMode::Widen && column.fixed.is_none() {
             return Stop::Widen;
         }
+        self.misfit(pos, column.type_name())
+    }
+
+    /// Notes that the value at `pos` is not of the type `wanted`.
+    #[cold]
+    pub fn misfit(&mut self, pos: usize, wanted: String) -> Stop {
         self.fault = Fault {
             at: pos,
-            what: What::Misfit(column.type_name()),
+            what: What::Misfit(wanted),
             path: Vec::new(),
         };
         Stop::Misfit

@@ -5,7 +5,7 @@
 //!
 //! Integers and decimals are written exactly, floats with the fewest digits that
 //! give the same bits back, text with the fewest escapes. JSON has no NaN and
-//! no infinity: they are written as null. Times are RFC 3339 text, binary is
+//! no infinity: they are written as null. Instants are RFC 3339 text in universal time, binary is
 //! hexadecimal text. A column marked as the extension type `arrow.json` is JSON
 //! already and written as it is.
 
@@ -13,15 +13,17 @@ use std::fmt::Display;
 use std::io::Write;
 
 use arrow_array::cast::AsArray;
+use arrow_array::temporal_conversions::as_datetime;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, ArrowTimestampType, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, OffsetSizeTrait, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::error::{Error, Result};
 
@@ -210,6 +212,15 @@ fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a
             let values = column.as_string_view();
             text(move |row| values.value(row))
         }
+        DataType::Timestamp(unit, zone) => {
+            let zoned = zone.is_some();
+            match unit {
+                TimeUnit::Second => instant::<TimestampSecondType>(column, zoned),
+                TimeUnit::Millisecond => instant::<TimestampMillisecondType>(column, zoned),
+                TimeUnit::Microsecond => instant::<TimestampMicrosecondType>(column, zoned),
+                TimeUnit::Nanosecond => instant::<TimestampNanosecondType>(column, zoned),
+            }
+        }
         DataType::Struct(fields) => {
             let columns = column.as_struct().columns().iter();
             let members = members(fields, columns.map(|column| column.as_ref()))?;
@@ -267,6 +278,22 @@ fn text<'a>(value: impl Fn(usize) -> &'a str + 'a) -> WriteValue<'a> {
     Box::new(move |row, out| {
         write_text(value(row), out);
         Ok(())
+    })
+}
+
+/// RFC 3339, in universal time whatever the column's zone; without `Z` if it has none.
+fn instant<'a, T: ArrowTimestampType>(column: &'a dyn Array, zoned: bool) -> WriteValue<'a> {
+    let values = column.as_primitive::<T>();
+    Box::new(move |row, out| {
+        let value = values.value(row);
+        let Some(time) = as_datetime::<T>(value) else {
+            return Err(Error::plan(format!(
+                "{value} in a column of times is beyond what text can name"
+            )));
+        };
+        // chrono prints RFC 3339, with as many digits of a second as are not zero.
+        let end = if zoned { "Z" } else { "" };
+        put(out, format_args!("\"{time:?}{end}\""))
     })
 }
 

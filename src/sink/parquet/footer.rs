@@ -15,7 +15,6 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Compression;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
@@ -24,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::sink::file::parquet_error;
 use crate::sink::report::Range;
 use crate::sink::settle::Found;
+use crate::sink::shown::printable;
 
 /// Reads metadata, with page indexes where asked for.
 pub(super) fn metadata(path: &Path, indexes: PageIndexPolicy) -> Result<(File, ParquetMetaData)> {
@@ -100,21 +100,22 @@ fn ranges(metadata: &ParquetMetaData, schema: &Schema) -> BTreeMap<String, Range
         .collect()
 }
 
-fn range(
-    metadata: &ParquetMetaData,
-    schema: &Schema,
-    column: &str,
-) -> Result<Option<Range>, ParquetError> {
-    let statistics =
-        StatisticsConverter::try_new(column, schema, metadata.file_metadata().schema_descr())?;
+fn range(metadata: &ParquetMetaData, schema: &Schema, column: &str) -> Result<Option<Range>> {
+    let failed = |error| Error::external("reading statistics", error);
+    let parquet = metadata.file_metadata().schema_descr();
+    let statistics = StatisticsConverter::try_new(column, schema, parquet).map_err(failed)?;
     let groups = metadata.row_groups();
     let (least, least_exact) = (
-        statistics.row_group_mins(groups)?,
-        statistics.row_group_is_min_value_exact(groups)?,
+        statistics.row_group_mins(groups).map_err(failed)?,
+        statistics
+            .row_group_is_min_value_exact(groups)
+            .map_err(failed)?,
     );
     let (greatest, greatest_exact) = (
-        statistics.row_group_maxes(groups)?,
-        statistics.row_group_is_max_value_exact(groups)?,
+        statistics.row_group_maxes(groups).map_err(failed)?,
+        statistics
+            .row_group_is_max_value_exact(groups)
+            .map_err(failed)?,
     );
     let exact = least_exact.iter().chain(greatest_exact.iter());
     // A row group whose values are all null has no range and takes none away.
@@ -127,10 +128,7 @@ fn range(
 }
 
 /// The least, or with `descending` the greatest value, as text or number.
-fn first_of(
-    values: &ArrayRef,
-    descending: bool,
-) -> Result<Option<serde_json::Value>, ParquetError> {
+fn first_of(values: &ArrayRef, descending: bool) -> Result<Option<serde_json::Value>> {
     if values.null_count() == values.len() {
         return Ok(None);
     }
@@ -139,7 +137,8 @@ fn first_of(
         nulls_first: false,
     };
     let first = sort_to_indices(values, Some(options), Some(1))?.value(0) as usize;
-    let formatter = ArrayFormatter::try_new(values.as_ref(), &FormatOptions::default())?;
+    let shown = printable(values)?;
+    let formatter = ArrayFormatter::try_new(shown.as_ref(), &FormatOptions::default())?;
     let text = formatter.value(first).try_to_string()?;
     let number = matches!(values.data_type(), DataType::Boolean) || values.data_type().is_numeric();
     let value = if number { text.parse().ok() } else { None };

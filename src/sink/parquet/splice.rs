@@ -147,7 +147,9 @@ impl Segment<'_> {
         let source = group.schema_descr();
         let leaves = leaves_of(source, here);
         let wanted = leaves_of(self.target, root);
-        let same = leaves.len() == wanted.len()
+        // Parquet's own types do not tell text from JSON text: Arrow's marks do.
+        let same = same_marks(self.known.field(here), field)
+            && leaves.len() == wanted.len()
             && leaves
                 .clone()
                 .zip(wanted)
@@ -242,6 +244,25 @@ impl Segment<'_> {
             column_index: column_index.cloned(),
             offset_index: offset_index.cloned(),
         }
+    }
+}
+
+/// Whether two fields, of any depth, are marked as the same extension types.
+fn same_marks(left: &Field, right: &Field) -> bool {
+    if left.metadata() != right.metadata() {
+        return false;
+    }
+    match (left.data_type(), right.data_type()) {
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same_marks(left, right))
+        }
+        (DataType::List(left), DataType::List(right))
+        | (DataType::LargeList(left), DataType::LargeList(right)) => same_marks(left, right),
+        _ => true,
     }
 }
 

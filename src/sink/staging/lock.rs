@@ -8,7 +8,7 @@
 //! and as the judge on file systems without locks.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -105,8 +105,8 @@ pub(super) fn acquire(folder: &Path) -> Result<(Lock, Found)> {
 /// Locks a staging folder if it is there; nothing if it is not.
 pub(super) fn take_over(folder: &Path) -> Result<Option<Lock>> {
     for _ in 0..TRIES {
-        if fs::symlink_metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        {
+        let gone = |kind| matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        if fs::symlink_metadata(folder).is_err_and(|error| gone(error.kind())) {
             return Ok(None);
         }
         if let Some(lock) = lock(folder)? {
@@ -162,12 +162,20 @@ fn lock(folder: &Path) -> Result<Option<Lock>> {
         Ok(there) if there.ino() == ours.ino() && there.dev() == ours.dev() => {}
         _ => return Ok(None),
     }
-    let text = serde_json::to_vec(&Owner::this())
-        .map_err(|error| Error::external("naming the owner of a lock", error))?;
-    file.set_len(0).map_err(failed)?;
-    io::Seek::rewind(&mut file).map_err(failed)?;
-    file.write_all(&text).map_err(failed)?;
+    let named = name_owner(&mut file);
+    if let Err(source) = named {
+        // The folder is ours, and nobody waits for it.
+        remove(folder)?;
+        return Err(failed(source));
+    }
     Ok(Some(Lock { _file: file }))
+}
+
+fn name_owner(file: &mut File) -> io::Result<()> {
+    let text = serde_json::to_vec(&Owner::this())?;
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&text)
 }
 
 fn owner(file: &mut File) -> Option<Owner> {

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::encode::Style;
 use super::file::sync;
 use super::hive::HivePath;
 use super::options::{Existing, WriteOptions};
-use super::part::{FinishedPart, PartWriter, Recipe, Segment, Style};
+use super::part::{FinishedPart, PartWriter, Recipe, Segment};
 use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
@@ -345,6 +346,7 @@ impl Staging {
             && let Some(parent) = target.path.parent()
         {
             sync(parent)?;
+            self.work.sync_parents()?;
         }
         Ok(())
     }

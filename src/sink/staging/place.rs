@@ -178,16 +178,13 @@ pub(super) fn move_noted(work: &Path, target: &Path) -> Result<()> {
         }
     }
     for held in &note.dead {
-        remove(&target.join(held))?;
-        for parent in held
-            .ancestors()
-            .skip(1)
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            // Stays while it holds something.
-            if fs::remove_dir(target.join(parent)).is_err() {
-                break;
-            }
+        let path = target.join(held);
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            remove(&path)?;
+        }
+        for folder in held.ancestors().filter(|held| !held.as_os_str().is_empty()) {
+            // Folders go once they hold nothing, and the system's refusal is the check.
+            let _ = fs::remove_dir(target.join(folder));
         }
     }
     sync(target)?;
@@ -214,4 +211,120 @@ fn sync_folders(new: &Path, target: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn all(root: &Path) -> Vec<(PathBuf, String)> {
+        walk(root, |entry| !entry.file_type().is_dir())
+            .unwrap()
+            .into_iter()
+            .map(|path| {
+                let relative = path.strip_prefix(root).unwrap().to_owned();
+                (relative, fs::read_to_string(path).unwrap())
+            })
+            .collect()
+    }
+
+    const STAGED: [(&str, &str); 4] = [
+        ("k=a/part-000001.parquet", "new 1"),
+        ("k=b/part-000002.parquet", "new 2"),
+        ("part-000000.parquet", "new 0"),
+        (MANIFEST, "new manifest"),
+    ];
+    const OLD: [(&str, &str); 5] = [
+        ("k=a/part-000000.parquet", "old"),
+        ("k=c/d=e/part-000002.parquet", "old"),
+        ("part-000000.parquet", "old"),
+        (MANIFEST, "old manifest"),
+        ("k=b/part-000003.parquet", "old"),
+    ];
+
+    #[test]
+    fn noted_moves_can_be_ended_from_any_point() {
+        let mut wanted: Vec<(PathBuf, String)> = STAGED
+            .iter()
+            .map(|(path, text)| (PathBuf::from(path), (*text).to_owned()))
+            .collect();
+        wanted.sort();
+        for done in 0..=STAGED.len() + OLD.len() {
+            let root = tempfile::tempdir().unwrap();
+            let (work, target) = (root.path().join("work"), root.path().join("out"));
+            let new = work.join(NEW);
+            for (path, text) in STAGED {
+                put(&new.join(path), text);
+            }
+            for (path, text) in OLD {
+                put(&target.join(path), text);
+            }
+            let dead: BTreeSet<PathBuf> = OLD.iter().map(|(path, _)| PathBuf::from(path)).collect();
+            note(&work, &new, dead.clone()).unwrap();
+            // What a run had done when it died.
+            for (path, _) in STAGED.iter().take(done) {
+                move_file(&new, &new.join(path), &target).unwrap();
+            }
+            for held in dead.iter().take(done.saturating_sub(STAGED.len())) {
+                if !STAGED.iter().any(|(path, _)| Path::new(path) == held) {
+                    remove(&target.join(held)).unwrap();
+                }
+            }
+            move_noted(&work, &target).unwrap();
+            let mut found = all(&target);
+            found.sort();
+            assert_eq!(found, wanted, "after {done} steps");
+            assert!(!target.join("k=c").exists(), "empty folders go");
+            assert!(!work.join(NOTE).exists());
+            move_noted(&work, &target).unwrap();
+        }
+    }
+
+    #[test]
+    fn old_files_get_a_second_name_or_nothing_does() {
+        let root = tempfile::tempdir().unwrap();
+        let (new, target) = (root.path().join("new"), root.path().join("out"));
+        for (path, text) in OLD {
+            put(&target.join(path), text);
+        }
+        put(&new.join("k=a/part-000009.parquet"), "new");
+        let mut holds: BTreeSet<PathBuf> =
+            OLD.iter().map(|(path, _)| PathBuf::from(path)).collect();
+        assert!(link_all(&target, &holds, &new).unwrap());
+        assert_eq!(
+            all(&new).len(),
+            OLD.len(),
+            "all but the manifest, and the new one"
+        );
+        fs::remove_dir_all(&new).unwrap();
+        put(&new.join("k=a/part-000009.parquet"), "new");
+        holds.insert("zz-not-there".into());
+        assert!(!link_all(&target, &holds, &new).unwrap());
+        assert_eq!(all(&new).len(), 1, "only what was staged is left");
+    }
+
+    #[test]
+    fn an_exchange_keeps_the_mode_and_swaps_whole_folders() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let (new, target) = (root.path().join("new"), root.path().join("out"));
+        put(&new.join("a"), "new");
+        put(&target.join("b"), "old");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o2751)).unwrap();
+        assert!(exchange(&new, &target).unwrap());
+        assert_eq!(all(&target), [(PathBuf::from("a"), "new".to_owned())]);
+        assert_eq!(all(&new), [(PathBuf::from("b"), "old".to_owned())]);
+        let mode = fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o2751);
+        let error = rename_new(&new, &target).unwrap_err();
+        assert!(
+            matches!(error, Error::Io { .. }),
+            "nothing is renamed over: {error}"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::file::sync;
 use super::lock::{self, Found, Lock};
 use super::place;
 use super::target::can_be_swapped;
@@ -67,6 +68,14 @@ impl Work {
             clean(&beside, target)?;
         }
         Ok(work)
+    }
+
+    /// Flushes the names of the parents that were made.
+    pub(super) fn sync_parents(&self) -> Result<()> {
+        self.made
+            .iter()
+            .filter_map(|made| made.parent())
+            .try_for_each(sync)
     }
 
     /// Ends what a dead run had begun, and empties the folder.
