@@ -10,7 +10,7 @@ use windrow::arrow::array::{Array, RecordBatch};
 use windrow::arrow::schema::{DataType, Field};
 
 use super::folder;
-use super::oracle::{self, Json, same_number};
+use super::oracle::{self, Json};
 
 /// The rows of one part file, in one batch a read.
 pub fn batches_of(part: &Path) -> Vec<RecordBatch> {
@@ -106,9 +106,9 @@ fn holds(field: &Field, column: &dyn Array, row: usize, wanted: &Json) -> bool {
                 && (exact || !is_integer)
                 && wanted.parse::<f64>().unwrap().to_bits() == found.to_bits()
         }
-        (DataType::Utf8, _) => text_holds(field, column.as_string::<i32>().value(row), wanted),
-        (DataType::LargeUtf8, _) => text_holds(field, column.as_string::<i64>().value(row), wanted),
-        (DataType::Utf8View, _) => text_holds(field, column.as_string_view().value(row), wanted),
+        (DataType::Utf8, _) => text_holds(column.as_string::<i32>().value(row), wanted),
+        (DataType::LargeUtf8, _) => text_holds(column.as_string::<i64>().value(row), wanted),
+        (DataType::Utf8View, _) => text_holds(column.as_string_view().value(row), wanted),
         (DataType::Struct(fields), Json::Object(members)) => {
             let column = column.as_struct();
             members.iter().all(|(key, _)| fields.find(key).is_some())
@@ -126,20 +126,12 @@ fn holds(field: &Field, column: &dyn Array, row: usize, wanted: &Json) -> bool {
     }
 }
 
-/// Whether text says what a JSON value says: a string as it is, another scalar
-/// as JSON has it, and in a column of JSON text the value's text.
-fn text_holds(field: &Field, found: &str, wanted: &Json) -> bool {
-    let is_json = field.metadata().values().any(|value| value == "arrow.json");
-    if is_json {
-        return oracle::parse(found.as_bytes()).is_some_and(|found| found.same(wanted));
-    }
+/// Whether text says what a JSON value says: a string as it is or, in a column
+/// of JSON text, in quotes; another scalar and all else as JSON has it.
+fn text_holds(found: &str, wanted: &Json) -> bool {
+    let parsed = || oracle::parse(found.as_bytes());
     match wanted {
-        Json::Text(wanted) => found == wanted,
-        Json::Number(wanted) => oracle::parse(found.as_bytes()).is_some_and(|found| match found {
-            Json::Number(found) => same_number(&found, wanted),
-            _ => false,
-        }),
-        Json::Bool(wanted) => found == wanted.to_string(),
-        _ => false,
+        Json::Text(wanted) => found == wanted || parsed() == Some(Json::Text(wanted.clone())),
+        _ => parsed().is_some_and(|found| found.same(wanted)),
     }
 }
