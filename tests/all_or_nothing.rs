@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::cli::{command, logs, put, windrow};
 use common::folder::{files, names};
-use common::generate::{Layout, Random, Seed};
+use common::generate::{Layout, Logs, Random, Seed, gzip};
 use common::log_files;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -114,6 +114,12 @@ fn survives_kills(dir: &Path, args: &[&str], old: Option<&Files>) {
     assert!(killed >= 5, "only {killed} runs were killed");
 }
 
+/// More rows than 32 MiB hold, so that a count of partitions must spill them.
+fn much(dir: &Path) {
+    let member = gzip(&Logs::new(Seed(4), 4_000).text());
+    std::fs::write(dir.join("much.json.gz"), member.repeat(40)).unwrap();
+}
+
 fn sample(dir: &Path) {
     let layout = Layout {
         files: 3,
@@ -190,17 +196,17 @@ fn a_kill_of_an_append_leaves_the_old_output_or_both() {
 #[test]
 fn a_kill_leaves_no_spill_files_behind_the_next_run() {
     let dir = tempfile::tempdir().unwrap();
-    sample(dir.path());
+    much(dir.path());
     std::fs::create_dir(dir.path().join("spill")).unwrap();
     let args = [
         "convert",
-        "logs",
+        "much.json.gz",
         "--to",
         "out",
         "--npartitions",
         "2",
         "--memory",
-        "8MiB",
+        "32MiB",
         "--spill-dir",
         "spill",
         "--overwrite",
@@ -216,7 +222,7 @@ fn a_kill_leaves_no_spill_files_behind_the_next_run() {
         report["spilled_bytes"].as_u64().unwrap() > 0,
         "nothing was spilled"
     );
-    for delay in delays(whole, 6, &mut Random::new(Seed(9))) {
+    for delay in delays(whole, 4, &mut Random::new(Seed(9))) {
         kill_after(dir.path(), &args, delay);
         windrow(dir.path(), &args).expect(0);
         assert_eq!(
@@ -461,16 +467,20 @@ fn a_full_disk_is_a_sentence_and_leaves_the_old_output() {
     assert_eq!(files(&disk.0), old);
     // Spill files that do not fit are a sentence, too.
     std::fs::create_dir(disk.0.join("spill")).unwrap();
+    much(dir.path());
     let spill = [
+        "convert",
+        "much.json.gz",
+        "--to",
         "out",
         "--npartitions",
         "2",
         "--memory",
-        "8MiB",
+        "32MiB",
         "--spill-dir",
         "disk/spill",
     ];
-    let end = windrow(dir.path(), &[&convert[..], &spill].concat()).expect(1);
+    let end = windrow(dir.path(), &spill).expect(1);
     assert!(
         end.stderr.contains("disk/spill") && end.stderr.contains("No space left"),
         "{}",

@@ -17,6 +17,9 @@ use common::table::{integers, rows_of_parts};
 
 const MIB: u64 = 1 << 20;
 
+/// How much two runs over the same input may differ: which threads meet where.
+const NOISE: f64 = 6.0 * MIB as f64;
+
 /// The most memory a process has held so far, in bytes; nothing once it has ended.
 fn high_water(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -78,7 +81,7 @@ fn peak_memory_does_not_grow_with_the_input() {
         println!("{layout:?}: {} and {} MiB", small / MIB, large / MIB);
         assert!(large < 256 * MIB, "{layout:?}: {} MiB", large / MIB);
         assert!(
-            large as f64 <= 1.10 * small as f64,
+            large as f64 <= 1.10 * small as f64 + NOISE,
             "{layout:?}: {} MiB, and {} MiB for three times the input",
             small / MIB,
             large / MIB
@@ -89,23 +92,15 @@ fn peak_memory_does_not_grow_with_the_input() {
 #[test]
 fn rows_that_must_wait_are_spilled_and_come_back_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    // Some 100 MB of rows that a count of partitions must hold back.
-    let text = Logs::new(Seed(11), 30_000).text();
-    std::fs::write(dir.path().join("a.json.gz"), gzipped(&text)).unwrap();
+    // Some 60 MB of rows that a count of partitions must hold back.
+    log_of(dir.path(), "a.json.gz", 48);
     std::fs::create_dir(dir.path().join("spill")).unwrap();
-    let convert = [
-        "convert",
-        "a.json.gz",
-        "a.json.gz",
-        "a.json.gz",
-        "--npartitions",
-        "4",
-    ];
+    let convert = ["convert", "a.json.gz", "--npartitions", "4"];
     let tight = [
         "--to",
         "tight",
         "--memory",
-        "16MiB",
+        "32MiB",
         "--spill-dir",
         "spill",
         "--report",
@@ -122,7 +117,7 @@ fn rows_that_must_wait_are_spilled_and_come_back_the_same() {
     assert!(report["spilled_bytes"].as_u64().unwrap() > MIB, "{report}");
     let (tight, ample) = (dir.path().join("tight"), dir.path().join("ample"));
     assert_eq!(integers(&tight, "id"), integers(&ample, "id"));
-    assert_eq!(rows_of_parts(&tight), [22_500; 4]);
+    assert_eq!(rows_of_parts(&tight), [48_000; 4]);
     assert_eq!(common::folder::files(&tight), common::folder::files(&ample));
     assert_eq!(
         common::folder::names(&dir.path().join("spill")),
