@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
                 };
                 let files = io::list(inputs)?;
                 (
-                    text_units(files, text),
+                    text_units(files, text, &self.context.cancel),
                     RunSchema::json(start, path_column),
                     workers,
                     bad,
