@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::{Float64Type, Int64Type, UInt64Type};
 use windrow::arrow::array::{Array, RecordBatch};
-use windrow::arrow::schema::{DataType, Field};
+use windrow::arrow::schema::DataType;
 
 use super::folder;
 use super::oracle::{self, Json};
@@ -74,7 +74,7 @@ pub fn assert_batches_hold(batches: &[RecordBatch], records: &[Json]) {
             for (field, column) in schema.fields().iter().zip(batch.columns()) {
                 let wanted = record.get(field.name()).unwrap_or(&Json::Null);
                 assert!(
-                    holds(field, column.as_ref(), row, wanted),
+                    holds(column.as_ref(), row, wanted),
                     "row {row}, column {field}: {wanted:?} is in none of {:?}",
                     column.slice(row, 1)
                 );
@@ -84,7 +84,7 @@ pub fn assert_batches_hold(batches: &[RecordBatch], records: &[Json]) {
 }
 
 /// Whether a cell says what a JSON value says.
-fn holds(field: &Field, column: &dyn Array, row: usize, wanted: &Json) -> bool {
+fn holds(column: &dyn Array, row: usize, wanted: &Json) -> bool {
     if column.is_null(row) {
         return *wanted == Json::Null;
     }
@@ -114,13 +114,13 @@ fn holds(field: &Field, column: &dyn Array, row: usize, wanted: &Json) -> bool {
             members.iter().all(|(key, _)| fields.find(key).is_some())
                 && fields.iter().zip(column.columns()).all(|(field, column)| {
                     let wanted = wanted.get(field.name()).unwrap_or(&Json::Null);
-                    holds(field, column.as_ref(), row, wanted)
+                    holds(column.as_ref(), row, wanted)
                 })
         }
-        (DataType::List(field), Json::List(items)) => {
+        (DataType::List(_), Json::List(items)) => {
             let found = column.as_list::<i32>().value(row);
             found.len() == items.len()
-                && (0..found.len()).all(|item| holds(field, found.as_ref(), item, &items[item]))
+                && (0..found.len()).all(|item| holds(found.as_ref(), item, &items[item]))
         }
         _ => false,
     }
