@@ -21,8 +21,10 @@ mod scheduler;
 mod schema;
 mod sequence;
 mod source;
+mod stream;
 mod worker;
 
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
 pub use run::{Collected, Context, collect, count, sizes, visit, write};
+pub(crate) use stream::patiently;

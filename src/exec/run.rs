@@ -70,6 +70,8 @@ struct Run<'a> {
     context: &'a Context,
     drive: Drive,
     started: Instant,
+    /// What earlier runs of the session had read.
+    read_before: u64,
 }
 
 /// A pipeline's parts, built.
@@ -124,6 +126,7 @@ impl<'a> Run<'a> {
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
             },
             started: Instant::now(),
+            read_before: context.progress.stored_bytes_read(),
         })
     }
 
@@ -222,7 +225,7 @@ impl<'a> Run<'a> {
                 };
                 let files = io::list(inputs)?;
                 (
-                    text_units(files, text),
+                    text_units(files, text, &self.context.cancel),
                     RunSchema::json(start, path_column),
                     workers,
                     bad,
@@ -351,7 +354,7 @@ impl<'a> Run<'a> {
             duplicate_keys: sequencer.counts.duplicate_keys,
             ignored_values: sequencer.counts.ignored_values,
             limited: sequencer.counts.limited,
-            stored_bytes_read: self.context.progress.stored_bytes_read(),
+            stored_bytes_read: self.context.progress.stored_bytes_read() - self.read_before,
             ..RunReport::default()
         };
         if let Some(schema) = sequencer.schema.decoded() {

@@ -6,7 +6,7 @@
 //! A newline is never white space here, so nothing reads past the line it
 //! began in, and a line that is cut short cannot swallow the next one.
 
-use super::number::scan_number;
+use super::number::{scan_number, skip_number};
 use super::scan;
 use super::string::{BadEscape, read_escape};
 
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
                     n_open -= 1;
                     pos += 1;
                 }
-                b'-' | b'0'..=b'9' => pos = self.number(pos)?.1,
+                b'-' | b'0'..=b'9' => pos = self.skip_number(pos)?,
                 _ => pos = self.skip_word(pos)?,
             }
             loop {
@@ -293,6 +293,12 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     pub fn number(&mut self, pos: usize) -> Result<(super::number::Number, usize), Stop> {
         scan_number(self.text, pos).map_err(|bad| self.bad_number(bad))
+    }
+
+    /// Checks a number; returns where it ends.
+    #[inline(always)]
+    pub fn skip_number(&mut self, pos: usize) -> Result<usize, Stop> {
+        skip_number(self.text, pos).map_err(|bad| self.bad_number(bad))
     }
 
     #[cold]

@@ -103,16 +103,79 @@ pub(super) struct BadNumber {
 /// Reads the number that starts at `start`; returns its value and where it ends.
 #[inline]
 pub(super) fn scan_number(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
+    match scan_int(text, start) {
+        Some((value, end)) => Ok((Number::Int(value), end)),
+        None => scan_long(text, start),
+    }
+}
+
+/// Reads an integer of up to 15 digits, which is nearly every one.
+#[inline(always)]
+pub(super) fn scan_int(text: &[u8], start: usize) -> Option<(i64, usize)> {
     let negative = text[start] == b'-';
     let first = start + usize::from(negative);
-    let (n, value) = scan::digits(scan::word(text, first));
-    let end = first + n;
-    let next = text[end];
-    if n == 0 || n == 8 || (n > 1 && text[first] == b'0') || matches!(next, b'.' | b'e' | b'E') {
-        return scan_long(text, start, first);
+    let (end, value) = scan_15_digits(text, first)?;
+    if matches!(text[end], b'.' | b'e' | b'E') {
+        return None;
     }
     let value = value as i64;
-    Ok((Number::Int(if negative { -value } else { value }), end))
+    Some((if negative { -value } else { value }, end))
+}
+
+/// Reads a number of up to 15 digits with a fraction of up to 7 and no
+/// exponent, which is nearly every float of a log.
+#[inline(always)]
+pub(super) fn scan_float(text: &[u8], start: usize) -> Option<(f64, usize)> {
+    let negative = text[start] == b'-';
+    let first = start + usize::from(negative);
+    let (point, whole) = scan_15_digits(text, first)?;
+    let (n, fraction) = scan::digits(scan::word(text, point + 1));
+    let end = point + 1 + n;
+    let mantissa = whole.wrapping_mul(POWERS[n]).wrapping_add(fraction);
+    // Fifteen digits and seven fit an u64, and 2^53 bounds what is exact.
+    let is_short = text[point] == b'.' && n != 0 && n != 8 && mantissa < 1 << 53;
+    if !is_short || matches!(text[end], b'e' | b'E') {
+        return None;
+    }
+    let magnitude = mantissa as f64 / EXACT_POWERS[n];
+    Some((if negative { -magnitude } else { magnitude }, end))
+}
+
+/// Reads 1 to 15 digits without a leading zero; returns where they end, and their value.
+#[inline(always)]
+fn scan_15_digits(text: &[u8], first: usize) -> Option<(usize, u64)> {
+    let (n, value) = scan::digits(scan::word(text, first));
+    if n == 0 || (n > 1 && text[first] == b'0') {
+        return None;
+    }
+    if n < 8 {
+        return Some((first + n, value));
+    }
+    let (more, low) = scan::digits(scan::word(text, first + 8));
+    if more == 8 {
+        return None;
+    }
+    Some((first + 8 + more, value * POWERS[more] + low))
+}
+
+/// Where the number at `start` ends, whatever its value.
+#[inline(always)]
+pub(super) fn skip_number(text: &[u8], start: usize) -> Result<usize, BadNumber> {
+    let first = start + usize::from(text[start] == b'-');
+    let end = first + scan::count_digits(scan::word(text, first));
+    let n = end - first;
+    let is_short = n != 0 && n != 8 && (n == 1 || text[first] != b'0');
+    if is_short && !matches!(text[end], b'.' | b'e' | b'E') {
+        return Ok(end);
+    }
+    if is_short && text[end] == b'.' {
+        let n = scan::count_digits(scan::word(text, end + 1));
+        let end = end + 1 + n;
+        if n != 0 && n != 8 && !matches!(text[end], b'e' | b'E') {
+            return Ok(end);
+        }
+    }
+    scan_long(text, start).map(|(_, end)| end)
 }
 
 /// A run of digits: how many, and their value while it fits 19 digits.
@@ -145,13 +208,15 @@ const EXACT_POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Numbers of eight digits and more, with a fraction or exponent, or wrong.
-fn scan_long(text: &[u8], start: usize, first: usize) -> Result<(Number, usize), BadNumber> {
+/// Numbers of any form, or wrong.
+#[inline(never)]
+fn scan_long(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
     let bad = |at| BadNumber {
         at,
         leading_zero: false,
     };
-    let negative = first > start;
+    let negative = text[start] == b'-';
+    let first = start + usize::from(negative);
     let (int_end, int_value) = scan_digits(text, first, 0);
     let n_int = int_end - first;
     if n_int == 0 {

@@ -29,9 +29,11 @@ const MOST_SKIPPED: usize = 1024;
 struct Pattern {
     first: u64,
     first_mask: u64,
-    /// The last eight bytes, where the pattern is longer than eight.
+    /// Full words from the second one on, and the last eight bytes, where the
+    /// pattern is longer than eight.
+    middle: [u64; 2],
     last: u64,
-    bytes: Box<[u8]>,
+    len: usize,
 }
 
 /// Patterns up to this length can be compared without asking whether the text
@@ -45,26 +47,27 @@ impl Pattern {
         let never = Pattern {
             first: 1,
             first_mask: 0,
+            middle: [0; 2],
             last: 0,
-            bytes: Box::default(),
+            len: 0,
         };
         let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
         if key.len() + 3 > LONGEST_PATTERN || !key.iter().all(is_plain) {
             return never;
         }
-        let bytes: Box<[u8]> = [b"\"", key, b"\":"].concat().into();
-        let mut first = [0; 8];
-        let n_first = bytes.len().min(8);
-        first[..n_first].copy_from_slice(&bytes[..n_first]);
+        let mut bytes = [b"\"", key, b"\":"].concat();
+        let len = bytes.len();
         let last = match bytes.last_chunk::<8>() {
             Some(last) => u64::from_le_bytes(*last),
             None => 0,
         };
+        bytes.resize(LONGEST_PATTERN, 0);
         Pattern {
-            first: u64::from_le_bytes(first),
-            first_mask: u64::MAX >> (64 - 8 * n_first),
+            first: word(&bytes, 0),
+            first_mask: u64::MAX >> (64 - 8 * len.min(8)),
+            middle: [word(&bytes, 8), word(&bytes, 16)],
             last,
-            bytes,
+            len,
         }
     }
 
@@ -74,12 +77,14 @@ impl Pattern {
         if word(text, pos) & self.first_mask != self.first {
             return None;
         }
-        let len = self.bytes.len();
+        let len = self.len;
         if len > 8 {
             if word(text, pos + len - 8) != self.last {
                 return None;
             }
-            if len > 16 && text[pos + 8..pos + len - 8] != self.bytes[8..len - 8] {
+            if len > 16 && word(text, pos + 8) != self.middle[0]
+                || len > 24 && word(text, pos + 16) != self.middle[1]
+            {
                 return None;
             }
         }

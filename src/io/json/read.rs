@@ -9,7 +9,7 @@
 use super::column::{Column, Values};
 use super::grammar::{Parser, SchemaMode, Stop, What};
 use super::lattice::Scalars;
-use super::number::Number;
+use super::number::{scan_float, scan_int};
 use super::object::{NO_SLOT, Object, Use};
 
 /// A key that was read and looked up: where its value's place begins, and its slot, if it has one.
@@ -75,7 +75,11 @@ impl Parser<'_> {
                 other => {
                     let is_counted = other.is_some_and(|slot| slot.purpose == Use::Ignore);
                     self.ignored_values += u64::from(is_counted);
-                    pos = self.skip_value(pos, depth + 1)?;
+                    pos = match self.text[pos] {
+                        b'"' => self.skip_string(pos + 1)?,
+                        b'-' | b'0'..=b'9' => self.skip_number(pos)?,
+                        _ => self.skip_value(pos, depth + 1)?,
+                    };
                 }
             }
             if idx != NO_SLOT {
@@ -160,24 +164,20 @@ impl Parser<'_> {
                 text.end();
                 end
             }
-            Values::Int(values) if first.wrapping_sub(b'-') <= b'9' - b'-' => {
-                match self.number(pos)? {
-                    (Number::Int(value), end) => {
-                        values.push(value);
-                        end
-                    }
-                    _ => return self.read_unusual(column, pos, depth),
+            Values::Int(values) => match scan_int(self.text, pos) {
+                Some((value, end)) => {
+                    values.push(value);
+                    end
                 }
-            }
-            Values::Float(values) if first.wrapping_sub(b'-') <= b'9' - b'-' => {
-                match self.number(pos)? {
-                    (Number::Float(value), end) => {
-                        values.push(value);
-                        end
-                    }
-                    _ => return self.read_unusual(column, pos, depth),
+                None => return self.read_unusual(column, pos, depth),
+            },
+            Values::Float(values) => match scan_float(self.text, pos) {
+                Some((value, end)) => {
+                    values.push(value);
+                    end
                 }
-            }
+                None => return self.read_unusual(column, pos, depth),
+            },
             Values::Bool(bits) if first == b't' && self.is_true(pos) => {
                 bits.push(true);
                 pos + 4

@@ -34,14 +34,20 @@ pub(super) fn half_word(text: &[u8], pos: usize) -> u32 {
     )
 }
 
-/// How many of a word's bytes, from the first, are digits (0 to 8), and their value.
+/// How many of a word's bytes, from the first, are digits: 0 to 8.
 #[inline(always)]
-pub(super) fn digits(word: u64) -> (usize, u64) {
+pub(super) fn count_digits(word: u64) -> usize {
     // A byte is a digit iff its high nibble is 3 and adding 6 does not change that.
     let nibbles = word & 0xF0F0_F0F0_F0F0_F0F0;
     let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
     let other = (nibbles ^ 0x3030_3030_3030_3030) | (carried ^ 0x3030_3030_3030_3030);
-    let n = (other.trailing_zeros() / 8) as usize;
+    (other.trailing_zeros() / 8) as usize
+}
+
+/// How many of a word's bytes, from the first, are digits (0 to 8), and their value.
+#[inline(always)]
+pub(super) fn digits(word: u64) -> (usize, u64) {
+    let n = count_digits(word);
     if n == 0 {
         return (0, 0);
     }

@@ -101,6 +101,9 @@ impl Parser<'_> {
         let (number, end) = self.number(pos)?;
         let is_fixed = column.fixed.is_some();
         match (&mut column.values, number) {
+            // Numbers too long for the hot path.
+            (Values::Int(values), Number::Int(value)) => values.push(value),
+            (Values::Float(values), Number::Float(value)) => values.push(value),
             (Values::UInt(values), Number::Int(value @ 0..)) => values.push(value as u64),
             (Values::UInt(values), Number::UInt(value)) => values.push(value),
             (Values::Float(_), Number::Int(_) | Number::UInt(_)) => {
