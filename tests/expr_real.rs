@@ -44,7 +44,10 @@ fn read(path: &PathBuf) -> (Vec<Value>, Vec<RecordBatch>) {
     (records, reader.map(Result::unwrap).collect())
 }
 
-fn check(path: &str, filters: &[(&str, &dyn Fn(&Value) -> bool)]) {
+/// A filter, and what it says of a record.
+type Filter<'a> = (&'a str, &'a dyn Fn(&Value) -> bool);
+
+fn check(path: &str, filters: &[Filter<'_>]) {
     let Some(path) = real(path) else {
         return;
     };
