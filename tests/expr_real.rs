@@ -115,8 +115,8 @@ fn a_web_servers_status() {
             ("connections.active > 5", &|r| {
                 r["connections"]["active"].as_i64() > Some(5)
             }),
-            ("server_zones.hg.nginx.org.responses.5xx > 1898", &|r| {
-                r["server_zones"]["hg.nginx.org"]["responses"]["5xx"].as_i64() > Some(1898)
+            ("server_zones.hg.nginx.org.responses.3xx > 12628", &|r| {
+                r["server_zones"]["hg.nginx.org"]["responses"]["3xx"].as_i64() > Some(12_628)
             }),
             (
                 "date_trunc('minute', to_timestamp(timestamp, 'ms')) >= '2015-10-31 00:20'",
