@@ -24,7 +24,7 @@ mod source;
 mod stream;
 mod worker;
 
-pub(crate) use stream::patiently;
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
 pub use run::{Collected, Context, collect, count, sizes, visit, write};
+pub(crate) use stream::patiently;
