@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 
 use super::hive::HivePath;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::json::{JsonFile, JsonJob};
 use super::options::{Codec, Format, WriteOptions};
-use super::parquet::{ColumnJob, ParquetFile, compression};
+use super::parquet::{ColumnChunk, ColumnJob, ParquetFile, compression};
 use super::rows::Rows;
 use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
@@ -154,7 +153,7 @@ enum Work {
 }
 
 enum Piece {
-    Columns(Vec<ArrowColumnChunk>),
+    Columns(Vec<ColumnChunk>),
     Text(Vec<u8>),
     Message(IpcMessage),
 }
