@@ -28,8 +28,9 @@ use parquet::schema::types::ColumnDescPtr;
 use super::{DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS};
 use chunk::{ChunkWriter, DataPage};
 use dictionary::Dictionary;
-use leaf::{Leaf, Levels, Values};
+use leaf::{Leaf, Levels};
 use value::{Order, Value};
+use values::Values;
 
 mod chunk;
 mod compress;
@@ -41,6 +42,7 @@ mod leaf;
 #[cfg(test)]
 mod tests;
 mod value;
+mod values;
 
 pub(super) use chunk::Encoded;
 pub(super) use leaf::leaves;
