@@ -22,6 +22,7 @@ use super::grammar::{DEEPEST, Fault, Parser, SchemaMode, Stop};
 use super::lattice::Fields;
 use super::lines::{ALL, Chunk, Line, Visit, Visited, Which, line_end};
 use super::object::{Object, Wanted};
+use super::scan::Text;
 use super::schema::JsonSchema;
 use crate::error::{Error, Result};
 
@@ -366,7 +367,7 @@ impl Task<'_> {
             if built.stopped {
                 Visit::Stop
             } else {
-                Visit::Next(line_end(parser.text, pos) + 1)
+                Visit::Next(line_end(parser.text.as_bytes(), pos) + 1)
             }
         });
         unknown
@@ -400,7 +401,7 @@ fn bad_record(
     line: Line,
     fault: Option<&Fault>,
     utf8_fault: Option<usize>,
-    text: &[u8],
+    text: Text<'_>,
     start: usize,
 ) -> BadRecord {
     let reason = match (fault, utf8_fault) {
@@ -440,7 +441,7 @@ fn learn(task: &Task<'_>, first: Line, fields: &mut Fields) {
             } else if !task.options.keep_bad {
                 return Visit::Stop;
             }
-            Visit::Next(line_end(parser.text, pos) + 1)
+            Visit::Next(line_end(parser.text.as_bytes(), pos) + 1)
         });
 }
 
