@@ -174,6 +174,12 @@ fn write_rows(
         }
         out.clear();
         write(&mut cells, row, &mut out)?;
+        if builder.values_slice().len() + out.len() > i32::MAX as usize {
+            return Err(Error::config(
+                "blocksize",
+                "one column of JSON text would have more than Arrow's 2 GiB",
+            ));
+        }
         let text = std::str::from_utf8(&out)
             .map_err(|source| Error::external("writing values as JSON text", source))?;
         builder.append_value(text);

@@ -387,8 +387,8 @@ impl Fault {
             return None;
         }
         let mut column = String::new();
-        for key in self.path.iter().rev() {
-            if !column.is_empty() && key != "[]" {
+        for (level, key) in self.path.iter().rev().enumerate() {
+            if level > 0 && key != "[]" {
                 column.push('.');
             }
             column.push_str(key);
