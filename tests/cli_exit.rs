@@ -278,3 +278,35 @@ fn completions_name_every_command() {
         );
     }
 }
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_pipe_that_says_nothing() {
+    // Before the first record, while names are looked up, and after many records.
+    for text in [String::new(), logs(20_000)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = command()
+            .current_dir(dir.path())
+            .args(["convert", "-", "--to", "out"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let id = child.id().to_string();
+        let start = Instant::now();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert!(start.elapsed() < Duration::from_secs(3));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        drop(stdin);
+    }
+}

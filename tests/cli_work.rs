@@ -436,6 +436,17 @@ fn count_and_explain_say_what_a_convert_would_do() {
     ] {
         assert!(plan.contains(part), "{part}: {plan}");
     }
+    let json = [&args[..], &["--output", "json"]].concat();
+    let plan = windrow(dir.path(), &json).expect(0).json();
+    assert_eq!(plan["built"].as_array().unwrap().len(), 4, "{plan}");
+    let optimized = plan["optimized"].as_array().unwrap();
+    assert_eq!(
+        optimized.len(),
+        2,
+        "filter and columns are pushed into the scan: {plan}"
+    );
+    assert_eq!(optimized[0]["exact"], false);
+    assert!(!plan["stages"].as_array().unwrap().is_empty());
     assert_eq!(
         std::fs::read_dir(dir.path()).unwrap().count(),
         1,

@@ -450,8 +450,9 @@ impl Oracle<'_> {
                     .map(|number| compare_numbers(&number, &Value::Int(0)).is_ne());
                 truth(bool_of(&value).or(number))
             }
-            _ if self.class(expr) == Class::Bool => {
-                bool_of(&value).map_or(Value::Null, |value| Value::Int(value.into()))
+            // A condition counts as a number where the plan knew it as one.
+            _ if self.class(expr) == Class::Bool && bool_of(&value).is_some() => {
+                Value::Int((bool_of(&value) == Some(true)).into())
             }
             DataType::Int64 => match number_of(&value) {
                 Some(Value::Int(value)) if i64::try_from(value).is_ok() => Value::Int(value),

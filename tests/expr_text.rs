@@ -240,6 +240,35 @@ fn nesting_has_a_limit_and_chains_have_none() {
             "{message}"
         );
     }
+    // What stands before `between` stands there twice in what it means.
+    let doubled = format!("a{}", " between 1 and 2".repeat(40));
+    let message = Expr::parse(&doubled).unwrap_err().to_string();
+    assert!(
+        message.contains("before `between` is too long"),
+        "{message}"
+    );
+    // Everything else is as long as its text, when read and when bound.
+    let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+    let mut nested = col("a");
+    for _ in 0..30 {
+        nested = Expr::Case {
+            operand: Some(Box::new(nested)),
+            branches: vec![(lit(1), lit(2)), (lit(3), lit(4))],
+            otherwise: Some(Box::new(lit(5))),
+        };
+        nested = call(
+            "coalesce",
+            [
+                nested.clone().is_in([col("a"), col("a") + 1]).is_null(),
+                lit(true),
+            ],
+        )
+        .try_cast(DataType::Int64);
+        if nested.depth() > MAX_DEPTH - 6 {
+            break;
+        }
+    }
+    nested.bind(&schema).unwrap();
     let chain = format!("a = 0{}", " or a = 1".repeat(10_000));
     assert_eq!(parse(&chain).depth(), 3);
 

@@ -377,6 +377,62 @@ fn columns_that_did_not_change_are_copied_as_they_are_stored() {
 }
 
 #[test]
+fn text_that_becomes_json_is_widened_although_both_are_stored_as_text() {
+    let marks = HashMap::from([("ARROW:extension:name".to_owned(), "arrow.json".to_owned())]);
+    let text = Field::new("j", DataType::Utf8, true);
+    let json = text.clone().with_metadata(marks);
+    let (narrow, wide) = (
+        Arc::new(Schema::new(vec![text])),
+        Arc::new(Schema::new(vec![json])),
+    );
+    let values = |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as ArrayRef;
+    let before = RecordBatch::try_new(narrow.clone(), vec![values(vec![Some("a"), None])]).unwrap();
+    let after = RecordBatch::try_new(wide.clone(), vec![values(vec![Some("{\"b\":1}")])]).unwrap();
+    let quoted = Arc::clone(&wide);
+    let widen = move |batch: &RecordBatch, _: &Schema| {
+        let text = batch.column(0).as_string::<i32>();
+        let quoted_text: StringArray = text
+            .iter()
+            .map(|text| text.map(|text| format!("\"{text}\"")))
+            .collect();
+        Ok(RecordBatch::try_new(
+            quoted.clone(),
+            vec![Arc::new(quoted_text)],
+        )?)
+    };
+    for format in [Format::Parquet, Format::Ipc, Format::Json] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(&dir.path().join("out"), format, None);
+        let staging = Staging::open(&options, &[]).unwrap();
+        let mut part = staging.part(None, &narrow).unwrap();
+        append(&mut part, vec![before.clone()]).unwrap();
+        part.next_segment(&wide).unwrap();
+        append(&mut part, vec![after.clone()]).unwrap();
+        let parts = vec![part.finish().unwrap()];
+        let committed = staging
+            .commit(parts, &wide, &widen, ManifestInfo::default(), &in_threads)
+            .unwrap();
+        assert_eq!(committed.rewritten, 1);
+        let path = &committed.outputs[0].path;
+        if format == Format::Json {
+            let text = read_json_text(Path::new(path));
+            assert_eq!(text, "{\"j\":\"a\"}\n{}\n{\"j\":{\"b\":1}}\n");
+        } else {
+            let found = read(path, format, &wide);
+            let expected = values(vec![Some("\"a\""), None, Some("{\"b\":1}")]);
+            assert_eq!(found.column(0), &expected, "{format}");
+        }
+        // Appended to, it is known as JSON text again.
+        let options = WriteOptions {
+            existing: windrow::sink::Existing::Append,
+            ..options
+        };
+        let staging = Staging::open(&options, &[]).unwrap();
+        assert_eq!(staging.existing_schema().unwrap().unwrap(), wide);
+    }
+}
+
+#[test]
 fn a_column_of_nulls_is_text_in_the_files() {
     let known = schema(&[
         ("a", DataType::Int64),

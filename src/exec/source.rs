@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
+use super::control::Cancel;
+use super::stream::Streamed;
 use crate::error::Result;
 use crate::io::{self, Damage, FileList, SourceFile, TextChunk, TextOptions, TextReader};
 use crate::memory::Replay;
@@ -61,8 +63,9 @@ pub(crate) type Units = Box<dyn Iterator<Item = Result<Unit>> + Send>;
 const RANGE_BYTES: u64 = 16 << 20;
 
 /// The units of text files.
-pub(crate) fn text_units(files: FileList, options: TextOptions) -> Units {
+pub(crate) fn text_units(files: FileList, options: TextOptions, cancel: &Cancel) -> Units {
     Box::new(TextUnits {
+        cancel: cancel.clone(),
         files,
         options,
         ready: VecDeque::new(),
@@ -72,6 +75,7 @@ pub(crate) fn text_units(files: FileList, options: TextOptions) -> Units {
 struct TextUnits {
     files: FileList,
     options: TextOptions,
+    cancel: Cancel,
     ready: VecDeque<Result<Unit>>,
 }
 
@@ -82,14 +86,23 @@ impl TextUnits {
         let last = units.len().saturating_sub(1);
         for (idx, unit) in units.into_iter().enumerate() {
             let options = self.options;
+            let cancel = self.cancel.clone();
+            let seekable = file.seekable;
             self.ready.push_back(Ok(Unit {
                 path: Arc::clone(&path),
                 file: file.index,
                 ends_file: idx == last,
                 open: Box::new(move || {
-                    Ok(Box::new(Text {
-                        reader: io::open(&unit, &options)?,
-                    }))
+                    let open = move || -> Result<Box<dyn ChunkReader>> {
+                        Ok(Box::new(Text {
+                            reader: io::open(&unit, &options)?,
+                        }))
+                    };
+                    if seekable {
+                        open()
+                    } else {
+                        Ok(Box::new(Streamed::open(&cancel, open)?))
+                    }
                 }),
             }));
         }

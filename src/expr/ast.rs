@@ -247,6 +247,20 @@ impl Expr {
         deepest
     }
 
+    /// Whether it has at most so many parts.
+    pub(crate) fn is_within(&self, limit: usize) -> bool {
+        let mut parts = 0;
+        let mut rest = vec![self];
+        while let Some(expr) = rest.pop() {
+            parts += 1;
+            if parts > limit {
+                return false;
+            }
+            rest.extend(expr.children());
+        }
+        true
+    }
+
     /// The expressions directly inside.
     pub(crate) fn children(&self) -> Vec<&Expr> {
         match self {

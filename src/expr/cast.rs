@@ -9,12 +9,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt64Array, new_null_array};
 use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::DataType;
 
 use super::convert::{Class, Value};
-use super::number::{Num, ints_to_array};
+use super::number::{Num, Numbers, ints_to_array};
 use super::row_error::Failure;
 use super::types;
 use crate::error::Result;
@@ -76,20 +76,9 @@ fn quote(text: &str) -> String {
 
 /// Casts with null where a value does not fit.
 fn leniently(value: &Value, bound: Class, to: &DataType) -> Result<ArrayRef, Failure> {
-    let lenient = CastOptions {
-        safe: true,
-        ..CastOptions::default()
-    };
-    let onward = |array: ArrayRef| -> Result<ArrayRef, Failure> {
-        if array.data_type() == to {
-            Ok(array)
-        } else {
-            Ok(cast_with_options(&array, to, &lenient)?)
-        }
-    };
     match Class::of(to) {
         Class::Null => Ok(new_null_array(to, value.array.len())),
-        Class::Text => onward(Arc::new(value.texts()?)),
+        Class::Text => onward(Arc::new(value.texts()?), to),
         Class::Time => Ok(value.times()?.to_array(to)),
         Class::Bool => Ok(Arc::new(to_bools(value)?)),
         // Decimals keep digits that a float would round.
@@ -100,50 +89,66 @@ fn leniently(value: &Value, bound: Class, to: &DataType) -> Result<ArrayRef, Fai
                 Arc::clone(&value.array)
             };
             if can_cast_types(array.data_type(), to) {
-                onward(array)
+                onward(array, to)
             } else {
                 Ok(new_null_array(to, array.len()))
             }
         }
+        // Conditions count as 1 and 0, beside numbers that a batch may hold as well.
         Class::Number if bound == Class::Bool => {
-            let bools = value.bools()?;
-            let ints: Int64Array = bools.iter().map(|value| value.map(i64::from)).collect();
-            onward(Arc::new(ints))
-        }
-        Class::Number => {
-            let numbers = value.numbers()?;
-            if to.is_floating() {
-                let floats: Float64Array = numbers.to_floats();
-                return onward(Arc::new(floats));
-            }
-            let whole = (0..numbers.len()).map(|row| {
-                let whole = numbers.get(row).and_then(Num::truncated);
-                // What no 64-bit type holds fits no narrower one either.
-                whole
-                    .filter(|whole| (i128::from(i64::MIN)..1 << 64).contains(whole))
-                    .map(Some)
+            let (bools, numbers) = (value.bools()?, value.numbers()?);
+            let counted = (0..bools.len()).map(|row| {
+                let counted = bools.is_valid(row).then(|| bools.value(row));
+                let counted = counted.map(|value| Num::Int(i128::from(value)));
+                counted.or(numbers.get(row))
             });
-            match ints_to_array(whole.clone(), to) {
-                Some(array) => onward(array),
-                // Negative numbers beside ones beyond i64: each type takes its own.
-                None if *to == DataType::UInt64 => {
-                    let unsigned =
-                        whole.map(|whole| whole.flatten().and_then(|v| u64::try_from(v).ok()));
-                    Ok(Arc::new(unsigned.collect::<arrow_array::UInt64Array>()))
-                }
-                None => {
-                    let signed =
-                        whole.map(|whole| whole.flatten().and_then(|v| i64::try_from(v).ok()));
-                    onward(Arc::new(signed.collect::<Int64Array>()))
-                }
-            }
+            to_number(&Numbers::collect(counted), to)
         }
+        Class::Number => to_number(&value.numbers()?, to),
         Class::Nested | Class::Other => {
             if can_cast_types(value.array.data_type(), to) {
-                onward(Arc::clone(&value.array))
+                onward(Arc::clone(&value.array), to)
             } else {
                 Ok(new_null_array(to, value.array.len()))
             }
+        }
+    }
+}
+
+/// Casts onward with Arrow's own rules, null where a value does not fit.
+fn onward(array: ArrayRef, to: &DataType) -> Result<ArrayRef, Failure> {
+    let lenient = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
+    if array.data_type() == to {
+        Ok(array)
+    } else {
+        Ok(cast_with_options(&array, to, &lenient)?)
+    }
+}
+
+fn to_number(numbers: &Numbers, to: &DataType) -> Result<ArrayRef, Failure> {
+    if to.is_floating() {
+        return onward(Arc::new(numbers.to_floats()), to);
+    }
+    let whole = (0..numbers.len()).map(|row| {
+        let whole = numbers.get(row).and_then(Num::truncated);
+        // What no 64-bit type holds fits no narrower one either.
+        whole
+            .filter(|whole| (i128::from(i64::MIN)..1 << 64).contains(whole))
+            .map(Some)
+    });
+    match ints_to_array(whole.clone(), to) {
+        Some(array) => onward(array, to),
+        // Negative numbers beside ones beyond i64: each type takes its own.
+        None if *to == DataType::UInt64 => {
+            let unsigned = whole.map(|whole| whole.flatten().and_then(|v| u64::try_from(v).ok()));
+            Ok(Arc::new(unsigned.collect::<UInt64Array>()))
+        }
+        None => {
+            let signed = whole.map(|whole| whole.flatten().and_then(|v| i64::try_from(v).ok()));
+            onward(Arc::new(signed.collect::<Int64Array>()), to)
         }
     }
 }

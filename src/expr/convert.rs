@@ -16,7 +16,7 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Int64Array, PrimitiveArray, StringArray,
-    new_null_array,
+    UInt32Array, new_null_array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_cast::cast;
@@ -100,6 +100,17 @@ impl Value {
             return Ok(new_null_array(self.array.data_type(), rows));
         }
         Ok(take(&self.array, &Int64Array::from(vec![0; rows]), None)?)
+    }
+
+    /// The values of some rows, in their order.
+    pub fn only(&self, rows: &[u32]) -> Result<Value> {
+        if self.constant || rows.len() == self.array.len() {
+            return Ok(self.clone());
+        }
+        Ok(Value {
+            array: take(&self.array, &UInt32Array::from(rows.to_vec()), None)?,
+            ..self.clone()
+        })
     }
 
     /// The texts, canonical.

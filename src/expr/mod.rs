@@ -34,7 +34,6 @@ mod row_error;
 mod scalar;
 mod text;
 mod time;
-mod token;
 mod types;
 mod unify;
 

@@ -194,11 +194,15 @@ impl Numbers {
     }
 
     fn parse(texts: &StringArray) -> Self {
-        let mut values = Vec::with_capacity(texts.len());
-        let mut valid = Vec::with_capacity(texts.len());
+        Numbers::collect(texts.iter().map(|text| text.and_then(Num::parse)))
+    }
+
+    /// Numbers one by one: `Int64` if it holds them all.
+    pub fn collect(numbers: impl Iterator<Item = Option<Num>>) -> Self {
+        let mut values = Vec::with_capacity(numbers.size_hint().0);
+        let mut valid = Vec::with_capacity(numbers.size_hint().0);
         let mut ints = true;
-        for text in texts {
-            let number = text.and_then(Num::parse);
+        for number in numbers {
             valid.push(number.is_some());
             let number = number.unwrap_or(Num::Int(0));
             ints &= matches!(number, Num::Int(value) if i64::try_from(value).is_ok());

@@ -21,6 +21,7 @@ use arrow_cast::cast::{CastOptions, cast, cast_with_options};
 use arrow_schema::DataType;
 
 use super::convert::Times;
+use super::json_text::is_json;
 use super::time;
 use crate::error::{Error, Result};
 
@@ -159,7 +160,7 @@ impl Times {
 
 /// The canonical JSON of objects and lists.
 fn json(array: &ArrayRef) -> Result<StringArray> {
-    let writer = JsonWriter::new(array)?;
+    let writer = JsonWriter::new(array, false)?;
     Ok((0..array.len())
         .map(|row| {
             array.is_valid(row).then(|| {
@@ -177,12 +178,13 @@ enum JsonWriter {
     Object(Vec<(String, JsonWriter)>, ArrayRef),
     /// Items with where each row's begin and end.
     List(Box<JsonWriter>, Vec<(usize, usize)>, ArrayRef),
-    /// Texts, and whether they are strings, which are quoted.
+    /// Texts, and whether they are strings, which are quoted; JSON stays as it is.
     Scalar(StringArray, bool),
 }
 
 impl JsonWriter {
-    fn new(array: &ArrayRef) -> Result<Self> {
+    /// `json` says that the texts of the array are JSON themselves.
+    fn new(array: &ArrayRef, json: bool) -> Result<Self> {
         Ok(match array.data_type() {
             DataType::Struct(fields) => {
                 let columns = array.as_struct().columns();
@@ -193,28 +195,28 @@ impl JsonWriter {
                     .map(|(field, column)| {
                         let mut key = String::new();
                         push_quoted(field.name(), &mut key);
-                        Ok((key, JsonWriter::new(column)?))
+                        Ok((key, JsonWriter::new(column, is_json(field))?))
                     })
                     .collect::<Result<_>>()?;
                 JsonWriter::Object(members, Arc::clone(array))
             }
-            DataType::List(_) => {
+            DataType::List(item) => {
                 let list = array.as_list::<i32>();
                 let ends = list.offsets().windows(2);
                 let rows = ends.map(|ends| (ends[0] as usize, ends[1] as usize));
-                JsonWriter::list(list.values(), rows.collect(), array)?
+                JsonWriter::list(list.values(), is_json(item), rows.collect(), array)?
             }
-            DataType::LargeList(_) => {
+            DataType::LargeList(item) => {
                 let list = array.as_list::<i64>();
                 let ends = list.offsets().windows(2);
                 let rows = ends.map(|ends| (ends[0] as usize, ends[1] as usize));
-                JsonWriter::list(list.values(), rows.collect(), array)?
+                JsonWriter::list(list.values(), is_json(item), rows.collect(), array)?
             }
-            DataType::FixedSizeList(_, size) => {
+            DataType::FixedSizeList(item, size) => {
                 let size = *size as usize;
                 let list = array.as_fixed_size_list();
                 let rows = (0..list.len()).map(|row| (row * size, (row + 1) * size));
-                JsonWriter::list(list.values(), rows.collect(), array)?
+                JsonWriter::list(list.values(), is_json(item), rows.collect(), array)?
             }
             // A map is a list of its entries.
             DataType::Map(..) => {
@@ -222,17 +224,22 @@ impl JsonWriter {
                 let entries: ArrayRef = Arc::new(map.entries().clone());
                 let ends = map.offsets().windows(2);
                 let rows = ends.map(|ends| (ends[0] as usize, ends[1] as usize));
-                JsonWriter::list(&entries, rows.collect(), array)?
+                JsonWriter::list(&entries, false, rows.collect(), array)?
             }
             other => {
-                let plain = other.is_numeric() || *other == DataType::Boolean;
+                let plain = json || other.is_numeric() || *other == DataType::Boolean;
                 JsonWriter::Scalar(texts(array)?, !plain)
             }
         })
     }
 
-    fn list(items: &ArrayRef, rows: Vec<(usize, usize)>, array: &ArrayRef) -> Result<Self> {
-        let items = Box::new(JsonWriter::new(items)?);
+    fn list(
+        items: &ArrayRef,
+        json: bool,
+        rows: Vec<(usize, usize)>,
+        array: &ArrayRef,
+    ) -> Result<Self> {
+        let items = Box::new(JsonWriter::new(items, json)?);
         Ok(JsonWriter::List(items, rows, Arc::clone(array)))
     }
 

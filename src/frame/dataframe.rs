@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::IntoExpr;
 use crate::partition::{By, PartitionSize};
-use crate::plan::{self, FileFormat, Logical, Physical, Source};
+use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
 
 /// Rows in partitions, not computed yet. Calls give new frames and cost
@@ -255,7 +255,7 @@ impl DataFrame {
 
     /// What will run: the plan as built, after the rules, and its stages, with
     /// estimated rows and bytes. Nothing is read.
-    pub fn explain(&self) -> String {
+    pub fn explain(&self) -> Explained {
         plan::explain(&self.plan, self.session.settings().blocksize)
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::exec::Context;
+use crate::exec::{Cancel, Context, patiently};
 use crate::io::json::{JsonSchema, infer};
 use crate::io::{self, SourceFile};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
@@ -42,7 +42,7 @@ pub(super) fn json(
         let file = file?;
         stored_bytes += file.bytes;
         if head.is_none() && files < EMPTY_FILES {
-            let schema = sample.add(&file, options);
+            let schema = sample.add(&file, options, &context.cancel)?;
             head = (!schema.to_arrow().fields().is_empty()).then_some(schema);
         }
         files += 1;
@@ -50,7 +50,7 @@ pub(super) fn json(
     }
     let mut seen = head.clone().unwrap_or_default();
     for file in spread.files.iter().skip(1) {
-        seen = seen.merge(&sample.add(file, options));
+        seen = seen.merge(&sample.add(file, options, &context.cancel)?);
     }
     context.progress.set_stored_bytes_total(stored_bytes);
     context.progress.set_files(files as u64);
@@ -124,14 +124,27 @@ struct Sample {
 }
 
 impl Sample {
-    fn add(&mut self, file: &SourceFile, options: &ReadOptions) -> JsonSchema {
-        let Ok(peek) = io::peek(file, LOOK_BYTES) else {
-            return JsonSchema::default();
+    fn add(
+        &mut self,
+        file: &SourceFile,
+        options: &ReadOptions,
+        cancel: &Cancel,
+    ) -> Result<JsonSchema> {
+        let peek = if file.seekable {
+            io::peek(file, LOOK_BYTES)
+        } else {
+            let file = file.clone();
+            patiently(cancel, move || io::peek(&file, LOOK_BYTES))
+        };
+        let peek = match peek {
+            Ok(peek) => peek,
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(_) => return Ok(JsonSchema::default()),
         };
         self.stored_bytes += peek.stored_bytes;
         self.text_bytes += peek.text.len() as u64;
         self.lines += memchr::memchr_iter(b'\n', &peek.text).count() as u64;
-        infer(&peek.text, options.max_depth)
+        Ok(infer(&peek.text, options.max_depth))
     }
 
     fn estimate(&self, stored_bytes: u64) -> Estimate {

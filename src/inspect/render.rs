@@ -302,10 +302,10 @@ mod tests {
         let wanted = "\
 3 partitions, 1,020,000 rows, 996.1 MiB in memory, 97.3 MiB stored, 1 empty
 
-        min       p50        p95        max       mean  balance  gini
-rows      0    20,000  1,000,000  1,000,000    340,000     2.94  0.65
-memory  0 B  19.5 MiB  976.6 MiB  976.6 MiB  332.0 MiB     2.94  0.65
-stored  0 B   1.9 MiB   95.4 MiB   95.4 MiB   32.4 MiB     2.94  0.65
+        min       p50        p95        max      mean  balance  gini
+rows      0    20,000  1,000,000  1,000,000   340,000     2.94  0.65
+memory  0 B  19.5 MiB  976.6 MiB  976.6 MiB   332 MiB     2.94  0.65
+stored  0 B   1.9 MiB   95.4 MiB   95.4 MiB  32.4 MiB     2.94  0.65
 
 partition       rows     memory    stored
 p0         1,000,000  976.6 MiB  95.4 MiB  █████████████████████████████████████

@@ -367,7 +367,7 @@ impl Lines {
                 },
                 column: None,
                 reason: format!(
-                    "the record is longer than {}: raise max_record_bytes to read it, if it is one",
+                    "the record is longer than {}: raise max-record to read it, if it is one",
                     ByteSize::new(self.options.max_record_bytes)
                 ),
             },

@@ -143,6 +143,9 @@ fn add_row_bytes(array: &ArrayRef, sizes: &mut [u64]) {
         }
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
+            if dictionary.values().is_empty() {
+                return; // every row is null, and normalizing keys needs a value
+            }
             let mut values = vec![0; dictionary.values().len()];
             add_row_bytes(dictionary.values(), &mut values);
             let keys = dictionary.normalized_keys();
@@ -258,6 +261,19 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_dictionary_weighs_its_values_and_may_have_none() {
+        let texts = arrow_array::DictionaryArray::<arrow_array::types::Int32Type>::from_iter([
+            Some("ab"),
+            None,
+            Some("ab"),
+        ]);
+        let none = arrow_array::new_null_array(texts.data_type(), 2);
+        let batch = |column: ArrayRef| RecordBatch::try_from_iter([("d", column)]).unwrap();
+        assert_eq!(row_bytes(&batch(Arc::new(texts))), [6, 0, 6]);
+        assert_eq!(row_bytes(&batch(none)), [0, 0]);
     }
 
     #[test]

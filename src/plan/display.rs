@@ -1,6 +1,8 @@
 //! Plans as text, for `explain`.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+use serde::Serialize;
 
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
@@ -9,17 +11,73 @@ use super::source::Source;
 use crate::partition::By;
 use crate::size::ByteSize;
 
+/// What will run. Displays as text, a node or stage a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explained {
+    /// The calls as they were made, the last one first.
+    pub built: Vec<ExplainedNode>,
+    /// The same answer in fewer steps.
+    pub optimized: Vec<ExplainedNode>,
+    /// What is done in one go, the first one first.
+    pub stages: Vec<String>,
+}
+
+/// A node of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedNode {
+    /// What it does.
+    pub node: String,
+    /// Rows that come out.
+    pub rows: u64,
+    /// Logical bytes of Arrow data that come out.
+    pub bytes: u64,
+    /// Whether both are exact; else they are estimates.
+    pub exact: bool,
+    /// How the rows lie in partitions.
+    pub partitioning: String,
+}
+
 /// What will run: the plan as built, after the rules, and its stages, with
 /// estimated rows and bytes.
-pub fn explain(plan: &Logical, blocksize: ByteSize) -> String {
+pub fn explain(plan: &Logical, blocksize: ByteSize) -> Explained {
     let optimized = optimize(plan.clone());
-    let mut text = String::from("plan as built\n");
-    write_chain(&mut text, plan);
-    text.push_str("after the rules\n");
-    write_chain(&mut text, &optimized);
-    text.push_str("stages\n");
-    text.push_str(&physical_text(&lower(optimized, blocksize)));
-    text
+    Explained {
+        built: chain(plan),
+        optimized: chain(&optimized),
+        stages: physical_text(&lower(optimized, blocksize))
+            .lines()
+            .map(|line| line.trim_start().to_owned())
+            .collect(),
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, nodes) in [
+            ("plan as built", &self.built),
+            ("after the rules", &self.optimized),
+        ] {
+            writeln!(f, "{title}")?;
+            for (depth, node) in nodes.iter().enumerate() {
+                let about = if node.exact { "" } else { "about " };
+                writeln!(
+                    f,
+                    "  {:indent$}{}  ({about}{} rows, {about}{}, {})",
+                    "",
+                    node.node,
+                    node.rows,
+                    ByteSize::new(node.bytes),
+                    node.partitioning,
+                    indent = depth * 2,
+                )?;
+            }
+        }
+        writeln!(f, "stages")?;
+        for stage in &self.stages {
+            writeln!(f, "  {stage}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The stages of a pipeline, a line each.
@@ -65,35 +123,31 @@ fn step_text(step: &Step) -> String {
     }
 }
 
-fn write_chain(text: &mut String, plan: &Logical) {
-    let mut chain = vec![plan];
-    while let Some(input) = chain.last().and_then(|node| node.input()) {
-        chain.push(input);
-    }
-    for (depth, node) in chain.iter().enumerate() {
+/// The nodes from the last call to the scan.
+fn chain(plan: &Logical) -> Vec<ExplainedNode> {
+    let mut nodes = Vec::new();
+    let mut next = Some(plan);
+    while let Some(node) = next {
         let estimate = node.estimate();
-        let about = if estimate.exact { "" } else { "about " };
-        let line = match node {
-            Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
-            Logical::Filter { predicate, .. } => format!("filter {predicate}"),
-            Logical::Select { columns, .. } => format!("select {}", columns.join(", ")),
-            Logical::Repartition { by, .. } => format!("repartition {by}"),
-            Logical::Coalesce { bytes, .. } => {
-                format!("coalesce to about {}", ByteSize::new(*bytes))
-            }
-            Logical::Limit { rows, .. } => format!("limit {rows}"),
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "  {:indent$}{line}  ({about}{} rows, {about}{}, {})",
-            "",
-            estimate.rows,
-            ByteSize::new(estimate.bytes),
-            node.partitioning(),
-            indent = depth * 2,
-        );
+        nodes.push(ExplainedNode {
+            node: match node {
+                Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
+                Logical::Filter { predicate, .. } => format!("filter {predicate}"),
+                Logical::Select { columns, .. } => format!("select {}", columns.join(", ")),
+                Logical::Repartition { by, .. } => format!("repartition {by}"),
+                Logical::Coalesce { bytes, .. } => {
+                    format!("coalesce to about {}", ByteSize::new(*bytes))
+                }
+                Logical::Limit { rows, .. } => format!("limit {rows}"),
+            },
+            rows: estimate.rows,
+            bytes: estimate.bytes,
+            exact: estimate.exact,
+            partitioning: node.partitioning().to_string(),
+        });
+        next = node.input();
     }
+    nodes
 }
 
 fn scan_text(scan: &Scan) -> String {

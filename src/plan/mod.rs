@@ -17,7 +17,7 @@ mod lower;
 pub mod optimize;
 mod source;
 
-pub use display::{explain, physical_text};
+pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
 pub use source::{FileFormat, Look, MaxRejects, OnBadRecord, ReadOptions, Source};

@@ -69,11 +69,7 @@ impl FinishedPart {
 
     /// Size of those rows as Arrow data, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.segments
-            .iter()
-            .map(|segment| segment.bytes)
-            .sum::<u64>()
-            .div_ceil(8)
+        self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
     /// Bytes staged on disk.

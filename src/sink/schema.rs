@@ -4,10 +4,12 @@
 //! Out: the same with those as nullable text, its form in the manifest, and
 //!      the first difference between two schemas, in words.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow_cast::cast;
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
@@ -93,12 +95,12 @@ pub(crate) fn difference(old: &Schema, new: &Schema) -> Option<String> {
     for field in new.fields() {
         match old.field_with_name(field.name()) {
             Err(_) => return Some(format!("column {:?} is not there yet", field.name())),
-            Ok(known) if !same_type(known.data_type(), field.data_type()) => {
+            Ok(known) if !same_column(known, field) => {
                 return Some(format!(
                     "column {:?} is {} there and {} here",
                     field.name(),
-                    known.data_type(),
-                    field.data_type()
+                    in_words(known),
+                    in_words(field)
                 ));
             }
             Ok(_) => {}
@@ -127,26 +129,37 @@ pub(crate) fn difference(old: &Schema, new: &Schema) -> Option<String> {
     ))
 }
 
-/// Whether two types hold the same values: nullability and metadata of inner fields do not count.
-pub(crate) fn same_type(left: &DataType, right: &DataType) -> bool {
+/// Whether two columns hold the same values: types and marks of extension types
+/// (text against JSON text) count at any depth, nullability does not.
+pub(crate) fn same_column(left: &Field, right: &Field) -> bool {
+    left.extension_type_name() == right.extension_type_name()
+        && same_type(left.data_type(), right.data_type())
+}
+
+fn same_type(left: &DataType, right: &DataType) -> bool {
     match (left, right) {
         (DataType::Struct(left), DataType::Struct(right)) => {
             left.len() == right.len()
-                && left.iter().zip(right).all(|(left, right)| {
-                    left.name() == right.name() && same_type(left.data_type(), right.data_type())
-                })
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| left.name() == right.name() && same_column(left, right))
         }
         (DataType::List(left), DataType::List(right))
-        | (DataType::LargeList(left), DataType::LargeList(right)) => {
-            same_type(left.data_type(), right.data_type())
-        }
+        | (DataType::LargeList(left), DataType::LargeList(right))
+        | (DataType::Map(left, _), DataType::Map(right, _)) => same_column(left, right),
         (DataType::FixedSizeList(left, n), DataType::FixedSizeList(right, m)) => {
-            n == m && same_type(left.data_type(), right.data_type())
-        }
-        (DataType::Map(left, _), DataType::Map(right, _)) => {
-            same_type(left.data_type(), right.data_type())
+            n == m && same_column(left, right)
         }
         (left, right) => left == right,
+    }
+}
+
+/// A type in words, with the mark of an extension type.
+fn in_words(field: &Field) -> String {
+    match field.extension_type_name() {
+        None => field.data_type().to_string(),
+        Some(mark) => format!("{} ({mark})", field.data_type()),
     }
 }
 
@@ -160,6 +173,9 @@ pub struct ColumnSchema {
     pub data_type: String,
     /// Whether it may hold nulls.
     pub nullable: bool,
+    /// The name of its extension type, such as `arrow.json` for text that is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
     /// Members of a struct; the one item of a list or map.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<ColumnSchema>,
@@ -184,6 +200,7 @@ fn describe_field(field: &FieldRef) -> ColumnSchema {
         name: field.name().clone(),
         data_type: word,
         nullable: field.is_nullable(),
+        extension: field.extension_type_name().map(str::to_owned),
         fields: fields.into_iter().map(describe_field).collect(),
     }
 }
@@ -235,11 +252,12 @@ fn undescribe_field(column: &ColumnSchema, depth: usize) -> Result<FieldRef, Str
             None => word.parse().map_err(|_| wrong())?,
         },
     };
-    Ok(Arc::new(Field::new(
-        &column.name,
-        data_type,
-        column.nullable,
-    )))
+    let mut field = Field::new(&column.name, data_type, column.nullable);
+    if let Some(name) = &column.extension {
+        let marks = HashMap::from([(EXTENSION_TYPE_NAME_KEY.to_owned(), name.clone())]);
+        field = field.with_metadata(marks);
+    }
+    Ok(Arc::new(field))
 }
 
 #[cfg(test)]
@@ -323,10 +341,20 @@ mod tests {
     }
 
     #[test]
-    fn members_of_another_name_are_a_difference() {
-        let of =
-            |name: &str| DataType::Struct(vec![Field::new(name, DataType::Int64, true)].into());
-        assert!(same_type(&of("x"), &of("x")));
-        assert!(!same_type(&of("x"), &of("y")));
+    fn members_of_another_name_or_mark_are_a_difference() {
+        let of = |name: &str, mark: &str| {
+            let marks = HashMap::from([(EXTENSION_TYPE_NAME_KEY.to_owned(), mark.to_owned())]);
+            let inner = Field::new(name, DataType::Utf8, true).with_metadata(marks);
+            Field::new_struct("s", vec![inner], true)
+        };
+        assert!(same_column(&of("x", "m"), &of("x", "m")));
+        assert!(!same_column(&of("x", "m"), &of("y", "m")));
+        assert!(!same_column(&of("x", "m"), &of("x", "n")));
+        let (old, new) = (
+            Schema::new(vec![of("x", "m")]),
+            Schema::new(vec![of("x", "n")]),
+        );
+        assert!(difference(&old, &new).is_some());
+        assert_eq!(undescribe(&describe(&old)).unwrap().as_ref(), &old);
     }
 }

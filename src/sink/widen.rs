@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, S
 use arrow_array::{LargeListArray, ListArray, new_null_array};
 use arrow_schema::{DataType, Schema, SchemaRef};
 
-use super::schema::stored_column;
+use super::schema::{same_column, stored_column};
 use crate::error::{Error, Result};
 
 /// Converts a batch of an earlier schema to the final one.
@@ -32,6 +32,9 @@ pub(crate) fn widen_columns(
     stored: &Schema,
     widen: &Widen<'_>,
 ) -> Result<Vec<ArrayRef>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let columns = columns
         .iter()
         .zip(known.fields())
@@ -71,13 +74,22 @@ pub(crate) fn widen_batch(
 ) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let columns: Vec<Option<ArrayRef>> = batch.columns().iter().cloned().map(Some).collect();
-    let all: Vec<usize> = (0..columns.len()).collect();
-    let wide = widen_columns(&columns, rows, known, &all, stored, widen)?;
+    let held = batch.schema();
+    let changed: Vec<usize> = (0..columns.len())
+        .filter(|&idx| {
+            let now = stored.field_with_name(held.field(idx).name());
+            now.is_ok_and(|now| !same_column(held.field(idx), now))
+        })
+        .collect();
+    let wide = widen_columns(&columns, rows, known, &changed, stored, widen)?;
     let columns = stored
         .fields()
         .iter()
-        .map(|field| match known.column_with_name(field.name()) {
-            Some((idx, _)) => Arc::clone(&wide[idx]),
+        .map(|field| match held.column_with_name(field.name()) {
+            Some((idx, _)) => match changed.iter().position(|changed| *changed == idx) {
+                Some(place) => Arc::clone(&wide[place]),
+                None => Arc::clone(batch.column(idx)),
+            },
             None => new_null_array(field.data_type(), rows),
         })
         .collect();

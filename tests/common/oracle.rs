@@ -33,21 +33,25 @@ impl Json {
         }
     }
 
-    /// Whether two values say the same: members that are null are as missing
-    /// ones, their order means nothing, and 1.50 is 1.5.
+    /// Whether JSON text says what a record said: members that are null are as
+    /// missing ones, their order means nothing, 1.50 is 1.5, and scalars that
+    /// stood among strings became strings.
     pub fn same(&self, other: &Json) -> bool {
         match (self, other) {
+            (Json::Text(text), Json::Number(_) | Json::Bool(_)) => {
+                parse(text.as_bytes()).is_some_and(|scalar| scalar != *self && scalar.same(other))
+            }
             (Json::Number(one), Json::Number(two)) => same_number(one, two),
             (Json::List(one), Json::List(two)) => {
                 one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.same(two))
             }
             (Json::Object(one), Json::Object(two)) => {
-                let within = |inner: &[(String, Json)], outer: &Json| {
-                    inner
+                let null = &Json::Null;
+                one.iter()
+                    .all(|(key, found)| found.same(other.get(key).unwrap_or(null)))
+                    && two
                         .iter()
-                        .all(|(key, value)| value.same(outer.get(key).unwrap_or(&Json::Null)))
-                };
-                within(one, other) && within(two, self)
+                        .all(|(key, wanted)| self.get(key).unwrap_or(null).same(wanted))
             }
             _ => self == other,
         }

@@ -2,8 +2,9 @@
 
 use clap::Parser;
 
-use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs};
+use crate::args::{InputArgs, LayoutArgs, PickArgs, Print, ReadArgs, RunArgs};
 use crate::console::{Outcome, print};
+use crate::convert::as_json;
 use crate::run::Run;
 
 /// Show what a convert would do, without doing it
@@ -17,6 +18,11 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
+
+    /// How to print the plan
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Print::Table)]
+    output: Print,
+
     #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
@@ -35,8 +41,11 @@ impl Args {
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
-        let text = frame.explain();
+        let plan = frame.explain();
         run.done();
-        print(text)
+        match self.output {
+            Print::Table => print(plan),
+            Print::Json => print(as_json(&plan)?),
+        }
     }
 }

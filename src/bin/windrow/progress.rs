@@ -121,7 +121,7 @@ fn show(look: &dyn Fn() -> Moment, done: &AtomicBool, terminal: bool) {
 fn new_bar() -> ProgressBar {
     let bar = ProgressBar::new(1);
     bar.set_style(
-        ProgressStyle::with_template("{bar:20} {wide_msg}")
+        ProgressStyle::with_template("{bar:12} {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     bar
@@ -143,15 +143,16 @@ fn line(moment: &Moment, elapsed: Duration) -> String {
     } else {
         words.push(ByteSize::new(moment.stored_read).to_string());
     }
+    // What a narrow terminal cuts off is what matters least.
+    match time_left(moment, seconds) {
+        Some(left) => words.push(format!("{} left", clock(left))),
+        None => words.push(clock(elapsed.as_secs())),
+    }
     words.push(format!("{} rows/s", short(rate(moment.rows))));
     words.push(format!("{}/s", ByteSize::new(rate(moment.stored_read))));
     words.push(format!("memory {}", ByteSize::new(moment.memory)));
     if moment.spilled > 0 {
         words.push(format!("spilled {}", ByteSize::new(moment.spilled)));
-    }
-    match time_left(moment, seconds) {
-        Some(left) => words.push(format!("{} left", clock(left))),
-        None => words.push(clock(elapsed.as_secs())),
     }
     let phase = if moment.phase.is_empty() {
         String::new()
@@ -209,7 +210,7 @@ mod tests {
         };
         assert_eq!(
             line(&moment, Duration::from_secs(10)),
-            "reading: 42 % of 100 MiB, 420 k rows/s, 4.2 MiB/s, memory 220 MiB, 0:14 left"
+            "reading: 42 % of 100 MiB, 0:14 left, 420 k rows/s, 4.2 MiB/s, memory 220 MiB"
         );
         let spilling = Moment {
             stored_total: 0,
@@ -219,7 +220,7 @@ mod tests {
         };
         assert_eq!(
             line(&spilling, Duration::from_secs(3725)),
-            "42 MiB, 1.1 k rows/s, 11.5 KiB/s, memory 220 MiB, spilled 3 GiB, 1:02:05"
+            "42 MiB, 1:02:05, 1.1 k rows/s, 11.5 KiB/s, memory 220 MiB, spilled 3 GiB"
         );
     }
 

@@ -234,7 +234,10 @@ fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
             .map(|row| row.map(|(start, end)| (end - start) as i64));
         return Ok(Arc::new(lengths.collect::<Int64Array>()));
     }
-    let items = Value::rows(lists.items);
+    let items = Value {
+        json: lists.json,
+        ..Value::rows(lists.items)
+    };
     let found = compare(BinaryOp::Eq, mode, &items, &args[1], items.array.len())?;
     if args[1].array.logical_null_count() > 0 {
         return Ok(Arc::new(BooleanArray::new_null(lists.rows.len())));
@@ -248,6 +251,8 @@ fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
 /// Lists of a column: all items, and which belong to each row; none where there is no list.
 struct Lists {
     items: ArrayRef,
+    /// Whether the items are JSON text.
+    json: bool,
     rows: Vec<Option<(usize, usize)>>,
 }
 
@@ -261,7 +266,7 @@ impl Lists {
                 .is_none_or(|nulls: &NullBuffer| nulls.is_valid(row))
         };
         Ok(match array.data_type() {
-            DataType::List(_) => {
+            DataType::List(item) => {
                 let list = array.as_list::<i32>();
                 let ends = list.offsets().windows(2).enumerate();
                 let rows = ends.map(|(row, ends)| {
@@ -269,10 +274,11 @@ impl Lists {
                 });
                 Lists {
                     items: Arc::clone(list.values()),
+                    json: json_text::is_json(item),
                     rows: rows.collect(),
                 }
             }
-            DataType::LargeList(_) => {
+            DataType::LargeList(item) => {
                 let list = array.as_list::<i64>();
                 let ends = list.offsets().windows(2).enumerate();
                 let rows = ends.map(|(row, ends)| {
@@ -280,16 +286,18 @@ impl Lists {
                 });
                 Lists {
                     items: Arc::clone(list.values()),
+                    json: json_text::is_json(item),
                     rows: rows.collect(),
                 }
             }
-            DataType::FixedSizeList(_, size) => {
+            DataType::FixedSizeList(item, size) => {
                 let size = *size as usize;
                 let list = array.as_fixed_size_list();
                 let rows = (0..list.len())
                     .map(|row| is_valid(row).then_some((row * size, (row + 1) * size)));
                 Lists {
                     items: Arc::clone(list.values()),
+                    json: json_text::is_json(item),
                     rows: rows.collect(),
                 }
             }
@@ -307,11 +315,13 @@ impl Lists {
                 }
                 Lists {
                     items: Arc::new(items.into_iter().collect::<StringArray>()),
+                    json: false,
                     rows,
                 }
             }
             _ => Lists {
                 items: Arc::new(StringArray::new_null(0)),
+                json: false,
                 rows: vec![None; array.len()],
             },
         })

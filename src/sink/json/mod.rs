@@ -30,7 +30,7 @@ const SLICE_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 ///
-/// As [`Lines::try_new`]: for a type that JSON cannot hold.
+/// [`Error::Plan`] or [`Error::External`] for a value that JSON cannot hold.
 pub fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     Lines::try_new(batch)?.write(&mut text)?;

@@ -20,7 +20,7 @@ use super::{JsonFile, compress};
 use crate::error::{Error, Result};
 use crate::sink::options::Codec;
 use crate::sink::part::Segment;
-use crate::sink::schema::same_type;
+use crate::sink::schema::same_column;
 use crate::sink::settle::Found;
 use crate::sink::widen::{Widen, widen_columns};
 
@@ -146,7 +146,7 @@ impl<'a> Columns<'a> {
                 let field = known.field(idx);
                 stored
                     .field_with_name(field.name())
-                    .is_ok_and(|now| !same_type(now.data_type(), field.data_type()))
+                    .is_ok_and(|now| !same_column(now, field))
             })
             .collect();
         let parsed = (0..known.fields().len())

@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::sink::file::{arrow_error, parquet_error};
 use crate::sink::options::Codec;
 use crate::sink::rows::Rows;
+use crate::sink::schema::{same_column, stored_schema};
 use crate::sink::widen::{Widen, widen_columns};
 
 /// A segment to be spliced: its file and the run's schema when it was written.
@@ -67,6 +68,7 @@ pub(crate) fn splice(
             file,
             metadata: Arc::new(metadata),
             known: source.known,
+            held: stored_schema(source.known, false)?,
             stored,
             target: &target,
             codec,
@@ -83,7 +85,9 @@ struct Segment<'a> {
     path: &'a Path,
     file: File,
     metadata: Arc<ParquetMetaData>,
+    /// The run's schema when it was written, and how its file holds that.
     known: &'a SchemaRef,
+    held: SchemaRef,
     stored: &'a SchemaRef,
     target: &'a SchemaDescriptor,
     codec: Codec,
@@ -126,7 +130,7 @@ impl Segment<'_> {
                 compression: compression(self.codec)?,
             };
             for chunk in job.run()? {
-                chunk.append_to_row_group(&mut group).map_err(writing)?;
+                chunk.append_to(&mut group).map_err(writing)?;
             }
         }
         group.close().map_err(writing)?;
@@ -148,7 +152,7 @@ impl Segment<'_> {
         let leaves = leaves_of(source, here);
         let wanted = leaves_of(self.target, root);
         // Parquet's own types do not tell text from JSON text: Arrow's marks do.
-        let same = same_marks(self.known.field(here), field)
+        let same = same_column(self.held.field(here), field)
             && leaves.len() == wanted.len()
             && leaves
                 .clone()
@@ -244,25 +248,6 @@ impl Segment<'_> {
             column_index: column_index.cloned(),
             offset_index: offset_index.cloned(),
         }
-    }
-}
-
-/// Whether two fields, of any depth, are marked as the same extension types.
-fn same_marks(left: &Field, right: &Field) -> bool {
-    if left.metadata() != right.metadata() {
-        return false;
-    }
-    match (left.data_type(), right.data_type()) {
-        (DataType::Struct(left), DataType::Struct(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same_marks(left, right))
-        }
-        (DataType::List(left), DataType::List(right))
-        | (DataType::LargeList(left), DataType::LargeList(right)) => same_marks(left, right),
-        _ => true,
     }
 }
 

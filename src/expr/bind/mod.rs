@@ -7,27 +7,26 @@
 //! how a pair is compared, what a number becomes. A batch may type its columns
 //! otherwise and still gets the same answers.
 
+mod call;
+mod constant;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Schema};
-use regex::Regex;
 
-use super::arith;
-use super::ast::{BinaryOp, Expr, MAX_DEPTH};
-use super::cast::can_cast;
-use super::compare::{Members, Mode, Side};
-use super::convert::Class;
-use super::eval::{BoundExpr, Kind, Node, Pattern, Rows};
-use super::functions::{self, Prepared, Takes};
-use super::names::{nearest, resolve};
-use super::row_error::RowError;
-use super::scalar::Scalar;
-use super::time::{self, Unit};
-use super::types;
-use super::unify::common_type;
+use self::constant::fold;
 use crate::error::{Error, Result};
+use crate::expr::arith;
+use crate::expr::ast::{BinaryOp, Expr, MAX_DEPTH};
+use crate::expr::cast::can_cast;
+use crate::expr::compare::{Members, Mode, Side};
+use crate::expr::convert::Class;
+use crate::expr::eval::{BoundExpr, Kind, Node, Pattern, When};
+use crate::expr::names::resolve;
+use crate::expr::scalar::Scalar;
+use crate::expr::types;
+use crate::expr::unify::common_type;
 
 impl Expr {
     /// Checks names and types against a schema.
@@ -373,229 +372,13 @@ impl Binder<'_> {
                 None => false,
             };
             if !known {
-                computed.push((mode, item));
+                computed.push((mode, item.node));
             }
         }
-        if computed.is_empty() {
-            let kind = Kind::In(Box::new(operand.node), members, negated);
-            let fails = matches!(&kind, Kind::In(inner, ..) if inner.fails);
-            return fold(whole, boolean(fails, kind));
-        }
-        // Items that are no constants are compared one by one.
-        let mut terms = Vec::with_capacity(computed.len() + 1);
-        for (mode, item) in computed {
-            let left = self.node(inner)?;
-            let fails = left.fails || item.node.fails;
-            let kind = Kind::Compare(BinaryOp::Eq, mode, Box::new(left), Box::new(item.node));
-            terms.push(boolean(fails, kind));
-        }
-        let fails = operand.node.fails;
-        terms.push(boolean(
-            fails,
-            Kind::In(Box::new(operand.node), members, false),
-        ));
-        let fails = terms.iter().any(|term| term.fails);
-        let any = boolean(fails, Kind::Or(terms));
-        Ok(if negated {
-            boolean(fails, Kind::Not(Box::new(any)))
-        } else {
-            any
-        })
-    }
-
-    fn call(&mut self, whole: &Expr, name: &str, args: &[Expr]) -> Result<Node> {
-        let function = functions::find(name).ok_or_else(|| Error::Plan {
-            reason: format!("there is no function {name}"),
-            near: nearest(name, functions::names()),
-        })?;
-        if !function.accepts(args.len()) {
-            return Err(Error::plan(format!(
-                "{} has {} arguments; it is called as {}",
-                short(whole),
-                args.len(),
-                function.usage
-            )));
-        }
-        let mut operands = Vec::with_capacity(args.len());
-        for (idx, arg) in args.iter().enumerate() {
-            operands.push(self.argument(whole, function, idx, arg)?);
-        }
-        let prepared = self.prepare(whole, function, &operands)?;
-        let fails = operands.iter().any(|operand| operand.node.fails)
-            || matches!(function.kind, functions::Kind::Abs | functions::Kind::Round);
-        let mut data_type = {
-            let types: Vec<&DataType> = operands
-                .iter()
-                .map(|operand| &operand.node.data_type)
-                .collect();
-            functions::result_type(function.kind, &types)
-        };
-        let is_coalesce = function.kind == functions::Kind::Coalesce;
-        if is_coalesce {
-            data_type = common(whole, &operands)?;
-        }
-        let nodes = operands.into_iter().map(|operand| operand.node).collect();
-        let node = Node {
-            data_type,
-            fails,
-            kind: if is_coalesce {
-                Kind::Coalesce(nodes)
-            } else {
-                Kind::Call(function.kind, nodes, prepared, short(whole))
-            },
-        };
-        fold(whole, node)
-    }
-
-    fn argument<'e>(
-        &mut self,
-        whole: &Expr,
-        function: &functions::Function,
-        idx: usize,
-        arg: &'e Expr,
-    ) -> Result<Operand<'e>> {
-        let takes = function.takes(idx);
-        if takes == Takes::Number {
-            return self.number(whole, arg);
-        }
-        let operand = self.operand(arg)?;
-        let class = Class::of(&operand.node.data_type);
-        let mut hint = "";
-        let wanted = match takes {
-            Takes::Any | Takes::Number => None,
-            Takes::Literal => (!matches!(literal(&operand.node), Some(Scalar::Utf8(_))))
-                .then_some("a text in single quotes"),
-            Takes::Text => matches!(class, Class::Nested | Class::Other).then_some("text"),
-            Takes::TextOrList => {
-                let is_list = matches!(
-                    operand.node.data_type,
-                    DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
-                );
-                (!is_list && matches!(class, Class::Nested | Class::Other))
-                    .then_some("text or a list")
-            }
-            Takes::Time => {
-                let named = match &operand.node.data_type {
-                    DataType::Timestamp(_, Some(zone)) => time::zone_offset(zone).is_none(),
-                    _ => false,
-                };
-                if named {
-                    hint = "; cast it to timestamptz, which is UTC";
-                    Some("a time in UTC or of a fixed offset")
-                } else {
-                    if class == Class::Number {
-                        hint = "; to_timestamp makes times of numbers";
-                    }
-                    (!matches!(class, Class::Time | Class::Text | Class::Null)).then_some("a time")
-                }
-            }
-        };
-        match wanted {
-            None => Ok(operand),
-            Some(wanted) => Err(Error::plan(format!(
-                "{} is not {wanted} in {}{hint}",
-                operand.described(),
-                short(whole)
-            ))),
-        }
-    }
-
-    /// What the call needs beside its arguments.
-    fn prepare(
-        &self,
-        whole: &Expr,
-        function: &functions::Function,
-        args: &[Operand<'_>],
-    ) -> Result<Prepared> {
-        let text = |idx: usize| match args.get(idx).and_then(|arg| literal(&arg.node)) {
-            Some(Scalar::Utf8(text)) => Some(text.as_str()),
-            _ => None,
-        };
-        let list = match &args[0].node.data_type {
-            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-                Some(item.data_type().clone())
-            }
-            _ => None,
-        };
-        Ok(match function.kind {
-            functions::Kind::RegexpLike => {
-                let pattern = text(1).unwrap_or("");
-                let regex = Regex::new(pattern).map_err(|error| {
-                    let error = error.to_string();
-                    let what = error.rsplit("error: ").next().unwrap_or("").trim();
-                    Error::plan(format!("'{pattern}' is no regular expression: {what}"))
-                })?;
-                Prepared::Regex(Arc::new(regex))
-            }
-            functions::Kind::DateTrunc => {
-                let name = text(0).unwrap_or("");
-                Prepared::Unit(Unit::from_name(name).ok_or_else(|| Error::Plan {
-                    reason: format!("'{name}' is no unit of time in {}", short(whole)),
-                    near: nearest(name, Unit::NAMES),
-                })?)
-            }
-            functions::Kind::ToTimestamp => {
-                if Class::of(&args[0].node.data_type) == Class::Bool
-                    || Class::of(&args[0].node.data_type) == Class::Nested
-                {
-                    return Err(Error::plan(format!(
-                        "{} is neither text nor a number in {}",
-                        args[0].described(),
-                        short(whole)
-                    )));
-                }
-                Prepared::Nanos(match text(1).unwrap_or("s") {
-                    "s" => time::SECOND,
-                    "ms" => 1_000_000,
-                    "us" => 1_000,
-                    "ns" => 1,
-                    other => {
-                        return Err(Error::plan(format!(
-                            "'{other}' is not 's', 'ms', 'us' or 'ns' in {}",
-                            short(whole)
-                        )));
-                    }
-                })
-            }
-            functions::Kind::Nullif => Prepared::Mode(self.mode(&args[0], &args[1], whole)?),
-            functions::Kind::Length if list.is_some() => Prepared::Mode(Mode::Text),
-            functions::Kind::Contains => match list {
-                Some(item) => {
-                    if literal(&args[1].node).is_none() {
-                        return Err(Error::plan(format!(
-                            "{} is not a constant, which a list is searched for, in {}",
-                            args[1].described(),
-                            short(whole)
-                        )));
-                    }
-                    let item = Side {
-                        data_type: &item,
-                        literal: None,
-                    };
-                    let mode = Mode::of(&item, &side(&args[1].node)).ok_or_else(|| {
-                        Error::plan(format!(
-                            "cannot look for {} in {}",
-                            args[1].described(),
-                            args[0].described()
-                        ))
-                    })?;
-                    Prepared::Mode(mode)
-                }
-                None if matches!(
-                    Class::of(&args[1].node.data_type),
-                    Class::Nested | Class::Other
-                ) =>
-                {
-                    return Err(Error::plan(format!(
-                        "{} is not text in {}",
-                        args[1].described(),
-                        short(whole)
-                    )));
-                }
-                None => Prepared::Nothing,
-            },
-            _ => Prepared::Nothing,
-        })
+        let inner = operand.node;
+        let fails = inner.fails || computed.iter().any(|(_, item)| item.fails);
+        let kind = Kind::In(Box::new(inner), members, computed, negated);
+        fold(whole, boolean(fails, kind))
     }
 
     fn case(
@@ -605,23 +388,18 @@ impl Binder<'_> {
         branches: &[(Expr, Expr)],
         otherwise: Option<&Expr>,
     ) -> Result<Node> {
+        let operand = match operand {
+            Some(operand) => Some(self.operand(operand)?),
+            None => None,
+        };
         let mut whens = Vec::with_capacity(branches.len());
         let mut results = Vec::with_capacity(branches.len() + 1);
         for (when, then) in branches {
-            whens.push(match operand {
-                None => self.condition(when)?,
+            whens.push(match &operand {
+                None => When::True(self.condition(when)?),
                 Some(operand) => {
-                    let (left, right) = (self.operand(operand)?, self.operand(when)?);
-                    let mode = self.mode(&left, &right, whole)?;
-                    boolean(
-                        left.node.fails || right.node.fails,
-                        Kind::Compare(
-                            BinaryOp::Eq,
-                            mode,
-                            Box::new(left.node),
-                            Box::new(right.node),
-                        ),
-                    )
+                    let when = self.operand(when)?;
+                    When::Equals(self.mode(operand, &when, whole)?, when.node)
                 }
             });
             results.push(self.operand(then)?);
@@ -631,13 +409,16 @@ impl Binder<'_> {
         }
         let data_type = common(whole, &results)?;
         let mut results: Vec<Node> = results.into_iter().map(|result| result.node).collect();
-        let fails = whens.iter().chain(&results).any(|node| node.fails);
+        let operand = operand.map(|operand| Box::new(operand.node));
+        let fails = operand.iter().any(|node| node.fails)
+            || whens.iter().any(|when| when.node().fails)
+            || results.iter().any(|node| node.fails);
         let otherwise = match otherwise {
             Some(_) => results.pop().map(Box::new),
             None => None,
         };
         let node = Node {
-            kind: Kind::Case(whens.into_iter().zip(results).collect(), otherwise),
+            kind: Kind::Case(whens.into_iter().zip(results).collect(), otherwise, operand),
             data_type,
             fails,
         };
@@ -711,59 +492,4 @@ fn type_beside(operand: &Operand<'_>, other: &Operand<'_>) -> DataType {
         Some(Scalar::Int64(0..)) if other.node.data_type == DataType::UInt64 => DataType::UInt64,
         _ => operand.node.data_type.clone(),
     }
-}
-
-/// Computes a node whose operands are all constant.
-fn fold(expr: &Expr, node: Node) -> Result<Node> {
-    let constant = |node: &Node| matches!(node.kind, Kind::Literal(..));
-    let all_constant = match &node.kind {
-        Kind::Column(_) | Kind::Literal(..) => false,
-        Kind::Compare(_, _, left, right)
-        | Kind::Arith(_, left, right, _)
-        | Kind::Concat(left, right)
-        | Kind::Like(left, right, _) => constant(left) && constant(right),
-        Kind::Not(inner)
-        | Kind::IsNull(inner, _)
-        | Kind::IsBool(inner, ..)
-        | Kind::In(inner, ..)
-        | Kind::Cast(inner, ..) => constant(inner),
-        Kind::Call(_, nodes, ..) | Kind::Coalesce(nodes) | Kind::And(nodes) | Kind::Or(nodes) => {
-            nodes.iter().all(constant)
-        }
-        Kind::Case(branches, otherwise) => {
-            branches
-                .iter()
-                .all(|(when, then)| constant(when) && constant(then))
-                && otherwise.as_deref().is_none_or(constant)
-        }
-    };
-    if !all_constant {
-        return Ok(node);
-    }
-    let one = RecordBatchOptions::new().with_row_count(Some(1));
-    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &one)?;
-    let rows = Rows {
-        batch: &batch,
-        columns: &[],
-    };
-    let array = node
-        .eval(&rows)
-        .and_then(|value| value.into_array(1))
-        .map_err(|error| {
-            let reason = match RowError::of(&error) {
-                Some(value) => value.to_string(),
-                None => error.to_string(),
-            };
-            Error::plan(format!("cannot compute {}: {reason}", short(expr)))
-        })?;
-    let array = if *array.data_type() == DataType::Null {
-        arrow_array::new_null_array(&node.data_type, 1)
-    } else {
-        array
-    };
-    Ok(Node {
-        data_type: array.data_type().clone(),
-        fails: false,
-        kind: Kind::Literal(Arc::clone(&array), Scalar::from_array(&array)),
-    })
 }

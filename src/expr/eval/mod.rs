@@ -7,48 +7,46 @@
 //! fail, are computed only for the rows that reach them, so that a guard
 //! guards, and an error does not depend on which rows share a batch.
 
+mod choice;
+mod rows;
+
 use std::sync::Arc;
 
 use arrow_arith::boolean::{and_kleene, not, or_kleene};
 use arrow_array::cast::AsArray;
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
-    new_null_array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::{DataType, Schema};
-use arrow_select::interleave::interleave;
+use arrow_schema::DataType;
 use arrow_select::nullif::nullif;
-use arrow_select::take::take;
 use arrow_string::like;
 
-use super::arith;
-use super::ast::BinaryOp;
-use super::cast::cast;
-use super::compare::{Members, Mode, compare, equal, with_texts};
-use super::convert::{Class, Value};
-use super::functions::{self, Prepared};
-use super::json_text;
-use super::names::ColumnPath;
-use super::row_error::RowError;
-use super::scalar::Scalar;
-use super::unify::unify;
+use self::choice::Choice;
+pub(in crate::expr) use self::rows::Rows;
 use crate::error::{Error, Result};
+use crate::expr::arith;
+use crate::expr::ast::BinaryOp;
+use crate::expr::cast::cast;
+use crate::expr::compare::{Members, Mode, compare, equal, with_texts};
+use crate::expr::convert::Value;
+use crate::expr::functions::{self, Prepared};
+use crate::expr::names::ColumnPath;
+use crate::expr::row_error::RowError;
+use crate::expr::scalar::Scalar;
 
 /// An expression whose names and types were checked against a schema.
 ///
 /// Clones share everything; any number of threads may evaluate it at once.
 #[derive(Debug, Clone)]
 pub struct BoundExpr {
-    pub(super) node: Arc<Node>,
-    pub(super) root_columns: Arc<[String]>,
+    pub(in crate::expr) node: Arc<Node>,
+    pub(in crate::expr) root_columns: Arc<[String]>,
     /// The text, for messages.
-    pub(super) text: Arc<str>,
+    pub(in crate::expr) text: Arc<str>,
 }
 
 /// One step of the computation.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(in crate::expr) struct Node {
     pub kind: Kind,
     /// What it gives on batches of the schema it was bound to.
     pub data_type: DataType,
@@ -57,7 +55,7 @@ pub(super) struct Node {
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(in crate::expr) enum Kind {
     Column(ColumnPath),
     /// One row; the scalar where there is one that says the same.
     Literal(ArrayRef, Option<Scalar>),
@@ -70,18 +68,37 @@ pub(super) enum Kind {
     IsNull(Box<Node>, bool),
     /// `is true` or `is false`, and whether negated.
     IsBool(Box<Node>, bool, bool),
-    In(Box<Node>, Members, bool),
+    /// The constants of the list, its other items with how they are compared,
+    /// and whether negated.
+    In(Box<Node>, Members, Vec<(Mode, Node)>, bool),
     Like(Box<Node>, Box<Node>, Pattern),
     Cast(Box<Node>, bool, String),
     Call(functions::Kind, Vec<Node>, Prepared, String),
     /// Conditions with their results, and the result when none is true.
-    Case(Vec<(Node, Node)>, Option<Box<Node>>),
+    Case(Vec<(When, Node)>, Option<Box<Node>>, Option<Box<Node>>),
     Coalesce(Vec<Node>),
+}
+
+/// What leads to a branch of `case`.
+#[derive(Debug)]
+pub(in crate::expr) enum When {
+    /// A condition.
+    True(Node),
+    /// A value that the operand of the `case` equals.
+    Equals(Mode, Node),
+}
+
+impl When {
+    pub fn node(&self) -> &Node {
+        match self {
+            When::True(node) | When::Equals(_, node) => node,
+        }
+    }
 }
 
 /// Which of the four `like`s.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pattern {
+pub(in crate::expr) struct Pattern {
     pub case_insensitive: bool,
     pub negated: bool,
 }
@@ -179,96 +196,6 @@ impl std::fmt::Display for BoundExpr {
     }
 }
 
-/// The rows that an expression is computed for.
-pub(super) struct Rows<'a> {
-    pub batch: &'a RecordBatch,
-    /// The columns that can be asked for.
-    pub columns: &'a [String],
-}
-
-impl Rows<'_> {
-    fn len(&self) -> usize {
-        self.batch.num_rows()
-    }
-
-    /// Computes a node for some of the rows only, in their order.
-    fn only(&self, rows: &[u32], node: &Node) -> Result<Value> {
-        if rows.len() == self.len() {
-            return node.eval(self);
-        }
-        let picked = UInt32Array::from(rows.to_vec());
-        let schema = self.batch.schema();
-        let mut fields = Vec::new();
-        let mut columns = Vec::new();
-        for name in self.columns {
-            if let Some((idx, field)) = schema.fields().find(name) {
-                fields.push(Arc::clone(field));
-                columns.push(take(self.batch.column(idx), &picked, None)?);
-            }
-        }
-        let count = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch =
-            RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &count)?;
-        let only = Rows {
-            batch: &batch,
-            columns: self.columns,
-        };
-        node.eval(&only).map_err(|error| {
-            let error_row = RowError::of(&error).map(|inner| RowError {
-                row: rows.get(inner.row).map_or(inner.row, |row| *row as usize),
-                reason: inner.reason.clone(),
-            });
-            match (error, error_row) {
-                (Error::External { doing, .. }, Some(inner)) => Error::External {
-                    doing,
-                    source: Arc::new(inner),
-                },
-                (error, _) => error,
-            }
-        })
-    }
-
-    fn column(&self, path: &ColumnPath, bound: &DataType) -> Result<Value> {
-        let missing = || Ok(Value::constant(new_null_array(bound, 1)));
-        let schema = self.batch.schema();
-        let Some((idx, field)) = schema.fields().find(&path.root) else {
-            return missing();
-        };
-        let mut array = Arc::clone(self.batch.column(idx));
-        let mut json = json_text::is_json(field);
-        for (done, step) in path.steps.iter().enumerate() {
-            match array.data_type() {
-                DataType::Struct(fields) => {
-                    let Some((idx, field)) = fields.find(step) else {
-                        return missing();
-                    };
-                    json = json_text::is_json(field);
-                    let parent = array.as_struct();
-                    let child = parent.column(idx);
-                    array = match parent.nulls() {
-                        // A field of nothing is nothing.
-                        Some(nulls) if nulls.null_count() > 0 => {
-                            nullif(child, &BooleanArray::new(!nulls.inner(), None))?
-                        }
-                        _ => Arc::clone(child),
-                    };
-                }
-                other if Class::of(other) == Class::Text => {
-                    let texts = super::text::texts(&array)?;
-                    let found = json_text::members(&texts, &path.steps[done..]);
-                    return Ok(Value::rows(Arc::new(found)));
-                }
-                _ => return missing(),
-            }
-        }
-        Ok(Value {
-            array,
-            constant: false,
-            json,
-        })
-    }
-}
-
 impl Node {
     /// Recursion is as deep as the expression, which `bind` limits. Every kind
     /// has a function of its own, so that a level takes little of the stack.
@@ -299,16 +226,17 @@ impl Node {
             Kind::IsBool(inner, value, negated) => {
                 single(inner, rows, |inner| is_bool(inner, *value, *negated))
             }
-            Kind::In(inner, members, negated) => single(inner, rows, |inner| {
-                let found = members.contain(inner)?;
-                Ok(Arc::new(if *negated { not(&found)? } else { found }))
-            }),
+            Kind::In(inner, members, items, negated) => {
+                is_in(inner, members, items, *negated, rows)
+            }
             Kind::Cast(inner, lenient, text) => single(inner, rows, |value| {
                 cast(value, &inner.data_type, &self.data_type, *lenient)
                     .map_err(|failure| failure.named(text))
             }),
             Kind::Call(kind, args, prepared, text) => self.call(*kind, args, prepared, text, rows),
-            Kind::Case(branches, otherwise) => self.case(branches, otherwise.as_deref(), rows),
+            Kind::Case(branches, otherwise, operand) => {
+                self.case(branches, otherwise.as_deref(), operand.as_deref(), rows)
+            }
             Kind::Coalesce(args) => self.coalesce(args, rows),
         }
     }
@@ -359,17 +287,29 @@ impl Node {
 
     fn case(
         &self,
-        branches: &[(Node, Node)],
+        branches: &[(When, Node)],
         otherwise: Option<&Node>,
+        operand: Option<&Node>,
         rows: &Rows<'_>,
     ) -> Result<Value> {
+        let operand = match operand {
+            Some(operand) => Some(operand.eval(rows)?),
+            None => None,
+        };
         let mut choice = Choice::new(rows.len());
         for (when, then) in branches {
             if choice.pending.is_empty() {
                 break;
             }
             let count = choice.pending.len();
-            let hits = rows.only(&choice.pending, when)?.bools_of(count)?;
+            let when_value = rows.only(&choice.pending, when.node())?;
+            let hits = match (when, &operand) {
+                (When::Equals(mode, _), Some(operand)) => {
+                    let operand = operand.only(&choice.pending)?;
+                    equal(mode, &operand, &when_value, count)?
+                }
+                _ => when_value.bools_of(count)?,
+            };
             let is_hit = |row: usize| hits.is_valid(row) && hits.value(row);
             let reached = choice.split_off(is_hit);
             choice.add(rows, reached, then)?;
@@ -380,6 +320,32 @@ impl Node {
         }
         choice.finish(&self.data_type)
     }
+}
+
+/// `in`, as `or` over `=` says it.
+fn is_in(
+    inner: &Node,
+    members: &Members,
+    items: &[(Mode, Node)],
+    negated: bool,
+    rows: &Rows<'_>,
+) -> Result<Value> {
+    let inner = inner.eval(rows)?;
+    let mut found = Value {
+        array: Arc::new(members.contain(&inner)?),
+        constant: inner.constant,
+        json: false,
+    };
+    for (mode, item) in items {
+        let item = item.eval(rows)?;
+        let equal = equal(mode, &inner, &item, rows.len())?;
+        let so_far = found.bools_of(rows.len())?;
+        found = Value::rows(Arc::new(or_kleene(&so_far, &equal)?));
+    }
+    if negated {
+        found.array = Arc::new(not(&found.bools()?)?);
+    }
+    Ok(found)
 }
 
 /// A result that is constant where everything it came from was.
@@ -535,86 +501,4 @@ fn matches(text: &Value, pattern: &Value, which: Pattern, rows: usize) -> Result
         kernel(&texts, pattern)
     })?;
     Ok(Arc::new(found))
-}
-
-/// Rows that get their value from one of several columns.
-struct Choice {
-    rows: usize,
-    /// Rows without a value yet, in order.
-    pending: Vec<u32>,
-    /// For each row, which piece holds its value, and where in it.
-    from: Vec<Option<(usize, usize)>>,
-    pieces: Vec<ArrayRef>,
-}
-
-impl Choice {
-    fn new(rows: usize) -> Self {
-        Choice {
-            rows,
-            pending: (0..rows as u32).collect(),
-            from: vec![None; rows],
-            pieces: Vec::new(),
-        }
-    }
-
-    /// Takes the pending rows that a condition, by place among the pending, picks.
-    fn split_off(&mut self, is_hit: impl Fn(usize) -> bool) -> Vec<u32> {
-        let mut reached = Vec::new();
-        let mut rest = Vec::new();
-        for (place, row) in self.pending.iter().enumerate() {
-            if is_hit(place) {
-                reached.push(*row);
-            } else {
-                rest.push(*row);
-            }
-        }
-        self.pending = rest;
-        reached
-    }
-
-    /// Computes a result for the rows that reached it.
-    fn add(&mut self, rows: &Rows<'_>, reached: Vec<u32>, then: &Node) -> Result<()> {
-        if reached.is_empty() {
-            return Ok(());
-        }
-        let value = plain(rows.only(&reached, then)?)?;
-        for (place, row) in reached.iter().enumerate() {
-            let place = if value.constant { 0 } else { place };
-            self.from[*row as usize] = Some((self.pieces.len(), place));
-        }
-        self.pieces.push(value.array);
-        Ok(())
-    }
-
-    /// Gives pending rows their value from an array over them, where a condition holds.
-    fn settle(&mut self, array: ArrayRef, holds: impl Fn(usize) -> bool) {
-        let piece = self.pieces.len();
-        let mut rest = Vec::new();
-        for (place, row) in self.pending.iter().enumerate() {
-            if holds(place) {
-                self.from[*row as usize] = Some((piece, place));
-            } else {
-                rest.push(*row);
-            }
-        }
-        self.pending = rest;
-        self.pieces.push(array);
-    }
-
-    fn finish(mut self, to: &DataType) -> Result<Value> {
-        // A piece of one null stands for all rows that got no value.
-        let none = self.pieces.len();
-        self.pieces.push(new_null_array(to, 1));
-        let pieces = unify(&self.pieces, to)?;
-        if self.rows == 0 {
-            return Ok(Value::rows(pieces[none].slice(0, 0)));
-        }
-        let from: Vec<(usize, usize)> = self
-            .from
-            .into_iter()
-            .map(|from| from.unwrap_or((none, 0)))
-            .collect();
-        let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
-        Ok(Value::rows(interleave(&pieces, &from)?))
-    }
 }
