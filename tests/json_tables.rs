@@ -110,3 +110,44 @@ fn merging_schemas_is_associative_idempotent_and_commutative_but_for_order() {
         assert!(a.merge(&b).covers(&b.merge(&a)) && b.merge(&a).covers(&a.merge(&b)));
     }
 }
+
+#[test]
+fn columns_of_plain_types_are_those_of_arrow_json() {
+    let mut compared = 0;
+    for seed in 0..1500 {
+        let mut random = Random(seed);
+        let n = 1 + random.below(20) as usize;
+        let wildness = random.below(2);
+        let records = records(&mut random, n, wildness);
+        let text = lines(&records, &mut random);
+        let ours = decode(text.as_bytes(), &JsonSchema::empty());
+        // arrow-json has no form for columns of mixed values.
+        let widened = ours.schema.widened_columns();
+        let is_plain = |name: &str| {
+            !widened.iter().any(|column| {
+                let rest = column.path.strip_prefix(name);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            })
+        };
+        let arrow = ours.schema.to_arrow();
+        let names = arrow.fields().iter().map(|field| field.name().clone());
+        let plain: Vec<String> = names.filter(|name| is_plain(name)).collect();
+        let schema = ours.schema.project(&plain).to_arrow();
+        let mut reader = arrow_json::ReaderBuilder::new(schema.clone())
+            .build(text.as_bytes())
+            .unwrap();
+        let Some(theirs) = reader.next().transpose().unwrap() else {
+            continue;
+        };
+        for (field, column) in schema.fields().iter().zip(theirs.columns()) {
+            let name = field.name();
+            assert_eq!(
+                ours.batch.column_by_name(name),
+                Some(column),
+                "seed {seed}, {name}\n{text}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 3000, "only {compared} columns were compared");
+}

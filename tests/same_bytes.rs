@@ -31,7 +31,7 @@ fn threads_and_memory_change_no_byte() {
         ..Layout::default()
     };
     // More than one chunk a file and one row group a run.
-    log_files(&dir.path().join("logs"), 24_000, layout);
+    log_files(&dir.path().join("logs"), 12_000, layout);
     for shape in [
         vec![],
         vec!["--npartitions", "3"],
@@ -61,7 +61,6 @@ fn threads_and_memory_change_no_byte() {
             vec!["--threads", "2"],
             vec!["--threads", "8", "--memory", "256MiB"],
             vec!["--threads", "2", "--memory", "64MiB"],
-            vec!["--threads", "3", "--memory", "64MiB"],
         ] {
             let args = [
                 &["convert", "logs", "--to", "out", "--overwrite"],

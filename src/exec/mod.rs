@@ -11,9 +11,11 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
+mod build;
 mod columns;
 mod control;
 mod output;
+mod queue;
 mod rejects;
 mod report;
 mod run;
@@ -23,8 +25,10 @@ mod sequence;
 mod source;
 mod stream;
 mod worker;
+mod write;
 
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
-pub use run::{Collected, Context, collect, count, sizes, visit, write};
+pub use run::{Collected, Context, collect, count, sizes, visit};
 pub(crate) use stream::patiently;
+pub use write::write;

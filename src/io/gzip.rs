@@ -135,12 +135,12 @@ impl Gzip {
             }
             Ok(_) if at_end && given == 0 => Err(self.truncated()),
             Ok(_) => Ok(false),
-            Err(error) => Err(self.corrupt(
+            // What the inflater says of it ("bad state") helps nobody.
+            Err(_) => Err(self.corrupt(
                 self.input.offset(),
                 format!(
-                    "the compressed data of the gzip member at byte {} is invalid ({})",
-                    self.member_byte,
-                    error.message().unwrap_or("no more is known")
+                    "the compressed data of the gzip member at byte {} is invalid",
+                    self.member_byte
                 ),
             )),
         }

@@ -57,19 +57,25 @@ impl Budget {
 
     /// A reservation of nothing yet, to be resized.
     pub fn open(&self) -> Reservation {
+        self.open_leaving(0)
+    }
+
+    /// A reservation that is refused what would leave less than `room` bytes to others.
+    pub fn open_leaving(&self, room: u64) -> Reservation {
         Reservation {
             budget: self.clone(),
             bytes: 0,
+            room,
         }
     }
 
-    fn try_take(&self, bytes: u64) -> bool {
+    fn try_take(&self, bytes: u64, room: u64) -> bool {
         let taken = self
             .inner
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes)
-                    .filter(|used| *used <= self.inner.limit)
+                    .filter(|used| used.saturating_add(room) <= self.inner.limit)
             });
         if let Ok(before) = taken {
             self.inner.peak.fetch_max(before + bytes, Ordering::Relaxed);
@@ -92,6 +98,8 @@ impl Budget {
 pub struct Reservation {
     budget: Budget,
     bytes: u64,
+    /// Bytes of the budget that stay free for others.
+    room: u64,
 }
 
 impl Reservation {
@@ -104,7 +112,7 @@ impl Reservation {
     #[must_use]
     pub fn try_resize(&mut self, bytes: u64) -> bool {
         if bytes > self.bytes {
-            if !self.budget.try_take(bytes - self.bytes) {
+            if !self.budget.try_take(bytes - self.bytes, self.room) {
                 return false;
             }
         } else {
@@ -189,6 +197,17 @@ mod tests {
         assert_eq!(budget.peak(), 150);
         drop(second);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_leaves_room_for_others_is_refused_sooner() {
+        let budget = Budget::new(ByteSize::new(100));
+        let mut store = budget.open_leaving(30);
+        assert!(store.try_resize(70));
+        assert!(!store.try_resize(71));
+        let mut other = budget.open();
+        assert!(other.try_resize(30));
+        assert!(!store.try_resize(71));
     }
 
     #[test]

@@ -33,11 +33,12 @@ pub struct RowStore {
 }
 
 impl RowStore {
-    /// An empty store that takes from `budget` and spills to `spill_dir`.
-    pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
+    /// An empty store that takes from `budget`, but for `room` bytes which it
+    /// leaves to others, and spills to `spill_dir`.
+    pub fn new(budget: &Budget, room: u64, spill_dir: Arc<SpillDir>) -> Self {
         RowStore {
             spill_dir,
-            reservation: budget.open(),
+            reservation: budget.open_leaving(room),
             runs: VecDeque::new(),
             open: Vec::new(),
             rows: 0,
@@ -186,7 +187,7 @@ mod tests {
         for limit in [0, 1, 500, 4000, 10_000, 1 << 20] {
             let budget = Budget::new(ByteSize::new(limit));
             let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
-            let mut store = RowStore::new(&budget, Arc::clone(&spill_dir));
+            let mut store = RowStore::new(&budget, 0, Arc::clone(&spill_dir));
             for n in 0..60 {
                 store.push(batch(n)).unwrap();
                 assert!(budget.used() <= limit);

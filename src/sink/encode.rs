@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::json::{JsonFile, JsonJob};
 use super::options::{Codec, Format, WriteOptions};
-use super::parquet::{ColumnJob, ParquetFile, compression};
+use super::parquet::{ColumnChunk, ColumnJob, ParquetFile, compression};
 use super::rows::Rows;
 use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
@@ -151,7 +150,7 @@ enum Work {
 
 /// What a job made, by format.
 pub(crate) enum Piece {
-    Columns(Vec<ArrowColumnChunk>),
+    Columns(Vec<ColumnChunk>),
     Text(Vec<u8>),
     Message(IpcMessage),
 }

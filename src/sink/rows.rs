@@ -41,10 +41,6 @@ impl Rows {
         )
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(crate) fn arrays(&self) -> &[ArrayRef] {
         &self.arrays
     }

@@ -65,6 +65,8 @@ impl Failure {
 /// What to do about an error, where windrow has a flag for it.
 fn hint(error: &Error) -> Option<String> {
     match error {
+        // Such a record was not read at all; the error itself says what to raise.
+        Error::Decode { reason, .. } if reason.contains("max-record") => None,
         Error::Decode {
             at: Position { path, byte, .. },
             ..

@@ -17,6 +17,10 @@ pub(crate) struct Hold {
     schemas: Vec<(u64, RunSchema)>,
 }
 
+/// Bytes left to what a run holds beside its rows: text and columns in flight,
+/// a row group being filled and two being encoded.
+const ROOM_BYTES: u64 = 96 << 20;
+
 /// Rows that were counted.
 pub(crate) struct Held {
     pub rows: u64,
@@ -28,7 +32,12 @@ pub(crate) struct Held {
 impl Hold {
     pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
         Hold {
-            store: RowStore::new(budget, spill_dir),
+            // Of a small budget, rows may still have a quarter.
+            store: RowStore::new(
+                budget,
+                ROOM_BYTES.min(budget.limit().bytes() / 4 * 3),
+                spill_dir,
+            ),
             schemas: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ impl Parser<'_> {
         known: Option<&Node>,
         out: &mut Vec<u8>,
     ) -> Result<usize, Stop> {
-        match self.text[pos] {
+        match self.at(pos) {
             b'"' => {
                 self.expect_facts(Scalars::STRING, known)?;
                 let mut string = std::mem::take(&mut self.scratch);
@@ -41,7 +41,7 @@ impl Parser<'_> {
             b'-' | b'0'..=b'9' => {
                 let (number, end) = self.number(pos)?;
                 self.expect_facts(number.facts(), known)?;
-                let literal = &self.text[pos..end];
+                let literal = self.text.between(pos, end);
                 as_scalar(known, out, |out| write_number(number, literal, out));
                 Ok(end)
             }
@@ -55,7 +55,7 @@ impl Parser<'_> {
             _ => {
                 let end = self.skip_word(pos)?;
                 self.expect_facts(Scalars::BOOL, known)?;
-                let literal = &self.text[pos..end];
+                let literal = self.text.between(pos, end);
                 as_scalar(known, out, |out| out.extend_from_slice(literal));
                 Ok(end)
             }
@@ -99,24 +99,24 @@ impl Parser<'_> {
         let mut members: Vec<(Vec<u8>, std::ops::Range<usize>)> = Vec::new();
         let mut parts = Vec::new();
         let mut pos = self.space(pos + 1);
-        if self.text[pos] != b'}' {
+        if self.at(pos) != b'}' {
             loop {
                 let mut key = Vec::new();
-                if self.text[pos] != b'"' {
+                if self.at(pos) != b'"' {
                     return Err(self.expected(pos, "a key in quotes"));
                 }
                 pos = self.copy_string(pos + 1, &mut key)?;
                 pos = self.skip_colon(pos)?;
                 let node = self.part(known, fields.and_then(|fields| fields.get(&key)))?;
                 let start = parts.len();
-                if self.text[pos] == b'n' {
+                if self.at(pos) == b'n' {
                     pos = self.skip_word(pos)?;
                 } else {
                     pos = self.write_canonical(pos, depth + 1, node, &mut parts)?;
                 }
                 members.push((key, start..parts.len()));
                 pos = self.space(pos);
-                match self.text[pos] {
+                match self.at(pos) {
                     b',' => pos = self.space(pos + 1),
                     b'}' => break,
                     _ => return Err(self.expected(pos, "',' or '}'")),
@@ -156,11 +156,11 @@ impl Parser<'_> {
         let item = self.part(known, item.map(|item| &item.node))?;
         out.push(b'[');
         let mut pos = self.space(pos + 1);
-        if self.text[pos] != b']' {
+        if self.at(pos) != b']' {
             loop {
                 pos = self.write_canonical(pos, depth + 1, item, out)?;
                 pos = self.space(pos);
-                match self.text[pos] {
+                match self.at(pos) {
                     b',' => pos = self.space(pos + 1),
                     b']' => break,
                     _ => return Err(self.expected(pos, "',' or ']'")),

@@ -18,7 +18,7 @@ use super::canonical::as_scalar;
 use super::grammar::{DEEPEST, Parser, SchemaMode};
 use super::lattice::{Fields, Kind, Node, ScalarType, Scalars};
 use super::number::{write_float, write_int, write_uint};
-use super::scan::PAD;
+use super::scan::{PAD, Text};
 use super::schema::JsonSchema;
 use super::string::write_quoted;
 use crate::error::{Error, Result};
@@ -174,6 +174,12 @@ fn write_rows(
         }
         out.clear();
         write(&mut cells, row, &mut out)?;
+        if builder.values_slice().len() + out.len() > i32::MAX as usize {
+            return Err(Error::config(
+                "blocksize",
+                "one column of JSON text would have more than Arrow's 2 GiB",
+            ));
+        }
         let text = std::str::from_utf8(&out)
             .map_err(|source| Error::external("writing values as JSON text", source))?;
         builder.append_value(text);
@@ -274,10 +280,11 @@ impl<'a> Cells<'a> {
                 padded.clear();
                 padded.extend_from_slice(self.array.as_string::<i32>().value(row).as_bytes());
                 padded.push(b'\n');
-                padded.resize(padded.len() + PAD, 0);
+                let end = padded.len();
+                padded.resize(end + PAD, 0);
                 // The facts of the text are not those of the values it was made
                 // from (1e18 has become an integer), so they are not checked.
-                Parser::new(padded, DEEPEST, SchemaMode::Ignore)
+                Parser::new(Text::new(padded, end), DEEPEST, SchemaMode::Ignore)
                     .write_canonical(0, 0, Some(to), out)
                     .map_err(|_| {
                         Error::internal("a column of JSON text held something that is none")

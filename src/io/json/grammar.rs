@@ -7,7 +7,7 @@
 //! began in, and a line that is cut short cannot swallow the next one.
 
 use super::number::{scan_number, skip_number};
-use super::scan;
+use super::scan::{self, Text};
 use super::string::{BadEscape, read_escape};
 
 /// Why reading a record stopped. Small, so that results stay in registers;
@@ -60,8 +60,7 @@ pub enum SchemaMode {
 
 /// Reads values of one text. Knows the grammar; columns are handed in.
 pub(super) struct Parser<'a> {
-    /// Readable [`scan::PAD`] bytes past every newline that ends a record.
-    pub text: &'a [u8],
+    pub text: Text<'a>,
     pub max_depth: usize,
     pub mode: SchemaMode,
     pub fault: Fault,
@@ -77,7 +76,7 @@ pub(super) struct Parser<'a> {
 pub(super) const DEEPEST: usize = 256;
 
 impl<'a> Parser<'a> {
-    pub fn new(text: &'a [u8], max_depth: usize, mode: SchemaMode) -> Self {
+    pub fn new(text: Text<'a>, max_depth: usize, mode: SchemaMode) -> Self {
         Parser {
             text,
             max_depth: max_depth.min(DEEPEST),
@@ -92,6 +91,12 @@ impl<'a> Parser<'a> {
             ignored_values: 0,
             scratch: Vec::new(),
         }
+    }
+
+    /// The byte at `pos`.
+    #[inline(always)]
+    pub fn at(&self, pos: usize) -> u8 {
+        self.text.byte(pos)
     }
 
     /// Notes what is wrong with the line.
@@ -115,7 +120,7 @@ impl<'a> Parser<'a> {
     /// The first byte at or after `pos` that is not white space within a line.
     #[inline(always)]
     pub fn space(&self, mut pos: usize) -> usize {
-        while self.text[pos] <= b' ' && matches!(self.text[pos], b' ' | b'\t' | b'\r') {
+        while self.at(pos) <= b' ' && matches!(self.at(pos), b' ' | b'\t' | b'\r') {
             pos += 1;
         }
         pos
@@ -125,7 +130,7 @@ impl<'a> Parser<'a> {
     pub fn skip_record(&mut self, pos: usize) -> Result<usize, Stop> {
         let end = self.skip_value(pos, 0)?;
         let next = self.end_of_record(end)?;
-        if self.text[pos] == b'{' {
+        if self.at(pos) == b'{' {
             Ok(next)
         } else {
             Err(self.bad(pos, What::NotAnObject))
@@ -135,7 +140,7 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     pub fn end_of_record(&mut self, pos: usize) -> Result<usize, Stop> {
         let pos = self.space(pos);
-        if self.text[pos] == b'\n' {
+        if self.at(pos) == b'\n' {
             Ok(pos + 1)
         } else {
             Err(self.expected(pos, "the end of the line"))
@@ -148,7 +153,7 @@ impl<'a> Parser<'a> {
         let mut is_object = [0u64; DEEPEST / 64 + 1];
         let mut n_open = 0;
         loop {
-            match self.text[pos] {
+            match self.at(pos) {
                 b'"' => pos = self.skip_string(pos + 1)?,
                 open @ (b'{' | b'[') => {
                     if depth + n_open >= self.max_depth {
@@ -159,13 +164,13 @@ impl<'a> Parser<'a> {
                     pos = self.space(pos + 1);
                     if open == b'{' {
                         is_object[word] |= bit;
-                        if self.text[pos] != b'}' {
+                        if self.at(pos) != b'}' {
                             pos = self.skip_key(pos)?;
                             continue;
                         }
                     } else {
                         is_object[word] &= !bit;
-                        if self.text[pos] != b']' {
+                        if self.at(pos) != b']' {
                             continue;
                         }
                     }
@@ -181,7 +186,7 @@ impl<'a> Parser<'a> {
                 }
                 pos = self.space(pos);
                 let in_object = is_object[n_open / 64] >> (n_open % 64) & 1 == 1;
-                match (self.text[pos], in_object) {
+                match (self.at(pos), in_object) {
                     (b',', true) => {
                         pos = self.space(pos + 1);
                         pos = self.skip_key(pos)?;
@@ -205,7 +210,7 @@ impl<'a> Parser<'a> {
     /// Checks `"key":` and returns where the value starts.
     #[inline(always)]
     fn skip_key(&mut self, pos: usize) -> Result<usize, Stop> {
-        if self.text[pos] != b'"' {
+        if self.at(pos) != b'"' {
             return Err(self.expected(pos, "a key in quotes"));
         }
         let end = self.skip_string(pos + 1)?;
@@ -215,7 +220,7 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     pub fn skip_colon(&mut self, pos: usize) -> Result<usize, Stop> {
         let pos = self.space(pos);
-        if self.text[pos] != b':' {
+        if self.at(pos) != b':' {
             return Err(self.expected(pos, "':'"));
         }
         Ok(self.space(pos + 1))
@@ -225,7 +230,7 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     pub fn skip_string(&mut self, pos: usize) -> Result<usize, Stop> {
         let end = scan::find_special(self.text, pos);
-        if self.text[end] == b'"' {
+        if self.at(end) == b'"' {
             Ok(end + 1)
         } else {
             self.skip_escaped(end)
@@ -236,7 +241,7 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn skip_escaped(&mut self, mut pos: usize) -> Result<usize, Stop> {
         loop {
-            match self.text[pos] {
+            match self.at(pos) {
                 b'"' => return Ok(pos + 1),
                 b'\\' => pos = self.escape(pos)?.1,
                 _ => return Err(self.control(pos)),
@@ -246,7 +251,7 @@ impl<'a> Parser<'a> {
     }
 
     pub fn escape(&mut self, pos: usize) -> Result<(char, usize), Stop> {
-        read_escape(self.text, pos).map_err(|bad| match bad {
+        read_escape(self.text.as_bytes(), pos).map_err(|bad| match bad {
             BadEscape::Unknown => self.bad(pos, What::Escape),
             BadEscape::LoneSurrogate => self.bad(pos, What::LoneSurrogate),
         })
@@ -255,7 +260,7 @@ impl<'a> Parser<'a> {
     #[cold]
     #[inline(never)]
     pub fn control(&mut self, pos: usize) -> Stop {
-        if self.text[pos] == b'\n' {
+        if self.at(pos) == b'\n' {
             self.expected(pos, "'\"' to end the string")
         } else {
             self.bad(pos, What::Control)
@@ -267,7 +272,7 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     pub fn copy_string(&mut self, pos: usize, out: &mut Vec<u8>) -> Result<usize, Stop> {
         let end = scan::copy_plain(self.text, pos, out);
-        if self.text[end] == b'"' {
+        if self.at(end) == b'"' {
             Ok(end + 1)
         } else {
             self.copy_escaped(end, out)
@@ -277,7 +282,7 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn copy_escaped(&mut self, mut pos: usize, out: &mut Vec<u8>) -> Result<usize, Stop> {
         loop {
-            match self.text[pos] {
+            match self.at(pos) {
                 b'"' => return Ok(pos + 1),
                 b'\\' => {
                     let (c, end) = self.escape(pos)?;
@@ -312,8 +317,9 @@ impl<'a> Parser<'a> {
     }
 
     /// Checks `true`, `false` or `null`.
+    #[inline(always)]
     pub fn skip_word(&mut self, pos: usize) -> Result<usize, Stop> {
-        match self.text[pos] {
+        match self.at(pos) {
             b't' if self.is_true(pos) => Ok(pos + 4),
             b'f' if self.is_false(pos) => Ok(pos + 5),
             b'n' if self.is_null(pos) => Ok(pos + 4),
@@ -323,18 +329,17 @@ impl<'a> Parser<'a> {
 
     #[inline(always)]
     pub fn is_null(&self, pos: usize) -> bool {
-        scan::half_word(self.text, pos) == u32::from_le_bytes(*b"null")
+        self.text.half_word(pos) == u32::from_le_bytes(*b"null")
     }
 
     #[inline(always)]
     pub fn is_true(&self, pos: usize) -> bool {
-        scan::half_word(self.text, pos) == u32::from_le_bytes(*b"true")
+        self.text.half_word(pos) == u32::from_le_bytes(*b"true")
     }
 
     #[inline(always)]
     pub fn is_false(&self, pos: usize) -> bool {
-        scan::half_word(self.text, pos + 1) == u32::from_le_bytes(*b"alse")
-            && self.text[pos] == b'f'
+        self.text.half_word(pos + 1) == u32::from_le_bytes(*b"alse") && self.at(pos) == b'f'
     }
 }
 
@@ -342,9 +347,9 @@ impl Fault {
     /// The sentence for a report. `text` is what the parser read and `start`
     /// where the record began in it; places are given from there, so that the
     /// same mistake reads the same wherever it stands.
-    pub fn reason(&self, text: &[u8], start: usize) -> String {
+    pub fn reason(&self, text: Text<'_>, start: usize) -> String {
         let at = self.at.saturating_sub(start);
-        let found = match text.get(self.at) {
+        let found = match text.as_bytes().get(self.at) {
             None | Some(b'\n') => "the end of the line".to_string(),
             Some(byte @ 0x21..0x7F) => format!("'{}'", char::from(*byte)),
             Some(byte) => format!("the byte 0x{byte:02x}"),
@@ -382,8 +387,8 @@ impl Fault {
             return None;
         }
         let mut column = String::new();
-        for key in self.path.iter().rev() {
-            if !column.is_empty() && key != "[]" {
+        for (level, key) in self.path.iter().rev().enumerate() {
+            if level > 0 && key != "[]" {
                 column.push('.');
             }
             column.push_str(key);
@@ -393,9 +398,9 @@ impl Fault {
 }
 
 /// A valid value as a message shows it: short, with its kind.
-fn shown_value(text: &[u8], at: usize) -> String {
+fn shown_value(text: Text<'_>, at: usize) -> String {
     const LONGEST: usize = 60;
-    let kind = match text.get(at) {
+    let kind = match text.as_bytes().get(at) {
         Some(b'"') => "string",
         Some(b'{') => "object",
         Some(b'[') => "list",
@@ -406,7 +411,7 @@ fn shown_value(text: &[u8], at: usize) -> String {
     let end = Parser::new(text, DEEPEST, SchemaMode::Strict)
         .skip_value(at, 0)
         .unwrap_or(at);
-    let value = String::from_utf8_lossy(&text[at..end]);
+    let value = String::from_utf8_lossy(text.between(at, end));
     if value.chars().count() <= LONGEST {
         return format!("{value} ({kind})");
     }

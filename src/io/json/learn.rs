@@ -43,7 +43,7 @@ impl Parser<'_> {
         if let Some(Fixed::Leaf(_)) = node.fixed {
             return self.skip_value(pos, 0);
         }
-        let facts = match self.text[pos] {
+        let facts = match self.at(pos) {
             b'{' => {
                 let fields = Arc::make_mut(node.object.get_or_insert_default());
                 return self.learn_object(fields, pos, None);
@@ -77,7 +77,7 @@ impl Parser<'_> {
     }
 
     fn check_value(&mut self, node: &Node, pos: usize) -> Result<usize, Stop> {
-        match (&node.fixed, self.text[pos]) {
+        match (&node.fixed, self.at(pos)) {
             (_, b'n') => self.skip_value(pos, 0),
             (Some(Fixed::Leaf(data_type)), _) => {
                 if self.fits(data_type, pos)? {
@@ -106,7 +106,7 @@ impl Parser<'_> {
 
     /// Whether a fixed type holds the scalar at `pos`, by the same rules as decoding.
     fn fits(&mut self, data_type: &DataType, pos: usize) -> Result<bool, Stop> {
-        match (data_type, self.text[pos]) {
+        match (data_type, self.at(pos)) {
             (DataType::Utf8 | DataType::LargeUtf8, _) => Ok(true),
             (DataType::Boolean, first) => Ok(matches!(first, b't' | b'f')),
             (DataType::Int64, b'-' | b'0'..=b'9') => {
@@ -125,7 +125,7 @@ impl Parser<'_> {
             }
             (narrow, b'-' | b'0'..=b'9') => {
                 let (number, end) = self.number(pos)?;
-                let literal = &self.text[pos..end];
+                let literal = self.text.between(pos, end);
                 Ok(FixedColumn::new(narrow).holds(Scalar::Number(number, literal)))
             }
             _ => Ok(false),
@@ -141,7 +141,7 @@ impl Parser<'_> {
     ) -> Result<usize, Stop> {
         let mut key = Vec::new();
         let mut pos = self.space(pos + 1);
-        if self.text[pos] == b'}' {
+        if self.at(pos) == b'}' {
             return Ok(pos + 1);
         }
         loop {
@@ -150,7 +150,7 @@ impl Parser<'_> {
             pos = self.skip_colon(pos)?;
             pos = each(self, &key, pos)?;
             pos = self.space(pos);
-            if self.text[pos] == b'}' {
+            if self.at(pos) == b'}' {
                 return Ok(pos + 1);
             }
             pos = self.space(pos + 1);
@@ -164,13 +164,13 @@ impl Parser<'_> {
         mut each: impl FnMut(&mut Self, usize) -> Result<usize, Stop>,
     ) -> Result<usize, Stop> {
         let mut pos = self.space(pos + 1);
-        if self.text[pos] == b']' {
+        if self.at(pos) == b']' {
             return Ok(pos + 1);
         }
         loop {
             pos = each(self, pos)?;
             pos = self.space(pos);
-            if self.text[pos] == b']' {
+            if self.at(pos) == b']' {
                 return Ok(pos + 1);
             }
             pos = self.space(pos + 1);

@@ -9,7 +9,7 @@
 //! ```
 
 use super::grammar::{Parser, SchemaMode};
-use super::scan::PAD;
+use super::scan::{PAD, Text};
 
 /// Where a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,10 @@ impl<'a> Chunk<'a> {
         ];
         let mut record = 0;
         for (text, base, len) in pieces {
+            if len == 0 {
+                continue;
+            }
+            let text = Text::new(text, len);
             let mut parser = Parser::new(text, max_depth, mode);
             parser.record = record;
             let is_stopped = match which {
@@ -132,7 +136,7 @@ impl<'a> Chunk<'a> {
                             number: visited.lines,
                         };
                         visited.lines += 1;
-                        if text[start] == b'\n' {
+                        if text.byte(start) == b'\n' {
                             visited.blank += 1;
                             pos = start + 1;
                             continue;
@@ -186,8 +190,9 @@ mod tests {
         let chunk = Chunk::new(text, &mut tail);
         let mut found = Vec::new();
         let visited = chunk.visit(ALL, 8, SchemaMode::Widen, |parser, pos, line| {
-            let end = line_end(parser.text, pos);
-            found.push((line, parser.text[pos..end].to_vec()));
+            let text = parser.text.as_bytes();
+            let end = line_end(text, pos);
+            found.push((line, text[pos..end].to_vec()));
             Visit::Next(end + 1)
         });
         (found, visited)

@@ -9,7 +9,7 @@
 use std::io::Write;
 
 use super::lattice::Scalars;
-use super::scan;
+use super::scan::{self, Text};
 
 /// A number literal's value in the first type of the lattice that holds it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,7 +102,7 @@ pub(super) struct BadNumber {
 
 /// Reads the number that starts at `start`; returns its value and where it ends.
 #[inline]
-pub(super) fn scan_number(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
+pub(super) fn scan_number(text: Text<'_>, start: usize) -> Result<(Number, usize), BadNumber> {
     match scan_int(text, start) {
         Some((value, end)) => Ok((Number::Int(value), end)),
         None => scan_long(text, start),
@@ -111,11 +111,11 @@ pub(super) fn scan_number(text: &[u8], start: usize) -> Result<(Number, usize), 
 
 /// Reads an integer of up to 15 digits, which is nearly every one.
 #[inline(always)]
-pub(super) fn scan_int(text: &[u8], start: usize) -> Option<(i64, usize)> {
-    let negative = text[start] == b'-';
+pub(super) fn scan_int(text: Text<'_>, start: usize) -> Option<(i64, usize)> {
+    let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (end, value) = scan_15_digits(text, first)?;
-    if matches!(text[end], b'.' | b'e' | b'E') {
+    if matches!(text.byte(end), b'.' | b'e' | b'E') {
         return None;
     }
     let value = value as i64;
@@ -125,16 +125,16 @@ pub(super) fn scan_int(text: &[u8], start: usize) -> Option<(i64, usize)> {
 /// Reads a number of up to 15 digits with a fraction of up to 7 and no
 /// exponent, which is nearly every float of a log.
 #[inline(always)]
-pub(super) fn scan_float(text: &[u8], start: usize) -> Option<(f64, usize)> {
-    let negative = text[start] == b'-';
+pub(super) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, usize)> {
+    let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (point, whole) = scan_15_digits(text, first)?;
-    let (n, fraction) = scan::digits(scan::word(text, point + 1));
+    let (n, fraction) = scan::digits(text.word(point + 1));
     let end = point + 1 + n;
     let mantissa = whole.wrapping_mul(POWERS[n]).wrapping_add(fraction);
     // Fifteen digits and seven fit an u64, and 2^53 bounds what is exact.
-    let is_short = text[point] == b'.' && n != 0 && n != 8 && mantissa < 1 << 53;
-    if !is_short || matches!(text[end], b'e' | b'E') {
+    let is_short = text.byte(point) == b'.' && n != 0 && n != 8 && mantissa < 1 << 53;
+    if !is_short || matches!(text.byte(end), b'e' | b'E') {
         return None;
     }
     let magnitude = mantissa as f64 / EXACT_POWERS[n];
@@ -143,15 +143,15 @@ pub(super) fn scan_float(text: &[u8], start: usize) -> Option<(f64, usize)> {
 
 /// Reads 1 to 15 digits without a leading zero; returns where they end, and their value.
 #[inline(always)]
-fn scan_15_digits(text: &[u8], first: usize) -> Option<(usize, u64)> {
-    let (n, value) = scan::digits(scan::word(text, first));
-    if n == 0 || (n > 1 && text[first] == b'0') {
+fn scan_15_digits(text: Text<'_>, first: usize) -> Option<(usize, u64)> {
+    let (n, value) = scan::digits(text.word(first));
+    if n == 0 || (n > 1 && text.byte(first) == b'0') {
         return None;
     }
     if n < 8 {
         return Some((first + n, value));
     }
-    let (more, low) = scan::digits(scan::word(text, first + 8));
+    let (more, low) = scan::digits(text.word(first + 8));
     if more == 8 {
         return None;
     }
@@ -160,18 +160,18 @@ fn scan_15_digits(text: &[u8], first: usize) -> Option<(usize, u64)> {
 
 /// Where the number at `start` ends, whatever its value.
 #[inline(always)]
-pub(super) fn skip_number(text: &[u8], start: usize) -> Result<usize, BadNumber> {
-    let first = start + usize::from(text[start] == b'-');
-    let end = first + scan::count_digits(scan::word(text, first));
+pub(super) fn skip_number(text: Text<'_>, start: usize) -> Result<usize, BadNumber> {
+    let first = start + usize::from(text.byte(start) == b'-');
+    let end = first + scan::count_digits(text.word(first));
     let n = end - first;
-    let is_short = n != 0 && n != 8 && (n == 1 || text[first] != b'0');
-    if is_short && !matches!(text[end], b'.' | b'e' | b'E') {
+    let is_short = n != 0 && n != 8 && (n == 1 || text.byte(first) != b'0');
+    if is_short && !matches!(text.byte(end), b'.' | b'e' | b'E') {
         return Ok(end);
     }
-    if is_short && text[end] == b'.' {
-        let n = scan::count_digits(scan::word(text, end + 1));
+    if is_short && text.byte(end) == b'.' {
+        let n = scan::count_digits(text.word(end + 1));
         let end = end + 1 + n;
-        if n != 0 && n != 8 && !matches!(text[end], b'e' | b'E') {
+        if n != 0 && n != 8 && !matches!(text.byte(end), b'e' | b'E') {
             return Ok(end);
         }
     }
@@ -180,9 +180,9 @@ pub(super) fn skip_number(text: &[u8], start: usize) -> Result<usize, BadNumber>
 
 /// A run of digits: how many, and their value while it fits 19 digits.
 #[inline(always)]
-fn scan_digits(text: &[u8], mut pos: usize, mut value: u64) -> (usize, u64) {
+fn scan_digits(text: Text<'_>, mut pos: usize, mut value: u64) -> (usize, u64) {
     loop {
-        let (n, part) = scan::digits(scan::word(text, pos));
+        let (n, part) = scan::digits(text.word(pos));
         value = value.wrapping_mul(POWERS[n]).wrapping_add(part);
         pos += n;
         if n < 8 {
@@ -210,31 +210,31 @@ const EXACT_POWERS: [f64; 23] = [
 
 /// Numbers of any form, or wrong.
 #[inline(never)]
-fn scan_long(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
+fn scan_long(text: Text<'_>, start: usize) -> Result<(Number, usize), BadNumber> {
     let bad = |at| BadNumber {
         at,
         leading_zero: false,
     };
-    let negative = text[start] == b'-';
+    let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (int_end, int_value) = scan_digits(text, first, 0);
     let n_int = int_end - first;
     if n_int == 0 {
         return Err(bad(int_end));
     }
-    if n_int > 1 && text[first] == b'0' {
+    if n_int > 1 && text.byte(first) == b'0' {
         return Err(BadNumber {
             at: first,
             leading_zero: true,
         });
     }
-    if !matches!(text[int_end], b'.' | b'e' | b'E') {
-        let number = integer(&text[first..int_end], int_value, negative);
+    if !matches!(text.byte(int_end), b'.' | b'e' | b'E') {
+        let number = integer(text.between(first, int_end), int_value, negative);
         return Ok((number, int_end));
     }
 
     let (mut end, mut mantissa, mut n_digits, mut exponent) = (int_end, int_value, n_int, 0i64);
-    if text[end] == b'.' {
+    if text.byte(end) == b'.' {
         let fraction = end + 1;
         (end, mantissa) = scan_digits(text, fraction, mantissa);
         if end == fraction {
@@ -243,8 +243,8 @@ fn scan_long(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
         n_digits += end - fraction;
         exponent = -((end - fraction) as i64);
     }
-    if matches!(text[end], b'e' | b'E') {
-        let sign = text[end + 1];
+    if matches!(text.byte(end), b'e' | b'E') {
+        let sign = text.byte(end + 1);
         let digits = end + 1 + usize::from(matches!(sign, b'+' | b'-'));
         let (exponent_end, value) = scan_digits(text, digits, 0);
         if exponent_end == digits {
@@ -271,7 +271,7 @@ fn scan_long(text: &[u8], start: usize) -> Result<(Number, usize), BadNumber> {
         };
         if negative { -float } else { float }
     } else {
-        parse_float(&text[start..end])
+        parse_float(text.between(start, end))
     };
     if float.is_finite() {
         Ok((Number::Float(float), end))
@@ -347,9 +347,10 @@ mod tests {
 
     fn scan(literal: &str) -> Result<(Number, usize), BadNumber> {
         let mut text = literal.as_bytes().to_vec();
-        text.push(b',');
+        text.extend(b",\n");
+        let end = text.len();
         text.extend([b'7'; scan::PAD]);
-        scan_number(&text, 0)
+        scan_number(Text::new(&text, end), 0)
     }
 
     fn canonical(literal: &str) -> String {

@@ -18,7 +18,7 @@ use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use super::column::Column;
 use super::lattice::{Fields, Node};
-use super::scan::word;
+use super::scan::Text;
 use crate::error::Result;
 
 /// Slots without a column that an object may have; further keys are looked up each time.
@@ -55,35 +55,37 @@ impl Pattern {
         if key.len() + 3 > LONGEST_PATTERN || !key.iter().all(is_plain) {
             return never;
         }
-        let mut bytes = [b"\"", key, b"\":"].concat();
+        let bytes = [b"\"", key, b"\":"].concat();
         let len = bytes.len();
-        let last = match bytes.last_chunk::<8>() {
-            Some(last) => u64::from_le_bytes(*last),
-            None => 0,
+        let word_at = |start: usize| {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(bytes.iter().skip(start)) {
+                *to = *from;
+            }
+            u64::from_le_bytes(word)
         };
-        bytes.resize(LONGEST_PATTERN, 0);
         Pattern {
-            first: word(&bytes, 0),
+            first: word_at(0),
             first_mask: u64::MAX >> (64 - 8 * len.min(8)),
-            middle: [word(&bytes, 8), word(&bytes, 16)],
-            last,
+            middle: [word_at(8), word_at(16)],
+            last: word_at(len.saturating_sub(8)),
             len,
         }
     }
 
     /// Where the text goes on if this key and its colon stand at `pos`.
     #[inline(always)]
-    fn end_at(&self, text: &[u8], pos: usize) -> Option<usize> {
-        if word(text, pos) & self.first_mask != self.first {
+    fn end_at(&self, text: Text<'_>, pos: usize) -> Option<usize> {
+        if text.word(pos) & self.first_mask != self.first {
             return None;
         }
         let len = self.len;
         if len > 8 {
-            if word(text, pos + len - 8) != self.last {
+            if text.word(pos + len - 8) != self.last {
                 return None;
             }
-            if len > 16 && word(text, pos + 8) != self.middle[0]
-                || len > 24 && word(text, pos + 16) != self.middle[1]
+            if len > 16 && text.word(pos + 8) != self.middle[0]
+                || len > 24 && text.word(pos + 16) != self.middle[1]
             {
                 return None;
             }
@@ -193,13 +195,13 @@ impl Object {
 
     /// Where the value's place begins if slot `guess` is the key at `pos`.
     #[inline(always)]
-    pub fn test(&self, guess: usize, text: &[u8], pos: usize) -> Option<usize> {
+    pub fn test(&self, guess: usize, text: Text<'_>, pos: usize) -> Option<usize> {
         self.slots.get(guess)?.pattern.end_at(text, pos)
     }
 
     /// Tests the slots that stand next in order after `previous` failed to foretell one.
     #[inline(always)]
-    pub fn test_near(&self, previous: usize, text: &[u8], pos: usize) -> Option<(usize, usize)> {
+    pub fn test_near(&self, previous: usize, text: Text<'_>, pos: usize) -> Option<(usize, usize)> {
         let start = if previous == NO_SLOT { 0 } else { previous + 1 };
         (start..start + 4).find_map(|idx| Some((idx, self.test(idx, text, pos)?)))
     }
@@ -301,9 +303,11 @@ mod tests {
             let pattern = Pattern::new(key.as_bytes());
             for other in keys {
                 let mut text = format!("{{\"{other}\":1}}\n").into_bytes();
+                let end = text.len();
                 text.extend([0; PAD]);
+                let text = Text::new(&text, end);
                 let expected = (key == other).then_some(other.len() + 4);
-                assert_eq!(pattern.end_at(&text, 1), expected, "{key:?} {other:?}");
+                assert_eq!(pattern.end_at(text, 1), expected, "{key:?} {other:?}");
             }
         }
     }
@@ -312,8 +316,10 @@ mod tests {
     fn a_key_that_needs_escapes_is_never_met_as_it_is() {
         for key in ["a\"b", "a\\b", "a\nb"] {
             let mut text = format!("\"{key}\":1}}\n").into_bytes();
+            let end = text.len();
             text.extend([0; PAD]);
-            assert_eq!(Pattern::new(key.as_bytes()).end_at(&text, 0), None);
+            let text = Text::new(&text, end);
+            assert_eq!(Pattern::new(key.as_bytes()).end_at(text, 0), None);
         }
     }
 }

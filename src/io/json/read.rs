@@ -21,7 +21,7 @@ struct Found {
 impl Parser<'_> {
     /// Reads a record; returns where the next line starts.
     pub fn read_record(&mut self, root: &mut Object, pos: usize) -> Result<usize, Stop> {
-        if self.text[pos] != b'{' {
+        if self.at(pos) != b'{' {
             self.skip_record(pos)?;
             return Err(self.bad(pos, What::NotAnObject));
         }
@@ -41,7 +41,7 @@ impl Parser<'_> {
         let mut guess = object.likely_first();
         let mut previous = NO_SLOT;
         let mut pos = self.space(pos + 1);
-        if self.text[pos] == b'}' {
+        if self.at(pos) == b'}' {
             object.rows += 1;
             return Ok(pos + 1);
         }
@@ -75,10 +75,11 @@ impl Parser<'_> {
                 other => {
                     let is_counted = other.is_some_and(|slot| slot.purpose == Use::Ignore);
                     self.ignored_values += u64::from(is_counted);
-                    pos = match self.text[pos] {
+                    pos = match self.at(pos) {
                         b'"' => self.skip_string(pos + 1)?,
                         b'-' | b'0'..=b'9' => self.skip_number(pos)?,
-                        _ => self.skip_value(pos, depth + 1)?,
+                        b'{' | b'[' => self.skip_value(pos, depth + 1)?,
+                        _ => self.skip_word(pos)?,
                     };
                 }
             }
@@ -87,7 +88,7 @@ impl Parser<'_> {
             }
             previous = idx;
             pos = self.space(pos);
-            match self.text[pos] {
+            match self.at(pos) {
                 b',' => pos = self.space(pos + 1),
                 b'}' => {
                     object.rows += 1;
@@ -109,7 +110,7 @@ impl Parser<'_> {
     /// Reads the key at `pos` and looks it up.
     #[inline(never)]
     fn find_slot(&mut self, object: &mut Object, pos: usize) -> Result<Found, Stop> {
-        if self.text[pos] != b'"' {
+        if self.at(pos) != b'"' {
             return Err(self.expected(pos, "a key in quotes"));
         }
         let mut key = std::mem::take(&mut self.scratch);
@@ -157,7 +158,7 @@ impl Parser<'_> {
     /// Reads the value at `pos` into `column`; returns where it ends.
     #[inline(always)]
     fn read_value(&mut self, column: &mut Column, pos: usize, depth: usize) -> Result<usize, Stop> {
-        let first = self.text[pos];
+        let first = self.at(pos);
         let end = match &mut column.values {
             Values::Text(text) if first == b'"' && column.facts.has(Scalars::STRING) => {
                 let end = self.copy_string(pos + 1, &mut text.bytes)?;
@@ -201,7 +202,7 @@ impl Parser<'_> {
     fn read_list(&mut self, item: &mut Column, pos: usize, depth: usize) -> Result<usize, Stop> {
         self.check_depth(pos, depth)?;
         let mut pos = self.space(pos + 1);
-        if self.text[pos] == b']' {
+        if self.at(pos) == b']' {
             return Ok(pos + 1);
         }
         loop {
@@ -210,7 +211,7 @@ impl Parser<'_> {
                 Err(stop) => return Err(self.within("[]", stop)),
             };
             pos = self.space(pos);
-            match self.text[pos] {
+            match self.at(pos) {
                 b',' => pos = self.space(pos + 1),
                 b']' => return Ok(pos + 1),
                 _ => return Err(self.expected(pos, "',' or ']'")),

@@ -1,6 +1,6 @@
 //! The kernels over bytes: where a string ends, how many digits follow.
 //!
-//! In:  text that can be read [`PAD`] bytes past any place asked about.
+//! In:  [`Text`], which can be read [`PAD`] bytes past any line's end.
 //! Out: places and values; nothing here knows of JSON's structure.
 //!
 //! Each kernel exists twice: for SSE2, which every x86-64 has, and portably,
@@ -14,24 +14,65 @@ pub(super) use sse2::{copy_plain, find_special};
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) use swar::{copy_plain, find_special};
 
-/// Eight bytes at `pos`, the first in the lowest byte.
-#[inline(always)]
-pub(super) fn word(text: &[u8], pos: usize) -> u64 {
-    u64::from_le_bytes(
-        text[pos..pos + 8]
-            .try_into()
-            .expect("a range of 8 is 8 bytes"),
-    )
-}
+/// Lines, and [`PAD`] readable bytes after the last one.
+///
+/// A position is only ever one that a parser has reached, and a parser never
+/// moves past the newline of the line it is in: no white space, string, digit,
+/// literal or key pattern holds one. So every load from a position, of at most
+/// [`PAD`] bytes, stays inside, and is not checked but in debug builds, which
+/// all tests are; checking costs 11 % of decoding (benches/decode.rs).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a>(&'a [u8]);
 
-/// Four bytes at `pos`, the first in the lowest byte.
-#[inline(always)]
-pub(super) fn half_word(text: &[u8], pos: usize) -> u32 {
-    u32::from_le_bytes(
-        text[pos..pos + 4]
-            .try_into()
-            .expect("a range of 4 is 4 bytes"),
-    )
+impl<'a> Text<'a> {
+    /// Takes `bytes`, of which those before `end` are whole lines.
+    ///
+    /// # Panics
+    ///
+    /// If there is no newline before `end`, or no padding behind it: the
+    /// caller has just seen to both.
+    pub fn new(bytes: &'a [u8], end: usize) -> Self {
+        assert!(
+            end > 0 && bytes[end - 1] == b'\n' && bytes.len() - end >= PAD,
+            "text must be whole lines with padding"
+        );
+        Text(bytes)
+    }
+
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The bytes from `start` to before `end`.
+    pub fn between(self, start: usize, end: usize) -> &'a [u8] {
+        &self.0[start..end]
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, pos: usize) -> T {
+        debug_assert!(pos + size_of::<T>() <= self.0.len());
+        // SAFETY: by the promise of the type, `pos` is at or before a newline
+        // that at least `PAD` bytes follow, and `T` is an integer or 32 bytes.
+        unsafe { self.0.as_ptr().add(pos).cast::<T>().read_unaligned() }
+    }
+
+    /// The byte at `pos`.
+    #[inline(always)]
+    pub fn byte(self, pos: usize) -> u8 {
+        self.load(pos)
+    }
+
+    /// Four bytes at `pos`, the first in the lowest byte.
+    #[inline(always)]
+    pub fn half_word(self, pos: usize) -> u32 {
+        u32::from_le(self.load(pos))
+    }
+
+    /// Eight bytes at `pos`, the first in the lowest byte.
+    #[inline(always)]
+    pub fn word(self, pos: usize) -> u64 {
+        u64::from_le(self.load(pos))
+    }
 }
 
 /// How many of a word's bytes, from the first, are digits: 0 to 8.
@@ -63,9 +104,11 @@ pub(super) fn digits(word: u64) -> (usize, u64) {
 #[cfg(target_arch = "x86_64")]
 pub(super) mod sse2 {
     use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set1_epi8, _mm_storeu_si128,
+        __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+        _mm_storeu_si128,
     };
+
+    use super::Text;
 
     /// One bit for each of 16 bytes that a plain string cannot hold.
     #[inline(always)]
@@ -81,14 +124,9 @@ pub(super) mod sse2 {
 
     /// Where the first quote, backslash or control character at or after `pos` is.
     #[inline(always)]
-    pub fn find_special(text: &[u8], mut pos: usize) -> usize {
+    pub fn find_special(text: Text<'_>, mut pos: usize) -> usize {
         loop {
-            let bytes = &text[pos..pos + 32];
-            // SAFETY: `bytes` is 32 bytes long; loads may be unaligned.
-            let (low, high) = unsafe {
-                let at = bytes.as_ptr().cast::<__m128i>();
-                (_mm_loadu_si128(at), _mm_loadu_si128(at.add(1)))
-            };
+            let [low, high] = text.load::<[__m128i; 2]>(pos);
             let found = special(low) | special(high) << 16;
             if found != 0 {
                 return pos + found.trailing_zeros() as usize;
@@ -100,17 +138,15 @@ pub(super) mod sse2 {
     /// Appends to `out` what stands before the first quote, backslash or
     /// control character at or after `pos`, and returns where that one is.
     #[inline(always)]
-    pub fn copy_plain(text: &[u8], mut pos: usize, out: &mut Vec<u8>) -> usize {
+    pub fn copy_plain(text: Text<'_>, mut pos: usize, out: &mut Vec<u8>) -> usize {
         loop {
-            let bytes = &text[pos..pos + 32];
+            let [low, high] = text.load::<[__m128i; 2]>(pos);
             if out.capacity() - out.len() < 32 {
                 grow(out);
             }
-            // SAFETY: `bytes` is 32 bytes long and `out` has room for 32 more, of which
-            // those before the special byte, at most 32, are now initialised and kept.
+            // SAFETY: `out` has room for 32 more bytes, of which those before the
+            // special one, at most 32, are now initialised and kept.
             let n = unsafe {
-                let from = bytes.as_ptr().cast::<__m128i>();
-                let (low, high) = (_mm_loadu_si128(from), _mm_loadu_si128(from.add(1)));
                 let to = out.as_mut_ptr().add(out.len()).cast::<__m128i>();
                 _mm_storeu_si128(to, low);
                 _mm_storeu_si128(to.add(1), high);
@@ -136,7 +172,7 @@ pub(super) mod sse2 {
 /// Kernels for any machine.
 #[cfg_attr(target_arch = "x86_64", allow(dead_code))]
 pub(super) mod swar {
-    use super::word;
+    use super::Text;
 
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
@@ -154,9 +190,9 @@ pub(super) mod swar {
 
     /// Where the first quote, backslash or control character at or after `pos` is.
     #[inline(always)]
-    pub fn find_special(text: &[u8], mut pos: usize) -> usize {
+    pub fn find_special(text: Text<'_>, mut pos: usize) -> usize {
         loop {
-            let found = special(word(text, pos));
+            let found = special(text.word(pos));
             if found != 0 {
                 return pos + (found.trailing_zeros() / 8) as usize;
             }
@@ -167,9 +203,9 @@ pub(super) mod swar {
     /// Appends to `out` what stands before the first quote, backslash or
     /// control character at or after `pos`, and returns where that one is.
     #[inline(always)]
-    pub fn copy_plain(text: &[u8], pos: usize, out: &mut Vec<u8>) -> usize {
+    pub fn copy_plain(text: Text<'_>, pos: usize, out: &mut Vec<u8>) -> usize {
         let end = find_special(text, pos);
-        out.extend_from_slice(&text[pos..end]);
+        out.extend_from_slice(text.between(pos, end));
         end
     }
 }
@@ -191,16 +227,20 @@ mod tests {
                 for distance in 0..70 {
                     let mut text = vec![filler; distance];
                     text.push(special);
+                    text.push(b'\n');
+                    let end = text.len();
                     text.extend([b'"'; PAD]);
+                    let plain = &text;
+                    let text = Text::new(plain, end);
                     for pos in [0, distance / 2, distance] {
-                        let expected = plain_search(&text, pos);
+                        let expected = plain_search(plain, pos);
                         let (mut fast, mut slow) = (b"x".to_vec(), b"x".to_vec());
-                        assert_eq!(find_special(&text, pos), expected);
-                        assert_eq!(swar::find_special(&text, pos), expected);
-                        assert_eq!(copy_plain(&text, pos, &mut fast), expected);
-                        assert_eq!(swar::copy_plain(&text, pos, &mut slow), expected);
+                        assert_eq!(find_special(text, pos), expected);
+                        assert_eq!(swar::find_special(text, pos), expected);
+                        assert_eq!(copy_plain(text, pos, &mut fast), expected);
+                        assert_eq!(swar::copy_plain(text, pos, &mut slow), expected);
                         assert_eq!(fast, slow);
-                        assert_eq!(fast[1..], text[pos..expected]);
+                        assert_eq!(fast[1..], plain[pos..expected]);
                     }
                 }
             }
@@ -217,10 +257,12 @@ mod tests {
                 .wrapping_add(1);
             text.push((state >> 56) as u8);
         }
+        text.push(b'\n');
         text.extend([b'"'; PAD]);
+        let padded = Text::new(&text, 4097);
         for pos in 0..4096 {
-            assert_eq!(find_special(&text, pos), plain_search(&text, pos));
-            assert_eq!(swar::find_special(&text, pos), plain_search(&text, pos));
+            assert_eq!(find_special(padded, pos), plain_search(&text, pos));
+            assert_eq!(swar::find_special(padded, pos), plain_search(&text, pos));
         }
     }
 

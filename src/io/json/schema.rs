@@ -107,7 +107,7 @@ impl JsonSchema {
     pub fn from_arrow(schema: &Schema) -> Result<Self> {
         Ok(JsonSchema::from_fields(fixed_fields(
             schema.fields(),
-            "",
+            None,
             1,
         )?))
     }
@@ -148,12 +148,16 @@ impl JsonSchema {
     /// does, or nothing at all; in schema order.
     pub fn widened_columns(&self) -> Vec<WidenedColumn> {
         let mut found = Vec::new();
-        widened_fields(&self.0.fields, "", &mut found);
+        widened_fields(&self.0.fields, None, &mut found);
         found
     }
 }
 
-fn fixed_fields(fields: &arrow_schema::Fields, within: &str, depth: usize) -> Result<Fields> {
+fn fixed_fields(
+    fields: &arrow_schema::Fields,
+    within: Option<&str>,
+    depth: usize,
+) -> Result<Fields> {
     let mut fixed = Fields::default();
     for field in fields {
         let path = joined(within, field.name());
@@ -185,7 +189,7 @@ fn fixed_node(data_type: &DataType, path: &str, depth: usize) -> Result<Node> {
             ));
         }
         DataType::Struct(fields) => {
-            node.object = Some(Arc::new(fixed_fields(fields, path, depth + 1)?));
+            node.object = Some(Arc::new(fixed_fields(fields, Some(path), depth + 1)?));
             node.fixed = Some(Fixed::Struct);
         }
         DataType::List(field) => {
@@ -206,15 +210,15 @@ fn fixed_node(data_type: &DataType, path: &str, depth: usize) -> Result<Node> {
     Ok(node)
 }
 
-fn joined(within: &str, name: &str) -> String {
-    if within.is_empty() {
-        name.to_string()
-    } else {
-        format!("{within}.{name}")
+/// The path of a key; an object may have an empty key, so that none is not the same as empty.
+fn joined(within: Option<&str>, name: &str) -> String {
+    match within {
+        None => name.to_string(),
+        Some(within) => format!("{within}.{name}"),
     }
 }
 
-fn widened_fields(fields: &Fields, within: &str, found: &mut Vec<WidenedColumn>) {
+fn widened_fields(fields: &Fields, within: Option<&str>, found: &mut Vec<WidenedColumn>) {
     for (name, node) in fields.iter() {
         widened_node(node, joined(within, name), found);
     }
@@ -222,7 +226,7 @@ fn widened_fields(fields: &Fields, within: &str, found: &mut Vec<WidenedColumn>)
 
 fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
     let kind = match node.kind() {
-        Kind::Struct(fields) => return widened_fields(fields, &path, found),
+        Kind::Struct(fields) => return widened_fields(fields, Some(&path), found),
         Kind::List(item) => return widened_node(&item.node, format!("{path}[]"), found),
         Kind::Fixed(_) => return,
         Kind::Scalar(ScalarType::Null) => "never more than null, kept as text",

@@ -20,7 +20,7 @@ impl Parser<'_> {
         pos: usize,
         depth: usize,
     ) -> Result<usize, Stop> {
-        let first = self.text[pos];
+        let first = self.at(pos);
         if first == b'n' {
             let end = self.skip_word(pos)?;
             column.push_nulls(1);
@@ -91,7 +91,7 @@ impl Parser<'_> {
         }
         self.admit(column, Scalars::BOOL, pos)?;
         if let Values::Text(text) = &mut column.values {
-            text.bytes.extend_from_slice(&self.text[pos..end]);
+            text.bytes.extend_from_slice(self.text.between(pos, end));
             text.end();
         }
         Ok(end)
@@ -123,12 +123,12 @@ impl Parser<'_> {
             (Values::Text(_), _) => {
                 self.admit(column, number.facts(), pos)?;
                 if let Values::Text(text) = &mut column.values {
-                    write_number(number, &self.text[pos..end], &mut text.bytes);
+                    write_number(number, self.text.between(pos, end), &mut text.bytes);
                     text.end();
                 }
             }
             (Values::Fixed(fixed), _) => {
-                if !fixed.push(Scalar::Number(number, &self.text[pos..end])) {
+                if !fixed.push(Scalar::Number(number, self.text.between(pos, end))) {
                     return Err(self.clash(column, pos));
                 }
             }

@@ -12,7 +12,7 @@
 //! What is written is a function of the rows and the options: pages end at
 //! windows counted from the row group's start, encodings are chosen from its values.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata}
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::file::{StagedFile, parquet_error};
@@ -31,7 +31,7 @@ use super::rows::Rows;
 use super::schema::stored_column;
 use crate::error::{Error, Result};
 
-mod encoding;
+mod column;
 mod footer;
 mod splice;
 
@@ -95,40 +95,74 @@ pub(crate) struct ColumnJob {
     pub(crate) compression: Compression,
 }
 
+/// An encoded leaf of a column of a row group.
+pub(crate) struct ColumnChunk(Chunk);
+
+enum Chunk {
+    /// Encoded by `column`.
+    Ours(column::Encoded),
+    /// Encoded by the crate.
+    Crates(ArrowColumnChunk),
+}
+
+impl ColumnChunk {
+    /// Appends the chunk to a row group, behind the leaves before it.
+    fn append_to<W: Write + Send>(
+        self,
+        group: &mut SerializedRowGroupWriter<'_, W>,
+    ) -> Result<(), ParquetError> {
+        match self.0 {
+            Chunk::Ours(chunk) => chunk.append_to(group),
+            Chunk::Crates(chunk) => chunk.append_to_row_group(group),
+        }
+    }
+}
+
 impl ColumnJob {
     /// Encodes and compresses the column: one chunk per leaf.
-    pub(crate) fn run(self) -> Result<Vec<ArrowColumnChunk>> {
-        let name = self.field.name();
-        let failed = |source: ParquetError| {
-            Error::external(format!("encoding column {name:?} as Parquet"), source)
-        };
+    pub(crate) fn run(self) -> Result<Vec<ColumnChunk>> {
         let stored = self
             .rows
             .arrays()
             .iter()
             .map(|array| stored_column(array, &self.field))
             .collect::<Result<Vec<_>>>()?;
-        let rows = Rows::new(stored);
         let schema: SchemaRef = Arc::new(Schema::new(vec![Arc::clone(&self.field)]));
         let descriptor = parquet_schema(&schema)?;
 
-        let mut builder = properties(self.compression);
-        let leaves = encoding::leaves(&rows);
-        for (leaf, column) in leaves.iter().zip(descriptor.columns()) {
-            let choice = encoding::choose(leaf, column.physical_type(), DICTIONARY_BYTES);
-            let path = column.path().clone();
-            builder = builder.set_column_dictionary_enabled(path.clone(), choice.dictionary);
-            if let Some(encoding) = choice.encoding {
-                builder = builder.set_column_encoding(path, encoding);
-            }
+        if let Some(leaves) = column::leaves(&self.field, &stored)? {
+            return leaves
+                .iter()
+                .zip(descriptor.columns())
+                .map(|(leaf, column)| {
+                    column::encode(leaf, Arc::clone(column), self.compression)
+                        .map(|chunk| ColumnChunk(Chunk::Ours(chunk)))
+                        .map_err(|error| self.failed(error))
+                })
+                .collect();
         }
+        self.run_crates(&Rows::new(stored), schema, &descriptor)
+    }
 
+    fn failed(&self, source: ParquetError) -> Error {
+        let name = self.field.name();
+        Error::external(format!("encoding column {name:?} as Parquet"), source)
+    }
+
+    /// Has the crate encode a column that `column` does not know.
+    fn run_crates(
+        &self,
+        rows: &Rows,
+        schema: SchemaRef,
+        descriptor: &SchemaDescriptor,
+    ) -> Result<Vec<ColumnChunk>> {
+        let failed = |source| self.failed(source);
         // The crate hands out column writers only beside a file writer; this one
         // writes nothing but four bytes to nowhere.
         let nowhere = SerializedFileWriter::new(
             io::sink(),
             descriptor.root_schema_ptr(),
-            Arc::new(builder.build()),
+            Arc::new(properties(self.compression).build()),
         )
         .map_err(failed)?;
         let mut writers = ArrowRowGroupWriterFactory::new(&nowhere, schema)
@@ -142,7 +176,7 @@ impl ColumnJob {
         }
         writers
             .into_iter()
-            .map(|writer| writer.close().map_err(failed))
+            .map(|writer| Ok(ColumnChunk(Chunk::Crates(writer.close().map_err(failed)?))))
             .collect()
     }
 }
@@ -171,15 +205,12 @@ impl ParquetFile {
     }
 
     /// Appends one row group; `chunks` are its leaves in order.
-    pub(crate) fn append(
-        &mut self,
-        chunks: impl IntoIterator<Item = ArrowColumnChunk>,
-    ) -> Result<u64> {
+    pub(crate) fn append(&mut self, chunks: impl IntoIterator<Item = ColumnChunk>) -> Result<u64> {
         let path = self.path().to_owned();
         let failed = |error| parquet_error(&path, "write", error);
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group).map_err(failed)?;
+            chunk.append_to(&mut group).map_err(failed)?;
         }
         group.close().map_err(failed)?;
         Ok(self.writer.bytes_written() as u64)

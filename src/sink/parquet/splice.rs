@@ -130,7 +130,7 @@ impl Segment<'_> {
                 compression: compression(self.codec)?,
             };
             for chunk in job.run()? {
-                chunk.append_to_row_group(&mut group).map_err(writing)?;
+                chunk.append_to(&mut group).map_err(writing)?;
             }
         }
         group.close().map_err(writing)?;

@@ -1,0 +1,406 @@
+//! What is there to do, and what comes first.
+//!
+//! In:  units, chunks that were worked, row groups that were sealed.
+//! Out: the task that lies furthest downstream.
+//!
+//! Plain state, without threads: `scheduler.rs` keeps it under one lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::output::{Encoded, Group, Job, Tag};
+use super::source::{ChunkReader, Open, Units};
+use super::worker::Worked;
+use crate::error::Error;
+use crate::memory::Reservation;
+
+/// Row groups that may be encoded at the same time; more would only hold memory.
+const MAX_GROUPS: usize = 2;
+
+/// Chunks taken through the sequencer at a time, so that a row group which
+/// fills up is encoded before more rows pile up.
+const SEQUENCE_AT_ONCE: usize = 8;
+
+/// Text buffers kept for reuse.
+const MAX_SPARE_BUFFERS: usize = 16;
+
+/// A chunk that waits for its turn, or the end of its unit.
+pub(super) enum Ready {
+    Chunk(Box<Worked>),
+    Failed(Error),
+    End { damage: Option<String> },
+}
+
+/// A chunk, or the end of a unit, whose turn in the input has come.
+pub(super) struct Turn {
+    pub path: Arc<str>,
+    pub file: u32,
+    pub ends_file: bool,
+    pub ready: Ready,
+}
+
+/// Where a unit's reader is.
+enum ReaderState {
+    Closed(Open),
+    Idle(Box<dyn ChunkReader>),
+    Busy,
+    Finished,
+}
+
+/// A unit that is open, or whose chunks wait for their turn.
+struct Slot {
+    path: Arc<str>,
+    file: u32,
+    ends_file: bool,
+    reader: ReaderState,
+    next_chunk: u64,
+    next_ready: u64,
+    ready: BTreeMap<u64, Ready>,
+    /// Bytes that each waiting chunk holds.
+    held: BTreeMap<u64, u64>,
+}
+
+/// A row group on its way.
+struct GroupState {
+    tag: Option<Tag>,
+    waiting: usize,
+    encoded: Vec<Option<Encoded>>,
+}
+
+pub(super) struct State {
+    units: Units,
+    units_end: bool,
+    slots: VecDeque<Slot>,
+    /// The number of the unit in front.
+    first_slot: u64,
+    /// Of what was decoded ahead of its turn.
+    window: Reservation,
+    window_bytes: u64,
+    sequencing: bool,
+    stop_reading: bool,
+    finished_sequencing: bool,
+    jobs: VecDeque<(u64, usize, Job)>,
+    groups: BTreeMap<u64, GroupState>,
+    next_group: u64,
+    next_append: u64,
+    appending: bool,
+    spare: Vec<Vec<u8>>,
+    error: Option<Error>,
+}
+
+pub(super) enum Task {
+    Append(Tag, Vec<Encoded>),
+    Encode(u64, usize, Job),
+    Sequence(Vec<Turn>),
+    Finish,
+    Open(u64, Arc<str>, Open, Vec<u8>),
+    Read(u64, Arc<str>, Box<dyn ChunkReader>, Vec<u8>),
+}
+
+pub(super) enum Next {
+    Do(Task),
+    Wait,
+    Stop,
+}
+
+impl State {
+    /// Nothing read, nothing to do but read. `window` holds what is decoded ahead.
+    pub fn new(units: Units, window: Reservation, window_bytes: u64) -> Self {
+        State {
+            units,
+            units_end: false,
+            slots: VecDeque::new(),
+            first_slot: 0,
+            window,
+            window_bytes,
+            sequencing: false,
+            stop_reading: false,
+            finished_sequencing: false,
+            jobs: VecDeque::new(),
+            groups: BTreeMap::new(),
+            next_group: 0,
+            next_append: 0,
+            appending: false,
+            spare: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Why the run ended early, if it did.
+    pub fn into_error(self) -> Option<Error> {
+        self.error
+    }
+
+    /// The task that lies furthest downstream.
+    pub fn next(&mut self) -> Next {
+        if self.error.is_some() {
+            return Next::Stop;
+        }
+        if !self.appending
+            && let Some(group) = self.groups.get_mut(&self.next_append)
+            && group.waiting == 0
+            && let Some(tag) = group.tag.take()
+        {
+            let encoded = std::mem::take(&mut group.encoded);
+            self.appending = true;
+            return Next::Do(Task::Append(tag, encoded.into_iter().flatten().collect()));
+        }
+        if let Some((group, idx, job)) = self.jobs.pop_front() {
+            return Next::Do(Task::Encode(group, idx, job));
+        }
+        if !self.sequencing && !self.finished_sequencing && self.groups.len() < MAX_GROUPS {
+            let ready = self.take_ready();
+            if !ready.is_empty() {
+                self.sequencing = true;
+                return Next::Do(Task::Sequence(ready));
+            }
+            if self.stop_reading || (self.slots.is_empty() && self.units_end) {
+                self.sequencing = true;
+                return Next::Do(Task::Finish);
+            }
+        }
+        if !self.stop_reading
+            && let Some(task) = self.next_read()
+        {
+            return Next::Do(task);
+        }
+        if self.finished_sequencing && self.groups.is_empty() {
+            return Next::Stop;
+        }
+        // Listing may have ended just now, with nothing left to read.
+        if !self.sequencing
+            && !self.finished_sequencing
+            && self.groups.len() < MAX_GROUPS
+            && self.slots.is_empty()
+            && self.units_end
+        {
+            self.sequencing = true;
+            return Next::Do(Task::Finish);
+        }
+        Next::Wait
+    }
+
+    /// A piece of a row group was encoded.
+    pub fn encoded(&mut self, group: u64, idx: usize, encoded: Encoded) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.encoded[idx] = Some(encoded);
+            group.waiting -= 1;
+        }
+    }
+
+    /// The row group whose turn it was has been appended.
+    pub fn appended(&mut self) {
+        self.groups.remove(&self.next_append);
+        self.next_append += 1;
+        self.appending = false;
+    }
+
+    /// Chunks went through the sequencer, which gave row groups. `done` if no
+    /// further row can come out: then what was read ahead is of no use.
+    pub fn sequenced(&mut self, groups: Vec<Group>, done: bool) {
+        self.sequencing = false;
+        if done {
+            self.stop_reading = true;
+            self.slots.clear();
+            self.window.resize_anyway(0);
+        }
+        self.add_groups(groups);
+    }
+
+    /// The sequencer has given its last row groups.
+    pub fn finished(&mut self, groups: Vec<Group>) {
+        self.stop_reading = true;
+        self.slots.clear();
+        self.finished_sequencing = true;
+        self.sequencing = false;
+        self.add_groups(groups);
+    }
+
+    /// Gives a reader back, for whoever reads the next chunk of unit `number`.
+    /// The place of the chunk that was just read; none if reading has stopped.
+    pub fn give_back(&mut self, number: u64, reader: Box<dyn ChunkReader>) -> Option<u64> {
+        let slot = self.slot(number)?;
+        slot.reader = ReaderState::Idle(reader);
+        let place = slot.next_chunk;
+        slot.next_chunk += 1;
+        Some(place)
+    }
+
+    /// Unit `number` has no further chunk: it came to its end, or failed there.
+    pub fn ended(&mut self, number: u64, how: Ready) {
+        if let Some(slot) = self.slot(number) {
+            slot.reader = ReaderState::Finished;
+            let place = slot.next_chunk;
+            slot.next_chunk += 1;
+            slot.ready.insert(place, how);
+        }
+    }
+
+    /// A chunk was worked and waits for its turn, holding so many bytes.
+    pub fn put(&mut self, number: u64, place: u64, ready: Ready, held: u64) {
+        let Some(slot) = self.slot(number) else {
+            return; // reading has stopped
+        };
+        slot.ready.insert(place, ready);
+        slot.held.insert(place, held);
+        let window = self.window.bytes() + held;
+        self.window.resize_anyway(window);
+    }
+
+    /// Keeps a text buffer for the next chunk.
+    pub fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE_BUFFERS && buffer.capacity() > 0 {
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Chunks whose turn it is, in input order.
+    fn take_ready(&mut self) -> Vec<Turn> {
+        let mut taken = Vec::new();
+        while taken.len() < SEQUENCE_AT_ONCE {
+            let Some(slot) = self.slots.front_mut() else {
+                break;
+            };
+            let Some(ready) = slot.ready.remove(&slot.next_ready) else {
+                break;
+            };
+            let held = slot.held.remove(&slot.next_ready).unwrap_or(0);
+            self.window
+                .resize_anyway(self.window.bytes().saturating_sub(held));
+            slot.next_ready += 1;
+            let ended = matches!(ready, Ready::End { .. });
+            taken.push(Turn {
+                path: Arc::clone(&slot.path),
+                file: slot.file,
+                ends_file: slot.ends_file,
+                ready,
+            });
+            if ended {
+                self.slots.pop_front();
+                self.first_slot += 1;
+            }
+        }
+        taken
+    }
+
+    /// The first unit in input order whose reader is free. Units behind the
+    /// first wait while too much has been decoded ahead.
+    fn next_read(&mut self) -> Option<Task> {
+        let over = self.window.bytes() >= self.window_bytes;
+        // The front unit may fill the window once more, and may always read the
+        // chunk that everybody waits for.
+        let far_over = self.window.bytes() >= 2 * self.window_bytes;
+        if far_over
+            && self
+                .slots
+                .front()
+                .is_some_and(|slot| !slot.ready.is_empty())
+        {
+            return None;
+        }
+        let mut idx = 0;
+        loop {
+            if idx == self.slots.len() && !self.open_next_slot() {
+                return None;
+            }
+            let slot = &mut self.slots[idx];
+            let number = self.first_slot + idx as u64;
+            match std::mem::replace(&mut slot.reader, ReaderState::Busy) {
+                ReaderState::Closed(open) => {
+                    let spare = self.spare.pop().unwrap_or_default();
+                    return Some(Task::Open(number, Arc::clone(&slot.path), open, spare));
+                }
+                ReaderState::Idle(reader) => {
+                    let spare = self.spare.pop().unwrap_or_default();
+                    return Some(Task::Read(number, Arc::clone(&slot.path), reader, spare));
+                }
+                other => slot.reader = other,
+            }
+            if over {
+                return None;
+            }
+            idx += 1;
+        }
+    }
+
+    /// Takes the next unit from the list. False at its end.
+    fn open_next_slot(&mut self) -> bool {
+        if self.units_end {
+            return false;
+        }
+        let Some(unit) = self.units.next() else {
+            self.units_end = true;
+            return false;
+        };
+        let slot = match unit {
+            Ok(unit) => Slot {
+                path: unit.path,
+                file: unit.file,
+                ends_file: unit.ends_file,
+                reader: ReaderState::Closed(unit.open),
+                next_chunk: 0,
+                next_ready: 0,
+                ready: BTreeMap::new(),
+                held: BTreeMap::new(),
+            },
+            Err(error) => {
+                // Met in its place in the input, after all that precedes it.
+                self.units_end = true;
+                Slot {
+                    path: Arc::from(""),
+                    file: u32::MAX,
+                    ends_file: false,
+                    reader: ReaderState::Finished,
+                    next_chunk: 1,
+                    next_ready: 0,
+                    ready: BTreeMap::from([(0, Ready::Failed(error))]),
+                    held: BTreeMap::new(),
+                }
+            }
+        };
+        self.slots.push_back(slot);
+        true
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let idx = usize::try_from(number.checked_sub(self.first_slot)?).ok()?;
+        self.slots.get_mut(idx)
+    }
+
+    fn add_groups(&mut self, groups: Vec<Group>) {
+        for group in groups {
+            let number = self.next_group;
+            self.next_group += 1;
+            let jobs = group.jobs.len();
+            for (idx, job) in group.jobs.into_iter().enumerate() {
+                self.jobs.push_back((number, idx, job));
+            }
+            self.groups.insert(
+                number,
+                GroupState {
+                    tag: Some(group.tag),
+                    waiting: jobs,
+                    encoded: (0..jobs).map(|_| None).collect(),
+                },
+            );
+        }
+    }
+
+    pub fn fail(&mut self, error: Error) {
+        if self.error.is_none() {
+            self.error = Some(error);
+        }
+    }
+}
+
+impl Task {
+    pub fn name(&self) -> String {
+        match self {
+            Task::Append(..) => "appending a row group".to_owned(),
+            Task::Encode(group, idx, _) => format!("encoding column {idx} of row group {group}"),
+            Task::Sequence(_) => "laying out rows".to_owned(),
+            Task::Finish => "laying out the last rows".to_owned(),
+            Task::Open(_, path, ..) | Task::Read(_, path, ..) => format!("reading {path}"),
+        }
+    }
+}

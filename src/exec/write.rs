@@ -1,0 +1,159 @@
+//! Rows to files: all of them, or nothing is visible.
+//!
+//! In:  a pipeline, and where and how to write.
+//! Out: part files, committed, and the balance sheet.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::build::{Built, build};
+use super::control::Phase;
+use super::output::{PartAppender, RowGroups, WritePlan, widen_with};
+use super::report::RunReport;
+use super::run::{CHUNK_BYTES, Context, Run};
+use crate::error::{Error, Result};
+use crate::io;
+use crate::partition::By;
+use crate::plan::{Layout, Physical, Source};
+use crate::sink::{FinishedPart, Job, ManifestInfo, Staging, WriteOptions};
+
+/// Writes the rows of a pipeline: all of them, or nothing is visible.
+///
+/// # Errors
+///
+/// The first error of the input in input order, else the first of the output.
+pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> Result<RunReport> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let inputs = input_places(&physical.scan.source)?;
+    // Before anything is read: a target that cannot be used is refused at once.
+    let staging = Staging::open(options, &inputs)?;
+    let mut built = build(physical, context, CHUNK_BYTES)?;
+    if let Some(existing) = staging.existing_schema()? {
+        built.schema = built.schema.starting_from(&existing)?;
+    }
+    built.schema = built.schema.with_folders(&options.partition_on);
+    let file_bytes = match built.layout {
+        Layout::By(By::FileBytes(size)) => Some(size.bytes()),
+        _ => None,
+    };
+    if !options.partition_on.is_empty() {
+        check_folders(&built, options)?;
+    }
+    let (_, appender, schema, mut report, rejects) = run.lay_out(built, |cut| {
+        let plan = Arc::new(WritePlan {
+            options: options.clone(),
+            cut,
+            file_bytes,
+        });
+        Ok((
+            RowGroups::new(Arc::clone(&plan), &run.drive.budget),
+            PartAppender::new(plan, staging),
+        ))
+    })?;
+    context.cancel.check()?;
+    context.progress.set_phase(Phase::Committing);
+    let written = appender.finish()?;
+    let output = schema.output()?;
+    let manifest = ManifestInfo {
+        inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
+        options: manifest_options(physical, options),
+        balance: serde_json::json!({
+            "lines": report.lines, "rows": report.rows, "rejected": report.rejected,
+            "blank": report.blank, "filtered": report.filtered, "limited": report.limited,
+        }),
+    };
+    // What is wrong must not become visible.
+    report.check_written(written.parts.iter().map(FinishedPart::rows).sum())?;
+    // Rejects first: an output whose rejects are missing would have lost rows.
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    let threads = run.drive.threads;
+    let committed = written.staging.commit(
+        written.parts,
+        &output,
+        &widen_with(&written.schemas, &schema),
+        manifest,
+        &|jobs| run_jobs(jobs, threads),
+    )?;
+    report.rewritten_parts = committed.rewritten;
+    report.outputs = committed.outputs;
+    report.target = Some(options.dir.clone());
+    run.close(&mut report);
+    Ok(report)
+}
+
+/// Refuses a layout that folders cannot have, and folders that do not exist.
+fn check_folders(built: &Built, options: &WriteOptions) -> Result<()> {
+    if matches!(
+        built.layout,
+        Layout::By(By::Count(_) | By::Bytes(_) | By::FileBytes(_))
+    ) {
+        return Err(Error::config(
+            "partition-on",
+            "files lie in folders by value; their number or size cannot be asked for as well, but --partition-rows can",
+        ));
+    }
+    let all = built.schema.clone().with_folders(&[]).output()?;
+    for name in &options.partition_on {
+        if all.column_with_name(name).is_none() {
+            return Err(crate::expr::unknown_column(name, &all));
+        }
+    }
+    if all.fields().len() == options.partition_on.len() {
+        return Err(Error::config(
+            "partition-on",
+            "no column would be left for the files",
+        ));
+    }
+    Ok(())
+}
+
+fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::Value {
+    serde_json::json!({
+        "plan": crate::plan::physical_text(physical),
+        "format": options.format.to_string(),
+        "codec": options.codec.map(|codec| codec.to_string()),
+        "partition_on": options.partition_on,
+    })
+}
+
+/// Local places that the output must not touch.
+fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
+    match source {
+        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
+        Source::Batches(_) => Ok(Vec::new()),
+    }
+}
+
+/// Runs independent jobs on a few threads; the first error in their order wins.
+fn run_jobs(jobs: Vec<Job<'_>>, threads: usize) -> Result<()> {
+    let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None::<(usize, Error)>);
+    let work = || {
+        loop {
+            let idx = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(idx) else { return };
+            let job = job.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(Err(error)) = job.map(|job| job()) {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                if failed.as_ref().is_none_or(|(first, _)| idx < *first) {
+                    *failed = Some((idx, error));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(jobs.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,52 @@
+//! Compression of pages.
+//!
+//! In:  the bytes of a page.
+//! Out: the bytes that are stored.
+//!
+//! A thread keeps one zstd context for all its pages: making one takes as long
+//! as compressing a small page.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+use flate2::write::GzEncoder;
+use parquet::basic::Compression;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
+
+thread_local! {
+    static ZSTD: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+}
+
+/// Compresses a page.
+///
+/// # Errors
+///
+/// Whatever the codec reports, and Unsupported for one that is not known.
+pub(super) fn compress(compression: Compression, page: &[u8]) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::UNCOMPRESSED => Ok(page.to_vec()),
+        Compression::ZSTD(level) => ZSTD.with_borrow_mut(|kept| {
+            let level = level.compression_level();
+            let compressor = match kept {
+                Some((of, compressor)) if *of == level => compressor,
+                _ => &mut kept.insert((level, Compressor::new(level)?)).1,
+            };
+            let mut out = Vec::with_capacity(compress_bound(page.len()));
+            compressor.compress_to_buffer(page, &mut out)?;
+            Ok(out)
+        }),
+        Compression::GZIP(level) => {
+            let level = flate2::Compression::new(level.compression_level());
+            let mut out = GzEncoder::new(Vec::new(), level);
+            out.write_all(page)?;
+            out.finish()
+        }
+        Compression::SNAPPY => Ok(snap::raw::Encoder::new().compress_vec(page)?),
+        Compression::LZ4_RAW => Ok(lz4_flex::block::compress(page)),
+        other => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("{other} is not written"),
+        )),
+    }
+}
