@@ -10,7 +10,7 @@ use windrow::io::json::{JsonSchema, conform, infer};
 
 #[test]
 fn a_table_holds_what_serde_json_finds_in_the_text() {
-    for seed in 0..3000 {
+    for seed in 0..1500 {
         let mut random = Random(seed);
         let n = 1 + random.below(30) as usize;
         let wildness = random.below(4);
@@ -60,7 +60,7 @@ fn decode_in_chunks(text: &str, random: &mut Random) -> (JsonSchema, RecordBatch
 
 #[test]
 fn every_cut_and_every_lag_of_the_schema_gives_one_table() {
-    for seed in 0..3000 {
+    for seed in 0..1500 {
         let mut random = Random(seed);
         let n = 1 + random.below(40) as usize;
         let wildness = random.below(4);
@@ -150,4 +150,58 @@ fn columns_of_plain_types_are_those_of_arrow_json() {
         }
     }
     assert!(compared > 3000, "only {compared} columns were compared");
+}
+
+/// Records whose object `m` has keys from a range, as one line each.
+fn map_records(keys: std::ops::Range<u64>) -> String {
+    keys.map(|key| match key % 7 {
+        0 => format!("{{\"m\":{{\"k{key}\":{{\"x\":\"s\",\"y\":[{key}]}}}}}}\n"),
+        1 => format!("{{\"m\":{{\"k{key}\":\"text\"}},\"n\":{key}}}\n"),
+        _ => format!("{{\"m\":{{\"k{key}\":{key},\"a\":true}}}}\n"),
+    })
+    .collect()
+}
+
+#[test]
+fn an_object_of_too_many_keys_is_json_text_however_it_was_met() {
+    let text = map_records(0..1500);
+    let whole = decode(text.as_bytes(), &JsonSchema::empty());
+    assert_eq!(whole.schema.n_columns(), 2);
+    assert_eq!(
+        whole.schema.widened_columns()[0].kind,
+        "objects of more than 1000 different keys, kept as JSON text"
+    );
+    let last = &rows(&whole.batch)[1498];
+    assert_eq!(
+        last,
+        &serde_json::json!({"m": r#"{"k1498":{"x":"s","y":[1498]}}"#})
+    );
+    // All of a map's scalars share one place, which has strings and numbers.
+    let number = &rows(&whole.batch)[2];
+    assert_eq!(
+        number,
+        &serde_json::json!({"m": r#"{"a":"true","k2":"2"}"#})
+    );
+    for seed in 0..3 {
+        let mut random = Random(seed);
+        let (schema, batch) = decode_in_chunks(&text, &mut random);
+        assert_eq!(schema, whole.schema);
+        assert_eq!(batch, whole.batch);
+    }
+    let few = decode(map_records(0..900).as_bytes(), &JsonSchema::empty());
+    assert_eq!(few.schema.widened_columns(), []);
+}
+
+#[test]
+fn records_that_share_no_key_are_refused_before_they_fill_the_memory() {
+    let text: String = (0..40_000)
+        .map(|key| format!("{{\"{key}\":1}}\n"))
+        .collect();
+    let error = windrow::io::json::Decoder::new(Default::default(), None)
+        .decode(text.as_bytes(), &JsonSchema::empty())
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("columns: 40000 records"),
+        "{error}"
+    );
 }

@@ -61,6 +61,10 @@ pub struct BadRecord {
     pub reason: String,
 }
 
+/// Cells, mostly null ones, that a byte of text may become. Logs have 0.05; a
+/// table of records that share no key would have as many as records squared.
+const MOST_CELLS: usize = 64;
+
 /// How one round of building a chunk's rows is asked for.
 pub(super) struct Task<'a> {
     pub chunk: &'a Chunk<'a>,
@@ -106,7 +110,7 @@ impl Task<'_> {
                 stopped: false,
             };
             let Some(unknown) = self.read(&mut object, &mut built) else {
-                return built.finish(object, self.mode, cache);
+                return built.finish(self.chunk.text.len(), object, self.mode, cache);
             };
             let mut fields = schema.fields().clone();
             object.teach(&mut fields);
@@ -236,11 +240,22 @@ fn learn(task: &Task<'_>, first: Line, fields: &mut Fields) {
 impl Built {
     fn finish(
         mut self,
+        text_bytes: usize,
         mut object: Object,
         mode: SchemaMode,
         cache: &mut Option<(JsonSchema, Object)>,
     ) -> Result<Built> {
         let rows = self.lines.len();
+        let n_leaves = self.schema.fields().n_leaves();
+        if rows.saturating_mul(n_leaves) > text_bytes.max(1 << 20).saturating_mul(MOST_CELLS) {
+            return Err(Error::config(
+                "columns",
+                format!(
+                    "{rows} records with {n_leaves} different columns would take far more memory \
+                     than their text; name the columns that are wanted"
+                ),
+            ));
+        }
         let arrow = self.schema.to_arrow();
         let has_news = mode == SchemaMode::Widen && object.has_news(self.schema.fields());
         if has_news {
@@ -276,7 +291,7 @@ pub fn infer(text: &[u8], max_depth: usize) -> JsonSchema {
         wanted: None,
         options: &options,
     };
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_record();
     learn(&task, Line { byte: 0, number: 0 }, &mut fields);
     JsonSchema::from_fields(fields)
 }

@@ -162,8 +162,8 @@ impl Default for Item {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind<'a> {
     Scalar(ScalarType),
-    /// Canonical JSON text: mixed, or an object in which no key was ever seen
-    /// (no file format stores a struct without fields).
+    /// Canonical JSON text: mixed, an object in which no key was ever seen (no
+    /// file format stores a struct without fields), or one whose keys are data.
     Json,
     Struct(&'a Arc<Fields>),
     List(&'a Arc<Item>),
@@ -180,7 +180,7 @@ impl Node {
         }
         match (&self.object, &self.list) {
             (None, None) => Kind::Scalar(self.scalars.scalar_type()),
-            (Some(fields), None) if self.scalars.is_none() && !fields.is_empty() => {
+            (Some(fields), None) if self.scalars.is_none() && fields.is_struct() => {
                 Kind::Struct(fields)
             }
             (None, Some(item)) if self.scalars.is_none() => Kind::List(item),
@@ -284,6 +284,14 @@ impl Node {
         scalars && object && list
     }
 
+    fn n_leaves(&self) -> usize {
+        match self.kind() {
+            Kind::Struct(fields) => fields.n_leaves(),
+            Kind::List(item) => item.node.n_leaves(),
+            _ => 1,
+        }
+    }
+
     /// Whether a user's schema decides anything here or below.
     pub fn any_fixed(&self) -> bool {
         self.fixed.is_some()
@@ -295,25 +303,51 @@ impl Node {
     }
 }
 
+/// Different keys that an object inside a record may have. With more it is
+/// taken for a map, whose keys are data: as many columns would neither fit a
+/// Parquet footer nor a chunk's memory.
+pub(super) const MOST_KEYS: usize = 1000;
+
 /// The keys of an object in order of first appearance.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
+    /// Keys with their nodes; of a map, one node for the values of all keys.
     entries: Vec<(Arc<str>, Node)>,
     /// Places in `entries` by key.
     index: HashTable<u32>,
     /// Seeded per table, so that no input can be built to make keys collide.
     hasher: DefaultHashBuilder,
+    is_map: bool,
+    /// A record's own keys are columns and a user's keys are asked for: never a map.
+    keeps_keys: bool,
 }
 
 impl PartialEq for Fields {
     fn eq(&self, other: &Self) -> bool {
-        self.entries == other.entries
+        if self.is_map && other.is_map {
+            // Which key came first no longer shows in anything.
+            return self.covers(other) && other.covers(self);
+        }
+        self.is_map == other.is_map && self.entries == other.entries
     }
 }
 
 impl Fields {
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// No keys yet, of an object that never becomes a map.
+    pub fn of_record() -> Self {
+        Fields {
+            keeps_keys: true,
+            ..Fields::default()
+        }
+    }
+
+    /// Whether the keys are columns.
+    pub fn is_struct(&self) -> bool {
+        !self.is_map && !self.entries.is_empty()
+    }
+
+    pub fn is_map(&self) -> bool {
+        self.is_map
     }
 
     pub fn len(&self) -> usize {
@@ -325,6 +359,9 @@ impl Fields {
     }
 
     pub fn find(&self, name: &[u8]) -> Option<usize> {
+        if self.is_map {
+            return Some(0);
+        }
         let entries = &self.entries;
         self.index
             .find(self.hasher.hash_one(name), |idx| {
@@ -341,8 +378,13 @@ impl Fields {
         &mut self.entries[idx].1
     }
 
-    /// Appends a key that is not there yet.
+    /// Appends a key that is not there yet; returns where its node is.
     pub fn push(&mut self, name: Arc<str>, node: Node) -> usize {
+        if self.entries.len() >= MOST_KEYS && !self.keeps_keys {
+            self.become_map();
+            self.entries[0].1.merge(&node);
+            return 0;
+        }
         let idx = self.entries.len();
         let hash = self.hasher.hash_one(name.as_bytes());
         self.entries.push((name, node));
@@ -353,7 +395,24 @@ impl Fields {
         idx
     }
 
+    /// Joins the nodes of all keys into one.
+    fn become_map(&mut self) {
+        let mut all = Node::default();
+        for (_, node) in self.entries.drain(..) {
+            all.merge(&node);
+        }
+        self.entries.push((Arc::from("*"), all));
+        self.index.clear();
+        self.is_map = true;
+    }
+
     pub fn merge(&mut self, other: &Fields) {
+        if other.is_map && !self.is_map {
+            if self.keeps_keys {
+                return;
+            }
+            self.become_map();
+        }
         for (name, node) in other.iter() {
             match self.find(name.as_bytes()) {
                 Some(idx) => self.node_mut(idx).merge(node),
@@ -365,10 +424,19 @@ impl Fields {
     }
 
     pub fn covers(&self, other: &Fields) -> bool {
+        if other.is_map && !self.is_map {
+            return self.keeps_keys;
+        }
         other.iter().all(|(name, node)| {
             self.get(name.as_bytes())
                 .is_some_and(|mine| mine.covers(node))
         })
+    }
+
+    /// Columns of values: those of a struct counted one by one.
+    pub fn n_leaves(&self) -> usize {
+        let leaves = |(_, node): (_, &Node)| node.n_leaves();
+        self.iter().map(leaves).sum()
     }
 
     pub fn any_fixed(&self) -> bool {

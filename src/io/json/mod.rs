@@ -4,10 +4,11 @@
 //! Out: Arrow batches under a schema that only grows, and every line accounted for.
 //!
 //! ```text
-//! lines ──▶ grammar ──▶ read ──▶ object ──▶ column ──▶ batch
-//!            (scan,      │ unusual (fixed, canonical)
-//!             number,    └ something new ▶ learn ▶ lattice ▶ schema ─▶ read again
-//!             string)
+//! lines ──▶ build ──▶ read ──▶ object ──▶ column, buffer ──▶ batch
+//!             │        │ unusual (fixed, canonical)
+//!             │        └ grammar (scan, number, string)
+//!             └ something new ──▶ learn ──▶ lattice, schema ──▶ read again
+//!
 //! batch under an older schema ──▶ conform ──▶ batch under the final one
 //! ```
 

@@ -60,7 +60,7 @@ impl Default for JsonSchema {
 impl JsonSchema {
     /// The schema of no records.
     pub fn empty() -> Self {
-        JsonSchema::from_fields(Fields::default())
+        JsonSchema::from_fields(Fields::of_record())
     }
 
     pub(super) fn from_fields(fields: Fields) -> Self {
@@ -135,7 +135,7 @@ impl JsonSchema {
         if self.0.fields.iter().all(|(name, _)| is_wanted(name)) {
             return self.clone();
         }
-        let mut fields = Fields::default();
+        let mut fields = Fields::of_record();
         for (name, node) in self.0.fields.iter() {
             if is_wanted(name) {
                 fields.push(Arc::clone(name), node.clone());
@@ -158,7 +158,7 @@ fn fixed_fields(
     within: Option<&str>,
     depth: usize,
 ) -> Result<Fields> {
-    let mut fixed = Fields::default();
+    let mut fixed = Fields::of_record();
     for field in fields {
         let path = joined(within, field.name());
         if fixed.get(field.name().as_bytes()).is_some() {
@@ -236,9 +236,12 @@ fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
         }
         Kind::Scalar(ScalarType::Text) => "scalars that no one type holds exactly, kept as text",
         Kind::Scalar(_) => return,
-        Kind::Json if node.object.is_some() && node.scalars.is_none() && node.list.is_none() => {
-            "objects without keys, kept as JSON text"
-        }
+        Kind::Json if node.scalars.is_none() && node.list.is_none() => match &node.object {
+            Some(fields) if fields.is_map() => {
+                "objects of more than 1000 different keys, kept as JSON text"
+            }
+            _ => "objects without keys, kept as JSON text",
+        },
         Kind::Json => "objects or lists beside other values, kept as JSON text",
     };
     found.push(WidenedColumn { path, kind });
