@@ -15,7 +15,15 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 thread_local! {
-    static ZSTD: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<Zstd>> = const { RefCell::new(None) };
+}
+
+/// What a thread keeps.
+struct Zstd {
+    level: i32,
+    context: Compressor<'static>,
+    /// Room for the largest page so far: fresh memory would be cleared page by page.
+    out: Vec<u8>,
 }
 
 /// Compresses a page.
@@ -28,13 +36,18 @@ pub(super) fn compress(compression: Compression, page: &[u8]) -> io::Result<Vec<
         Compression::UNCOMPRESSED => Ok(page.to_vec()),
         Compression::ZSTD(level) => ZSTD.with_borrow_mut(|kept| {
             let level = level.compression_level();
-            let compressor = match kept {
-                Some((of, compressor)) if *of == level => compressor,
-                _ => &mut kept.insert((level, Compressor::new(level)?)).1,
+            let zstd = match kept {
+                Some(zstd) if zstd.level == level => zstd,
+                _ => kept.insert(Zstd {
+                    level,
+                    context: Compressor::new(level)?,
+                    out: Vec::new(),
+                }),
             };
-            let mut out = Vec::with_capacity(compress_bound(page.len()));
-            compressor.compress_to_buffer(page, &mut out)?;
-            Ok(out)
+            zstd.out.clear();
+            zstd.out.reserve(compress_bound(page.len()));
+            zstd.context.compress_to_buffer(page, &mut zstd.out)?;
+            Ok(zstd.out.clone())
         }),
         Compression::GZIP(level) => {
             let level = flate2::Compression::new(level.compression_level());

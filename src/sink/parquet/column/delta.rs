@@ -24,28 +24,34 @@ pub(super) trait Integer: Copy + Ord + Default {
 }
 
 impl Integer for i32 {
+    #[inline]
     fn minus(self, other: Self) -> Self {
         self.wrapping_sub(other)
     }
 
+    #[inline]
     fn bits(self) -> u64 {
         u64::from(self.cast_unsigned())
     }
 
+    #[inline]
     fn zigzag(self) -> u64 {
         i64::from(self).zigzag()
     }
 }
 
 impl Integer for i64 {
+    #[inline]
     fn minus(self, other: Self) -> Self {
         self.wrapping_sub(other)
     }
 
+    #[inline]
     fn bits(self) -> u64 {
         self.cast_unsigned()
     }
 
+    #[inline]
     fn zigzag(self) -> u64 {
         (self << 1 ^ self >> 63).cast_unsigned()
     }

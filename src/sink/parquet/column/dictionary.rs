@@ -5,7 +5,7 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 /// Integers this close together find their key in a table instead of by hashing.
 const NEAR: usize = 1 << 16;
@@ -13,9 +13,12 @@ const NEAR: usize = 1 << 16;
 /// No entry yet, in such a table.
 const NONE: u32 = u32::MAX;
 
+/// Slots of a new table.
+const FIRST_SLOTS: usize = 1024;
+
 /// A value that a dictionary can hold.
 pub(super) trait Entry: Copy {
-    fn hash(self, hasher: &DefaultHashBuilder) -> u64;
+    fn hash(self, seed: u64) -> u32;
 
     /// Whether both are stored as the same bytes.
     fn is(self, other: Self) -> bool;
@@ -30,12 +33,26 @@ pub(super) trait Entry: Copy {
 }
 
 impl Entry for &[u8] {
-    fn hash(self, hasher: &DefaultHashBuilder) -> u64 {
-        hasher.hash_one(self)
+    #[inline]
+    fn hash(self, seed: u64) -> u32 {
+        let mut state = seed ^ self.len() as u64;
+        let mut rest = self;
+        while let Some((first, behind)) = rest.split_first_chunk::<16>() {
+            let (low, high) = ends(first);
+            state = fold(low ^ state, high ^ MIX);
+            rest = behind;
+        }
+        let (low, high) = ends(rest);
+        (fold(low ^ state, high ^ MIX) >> 32) as u32
     }
 
+    #[inline]
     fn is(self, other: Self) -> bool {
-        self == other
+        if self.len() > 16 {
+            return self == other;
+        }
+        // Inline: calling the comparison of any length takes longer than this.
+        self.len() == other.len() && ends(self) == ends(other)
     }
 
     fn stored_bytes(self) -> usize {
@@ -43,13 +60,48 @@ impl Entry for &[u8] {
     }
 }
 
+/// An odd number with as many ones as zeros, in no pattern.
+const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Both halves of a product: every bit of either number changes many bits.
+#[inline]
+fn fold(left: u64, right: u64) -> u64 {
+    let product = u128::from(left) * u128::from(right);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The first and the last bytes of at most 16, overlapping if there are fewer.
+/// With the length they say all there is.
+#[inline]
+fn ends(text: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return (
+            u32::from_le_bytes(*first).into(),
+            u32::from_le_bytes(*last).into(),
+        );
+    }
+    match text {
+        [] => (0, 0),
+        [first, .., last] => (
+            u64::from(*first) | u64::from(text[text.len() / 2]) << 8,
+            u64::from(*last),
+        ),
+        [only] => (u64::from(*only), 0),
+    }
+}
+
 macro_rules! number_entry {
     ($native:ty, $bits:expr, $number:expr) => {
         impl Entry for $native {
-            fn hash(self, hasher: &DefaultHashBuilder) -> u64 {
-                hasher.hash_one($bits(self))
+            #[inline]
+            fn hash(self, seed: u64) -> u32 {
+                (fold(u64::from($bits(self)) ^ seed, MIX) >> 32) as u32
             }
 
+            #[inline]
             fn is(self, other: Self) -> bool {
                 $bits(self) == $bits(other)
             }
@@ -58,6 +110,7 @@ macro_rules! number_entry {
                 size_of::<$native>()
             }
 
+            #[inline]
             fn number(self) -> Option<i64> {
                 $number(self)
             }
@@ -70,18 +123,66 @@ number_entry!(i64, i64::cast_unsigned, Some);
 // By their bits: zeros of either sign and every NaN come back as they were.
 number_entry!(f32, f32::to_bits, |_| None);
 number_entry!(f64, f64::to_bits, |_| None);
+number_entry!(bool, u8::from, |_| None);
 
-impl Entry for bool {
-    fn hash(self, hasher: &DefaultHashBuilder) -> u64 {
-        hasher.hash_one(self)
+/// Distinct values as they come, each with a key.
+pub(super) struct Distinct<T> {
+    pub(super) entries: Vec<T>,
+    /// Hash and key + 1 of an entry, or zero; a power of two of them, at least
+    /// twice the entries.
+    slots: Vec<u64>,
+    seed: u64,
+}
+
+impl<T: Entry> Distinct<T> {
+    pub(super) fn new() -> Self {
+        Distinct {
+            entries: Vec::new(),
+            slots: vec![0; FIRST_SLOTS],
+            // Another one in every process: no input can be made to collide.
+            seed: DefaultHashBuilder::default().hash_one(MIX),
+        }
     }
 
-    fn is(self, other: Self) -> bool {
-        self == other
+    /// The key of a value, and whether it is new.
+    #[inline]
+    pub(super) fn key(&mut self, value: T) -> (u32, bool) {
+        let hash = value.hash(self.seed);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return (self.insert(value, hash, at), true);
+            }
+            // The whole hash is there: other entries are seldom looked at.
+            let key = slot as u32 - 1;
+            if (slot >> 32) as u32 == hash && self.entries[key as usize].is(value) {
+                return (key, false);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    fn stored_bytes(self) -> usize {
-        1
+    #[cold]
+    fn insert(&mut self, value: T, hash: u32, at: usize) -> u32 {
+        let key = self.entries.len() as u32;
+        self.entries.push(value);
+        self.slots[at] = u64::from(hash) << 32 | u64::from(key + 1);
+        if self.entries.len() * 2 > self.slots.len() {
+            let wider = vec![0; self.slots.len() * 4];
+            let mask = wider.len() - 1;
+            for slot in std::mem::replace(&mut self.slots, wider) {
+                let mut at = (slot >> 32) as usize & mask;
+                while slot != 0 && self.slots[at] != 0 {
+                    at = (at + 1) & mask;
+                }
+                if slot != 0 {
+                    self.slots[at] = slot;
+                }
+            }
+        }
+        key
     }
 }
 
@@ -98,36 +199,23 @@ impl<T: Entry> Dictionary<T> {
         if let Some((least, span)) = near(values) {
             return Dictionary::build_near(values, least, span, most_bytes);
         }
-        let hasher = DefaultHashBuilder::default();
-        let mut table: HashTable<(u32, u32)> = HashTable::with_capacity(1024);
-        let mut entries: Vec<T> = Vec::new();
+        let mut distinct = Distinct::new();
         let mut keys = Vec::with_capacity(values.len());
         let mut bytes = 0;
         for value in values {
-            let hash = value.hash(&hasher);
-            // Half of the hash lies beside the key: other entries are seldom looked at.
-            let tag = (hash >> 16) as u32;
-            let found = table.find(hash, |(entry_tag, key)| {
-                *entry_tag == tag && entries[*key as usize].is(*value)
-            });
-            let key = match found {
-                Some((_, key)) => *key,
-                None => {
-                    bytes += value.stored_bytes();
-                    if bytes > most_bytes {
-                        return None;
-                    }
-                    let key = entries.len() as u32;
-                    entries.push(*value);
-                    table.insert_unique(hash, (tag, key), |(_, key)| {
-                        entries[*key as usize].hash(&hasher)
-                    });
-                    key
-                }
-            };
+            let (key, new) = distinct.key(*value);
             keys.push(key);
+            if new {
+                bytes += value.stored_bytes();
+                if bytes > most_bytes {
+                    return None;
+                }
+            }
         }
-        Some(Dictionary { entries, keys })
+        Some(Dictionary {
+            entries: distinct.entries,
+            keys,
+        })
     }
 
     fn build_near(values: &[T], least: i64, span: usize, most_bytes: usize) -> Option<Self> {
@@ -194,6 +282,22 @@ mod tests {
         let texts: Vec<String> = (0..5000).map(|n| "x".repeat(n * n % 97)).collect();
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         check(&texts);
+        // Every length and every place where short texts can differ.
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        for len in 0..40 {
+            texts.push(vec![b'a'; len]);
+            for at in 0..len {
+                let mut text = vec![b'a'; len];
+                text[at] = b'b';
+                texts.push(text);
+            }
+        }
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_slice()).collect();
+        check(&texts);
+        assert_eq!(
+            Dictionary::build(&texts, usize::MAX).unwrap().entries.len(),
+            texts.len()
+        );
     }
 
     #[test]

@@ -10,10 +10,10 @@
 
 use std::ops::Range;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
 use parquet::basic::Encoding;
 
 use super::delta::{Integer, shared_prefix};
+use super::dictionary::Distinct;
 use super::hybrid::bit_width;
 use super::value::Value;
 
@@ -56,18 +56,14 @@ pub(super) fn choose<T: Value>(values: &[T], dictionary_bytes: usize) -> Choice 
 /// dictionary.
 fn look<T: Value>(values: &[T]) -> (f64, f64) {
     let wanted = values.len().min(SAMPLE);
-    let hasher = DefaultHashBuilder::default();
-    let mut seen: HashTable<T> = HashTable::with_capacity(wanted);
+    let mut seen = Distinct::new();
     let mut bytes = 0;
     for idx in 0..wanted {
         let value = values[idx * values.len() / wanted];
         bytes += value.stored_bytes();
-        let hash = value.hash(&hasher);
-        if seen.find(hash, |other| other.is(value)).is_none() {
-            seen.insert_unique(hash, value, |value| value.hash(&hasher));
-        }
+        seen.key(value);
     }
-    let distinct = distinct(seen.len(), wanted, values.len() as f64);
+    let distinct = distinct(seen.entries.len(), wanted, values.len() as f64);
     (distinct, bytes as f64 / wanted as f64)
 }
 

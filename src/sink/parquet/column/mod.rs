@@ -254,14 +254,16 @@ fn histogram(levels: Option<&[u8]>, max: u8, slots: &Range<usize>) -> Option<Lev
     if max == 0 {
         return None;
     }
-    let mut counts = vec![0i64; usize::from(max) + 1];
-    match levels {
-        Some(levels) => {
-            for level in &levels[slots.clone()] {
-                counts[usize::from(*level)] += 1;
+    let counts: Vec<i64> = (0..=max)
+        .map(|level| match levels {
+            // A pass a level, each of which compares many at once.
+            Some(levels) => {
+                let slots = levels[slots.clone()].iter();
+                slots.map(|found| i64::from(*found == level)).sum()
             }
-        }
-        None => counts[usize::from(max)] = slots.len() as i64,
-    }
+            None if level == max => slots.len() as i64,
+            None => 0,
+        })
+        .collect();
     Some(counts.into())
 }
