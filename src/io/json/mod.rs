@@ -31,8 +31,8 @@ mod conform;
 mod build;
 mod decode;
 
-pub use conform::conform;
 pub use build::{BadRecord, DecodeOptions, infer};
+pub use conform::conform;
 pub use decode::{Decoded, Decoder, RowPredicate};
 pub use grammar::SchemaMode;
 pub use schema::{JsonSchema, WidenedColumn};

@@ -261,7 +261,7 @@ fn odd_floats_keep_their_bits() {
     let patterns: [fn(usize) -> usize; 4] = [|n| n % 2, |n| n % 7, |_| 2, |n| 4 + n % 2];
     for pattern in patterns {
         for unique in [false, true] {
-            let value = |n: usize| match n % 2 == 0 && unique {
+            let value = |n: usize| match n.is_multiple_of(2) && unique {
                 true => n as f64 / 7.0,
                 false => odd[pattern(n)],
             };
