@@ -45,6 +45,7 @@ pub(super) fn compress(compression: Compression, page: &[u8]) -> io::Result<Vec<
                 }),
             };
             zstd.out.clear();
+            zstd.out.shrink_to(super::KEPT_BYTES);
             zstd.out.reserve(compress_bound(page.len()));
             zstd.context.compress_to_buffer(page, &mut zstd.out)?;
             Ok(zstd.out.clone())

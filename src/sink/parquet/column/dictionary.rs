@@ -13,8 +13,8 @@ const NEAR: usize = 1 << 16;
 /// No entry yet, in such a table.
 const NONE: u32 = u32::MAX;
 
-/// Slots of a new table.
-const FIRST_SLOTS: usize = 1024;
+/// Slots of a table for few values.
+const LEAST_SLOTS: usize = 64;
 
 /// A value that a dictionary can hold.
 pub(super) trait Entry: Copy {
@@ -135,10 +135,11 @@ pub(super) struct Distinct<T> {
 }
 
 impl<T: Entry> Distinct<T> {
-    pub(super) fn new() -> Self {
+    /// With room for about so many; more find room too.
+    pub(super) fn with_room(expected: usize) -> Self {
         Distinct {
             entries: Vec::new(),
-            slots: vec![0; FIRST_SLOTS],
+            slots: vec![0; (expected * 2).next_power_of_two().max(LEAST_SLOTS)],
             // Another one in every process: no input can be made to collide.
             seed: DefaultHashBuilder::default().hash_one(MIX),
         }
@@ -194,12 +195,13 @@ pub(super) struct Dictionary<T> {
 }
 
 impl<T: Entry> Dictionary<T> {
-    /// The dictionary of `values`, unless its entries take more than `most_bytes`.
-    pub(super) fn build(values: &[T], most_bytes: usize) -> Option<Self> {
+    /// The dictionary of `values`, of which about so many are thought to be
+    /// distinct, unless its entries take more than `most_bytes`.
+    pub(super) fn build(values: &[T], expected: usize, most_bytes: usize) -> Option<Self> {
         if let Some((least, span)) = near(values) {
             return Dictionary::build_near(values, least, span, most_bytes);
         }
-        let mut distinct = Distinct::new();
+        let mut distinct = Distinct::with_room(expected.min(values.len()));
         let mut keys = Vec::with_capacity(values.len());
         let mut bytes = 0;
         for value in values {
@@ -255,7 +257,7 @@ mod tests {
     use super::*;
 
     fn check<T: Entry + std::fmt::Debug>(values: &[T]) {
-        let dictionary = Dictionary::build(values, usize::MAX).unwrap();
+        let dictionary = Dictionary::build(values, 9, usize::MAX).unwrap();
         assert_eq!(dictionary.keys.len(), values.len());
         let mut next = 0;
         for (value, key) in values.iter().zip(&dictionary.keys) {
@@ -295,7 +297,10 @@ mod tests {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_slice()).collect();
         check(&texts);
         assert_eq!(
-            Dictionary::build(&texts, usize::MAX).unwrap().entries.len(),
+            Dictionary::build(&texts, 1000, usize::MAX)
+                .unwrap()
+                .entries
+                .len(),
             texts.len()
         );
     }
@@ -303,10 +308,10 @@ mod tests {
     #[test]
     fn a_dictionary_that_grows_too_large_is_given_up() {
         let values: Vec<i64> = (0..1000).map(|n| n << 40).collect();
-        assert!(Dictionary::build(&values, 8000).is_some());
-        assert!(Dictionary::build(&values, 7999).is_none());
+        assert!(Dictionary::build(&values, 9, 8000).is_some());
+        assert!(Dictionary::build(&values, 9, 7999).is_none());
         let near: Vec<i64> = (0..1000).collect();
-        assert!(Dictionary::build(&near, 8000).is_some());
-        assert!(Dictionary::build(&near, 7999).is_none());
+        assert!(Dictionary::build(&near, 9, 8000).is_some());
+        assert!(Dictionary::build(&near, 9, 7999).is_none());
     }
 }

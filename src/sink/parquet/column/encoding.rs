@@ -28,8 +28,8 @@ const BLOCK: usize = 128;
 /// How a leaf is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Whether to try a dictionary.
-    pub(super) dictionary: bool,
+    /// Whether to try a dictionary, and how many entries it will have, about.
+    pub(super) dictionary: Option<usize>,
     /// Without a dictionary, or where it grows too large.
     pub(super) otherwise: Encoding,
 }
@@ -37,15 +37,17 @@ pub(super) struct Choice {
 /// Chooses for the values of one leaf of a row group.
 pub(super) fn choose<T: Value>(values: &[T], dictionary_bytes: usize) -> Choice {
     let (otherwise, direct_bits) = T::direct(values);
-    let dictionary = T::DICTIONARY && !values.is_empty() && {
+    let mut dictionary = None;
+    if T::DICTIONARY && !values.is_empty() {
         let (distinct, mean_bytes) = look(values);
         // A dictionary earns its keep while a value comes at least twice.
         let repeats = distinct * 2.0 <= values.len() as f64
             && distinct * mean_bytes <= dictionary_bytes as f64;
         let key_bits = distinct.log2().ceil().max(1.0);
         // Keys of few values compress further, packed deltas do not: hence 0.6.
-        repeats && direct_bits.is_none_or(|bits| bits >= 0.6 * key_bits)
-    };
+        let pays = repeats && direct_bits.is_none_or(|bits| bits >= 0.6 * key_bits);
+        dictionary = pays.then_some(distinct as usize);
+    }
     Choice {
         dictionary,
         otherwise,
@@ -56,7 +58,7 @@ pub(super) fn choose<T: Value>(values: &[T], dictionary_bytes: usize) -> Choice 
 /// dictionary.
 fn look<T: Value>(values: &[T]) -> (f64, f64) {
     let wanted = values.len().min(SAMPLE);
-    let mut seen = Distinct::new();
+    let mut seen = Distinct::with_room(wanted);
     let mut bytes = 0;
     for idx in 0..wanted {
         let value = values[idx * values.len() / wanted];
@@ -142,8 +144,6 @@ pub(super) fn prefixes_pay(texts: &[&[u8]]) -> bool {
 mod tests {
     use super::*;
 
-    const DICTIONARY: bool = true;
-
     fn mixed(n: i64) -> i64 {
         n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()) >> 20
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn each_kind_of_column_gets_its_encoding() {
         let plainly = |otherwise| Choice {
-            dictionary: false,
+            dictionary: None,
             otherwise,
         };
         let delta = plainly(Encoding::DELTA_BINARY_PACKED);
@@ -169,17 +169,17 @@ mod tests {
         assert_eq!(chosen(&of(&mixed)), delta, "unique");
         assert_eq!(chosen(&of(&|_| 7)), delta, "one");
         let few = chosen(&of(&|n| 200 + mixed(n).rem_euclid(5)));
-        assert_eq!(few.dictionary, DICTIONARY, "few");
+        assert_eq!(few.dictionary, Some(5), "few");
         let times: Vec<f64> = (0..50_000).map(|n| mixed(n) as f64 / 7.0).collect();
         assert_eq!(chosen(&times), plainly(Encoding::BYTE_STREAM_SPLIT));
         let hosts = chosen_texts(|n| format!("web-{}", n % 40));
-        assert_eq!(hosts.dictionary, DICTIONARY);
+        assert_eq!(hosts.dictionary, Some(40));
         let paths = chosen_texts(|n| format!("/a/{}", mixed(n)));
         assert_eq!(paths, plainly(Encoding::DELTA_LENGTH_BYTE_ARRAY));
         let times = chosen_texts(|n| format!("2025-03-03T00:{:010}", n * 7));
         assert_eq!(times, plainly(Encoding::DELTA_BYTE_ARRAY));
         assert_eq!(chosen(&[true, false]), plainly(Encoding::PLAIN));
-        assert!(!chosen::<i64>(&[]).dictionary);
+        assert_eq!(chosen::<i64>(&[]).dictionary, None);
     }
 
     #[test]

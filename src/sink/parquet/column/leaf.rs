@@ -308,13 +308,16 @@ impl Walk {
         };
         self.repetition += 1;
         self.definition += 1;
+        // Every row of a list gives its items or one slot.
+        let first = offsets.first().map_or(0, |first| first.as_usize());
+        let most = slots.rows.len() + last - first;
         let mut items = Apart {
-            rows: Vec::with_capacity(slots.rows.len()),
-            definition: Vec::with_capacity(slots.rows.len()),
-            repetition: Vec::with_capacity(slots.rows.len()),
+            rows: Vec::with_capacity(most),
+            definition: Vec::with_capacity(most),
+            repetition: Vec::with_capacity(most),
         };
         for (idx, (row, level)) in slots.rows.iter().zip(&slots.definition).enumerate() {
-            let outer = slots.repetition.get(idx).copied().unwrap_or(0);
+            let mut repetition = slots.repetition.get(idx).copied().unwrap_or(0);
             let range = match *row {
                 NOWHERE => 0..0,
                 row => {
@@ -325,14 +328,15 @@ impl Walk {
             if range.is_empty() {
                 items.rows.push(NOWHERE);
                 items.definition.push(*level);
-                items.repetition.push(outer);
+                items.repetition.push(repetition);
                 continue;
             }
-            let len = items.rows.len() + range.len();
-            items.rows.extend(range);
-            items.definition.resize(len, self.definition);
-            items.repetition.push(outer);
-            items.repetition.resize(len, self.repetition);
+            for item in range {
+                items.rows.push(item);
+                items.definition.push(self.definition);
+                items.repetition.push(repetition);
+                repetition = self.repetition;
+            }
         }
         self.slots = Slots::Some(items);
         Ok(())

@@ -18,6 +18,7 @@
 //! A page ends with the row that fills it, so that pages do not depend on how
 //! rows were cut into batches.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use parquet::basic::{Compression, ConvertedType, LogicalType, SortOrder};
@@ -76,6 +77,14 @@ pub(super) fn encode(
     }
 }
 
+/// Most memory a thread keeps for its next page: a page that one huge value fills goes.
+const KEPT_BYTES: usize = 4 * PAGE_BYTES;
+
+thread_local! {
+    /// Room for a page under construction, kept: fresh memory would be cleared first.
+    static PAGE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 struct Chunk<'a> {
     levels: &'a Levels,
     descriptor: ColumnDescPtr,
@@ -94,10 +103,9 @@ struct Extent {
 impl Chunk<'_> {
     fn encode<T: Value>(self, values: &[T]) -> Result<Encoded> {
         let choice = encoding::choose(values, DICTIONARY_BYTES);
-        let dictionary = match choice.dictionary {
-            true => Dictionary::build(values, DICTIONARY_BYTES),
-            false => None,
-        };
+        let dictionary = choice
+            .dictionary
+            .and_then(|entries| Dictionary::build(values, entries, DICTIONARY_BYTES));
         let pages = match &dictionary {
             // Keys are narrow: rows alone fill a page.
             Some(_) => pages(self.levels, values, |_| 0),
@@ -110,7 +118,7 @@ impl Chunk<'_> {
             writer.dictionary(&dictionary.entries)?;
         }
         let one_page = pages.len() == 1;
-        let mut bytes = Vec::new();
+        let mut bytes = PAGE.take();
         for Extent {
             rows,
             slots,
@@ -165,6 +173,9 @@ impl Chunk<'_> {
                 slots: slots.len(),
             })?;
         }
+        bytes.clear();
+        bytes.shrink_to(KEPT_BYTES);
+        PAGE.set(bytes);
         writer.finish()
     }
 }
