@@ -250,7 +250,7 @@ fn a_record_longer_than_the_limit_is_an_error_with_its_place() {
         "{}",
         messages[0]
     );
-    assert!(messages[0].contains("max_record_bytes"), "{}", messages[0]);
+    assert!(messages[0].contains("max-record"), "{}", messages[0]);
     assert!(
         messages.iter().all(|message| *message == messages[0]),
         "{messages:?}"
