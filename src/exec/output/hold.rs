@@ -31,11 +31,13 @@ pub(crate) struct Held {
 
 impl Hold {
     pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
+        let limit = budget.limit().bytes();
         Hold {
-            // Of a small budget, rows may still have a quarter.
+            // A quarter more stays free for what an allocator keeps of rows that were
+            // spilled; of a small budget, rows may still have a quarter.
             store: RowStore::new(
                 budget,
-                ROOM_BYTES.min(budget.limit().bytes() / 4 * 3),
+                (ROOM_BYTES + limit / 4).min(limit / 4 * 3),
                 spill_dir,
             ),
             schemas: Vec::new(),
