@@ -70,7 +70,11 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }
-    let threads = run.drive.threads;
+    // Twice the threads: each job ends with a wait for the disk.
+    let threads = match run.drive.threads {
+        1 => 1,
+        many => many * 2,
+    };
     let committed = written.staging.commit(
         written.parts,
         &output,
