@@ -345,3 +345,42 @@ fn a_column_that_comes_late_widens_what_was_written() {
         .collect();
     assert_eq!(texts, ["\"s\"", "{\"x\":1}"]);
 }
+
+#[test]
+fn a_filter_may_look_at_columns_that_do_not_come_out() {
+    let dir = tempfile::tempdir().unwrap();
+    numbered(dir.path(), &[100, 200, 300]);
+    let logs = session(2)
+        .read_json(
+            dir.path(),
+            ReadOptions {
+                include_path: Some("path".to_owned()),
+                ..ReadOptions::default()
+            },
+        )
+        .unwrap();
+    let out = tempfile::tempdir().unwrap();
+    logs.to_parquet(out.path().join("out")).unwrap();
+    let stored = session(2).read_parquet(out.path().join("out")).unwrap();
+    for (name, frame) in [("text", logs), ("columns", stored)] {
+        let kept = frame
+            .filter("text like '%7' and path like '%0001.json'")
+            .unwrap()
+            .select(["n"])
+            .unwrap();
+        let expected: Vec<i64> = (100..300).filter(|n| n % 10 == 7).collect();
+        assert_eq!(numbers(&kept).concat(), expected, "{name}");
+        assert_eq!(kept.count().unwrap(), 20, "{name}");
+        let late = frame
+            .limit(150)
+            .filter("path like '%0001.json'")
+            .unwrap()
+            .select(["n"])
+            .unwrap();
+        assert_eq!(
+            numbers(&late).concat(),
+            (100..150).collect::<Vec<i64>>(),
+            "{name}"
+        );
+    }
+}

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::json::{DecodeOptions, RowPredicate, SchemaMode};
 use crate::io::{self, TextOptions};
-use crate::plan::{Layout, OnBadRecord, Physical, Source, Step};
+use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
 
 /// A pipeline's parts, built.
 pub(super) struct Built {
@@ -35,79 +35,13 @@ pub(super) struct Built {
 /// Builds a pipeline: opens lists, binds expressions, stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
     let scan = &physical.scan;
-    let mut columns = scan.columns.clone();
-    let mut filters = Vec::new();
-    for step in &physical.steps {
-        match step {
-            Step::Filter(predicate) => filters.push(predicate.bind(&scan.schema)?),
-            // Filters find their columns by name, so that columns may be left out last.
-            Step::Select(names) => columns = Some(names.clone()),
-            Step::Limit(_) => unreachable!("a limit needs input order"),
-        }
-    }
-    let mut ordered = Vec::new();
-    for step in &physical.ordered {
-        match step {
-            Step::Filter(predicate) => {
-                ordered.push(Ordered::filter(predicate.bind(&scan.schema)?));
-            }
-            Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
-            Step::Select(names) => columns = Some(names.clone()),
-        }
-    }
-    let predicate = match &scan.predicate {
-        Some(predicate) => Some(predicate.bind(&scan.schema)?),
-        None => None,
-    };
-    let filtered = predicate.is_some()
-        || !filters.is_empty()
-        || physical
-            .ordered
-            .iter()
-            .any(|step| !matches!(step, Step::Select(_)));
-
-    // Columns that must be built: those that come out, and those that filters
-    // which could not be pushed down look at.
-    let built = columns.as_ref().map(|columns| {
-        let mut built = columns.clone();
-        let late = physical.steps.iter().chain(&physical.ordered);
-        for step in late {
-            if let Step::Filter(predicate) = step
-                && let Ok(bound) = predicate.bind(&scan.schema)
-            {
-                built.extend(bound.root_columns().iter().cloned());
-            }
-        }
-        built
-    });
-    let (units, schema, workers, bad, known_rows) = match &scan.source {
+    let steps = Steps::bind(physical)?;
+    let read = match &scan.source {
         Source::Json {
             inputs,
             options,
             look,
         } => {
-            let path_column = options.include_path.as_deref();
-            // The decoder does not know the path: a filter on it comes after.
-            let on_path = |bound: &BoundExpr| {
-                path_column.is_some_and(|path| bound.root_columns().iter().any(|name| name == path))
-            };
-            let (predicate, late) = match predicate {
-                Some(bound) if on_path(&bound) => (None, Some(bound)),
-                other => (other, None),
-            };
-            let mut built = built;
-            if let (Some(built), Some(late)) = (&mut built, &late) {
-                built.extend(late.root_columns().iter().cloned());
-            }
-            filters.splice(0..0, late);
-            let decoded = built.map(|mut built| {
-                built.retain(|name| Some(name.as_str()) != path_column);
-                built
-            });
-            let start = match &decoded {
-                Some(decoded) => look.head.merge(&look.spread).project(decoded),
-                None => look.head.clone(),
-            };
             let text = TextOptions {
                 chunk_bytes,
                 blocksize: match physical.layout {
@@ -117,69 +51,177 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 max_record_bytes: options.max_record.bytes(),
                 salvage: options.salvage,
             };
-            let rejects = match (&options.on_bad_record, &options.rejects) {
-                (OnBadRecord::Reject, Some(path)) => Some(Rejects::create(path)?),
-                _ => None,
-            };
-            let workers = WorkerPlan {
-                decode: Arc::new(DecodeOptions {
-                    columns: decoded,
-                    mode: options.schema_mode,
-                    keep_bad: options.on_bad_record != OnBadRecord::Fail,
-                    max_depth: options.max_depth,
-                }),
-                predicate: predicate
-                    .map(|bound| Arc::new(Pushed::new(bound)) as Arc<dyn RowPredicate>),
-                filters,
-                keep_raw: rejects.is_some(),
-            };
-            let bad = BadPolicy {
-                on_bad: options.on_bad_record,
-                rejects,
-                max: options.max_rejects,
-            };
-            let files = io::list(inputs)?;
-            (
-                text_units(files, text, &context.cancel),
-                RunSchema::json(start, path_column),
-                workers,
-                bad,
-                None,
-            )
+            let units = text_units(io::list(inputs)?, text, &context.cancel);
+            read_json(units, options, look, steps.read)?
         }
         Source::Columns { inputs, format } => {
-            filters.splice(0..0, predicate);
-            let units = columns::units(inputs, *format, &scan.schema, built.as_deref())?;
-            let schema = columns::read_schema(&scan.schema, built.as_deref())?;
-            let known = (scan.estimate.exact && !filtered).then_some(scan.estimate.rows);
-            (
-                units,
-                RunSchema::fixed(schema),
-                batch_workers(filters),
-                no_bad(),
-                known,
-            )
+            let built = steps.read.columns.as_deref();
+            Read {
+                units: columns::units(inputs, *format, &scan.schema, built)?,
+                schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
+                workers: batch_workers(steps.read.all_filters()),
+                bad: no_bad(),
+            }
         }
-        Source::Batches(batches) => {
-            filters.splice(0..0, predicate);
-            let known = (!filtered).then_some(scan.estimate.rows);
-            (
-                memory_unit(batches),
-                RunSchema::fixed(Arc::clone(&scan.schema)),
-                batch_workers(filters),
-                no_bad(),
-                known,
-            )
-        }
+        Source::Batches(batches) => Read {
+            units: memory_unit(batches),
+            schema: RunSchema::fixed(Arc::clone(&scan.schema)),
+            workers: batch_workers(steps.read.all_filters()),
+            bad: no_bad(),
+        },
     };
     Ok(Built {
-        units,
-        workers,
-        schema: schema.with_columns(columns),
-        ordered,
-        bad,
+        units: read.units,
+        workers: read.workers,
+        schema: read.schema.with_columns(steps.columns),
+        ordered: steps.ordered,
+        bad: read.bad,
         layout: physical.layout,
-        known_rows,
+        known_rows: (scan.estimate.exact && !steps.drops_rows).then_some(scan.estimate.rows),
+    })
+}
+
+/// A plan's steps, bound.
+struct Steps {
+    /// Columns that come out, in this order. `None`: all.
+    columns: Option<Vec<String>>,
+    /// What concerns reading.
+    read: ReadSteps,
+    /// What needs input order.
+    ordered: Vec<Ordered>,
+    /// Whether fewer rows may come out than are read.
+    drops_rows: bool,
+}
+
+/// What any thread does to a chunk.
+struct ReadSteps {
+    /// Columns that must be built: those that come out, and those that later
+    /// filters look at. `None`: all.
+    columns: Option<Vec<String>>,
+    /// The scan's own filter.
+    predicate: Option<BoundExpr>,
+    /// Filters that could not be pushed into the scan.
+    filters: Vec<BoundExpr>,
+}
+
+impl ReadSteps {
+    /// Every filter, for sources that decode nothing.
+    fn all_filters(self) -> Vec<BoundExpr> {
+        self.predicate.into_iter().chain(self.filters).collect()
+    }
+}
+
+impl Steps {
+    fn bind(physical: &Physical) -> Result<Self> {
+        let scan = &physical.scan;
+        let mut columns = scan.columns.clone();
+        let mut filters = Vec::new();
+        let mut ordered = Vec::new();
+        let mut looked_at = Vec::new();
+        for step in &physical.steps {
+            match step {
+                Step::Filter(predicate) => filters.push(predicate.bind(&scan.schema)?),
+                // Filters find their columns by name, so that columns may be left out last.
+                Step::Select(names) => columns = Some(names.clone()),
+                Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
+            }
+        }
+        for step in &physical.ordered {
+            match step {
+                Step::Filter(predicate) => {
+                    let bound = predicate.bind(&scan.schema)?;
+                    looked_at.extend(bound.root_columns().iter().cloned());
+                    ordered.push(Ordered::filter(bound));
+                }
+                Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
+                Step::Select(names) => columns = Some(names.clone()),
+            }
+        }
+        for filter in &filters {
+            looked_at.extend(filter.root_columns().iter().cloned());
+        }
+        let predicate = match &scan.predicate {
+            Some(predicate) => Some(predicate.bind(&scan.schema)?),
+            None => None,
+        };
+        // Where nothing is decoded, the scan's filter is one of the filters.
+        if let (Some(predicate), false) = (&predicate, matches!(scan.source, Source::Json { .. })) {
+            looked_at.extend(predicate.root_columns().iter().cloned());
+        }
+        let built = columns.clone().map(|mut built| {
+            built.extend(looked_at);
+            built
+        });
+        Ok(Steps {
+            drops_rows: predicate.is_some() || !filters.is_empty() || !ordered.is_empty(),
+            columns,
+            read: ReadSteps {
+                columns: built,
+                predicate,
+                filters,
+            },
+            ordered,
+        })
+    }
+}
+
+/// How a source is read.
+struct Read {
+    units: Units,
+    workers: WorkerPlan,
+    schema: RunSchema,
+    bad: BadPolicy,
+}
+
+fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps) -> Result<Read> {
+    let path_column = options.include_path.as_deref();
+    let mut filters = steps.filters;
+    let mut built = steps.columns;
+    // The decoder does not know the path: a filter on it comes after.
+    let on_path = |bound: &BoundExpr| {
+        path_column.is_some_and(|path| bound.root_columns().iter().any(|name| name == path))
+    };
+    let pushed = match steps.predicate {
+        Some(late) if on_path(&late) => {
+            if let Some(built) = &mut built {
+                built.extend(late.root_columns().iter().cloned());
+            }
+            filters.insert(0, late);
+            None
+        }
+        other => other,
+    };
+    let decoded = built.map(|mut built| {
+        built.retain(|name| Some(name.as_str()) != path_column);
+        built
+    });
+    let start = match &decoded {
+        Some(decoded) => look.head.merge(&look.spread).project(decoded),
+        None => look.head.clone(),
+    };
+    let rejects = match (&options.on_bad_record, &options.rejects) {
+        (OnBadRecord::Reject, Some(path)) => Some(Rejects::create(path)?),
+        _ => None,
+    };
+    Ok(Read {
+        units,
+        workers: WorkerPlan {
+            decode: Arc::new(DecodeOptions {
+                columns: decoded,
+                mode: options.schema_mode,
+                keep_bad: options.on_bad_record != OnBadRecord::Fail,
+                max_depth: options.max_depth,
+            }),
+            predicate: pushed.map(|bound| Arc::new(Pushed::new(bound)) as Arc<dyn RowPredicate>),
+            filters,
+            keep_raw: rejects.is_some(),
+        },
+        schema: RunSchema::json(start, path_column),
+        bad: BadPolicy {
+            on_bad: options.on_bad_record,
+            rejects,
+            max: options.max_rejects,
+        },
     })
 }
 
