@@ -384,3 +384,43 @@ fn a_filter_may_look_at_columns_that_do_not_come_out() {
         );
     }
 }
+
+#[test]
+fn an_append_goes_on_in_the_folders_of_the_first_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(dir.path().join("a.json")).unwrap();
+    for n in 0..100 {
+        writeln!(file, "{{\"n\":{n},\"kind\":\"k{}\",\"v\":1.5}}", n % 3).unwrap();
+    }
+    drop(file);
+    let frame = session(2)
+        .read_json(dir.path(), ReadOptions::default())
+        .unwrap();
+    let options = |existing| windrow::WriteOptions {
+        existing,
+        partition_on: vec!["kind".to_owned()],
+        ..windrow::WriteOptions::new(out.path().join("out"))
+    };
+    frame.write(&options(windrow::Existing::Refuse)).unwrap();
+    frame.write(&options(windrow::Existing::Append)).unwrap();
+    let back = session(2).read_parquet(out.path().join("out")).unwrap();
+    assert_eq!(back.count().unwrap(), 200);
+    for folder in ["kind=k0", "kind=k1", "kind=k2"] {
+        let files = std::fs::read_dir(out.path().join("out").join(folder)).unwrap();
+        assert_eq!(files.count(), 2, "{folder}");
+    }
+    // A value that the files' type cannot hold is an error with its place.
+    std::fs::write(
+        dir.path().join("a.json"),
+        "{\"n\":\"x\",\"kind\":\"k0\",\"v\":2}\n",
+    )
+    .unwrap();
+    let other = session(2)
+        .read_json(dir.path(), ReadOptions::default())
+        .unwrap();
+    let error = other
+        .write(&options(windrow::Existing::Append))
+        .unwrap_err();
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
+}

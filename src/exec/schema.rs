@@ -71,12 +71,13 @@ impl RunSchema {
     }
 
     /// Starts from the columns of files that are there already: an append must
-    /// end with their schema, so values are decoded to their types.
+    /// end with their schema, so values are decoded to their types. Columns that
+    /// name `folders` are not in files, and stay as they were found.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if they have types that JSON is not decoded to.
-    pub fn starting_from(mut self, existing: &Schema) -> Result<Self> {
+    pub fn starting_from(mut self, existing: &Schema, folders: &[String]) -> Result<Self> {
         if let Kind::Json {
             schema,
             path_column,
@@ -88,7 +89,8 @@ impl RunSchema {
                 .filter(|field| Some(field.name().as_str()) != path_column.as_deref())
                 .cloned()
                 .collect();
-            *schema = JsonSchema::from_arrow(&Schema::new(decoded))?;
+            let found = schema.project(folders);
+            *schema = JsonSchema::from_arrow(&Schema::new(decoded))?.merge(&found);
         }
         Ok(self)
     }

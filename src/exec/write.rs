@@ -31,7 +31,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let staging = Staging::open(options, &inputs)?;
     let mut built = build(physical, context, CHUNK_BYTES)?;
     if let Some(existing) = staging.existing_schema()? {
-        built.schema = built.schema.starting_from(&existing)?;
+        built.schema = built
+            .schema
+            .starting_from(&existing, &options.partition_on)?;
     }
     built.schema = built.schema.with_folders(&options.partition_on);
     let file_bytes = match built.layout {
