@@ -424,3 +424,38 @@ fn an_append_goes_on_in_the_folders_of_the_first_run() {
         .unwrap_err();
     assert!(matches!(error, Error::Decode { .. }), "{error}");
 }
+
+#[test]
+fn an_append_to_json_text_quotes_its_strings() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let write = |text: &str, existing| {
+        std::fs::write(dir.path().join("a.json"), text).unwrap();
+        let frame = session(1)
+            .read_json(dir.path(), ReadOptions::default())
+            .unwrap();
+        let options = windrow::WriteOptions {
+            existing,
+            ..windrow::WriteOptions::new(out.path().join("out"))
+        };
+        frame.write(&options).unwrap();
+    };
+    let first = "{\"v\":{\"a\":1}}\n{\"v\":\"s\"}\n";
+    write(first, windrow::Existing::Refuse);
+    write("{\"v\":\"t\"}\n{\"v\":[1]}\n", windrow::Existing::Append);
+    let back = session(1).read_parquet(out.path().join("out")).unwrap();
+    let texts: Vec<String> = back
+        .to_batches()
+        .unwrap()
+        .iter()
+        .flat_map(|batch| {
+            let column = batch.column(0).as_string::<i32>();
+            column
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(texts, ["{\"a\":1}", "\"s\"", "\"t\"", "[1]"]);
+}

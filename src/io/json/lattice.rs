@@ -171,7 +171,7 @@ pub(super) enum Kind<'a> {
 }
 
 /// Arrow's name for text that is JSON.
-const JSON_EXTENSION: &str = "arrow.json";
+pub(super) const JSON_EXTENSION: &str = "arrow.json";
 
 impl Node {
     pub fn kind(&self) -> Kind<'_> {

@@ -9,11 +9,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::fixed::is_supported;
 use super::grammar::DEEPEST;
-use super::lattice::{Fields, Fixed, Item, Kind, Node, ScalarType, Scalars};
+use super::lattice::{Fields, Fixed, Item, JSON_EXTENSION, Kind, Node, ScalarType, Scalars};
 use crate::error::{Error, Result};
 
 /// The keys and types of JSON records: what was seen, or what a user asked for.
@@ -167,10 +167,24 @@ fn fixed_fields(
                 format!("the column {path:?} comes twice"),
             ));
         }
-        let node = fixed_node(field.data_type(), &path, depth)?;
+        let node = fixed_field(field, &path, depth)?;
         fixed.push(Arc::from(field.name().as_str()), node);
     }
     Ok(fixed)
+}
+
+/// The node of a field. Text that is marked as JSON stays JSON text, which takes
+/// any value: its strings are quoted, as they are in files that an append goes on.
+fn fixed_field(field: &Field, path: &str, depth: usize) -> Result<Node> {
+    let mark = field.extension_type_name();
+    if mark == Some(JSON_EXTENSION) && field.data_type() == &DataType::Utf8 {
+        return Ok(Node {
+            object: Some(Arc::default()),
+            list: Some(Arc::default()),
+            ..Node::default()
+        });
+    }
+    fixed_node(field.data_type(), path, depth)
 }
 
 fn fixed_node(data_type: &DataType, path: &str, depth: usize) -> Result<Node> {
@@ -195,7 +209,7 @@ fn fixed_node(data_type: &DataType, path: &str, depth: usize) -> Result<Node> {
         DataType::List(field) => {
             node.list = Some(Arc::new(Item {
                 name: Arc::from(field.name().as_str()),
-                node: fixed_node(field.data_type(), &format!("{path}[]"), depth + 1)?,
+                node: fixed_field(field, &format!("{path}[]"), depth + 1)?,
             }));
             node.fixed = Some(Fixed::List);
         }
