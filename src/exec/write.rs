@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::build::{Built, build};
 use super::control::Phase;
-use super::output::{PartAppender, RowGroups, WritePlan, widen_with};
+use super::output::{PartAppender, RowGroups, WritePlan, streaming_cut, widen_with};
 use super::report::RunReport;
 use super::run::{CHUNK_BYTES, Context, Run};
 use crate::error::{Error, Result};
@@ -43,6 +43,12 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }
+    // Rows that stream to files may be followed by columns that nobody has seen yet.
+    let staging = if built.schema.decoded().is_some() && streaming_cut(built.layout).is_some() {
+        staging.with_room()
+    } else {
+        staging
+    };
     let (_, appender, schema, mut report, rejects) = run.lay_out(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
@@ -51,7 +57,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         });
         Ok((
             RowGroups::new(Arc::clone(&plan), &run.drive.budget),
-            PartAppender::new(plan, staging),
+            PartAppender::new(plan, staging, run.drive.threads > 1),
         ))
     })?;
     context.cancel.check()?;

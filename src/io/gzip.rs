@@ -8,9 +8,8 @@
 //! an error. Text already given out before an error is the file's own text
 //! unless the damage itself decodes, which only the checksum shows.
 
-use flate2::{Decompress, FlushDecompress, Status};
-
 use crate::error::{Error, Result};
+use crate::io::inflate::{Inflater, READ_AHEAD, Status};
 use crate::io::salvage::{Damage, DamagedSpan, TRIAL_BYTES, find_next};
 use crate::io::source::{Filled, Source, Stored};
 
@@ -26,7 +25,7 @@ const RESERVED: u8 = 0xe0;
 /// A gzip file, read from its first byte to its last.
 pub(crate) struct Gzip {
     input: Stored,
-    inflate: Decompress,
+    inflate: Inflater,
     crc: crc32fast::Hasher,
     state: State,
     /// Where the current member begins, and how much text it gave.
@@ -51,12 +50,10 @@ enum State {
 impl Gzip {
     /// With `salvage`, damage makes a gap instead of an error.
     pub(crate) fn new(mut input: Stored, salvage: bool) -> Self {
-        if salvage {
-            input.keep_history(TRIAL_BYTES);
-        }
+        input.keep_history(if salvage { TRIAL_BYTES } else { READ_AHEAD });
         Gzip {
             input,
-            inflate: Decompress::new(false),
+            inflate: Inflater::new(),
             crc: crc32fast::Hasher::new(),
             state: State::Between,
             member_byte: 0,
@@ -115,28 +112,24 @@ impl Gzip {
     /// Inflates once. True if the member's data ended.
     fn inflate(&mut self, out: &mut [u8], filled: &mut usize) -> Result<bool> {
         let at_end = self.input.available().is_empty() && !self.input.refill()?;
-        let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(
-            self.input.available(),
-            &mut out[*filled..],
-            FlushDecompress::None,
-        );
-        // Within one buffer, so both differences fit.
-        let taken = (self.inflate.total_in() - taken) as usize;
-        let given = (self.inflate.total_out() - given) as usize;
+        let step = self
+            .inflate
+            .step(self.input.available(), &mut out[*filled..]);
+        let given = step.given;
         self.crc.update(&out[*filled..*filled + given]);
-        self.input.take(taken);
+        self.input.take(step.taken);
+        self.input.go_back(step.back as u64);
         *filled += given;
         self.member_text += given as u64;
-        match status {
-            Ok(Status::StreamEnd) => {
+        match step.status {
+            Status::End => {
                 self.ended = true;
                 Ok(true)
             }
-            Ok(_) if at_end && given == 0 => Err(self.truncated()),
-            Ok(_) => Ok(false),
-            // What the inflater says of it ("bad state") helps nobody.
-            Err(_) => Err(self.corrupt(
+            Status::More if at_end && given == 0 => Err(self.truncated()),
+            Status::More => Ok(false),
+            // What an inflater says of it ("bad state") helps nobody.
+            Status::Invalid => Err(self.corrupt(
                 self.input.offset(),
                 format!(
                     "the compressed data of the gzip member at byte {} is invalid",
@@ -197,7 +190,7 @@ impl Gzip {
             }
         }
         self.header()?;
-        self.inflate.reset(false);
+        self.inflate.reset();
         self.crc.reset();
         self.member_text = 0;
         Ok(true)

@@ -19,6 +19,7 @@ pub mod format;
 mod guard;
 mod gzip;
 mod head;
+mod inflate;
 pub mod ipc;
 pub mod json;
 mod lines;

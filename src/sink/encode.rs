@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
+use super::file::Closed;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::json::{JsonFile, JsonJob};
 use super::options::{Codec, Format, WriteOptions};
@@ -50,10 +51,11 @@ impl Style {
         stored_schema(schema, self.format == Format::Ipc)
     }
 
-    /// Starts a file of the given schema.
-    pub(crate) fn create(&self, path: &Path, stored: &SchemaRef) -> Result<Open> {
+    /// Starts a file of the given schema, with `room` for more columns in
+    /// formats that can take them later.
+    pub(crate) fn create(&self, path: &Path, stored: &SchemaRef, room: bool) -> Result<Open> {
         Ok(match self.format {
-            Format::Parquet => Open::Parquet(ParquetFile::create(path, stored, self.codec)?),
+            Format::Parquet => Open::Parquet(ParquetFile::create(path, stored, self.codec, room)?),
             Format::Json => Open::Json(JsonFile::create(path, self.codec)?),
             Format::Ipc => Open::Ipc(IpcFile::create(path, stored, self.codec)?),
         })
@@ -116,8 +118,8 @@ impl Open {
         }
     }
 
-    /// Ends the file; gives its CRC-32 and length.
-    pub(crate) fn finish(self) -> Result<(u32, u64)> {
+    /// Ends the file; gives what it came to.
+    pub(crate) fn finish(self) -> Result<Closed> {
         match self {
             Open::Parquet(file) => file.finish(),
             Open::Json(file) => file.finish(),

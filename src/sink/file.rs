@@ -16,12 +16,29 @@ use parquet::errors::ParquetError;
 
 use crate::error::{Error, Result};
 
+/// The CRC-32 and the length of a file, or of its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sum {
+    pub(crate) crc32: u32,
+    pub(crate) bytes: u64,
+}
+
+/// What a file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) whole: Sum,
+    /// Of what lies before the footer, in formats that can grow in place.
+    pub(crate) body: Option<Sum>,
+}
+
 /// A new file that is written once, from start to end.
 pub(crate) struct StagedFile {
     file: File,
     path: PathBuf,
     crc: crc32fast::Hasher,
     written: u64,
+    /// A place whose sum is wanted beside that of the whole, and that sum.
+    mark: Option<(u64, Option<Sum>)>,
 }
 
 impl StagedFile {
@@ -37,7 +54,33 @@ impl StagedFile {
             path: path.to_owned(),
             crc: crc32fast::Hasher::new(),
             written: 0,
+            mark: None,
         })
+    }
+
+    /// Takes the sum of the first `bytes` bytes, of which none behind the last
+    /// was written yet, on the way.
+    pub(crate) fn mark(&mut self, bytes: u64) {
+        self.mark = Some((bytes, None));
+        self.note(&[]);
+    }
+
+    /// Adds to the checksum, past the mark if that lies in these bytes.
+    fn note(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        if let Some((at, sum @ None)) = &mut self.mark
+            && *at <= self.written + bytes.len() as u64
+        {
+            let (before, behind) = bytes.split_at((*at - self.written) as usize);
+            self.crc.update(before);
+            *sum = Some(Sum {
+                crc32: self.crc.clone().finalize(),
+                bytes: *at,
+            });
+            rest = behind;
+        }
+        self.crc.update(rest);
+        self.written += bytes.len() as u64;
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,17 +98,22 @@ impl StagedFile {
             .map_err(|source| Error::io(self.path.display(), "write", source))
     }
 
-    /// The CRC-32 and the length of everything written.
-    pub(crate) fn close(self) -> (u32, u64) {
-        (self.crc.finalize(), self.written)
+    /// The sum of everything written, and of what lies before the mark.
+    pub(crate) fn close(self) -> Closed {
+        Closed {
+            whole: Sum {
+                crc32: self.crc.finalize(),
+                bytes: self.written,
+            },
+            body: self.mark.and_then(|(_, sum)| sum),
+        }
     }
 }
 
 impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.file.write(bytes)?;
-        self.crc.update(&bytes[..taken]);
-        self.written += taken as u64;
+        self.note(&bytes[..taken]);
         Ok(taken)
     }
 
@@ -102,14 +150,19 @@ fn other(
 }
 
 /// The CRC-32 and the length of a file as it is on disk.
-pub(crate) fn checksum(path: &Path) -> Result<(u32, u64)> {
+pub(crate) fn checksum(path: &Path) -> Result<Sum> {
     let mut file = File::open(path).map_err(|source| Error::io(path.display(), "open", source))?;
     let mut crc = crc32fast::Hasher::new();
     let mut bytes = 0;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return Ok((crc.finalize(), bytes)),
+            Ok(0) => {
+                return Ok(Sum {
+                    crc32: crc.finalize(),
+                    bytes,
+                });
+            }
             Ok(read) => {
                 crc.update(&buffer[..read]);
                 bytes += read as u64;
@@ -138,7 +191,7 @@ mod tests {
         let mut file = StagedFile::create(&path).unwrap();
         file.put(b"hay").unwrap();
         file.put(&[7; 100_000]).unwrap();
-        assert_eq!(file.close(), checksum(&path).unwrap());
+        assert_eq!(file.close().whole, checksum(&path).unwrap());
         let again = StagedFile::create(&path).err().unwrap().to_string();
         assert!(again.contains("part: cannot create"), "{again}");
     }

@@ -25,7 +25,7 @@ use arrow_ipc::{
 use arrow_schema::SchemaRef;
 use flatbuffers::FlatBufferBuilder;
 
-use super::file::{StagedFile, arrow_error};
+use super::file::{Closed, StagedFile, Sum, arrow_error};
 use super::options::Codec;
 use super::part::Segment;
 use super::rows::compact;
@@ -167,8 +167,8 @@ impl IpcFile {
         self.file.written()
     }
 
-    /// Writes the footer; gives the file's CRC-32 and length.
-    pub(crate) fn finish(mut self) -> Result<(u32, u64)> {
+    /// Writes the footer; gives what the file came to.
+    pub(crate) fn finish(mut self) -> Result<Closed> {
         let mut builder = FlatBufferBuilder::new();
         let dictionaries = builder.create_vector::<Block>(&[]);
         let blocks = builder.create_vector(&self.blocks);
@@ -211,7 +211,7 @@ pub(crate) fn rewrite(
     stored: &SchemaRef,
     codec: Codec,
     widen: &Widen<'_>,
-) -> Result<(u32, u64)> {
+) -> Result<Sum> {
     let mut out = IpcFile::create(path, stored, codec)?;
     for segment in segments {
         for batch in open(&segment.path)? {
@@ -220,7 +220,7 @@ pub(crate) fn rewrite(
             out.append(&encode(&compact(&[wide], 0, batch.num_rows())?, codec)?)?;
         }
     }
-    out.finish()
+    Ok(out.finish()?.whole)
 }
 
 /// What the footer and the heads of the record batches say.

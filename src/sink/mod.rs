@@ -26,7 +26,7 @@ pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, NULL_FOLDER, split};
 pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
-pub use part::{FinishedPart, PartWriter};
+pub use part::{FinishedPart, Flush, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};
 pub use schema::ColumnSchema;
 pub use staging::{Committed, Job, Staging};

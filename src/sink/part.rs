@@ -14,6 +14,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::encode::{EncodeJob, Encoded, Open, Style, cut};
+use super::file::{Closed, sync};
 use super::hive::HivePath;
 use crate::error::{Error, Result};
 
@@ -23,6 +24,8 @@ pub(crate) struct Recipe {
     pub(crate) style: Style,
     /// Where segments are staged.
     pub(crate) segments: PathBuf,
+    /// Whether columns may still be found when a part is written.
+    pub(crate) room: bool,
 }
 
 /// A staged file of one schema.
@@ -34,21 +37,19 @@ pub(crate) struct Segment {
     pub(crate) rows: u64,
     /// Of rows, as Arrow would hold them.
     pub(crate) bytes: u64,
-    pub(crate) crc32: u32,
-    pub(crate) stored_bytes: u64,
+    pub(crate) closed: Closed,
 }
 
 impl Segment {
     /// A staged file without rows.
     pub(crate) fn empty(style: Style, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
-        let (crc32, stored_bytes) = style.create(&path, stored)?.finish()?;
+        let closed = style.create(&path, stored, false)?.finish()?;
         Ok(Segment {
             path,
             known: Arc::clone(stored),
             rows: 0,
             bytes: 0,
-            crc32,
-            stored_bytes,
+            closed,
         })
     }
 }
@@ -72,12 +73,42 @@ impl FinishedPart {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
+    /// Whether it is staged as the one file that it will be.
+    pub fn is_one_file(&self) -> bool {
+        self.segments.len() == 1
+    }
+
+    /// Its files as they are staged, to be flushed before the commit needs them.
+    pub fn flush(&self) -> Flush {
+        Flush(
+            self.segments
+                .iter()
+                .map(|segment| segment.path.clone())
+                .collect(),
+        )
+    }
+
     /// Bytes staged on disk.
     pub fn stored_bytes(&self) -> u64 {
         self.segments
             .iter()
-            .map(|segment| segment.stored_bytes)
+            .map(|segment| segment.closed.whole.bytes)
             .sum()
+    }
+}
+
+/// The files of a part, to be brought to the disk from any thread.
+#[derive(Debug)]
+pub struct Flush(Vec<PathBuf>);
+
+impl Flush {
+    /// Waits until the disk has them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] naming the file.
+    pub fn run(&self) -> Result<()> {
+        self.0.iter().try_for_each(|path| sync(path))
     }
 }
 
@@ -156,7 +187,10 @@ impl PartWriter {
             None => {
                 let name = format!("{:06}-{}", self.number, self.finished.len());
                 let path = self.recipe.segments.join(name);
-                let mut open = self.recipe.style.create(&path, &self.stored)?;
+                let mut open = self
+                    .recipe
+                    .style
+                    .create(&path, &self.stored, self.recipe.room)?;
                 let written = open.append(pieces)?;
                 self.open = Some((path, open));
                 written
@@ -206,15 +240,14 @@ impl PartWriter {
         let Some((path, open)) = self.open.take() else {
             return Ok(());
         };
-        let (crc32, stored_bytes) = open.finish()?;
-        self.finished_bytes += stored_bytes;
+        let closed = open.finish()?;
+        self.finished_bytes += closed.whole.bytes;
         self.finished.push(Segment {
             path,
             known: Arc::clone(&self.known),
             rows: std::mem::take(&mut self.rows),
             bytes: std::mem::take(&mut self.bytes),
-            crc32,
-            stored_bytes,
+            closed,
         });
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! In:  the segments of a part and the run's final schema.
 //! Out: one file in its place, read back, with its report.
 //!
-//! One segment of the final schema is renamed; anything else is written again.
+//! One segment of the final schema is renamed, and one that only lacks columns may
+//! grow where it lies; anything else is written again.
 //! Either way what the report says about rows and codec is read from the file.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 
 use super::encode::Style;
-use super::file::{checksum, sync};
+use super::file::{Sum, checksum, sync};
 use super::options::{Codec, Format};
 use super::part::{FinishedPart, Segment};
 use super::report::{OutputReport, Range};
@@ -53,21 +54,7 @@ pub(crate) fn settle(
     durable: bool,
     widen: &Widen<'_>,
 ) -> Result<OutputReport> {
-    let (crc32, stored_bytes, rewritten) = match part.segments.as_slice() {
-        [whole] if style.stored(&whole.known)? == *stored => {
-            std::fs::rename(&whole.path, path)
-                .map_err(|source| Error::io(path.display(), "rename a staged file to", source))?;
-            (whole.crc32, whole.stored_bytes, false)
-        }
-        segments => {
-            let (crc32, stored_bytes) = rewrite(segments, path, style, stored, widen)?;
-            for segment in segments {
-                std::fs::remove_file(&segment.path)
-                    .map_err(|source| Error::io(segment.path.display(), "remove", source))?;
-            }
-            (crc32, stored_bytes, true)
-        }
-    };
+    let (sum, rewritten) = place(part, path, style, stored, widen)?;
     if durable {
         sync(path)?;
     }
@@ -77,13 +64,50 @@ pub(crate) fn settle(
         path: name,
         rows: found.rows,
         bytes: part.bytes(),
-        stored_bytes,
+        stored_bytes: sum.bytes,
         codec: found.codec(),
         row_groups: found.row_groups,
-        crc32: format!("{crc32:08x}"),
+        crc32: format!("{:08x}", sum.crc32),
         rewritten,
         ranges: found.ranges,
     })
+}
+
+/// Puts the part's file at `path`: as it is, grown, or written again.
+/// Gives its sum, and whether it was written again.
+fn place(
+    part: &FinishedPart,
+    path: &Path,
+    style: Style,
+    stored: &SchemaRef,
+    widen: &Widen<'_>,
+) -> Result<(Sum, bool)> {
+    if let [whole] = part.segments.as_slice()
+        && let Some(sum) = in_place(whole, style, stored)?
+    {
+        std::fs::rename(&whole.path, path)
+            .map_err(|source| Error::io(path.display(), "rename a staged file to", source))?;
+        return Ok((sum, false));
+    }
+    let sum = rewrite(&part.segments, path, style, stored, widen)?;
+    for segment in &part.segments {
+        std::fs::remove_file(&segment.path)
+            .map_err(|source| Error::io(segment.path.display(), "remove", source))?;
+    }
+    Ok((sum, true))
+}
+
+/// Brings a segment to the final schema where it lies, if that can be done.
+fn in_place(segment: &Segment, style: Style, stored: &SchemaRef) -> Result<Option<Sum>> {
+    if style.stored(&segment.known)? == *stored {
+        return Ok(Some(segment.closed.whole));
+    }
+    match (style.format, segment.closed.body) {
+        (Format::Parquet, Some(body)) => {
+            parquet::grow(&segment.path, &segment.known, body, stored, style.codec)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn rewrite(
@@ -92,7 +116,7 @@ fn rewrite(
     style: Style,
     stored: &SchemaRef,
     widen: &Widen<'_>,
-) -> Result<(u32, u64)> {
+) -> Result<Sum> {
     match style.format {
         Format::Parquet => {
             let sources: Vec<parquet::Source<'_>> = segments
@@ -168,16 +192,16 @@ pub(crate) fn adopt(
             format!("{} has another schema: {difference}", path.display()),
         ));
     }
-    let (crc32, stored_bytes) = checksum(path)?;
+    let sum = checksum(path)?;
     let found = inspect(path, format)?;
     Ok(OutputReport {
         path: name,
         rows: found.rows,
         bytes: found.bytes,
-        stored_bytes,
+        stored_bytes: sum.bytes,
         codec: found.codec(),
         row_groups: found.row_groups,
-        crc32: format!("{crc32:08x}"),
+        crc32: format!("{:08x}", sum.crc32),
         rewritten: false,
         ranges: found.ranges,
     })

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::file::checksum;
+use super::file::{Sum, checksum};
 use super::report::{MANIFEST, Manifest, OutputReport};
 use super::settle::inspect;
 use super::staging::list;
@@ -163,7 +163,7 @@ fn check(
     let mut problems = Vec::new();
     match checksum(path) {
         Err(error) => return vec![error.to_string()],
-        Ok((crc32, bytes)) => {
+        Ok(Sum { crc32, bytes }) => {
             *stored_bytes += bytes;
             let crc32 = format!("{crc32:08x}");
             if bytes != part.stored_bytes {

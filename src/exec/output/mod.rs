@@ -4,6 +4,7 @@
 //! Out: what the caller asked for: counts, sizes, batches, row groups for files.
 
 mod collect;
+mod flush;
 mod hold;
 mod visit;
 mod write;

@@ -17,6 +17,7 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
+use super::flush::Flusher;
 use super::{Append, Encoded, Group, Output, Rows};
 use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
@@ -338,6 +339,9 @@ pub(crate) struct PartAppender {
     staging: Staging,
     open: HashMap<Option<HivePath>, OpenPart>,
     finished: Vec<FinishedPart>,
+    /// Waits for the disk beside the run, where the run has several threads and
+    /// the output is to be durable.
+    flusher: Option<Flusher>,
     schemas: Vec<(SchemaRef, RunSchema)>,
     clock: u64,
 }
@@ -351,8 +355,9 @@ pub(crate) struct Written {
 }
 
 impl PartAppender {
-    pub fn new(plan: Arc<WritePlan>, staging: Staging) -> Self {
+    pub fn new(plan: Arc<WritePlan>, staging: Staging, threaded: bool) -> Self {
         PartAppender {
+            flusher: (threaded && plan.options.durable).then(Flusher::new),
             plan,
             staging,
             open: HashMap::new(),
@@ -369,6 +374,9 @@ impl PartAppender {
         for (_, part) in open {
             self.finished.push(part.writer.finish()?);
         }
+        if let Some(flusher) = self.flusher.take() {
+            flusher.finish()?;
+        }
         Ok(Written {
             staging: self.staging,
             parts: self.finished,
@@ -378,7 +386,11 @@ impl PartAppender {
 
     fn close(&mut self, folder: &Option<HivePath>) -> Result<()> {
         if let Some(part) = self.open.remove(folder) {
-            self.finished.push(part.writer.finish()?);
+            let part = part.writer.finish()?;
+            if let Some(flusher) = &mut self.flusher {
+                flusher.add(&part)?;
+            }
+            self.finished.push(part);
         }
         Ok(())
     }

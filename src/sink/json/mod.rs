@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use flate2::{Compression, GzBuilder};
 
-use super::file::StagedFile;
+use super::file::{Closed, StagedFile};
 use super::options::Codec;
 use crate::error::{Error, Result};
 
@@ -130,7 +130,7 @@ impl JsonFile {
 
     /// Ends the file. A compressed one without rows still has a member, or it
     /// would not be what its name says.
-    pub(crate) fn finish(mut self) -> Result<(u32, u64)> {
+    pub(crate) fn finish(mut self) -> Result<Closed> {
         if self.file.written() == 0 {
             let empty = compress(Vec::new(), self.codec)?;
             self.file.put(&empty)?;

@@ -18,6 +18,7 @@ use super::parse::{Spans, parse, skip_value};
 use super::text::{Lines, write_text};
 use super::{JsonFile, compress};
 use crate::error::{Error, Result};
+use crate::sink::file::Sum;
 use crate::sink::options::Codec;
 use crate::sink::part::Segment;
 use crate::sink::schema::same_column;
@@ -83,7 +84,7 @@ pub(crate) fn rewrite(
     stored: &SchemaRef,
     codec: Codec,
     widen: &Widen<'_>,
-) -> Result<(u32, u64)> {
+) -> Result<Sum> {
     let mut out = JsonFile::create(path, codec)?;
     for segment in segments {
         let columns = Columns::new(&segment.known, stored);
@@ -104,7 +105,7 @@ pub(crate) fn rewrite(
             out.append(&compress(wider, codec)?)?;
         }
     }
-    out.finish()
+    Ok(out.finish()?.whole)
 }
 
 /// The next lines of a file, whole, and how many.

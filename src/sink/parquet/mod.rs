@@ -25,7 +25,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::SchemaDescriptor;
 
-use super::file::{StagedFile, parquet_error};
+use super::file::{Closed, StagedFile, parquet_error};
 use super::options::Codec;
 use super::rows::Rows;
 use super::schema::stored_column;
@@ -33,9 +33,11 @@ use crate::error::{Error, Result};
 
 mod column;
 mod footer;
+mod grow;
 mod splice;
 
 pub(crate) use footer::{inspect, read_schema};
+pub(crate) use grow::grow;
 pub(crate) use splice::{Source, splice};
 
 /// Rows handed to a column writer at once. Measured: 8,192 against the crate's
@@ -184,11 +186,13 @@ impl ColumnJob {
 /// A Parquet file under construction.
 pub(crate) struct ParquetFile {
     writer: SerializedFileWriter<StagedFile>,
+    /// Whether row groups leave room for columns that are seen later.
+    room: bool,
 }
 
 impl ParquetFile {
-    /// Starts a file of a stored schema.
-    pub(crate) fn create(path: &Path, schema: &Schema, codec: Codec) -> Result<Self> {
+    /// Starts a file of a stored schema, with `room` for more columns or without.
+    pub(crate) fn create(path: &Path, schema: &Schema, codec: Codec, room: bool) -> Result<Self> {
         let descriptor = parquet_schema(schema)?;
         let mut properties = properties(compression(codec)?).build();
         // Readers of Arrow find the exact types there (time zones, dictionaries, unsigned).
@@ -197,7 +201,7 @@ impl ParquetFile {
         let writer =
             SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties))
                 .map_err(|error| parquet_error(path, "write", error))?;
-        Ok(ParquetFile { writer })
+        Ok(ParquetFile { writer, room })
     }
 
     fn path(&self) -> &Path {
@@ -208,12 +212,18 @@ impl ParquetFile {
     pub(crate) fn append(&mut self, chunks: impl IntoIterator<Item = ColumnChunk>) -> Result<u64> {
         let path = self.path().to_owned();
         let failed = |error| parquet_error(&path, "write", error);
+        let before = self.written();
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
             chunk.append_to(&mut group).map_err(failed)?;
         }
         group.close().map_err(failed)?;
-        Ok(self.writer.bytes_written() as u64)
+        if self.room && self.written() - before >= grow::LEAST_GROUP_BYTES {
+            self.writer
+                .write_all(&[0; grow::ROOM_BYTES])
+                .map_err(|source| Error::io(path.display(), "write", source))?;
+        }
+        Ok(self.written())
     }
 
     /// Bytes written so far.
@@ -221,9 +231,11 @@ impl ParquetFile {
         self.writer.bytes_written() as u64
     }
 
-    /// Writes the footer; gives the file's CRC-32 and length.
-    pub(crate) fn finish(self) -> Result<(u32, u64)> {
+    /// Writes the footer; gives what the file came to.
+    pub(crate) fn finish(mut self) -> Result<Closed> {
         let path = self.path().to_owned();
+        let body = self.written();
+        self.writer.inner_mut().mark(body);
         let file = self
             .writer
             .into_inner()

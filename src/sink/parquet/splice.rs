@@ -28,7 +28,7 @@ use parquet::schema::types::SchemaDescriptor;
 use super::footer::metadata;
 use super::{ColumnJob, ParquetFile, WINDOW_ROWS, compression};
 use crate::error::{Error, Result};
-use crate::sink::file::{arrow_error, parquet_error};
+use crate::sink::file::{Sum, arrow_error, parquet_error};
 use crate::sink::options::Codec;
 use crate::sink::rows::Rows;
 use crate::sink::schema::{same_column, stored_schema};
@@ -51,15 +51,14 @@ enum Origin {
 }
 
 /// Writes `sources` one after the other as a file of the schema `stored`.
-/// Gives the file's CRC-32 and length.
 pub(crate) fn splice(
     sources: &[Source<'_>],
     path: &Path,
     stored: &SchemaRef,
     codec: Codec,
     widen: &Widen<'_>,
-) -> Result<(u32, u64)> {
-    let mut out = ParquetFile::create(path, stored, codec)?;
+) -> Result<Sum> {
+    let mut out = ParquetFile::create(path, stored, codec, false)?;
     let target = SchemaDescriptor::new(out.writer.schema_descr().root_schema_ptr());
     for source in sources {
         let (file, metadata) = metadata(source.path, PageIndexPolicy::Optional)?;
@@ -77,7 +76,7 @@ pub(crate) fn splice(
             segment.append(&mut out, group_idx, widen)?;
         }
     }
-    out.finish()
+    Ok(out.finish()?.whole)
 }
 
 /// One segment, open, with where it shall go.
@@ -259,7 +258,8 @@ fn leaves_of(schema: &SchemaDescriptor, root: usize) -> Range<usize> {
     start..start + len
 }
 
-fn nulls(data_type: &DataType, rows: usize) -> Rows {
+/// A column of nothing but nulls.
+pub(super) fn nulls(data_type: &DataType, rows: usize) -> Rows {
     let window = new_null_array(data_type, WINDOW_ROWS.min(rows));
     let arrays = (0..rows)
         .step_by(WINDOW_ROWS)

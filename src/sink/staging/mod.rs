@@ -105,6 +105,7 @@ impl Staging {
                     codec,
                 },
                 segments,
+                room: false,
             }),
             options: options.clone(),
             extension,
@@ -113,6 +114,18 @@ impl Staging {
             first,
             next: AtomicU64::new(first),
         })
+    }
+
+    /// Expects columns that are first seen after parts were written: these keep
+    /// some room, so that columns of nulls need not have them written again.
+    #[must_use]
+    pub fn with_room(mut self) -> Self {
+        self.recipe = Arc::new(Recipe {
+            room: true,
+            style: self.recipe.style,
+            segments: self.recipe.segments.clone(),
+        });
+        self
     }
 
     /// Under [`Existing::Append`], the schema of what is there, which the run's
