@@ -331,7 +331,7 @@ impl Picks {
 
 /// Page indexes and footer as they stand at byte `at` of a file.
 fn tail(metadata: &ParquetMetaData, at: u64) -> std::result::Result<Vec<u8>, ParquetError> {
-    let mut kept = Kept::new(vec![at..u64::MAX]);
+    let mut kept = Kept::new(std::iter::once(at..u64::MAX).collect());
     let mut out = TrackedWrite::new(&mut kept);
     put_zeros(&mut |zeros| out.write_all(zeros), at)?;
     ParquetMetaDataWriter::new_with_tracked(out, metadata).finish()?;
