@@ -130,11 +130,11 @@ impl Sample {
         options: &ReadOptions,
         cancel: &Cancel,
     ) -> Result<JsonSchema> {
-        let peek = if file.seekable {
-            io::peek(file, LOOK_BYTES)
-        } else {
+        let peek = if file.may_wait() {
             let file = file.clone();
             patiently(cancel, move || io::peek(&file, LOOK_BYTES))
+        } else {
+            io::peek(file, LOOK_BYTES)
         };
         let peek = match peek {
             Ok(peek) => peek,

@@ -31,14 +31,14 @@ pub struct Footer {
 /// [`Error::Corrupt`] naming a file that is something else, or damaged.
 pub fn footer(file: &SourceFile, parquet: bool) -> Result<Footer> {
     if parquet {
-        let input = ParquetInput::open(file.location())?;
+        let input = ParquetInput::open(file)?;
         return Ok(Footer {
             schema: Arc::clone(input.schema()),
             rows: input.rows(),
             bytes: input.row_groups().iter().map(|group| group.bytes).sum(),
         });
     }
-    let input = IpcInput::open(file.location())?;
+    let input = IpcInput::open(file)?;
     // The footer of an IPC file does not tell its rows: the batches do.
     let mut rows = 0;
     for batch in input.batches()? {
