@@ -9,8 +9,8 @@ use arrow_schema::SchemaRef;
 use super::control::Cancel;
 use super::source::{Chunk, ChunkReader, Unit, Units, patient};
 use crate::error::Result;
-use crate::io::columns::conform_to;
-use crate::io::{self, FileList, IpcInput, ParquetInput, SourceFile};
+use crate::io::columns::{conform_to, for_footers};
+use crate::io::{self, IpcInput, ParquetInput, SourceFile};
 use crate::plan::FileFormat;
 
 /// Rows in a batch: as many as a row group is encoded from at once, and few
@@ -41,7 +41,7 @@ pub(crate) fn units(
     Ok(Box::new(ColumnUnits {
         cancel: cancel.clone(),
         ahead_bytes,
-        files: io::list(inputs)?,
+        files: Box::new(for_footers(io::list(inputs)?)),
         parquet: format == FileFormat::Parquet,
         schema: read_schema(all, built)?,
         ready: VecDeque::new(),
@@ -52,7 +52,7 @@ struct ColumnUnits {
     cancel: Cancel,
     /// Bytes of an object that one reader holds.
     ahead_bytes: u64,
-    files: FileList,
+    files: Box<dyn Iterator<Item = Result<SourceFile>> + Send>,
     parquet: bool,
     schema: SchemaRef,
     ready: VecDeque<Unit>,

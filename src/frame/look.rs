@@ -191,7 +191,7 @@ pub(super) fn columns(
     };
     let mut stored_bytes = 0;
     let mut files = 0;
-    for file in io::list(inputs)? {
+    for file in io::columns::for_footers(io::list(inputs)?) {
         let file = file?;
         let footer = io::columns::footer(&file, format == FileFormat::Parquet)?;
         stored_bytes += file.bytes;

@@ -9,7 +9,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::store::SourceFile;
+use super::store::{FileList, SourceFile};
 use super::{IpcInput, ParquetInput};
 use crate::error::{Error, Result};
 
@@ -22,6 +22,19 @@ pub struct Footer {
     pub rows: u64,
     /// Bytes of its values before compression.
     pub bytes: u64,
+}
+
+/// The files of a list, for reading their footers one after the other: those
+/// of objects behind URLs are on their way before their turn.
+#[cfg(feature = "cloud")]
+pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
+    super::remote::Tails::new(files)
+}
+
+/// The files of a list, for reading their footers one after the other.
+#[cfg(not(feature = "cloud"))]
+pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
+    files
 }
 
 /// Reads the footer of a Parquet or an Arrow IPC file.

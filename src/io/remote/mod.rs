@@ -8,6 +8,7 @@
 //! object    exactly the bytes that were asked for, of the version that was listed
 //! ahead     one object as a stream, some pieces fetched before they are asked for
 //! chunks    the column chunks of one row group
+//! tails     the ends of objects, fetched before their footers are read
 //! stores    which client speaks to which host
 //! runtime   the only threads that run anything asynchronous
 //! ```
@@ -23,8 +24,10 @@ mod object;
 mod runtime;
 mod say;
 mod stores;
+mod tails;
 
 pub(crate) use ahead::Ahead;
 pub(crate) use chunks::Chunks;
 pub(crate) use listing::{Listing, check};
 pub(crate) use object::Object;
+pub(crate) use tails::Tails;
