@@ -300,8 +300,7 @@ fn read_footer(file: &Pread, name: &str) -> Result<Arc<ParquetMetaData>> {
     // The first bytes are looked at only where the last ones are wrong: of an
     // object they would be one more request.
     let ends_well = &tail[4..] == MAGIC;
-    if &tail[4..] == MAGIC_ENCRYPTED
-        || (!ends_well && read(0, MAGIC.len())? == &MAGIC_ENCRYPTED[..])
+    if &tail[4..] == MAGIC_ENCRYPTED || (!ends_well && read(0, MAGIC.len())? == MAGIC_ENCRYPTED[..])
     {
         return Err(corrupt(
             "it is encrypted, which windrow does not read".into(),

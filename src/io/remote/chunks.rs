@@ -227,7 +227,7 @@ mod tests {
                 9 * mib..9 * mib + 5
             ]
         );
-        assert_eq!(ranges(&[3..3], mib), []);
+        assert_eq!(ranges(&[3..3, 5..5], mib), []);
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(super) fn said(family: Family, error: &object_store::Error) -> Error {
         Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
             (ErrorKind::PermissionDenied, Some(family.credentials()))
         }
+        _ if cause.starts_with("401 ") || cause.starts_with("403 ") => {
+            (ErrorKind::PermissionDenied, Some(family.credentials()))
+        }
         _ if cause.contains("without LOCATION") || cause.starts_with("301 ") => (
             ErrorKind::Other,
             Some("the bucket may lie in another region: set AWS_REGION"),

@@ -29,11 +29,17 @@ use crate::io::url::{is_web, scheme, shown};
 const TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a request is tried again, and how long: after 0.1 s at first, up
-/// to 15 s, for 429 and 5xx answers and for connections that fail.
+/// How often a request is tried again, and how long: for 429 and 5xx answers
+/// and for connections that fail. Each wait is a random time up to three times
+/// the last one, 0.1 s at first: ten of them take about ten seconds, long
+/// enough for a store that throttles, short enough for a misspelt host.
 fn retry() -> RetryConfig {
     RetryConfig {
-        backoff: BackoffConfig::default(),
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(15),
+            base: 3.0,
+        },
         max_retries: 10,
         retry_timeout: Duration::from_secs(180),
     }
@@ -201,7 +207,10 @@ fn build(family: Family, base: &str) -> Result<Arc<dyn ObjectStore>> {
             .build()
             .map(|store| Arc::new(store) as _),
     };
-    built.map_err(|error| refused(base, &said(family, &error).to_string()))
+    built.map_err(|error| {
+        let (error, hint) = (said(family, &error), family.credentials());
+        refused(base, &format!("{error}; {hint}"))
+    })
 }
 
 fn web_options(url: &str) -> ClientOptions {
