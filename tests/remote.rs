@@ -1,7 +1,6 @@
 //! What lies behind a URL is read as if it lay here: the same rows under every
 //! cut, whatever the server does on the way, or an error that names the URL.
 
-mod cli_common;
 mod common;
 mod remote_support;
 
@@ -9,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use cli_common::{Ended, command, ended, gzipped, put};
+use common::cli::{Ended, command, ended, gzipped, put};
 use remote_support::{Fault, Server};
 use windrow::io::{SourceFile, TextOptions, open, units};
 
