@@ -422,6 +422,11 @@ fn every_reading_command_takes_urls_and_writing_ones_refuse_them() {
     .unwrap();
     let both = run(&["convert", "@urls.txt", "--to", "both", "--report", "-"]).expect(0);
     assert_eq!(both.json()["rows"], 301);
+    let manifest = std::fs::read_to_string(dir.path().join("both/_windrow.json")).unwrap();
+    assert!(
+        manifest.contains("a.json?…") && !manifest.contains("canary"),
+        "{manifest}"
+    );
     let plan = run(&["explain", &signed]).expect(0);
     assert!(
         plan.stdout.contains("/b/logs/day=1/a.json?…"),

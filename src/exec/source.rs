@@ -159,30 +159,29 @@ impl TextUnits {
             }
         }
         for listed in self.ready.iter_mut().take(self.n_begun) {
-            let Ok(Listed {
-                unit: Waiting::Cold(unit),
-                ..
-            }) = listed
-            else {
-                continue;
+            let begun = match listed {
+                Ok(listed) => listed.begin(&self.options),
+                Err(_) => Ok(()),
             };
-            if !unit.file.is_remote() {
-                continue;
-            }
-            let begun = io::begin(unit.clone(), &self.options);
-            match begun {
-                Ok(begun) => {
-                    if let Ok(listed) = listed {
-                        listed.unit = Waiting::Begun(begun);
-                    }
-                }
-                Err(error) => *listed = Err(error),
+            if let Err(error) = begun {
+                *listed = Err(error);
             }
         }
     }
 }
 
 impl Listed {
+    /// Lets the first bytes of an object come.
+    fn begin(&mut self, options: &TextOptions) -> Result<()> {
+        match &self.unit {
+            Waiting::Cold(unit) if unit.file.is_remote() => {
+                self.unit = Waiting::Begun(io::begin(unit.clone(), options)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn into_unit(self, options: TextOptions, cancel: &Cancel) -> Unit {
         let (may_wait, unit) = (self.may_wait, self.unit);
         let open = move || -> Result<Box<dyn ChunkReader>> {
