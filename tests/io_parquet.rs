@@ -10,7 +10,7 @@ use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use windrow::Error;
-use windrow::io::{IpcInput, ParquetInput};
+use windrow::io::{IpcInput, ParquetInput, SourceFile};
 
 fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.clone()));
@@ -35,9 +35,13 @@ fn parquet_bytes() -> Vec<u8> {
     out
 }
 
+fn file_at(path: &Path) -> windrow::Result<SourceFile> {
+    SourceFile::at(path.to_str().unwrap(), 0)
+}
+
 /// Opens and reads everything; the rows, or the first error.
 fn read_all(path: &Path) -> windrow::Result<Vec<RecordBatch>> {
-    let input = ParquetInput::open(path)?;
+    let input = ParquetInput::open(&file_at(path)?)?;
     let mut batches = Vec::new();
     for idx in 0..input.row_groups().len() {
         for batch in input.read_row_group(idx, None, 1024)? {
@@ -64,7 +68,7 @@ fn row_groups_are_read_whole_in_batches_of_the_size_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.parquet");
     std::fs::write(&path, parquet_bytes()).unwrap();
-    let input = ParquetInput::open(&path).unwrap();
+    let input = ParquetInput::open(&file_at(&path).unwrap()).unwrap();
     let rows: Vec<u64> = input.row_groups().iter().map(|group| group.rows).collect();
     assert_eq!(rows, [300, 300, 300, 100]);
     assert_eq!(
@@ -93,7 +97,7 @@ fn columns_come_in_the_order_they_are_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.parquet");
     std::fs::write(&path, parquet_bytes()).unwrap();
-    let input = ParquetInput::open(&path).unwrap();
+    let input = ParquetInput::open(&file_at(&path).unwrap()).unwrap();
     let read = |columns: &[&str]| {
         let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
         let batches = input.read_row_group(0, Some(&columns), 1000)?;
@@ -150,10 +154,13 @@ fn what_is_no_parquet_file_says_so() {
         (b"PARE12345678PARE", "encrypted"),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let error = ParquetInput::open(&path).err().unwrap().to_string();
+        let error = ParquetInput::open(&file_at(&path).unwrap())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains(words), "{error}");
     }
-    let error = ParquetInput::open(dir.path().join("gone")).err().unwrap();
+    let error = file_at(&dir.path().join("gone")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
 }
 
@@ -287,7 +294,7 @@ fn an_ipc_file_gives_its_batches_back() {
     writer.finish().unwrap();
     drop(writer);
     std::fs::write(&path, &out).unwrap();
-    let input = IpcInput::open(&path).unwrap();
+    let input = IpcInput::open(&file_at(&path).unwrap()).unwrap();
     assert_eq!(input.n_batches(), 2);
     assert_eq!(input.schema(), &batches[0].schema());
     let read: Vec<_> = input
@@ -309,12 +316,15 @@ fn an_ipc_file_gives_its_batches_back() {
         let mut changed = out.clone();
         changed[at] ^= 1 << (at % 8);
         std::fs::write(&path, &changed).unwrap();
-        let outcome = IpcInput::open(&path)
+        let outcome = IpcInput::open(&file_at(&path).unwrap())
             .and_then(|input| input.batches()?.collect::<windrow::Result<Vec<_>>>());
         if let Err(error) = outcome {
             assert!(error.to_string().contains("a.arrow"), "{error}");
         }
         std::fs::write(&path, &out[..at]).unwrap();
-        assert!(IpcInput::open(&path).is_err(), "cut at {at}");
+        assert!(
+            IpcInput::open(&file_at(&path).unwrap()).is_err(),
+            "cut at {at}"
+        );
     }
 }

@@ -14,6 +14,7 @@ use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::source::{Units, memory_unit, text_units};
 use super::worker::WorkerPlan;
+use crate::config::Settings;
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::json::{DecodeOptions, RowPredicate, SchemaMode};
@@ -30,12 +31,15 @@ pub(super) struct Built {
     pub layout: Layout,
     /// Rows that will come out, where they are known before reading.
     pub known_rows: Option<u64>,
+    /// Bytes that readers may hold of what they fetch ahead.
+    pub ahead_bytes: u64,
 }
 
 /// Builds a pipeline: opens lists, binds expressions, stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
     let scan = &physical.scan;
     let steps = Steps::bind(physical)?;
+    let ahead_bytes = reader_ahead(&context.settings);
     let read = match &scan.source {
         Source::Json {
             inputs,
@@ -50,6 +54,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 },
                 max_record_bytes: options.max_record.bytes(),
                 salvage: options.salvage,
+                ahead_bytes,
             };
             let units = text_units(io::list(inputs)?, text, &context.cancel);
             read_json(units, options, look, steps.read)?
@@ -57,7 +62,14 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
             Read {
-                units: columns::units(inputs, *format, &scan.schema, built)?,
+                units: columns::units(
+                    inputs,
+                    *format,
+                    &scan.schema,
+                    built,
+                    ahead_bytes,
+                    &context.cancel,
+                )?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
                 workers: batch_workers(steps.read.all_filters()),
                 bad: no_bad(),
@@ -77,8 +89,28 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         ordered: steps.ordered,
         bad: read.bad,
         layout: physical.layout,
+        ahead_bytes: most_ahead(&scan.source, &context.settings),
         known_rows: (scan.estimate.exact && !steps.drops_rows).then_some(scan.estimate.rows),
     })
+}
+
+/// Bytes of objects behind URLs that one reader fetches ahead: a share of an
+/// eighth of the budget for each thread, and one for units that are begun.
+fn reader_ahead(settings: &Settings) -> u64 {
+    let shares = settings.threads as u64 + 1;
+    (settings.memory.bytes() / 8 / shares).clamp(1 << 20, 8 << 20)
+}
+
+/// What all readers of a source may fetch ahead.
+fn most_ahead(source: &Source, settings: &Settings) -> u64 {
+    let inputs = match source {
+        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => inputs,
+        Source::Batches(_) => return 0,
+    };
+    match io::may_be_remote(inputs) {
+        true => reader_ahead(settings) * (settings.threads as u64 + 1),
+        false => 0,
+    }
 }
 
 /// A plan's steps, bound.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::source::{Chunk, ChunkReader, Unit, Units};
+use super::control::Cancel;
+use super::source::{Chunk, ChunkReader, Unit, Units, patient};
 use crate::error::Result;
-use crate::io::columns::conform_to;
-use crate::io::{self, FileList, IpcInput, ParquetInput, SourceFile};
+use crate::io::columns::{conform_to, for_footers};
+use crate::io::{self, IpcInput, ParquetInput, SourceFile};
 use crate::plan::FileFormat;
 
 /// Rows in a batch: as many as a row group is encoded from at once, and few
@@ -34,9 +35,13 @@ pub(crate) fn units(
     format: FileFormat,
     all: &SchemaRef,
     built: Option<&[String]>,
+    ahead_bytes: u64,
+    cancel: &Cancel,
 ) -> Result<Units> {
     Ok(Box::new(ColumnUnits {
-        files: io::list(inputs)?,
+        cancel: cancel.clone(),
+        ahead_bytes,
+        files: Box::new(for_footers(io::list(inputs)?)),
         parquet: format == FileFormat::Parquet,
         schema: read_schema(all, built)?,
         ready: VecDeque::new(),
@@ -44,7 +49,10 @@ pub(crate) fn units(
 }
 
 struct ColumnUnits {
-    files: FileList,
+    cancel: Cancel,
+    /// Bytes of an object that one reader holds.
+    ahead_bytes: u64,
+    files: Box<dyn Iterator<Item = Result<SourceFile>> + Send>,
     parquet: bool,
     schema: SchemaRef,
     ready: VecDeque<Unit>,
@@ -54,14 +62,15 @@ impl ColumnUnits {
     fn add(&mut self, file: SourceFile) -> Result<()> {
         let path: Arc<str> = Arc::from(file.path.as_str());
         let index = file.index;
+        let may_wait = file.may_wait().then(|| self.cancel.clone());
         let schema = Arc::clone(&self.schema);
         if !self.parquet {
             self.ready.push_back(Unit {
                 path,
                 file: index,
                 ends_file: true,
-                open: Box::new(move || {
-                    let batches = IpcInput::open(file.location())?.batches()?;
+                open: patient(may_wait, move || {
+                    let batches = IpcInput::open(&file)?.batches()?;
                     Ok(Box::new(ColumnReader {
                         batches: Box::new(batches),
                         schema,
@@ -72,7 +81,8 @@ impl ColumnUnits {
             });
             return Ok(());
         }
-        let input = Arc::new(ParquetInput::open(file.location())?);
+        let input = ParquetInput::open(&file)?.with_ahead_bytes(self.ahead_bytes);
+        let input = Arc::new(input);
         let groups = input.row_groups();
         if groups.is_empty() {
             self.ready.push_back(Unit {
@@ -98,7 +108,7 @@ impl ColumnUnits {
                 path: Arc::clone(&path),
                 file: index,
                 ends_file: idx == last,
-                open: Box::new(move || {
+                open: patient(may_wait.clone(), move || {
                     // What this file lacks is filled with nulls afterwards.
                     let names: Vec<String> = schema
                         .fields()

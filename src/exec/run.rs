@@ -126,6 +126,8 @@ impl<'a> Run<'a> {
             output,
             Arc::clone(&self.context.progress),
         );
+        let mut ahead = self.drive.budget.open();
+        ahead.resize_anyway(built.ahead_bytes);
         scheduler::run(
             &self.drive,
             built.units,
@@ -152,6 +154,7 @@ impl<'a> Run<'a> {
             bad: no_bad(),
             layout: Layout::Coalesce(u64::MAX),
             known_rows: None,
+            ahead_bytes: 0,
         };
         self.drive(built, output, appender)
     }

@@ -62,51 +62,142 @@ pub(crate) type Units = Box<dyn Iterator<Item = Result<Unit>> + Send>;
 /// and finding a boundary cost nothing, small enough to be shared out.
 const RANGE_BYTES: u64 = 16 << 20;
 
-/// The units of text files.
+/// Units whose first bytes may be on their way while others are read. At
+/// 50 ms for an answer these are 300 small objects a second.
+const MOST_BEGUN: u64 = 16;
+
+/// Opens and reads on a thread of its own, where reading may take long.
+pub(crate) fn patient(
+    cancel: Option<Cancel>,
+    open: impl FnOnce() -> Result<Box<dyn ChunkReader>> + Send + 'static,
+) -> Open {
+    match cancel {
+        None => Box::new(open),
+        Some(cancel) => Box::new(move || Ok(Box::new(Streamed::open(&cancel, open)?))),
+    }
+}
+
+/// The units of text files. Units of objects behind URLs are begun before
+/// their turn, as many as one reader's `ahead_bytes` hold.
 pub(crate) fn text_units(files: FileList, options: TextOptions, cancel: &Cancel) -> Units {
     Box::new(TextUnits {
         cancel: cancel.clone(),
-        files,
+        files: Some(files),
         options,
+        n_begun: (options.ahead_bytes / io::FIRST_AHEAD_BYTES).clamp(1, MOST_BEGUN) as usize,
         ready: VecDeque::new(),
     })
 }
 
 struct TextUnits {
-    files: FileList,
+    /// None once they have ended or failed.
+    files: Option<FileList>,
     options: TextOptions,
     cancel: Cancel,
-    ready: VecDeque<Result<Unit>>,
+    n_begun: usize,
+    ready: VecDeque<Result<Listed>>,
+}
+
+/// A unit that waits for its turn.
+struct Listed {
+    path: Arc<str>,
+    file: u32,
+    ends_file: bool,
+    /// Whether reading may keep its reader waiting for long.
+    may_wait: bool,
+    unit: Waiting,
+}
+
+enum Waiting {
+    Cold(io::Unit),
+    Begun(io::Begun),
 }
 
 impl TextUnits {
+    /// Lists one more file. False if there is none.
+    fn list_more(&mut self) -> bool {
+        let Some(next) = self.files.as_mut().and_then(FileList::next) else {
+            self.files = None;
+            return false;
+        };
+        if let Err(error) = next.and_then(|file| self.add(&file)) {
+            // Met in its place; what follows is not wanted any more.
+            self.files = None;
+            self.ready.push_back(Err(error));
+        }
+        true
+    }
+
     fn add(&mut self, file: &SourceFile) -> Result<()> {
         let units = io::units(file, RANGE_BYTES)?;
         let path: Arc<str> = Arc::from(file.path.as_str());
         let last = units.len().saturating_sub(1);
         for (idx, unit) in units.into_iter().enumerate() {
-            let options = self.options;
-            let cancel = self.cancel.clone();
-            let seekable = file.seekable;
-            self.ready.push_back(Ok(Unit {
+            self.ready.push_back(Ok(Listed {
                 path: Arc::clone(&path),
                 file: file.index,
                 ends_file: idx == last,
-                open: Box::new(move || {
-                    let open = move || -> Result<Box<dyn ChunkReader>> {
-                        Ok(Box::new(Text {
-                            reader: io::open(&unit, &options)?,
-                        }))
-                    };
-                    if seekable {
-                        open()
-                    } else {
-                        Ok(Box::new(Streamed::open(&cancel, open)?))
-                    }
-                }),
+                may_wait: file.may_wait(),
+                unit: Waiting::Cold(unit),
             }));
         }
         Ok(())
+    }
+
+    /// Begins the units in front, listing files as long as they are remote.
+    fn begin_ahead(&mut self) {
+        let is_remote = |listed: &Result<Listed>| match listed {
+            Ok(listed) => match &listed.unit {
+                Waiting::Cold(unit) => unit.file.is_remote(),
+                Waiting::Begun(_) => true,
+            },
+            Err(_) => false,
+        };
+        while self.ready.len() <= self.n_begun && self.ready.back().is_none_or(is_remote) {
+            if !self.list_more() {
+                break;
+            }
+        }
+        for listed in self.ready.iter_mut().take(self.n_begun) {
+            let begun = match listed {
+                Ok(listed) => listed.begin(&self.options),
+                Err(_) => Ok(()),
+            };
+            if let Err(error) = begun {
+                *listed = Err(error);
+            }
+        }
+    }
+}
+
+impl Listed {
+    /// Lets the first bytes of an object come.
+    fn begin(&mut self, options: &TextOptions) -> Result<()> {
+        match &self.unit {
+            Waiting::Cold(unit) if unit.file.is_remote() => {
+                self.unit = Waiting::Begun(io::begin(unit.clone(), options)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn into_unit(self, options: TextOptions, cancel: &Cancel) -> Unit {
+        let (may_wait, unit) = (self.may_wait, self.unit);
+        let open = move || -> Result<Box<dyn ChunkReader>> {
+            Ok(Box::new(Text {
+                reader: match unit {
+                    Waiting::Cold(unit) => io::open(&unit, &options)?,
+                    Waiting::Begun(begun) => begun.open(&options)?,
+                },
+            }))
+        };
+        Unit {
+            path: self.path,
+            file: self.file,
+            ends_file: self.ends_file,
+            open: patient(may_wait.then(|| cancel.clone()), open),
+        }
     }
 }
 
@@ -114,18 +205,14 @@ impl Iterator for TextUnits {
     type Item = Result<Unit>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(unit) = self.ready.pop_front() {
-                return Some(unit);
-            }
-            let added = match self.files.next()? {
-                Ok(file) => self.add(&file),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = added {
-                return Some(Err(error));
+        while self.ready.is_empty() {
+            if !self.list_more() {
+                return None;
             }
         }
+        self.begin_ahead();
+        let next = self.ready.pop_front()?;
+        Some(next.map(|listed| listed.into_unit(self.options, &self.cancel)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! In:  a pipeline, and where and how to write.
 //! Out: part files, committed, and the balance sheet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +24,7 @@ use crate::sink::{FinishedPart, Job, ManifestInfo, Staging, WriteOptions};
 ///
 /// The first error of the input in input order, else the first of the output.
 pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> Result<RunReport> {
+    refuse_url(&options.dir)?;
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
     let inputs = input_places(&physical.scan.source)?;
@@ -95,6 +96,16 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     report.target = Some(options.dir.clone());
     run.close(&mut report);
     Ok(report)
+}
+
+fn refuse_url(target: &Path) -> Result<()> {
+    match target.to_str() {
+        Some(text) if io::url::scheme(text).is_some() => Err(Error::config(
+            io::url::shown(text),
+            "windrow writes to folders of this machine, not to URLs: write to a folder, then upload it",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a layout that folders cannot have, and folders that do not exist.

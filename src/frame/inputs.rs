@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Files, globs, folders, `@lists` or `-`: one, or many in order.
+/// Files, globs, folders, URLs, `@lists` or `-`: one, or many in order.
 ///
 /// Paths that are not UTF-8 cannot be named in reports and are replaced
 /// character by character; such files are then not found, which is an error.

@@ -95,7 +95,7 @@ impl Session {
             let inputs = if group.len() == files.len() {
                 inputs.clone()
             } else {
-                group.iter().map(|file| literal(&file.path)).collect()
+                group.iter().map(|file| file.input()).collect()
             };
             match format {
                 FileFormat::Json => survey.text(&inputs, &group)?,
@@ -132,15 +132,6 @@ fn by_format(
         }
     }
     Ok(groups)
-}
-
-/// An input that names this file and nothing else, whatever the file is called.
-fn literal(path: &str) -> String {
-    if path.starts_with('@') {
-        format!("./{path}")
-    } else {
-        path.to_owned()
-    }
 }
 
 impl Survey<'_> {
@@ -180,7 +171,7 @@ impl Survey<'_> {
             .collect();
         for file in files {
             // The path as it was listed, be it from the user's words or ours.
-            let listed = literal(&file.path);
+            let listed = file.input();
             let known = |path: &&str| rows.contains_key(*path);
             let path = [file.path.as_str(), listed.as_str()]
                 .into_iter()
@@ -199,7 +190,7 @@ impl Survey<'_> {
     fn parquet(&mut self, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
         for file in files {
             self.session.context().cancel.check()?;
-            let input = io::ParquetInput::open(file.location())?;
+            let input = io::ParquetInput::open(file)?;
             let size = footers::footer_size(input.metadata());
             self.bytes_estimated |= size.estimated;
             self.add(file, size.rows, size.bytes);
@@ -215,7 +206,7 @@ impl Survey<'_> {
     /// Reads file by file: their footers do not tell sizes.
     fn ipc(&mut self, files: &[&SourceFile]) -> Result<()> {
         for file in files {
-            let frame = self.session.read_ipc(literal(&file.path))?;
+            let frame = self.session.read_ipc(file.input())?;
             if let Some(keys) = &mut self.keys {
                 keys.bind(&*frame.schema()?)?;
             }

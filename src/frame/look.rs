@@ -130,11 +130,11 @@ impl Sample {
         options: &ReadOptions,
         cancel: &Cancel,
     ) -> Result<JsonSchema> {
-        let peek = if file.seekable {
-            io::peek(file, LOOK_BYTES)
-        } else {
+        let peek = if file.may_wait() {
             let file = file.clone();
             patiently(cancel, move || io::peek(&file, LOOK_BYTES))
+        } else {
+            io::peek(file, LOOK_BYTES)
         };
         let peek = match peek {
             Ok(peek) => peek,
@@ -191,7 +191,7 @@ pub(super) fn columns(
     };
     let mut stored_bytes = 0;
     let mut files = 0;
-    for file in io::list(inputs)? {
+    for file in io::columns::for_footers(io::list(inputs)?) {
         let file = file?;
         let footer = io::columns::footer(&file, format == FileFormat::Parquet)?;
         stored_bytes += file.bytes;

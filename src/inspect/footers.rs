@@ -467,7 +467,8 @@ mod tests {
             {
                 continue;
             }
-            let input = crate::io::ParquetInput::open(&path).unwrap();
+            let file = crate::io::SourceFile::at(path.to_str().unwrap(), 0).unwrap();
+            let input = crate::io::ParquetInput::open(&file).unwrap();
             let size = footer_size(input.metadata());
             let (mut rows, mut bytes) = (0, 0);
             for idx in 0..input.row_groups().len() {

@@ -191,10 +191,12 @@ impl Skew {
         skew
     }
 
-    /// Names the inputs, so that the cure can be run as it is printed.
+    /// Names the inputs, so that the cure can be run as it is printed; but for
+    /// the query of a URL, which may be secret.
     #[must_use]
     pub fn with_inputs(mut self, inputs: &[String]) -> Skew {
-        self.inputs = inputs.to_vec();
+        let shown = |input: &String| crate::io::url::shown(input).into_owned();
+        self.inputs = inputs.iter().map(shown).collect();
         self
     }
 

@@ -8,8 +8,7 @@
 //! ends with the range, so the searches of all ranges together read the file
 //! at most once, however long its lines are.
 
-use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::error::{Error, Result};
@@ -24,7 +23,11 @@ const PROBE_BYTES: usize = 16 << 10;
 /// # Errors
 ///
 /// [`Error::Io`] naming `path`; [`Error::Corrupt`] if the file ends before the range.
-pub fn first_record(file: &mut File, path: &str, range: Range<u64>) -> Result<Option<u64>> {
+pub fn first_record(
+    file: &mut (impl Read + Seek),
+    path: &str,
+    range: Range<u64>,
+) -> Result<Option<u64>> {
     if range.start == 0 {
         return Ok((range.end > 0).then_some(0));
     }

@@ -9,7 +9,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::store::SourceFile;
+use super::store::{FileList, SourceFile};
 use super::{IpcInput, ParquetInput};
 use crate::error::{Error, Result};
 
@@ -24,6 +24,19 @@ pub struct Footer {
     pub bytes: u64,
 }
 
+/// The files of a list, for reading their footers one after the other: those
+/// of objects behind URLs are on their way before their turn.
+#[cfg(feature = "cloud")]
+pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
+    super::remote::Tails::new(files)
+}
+
+/// The files of a list, for reading their footers one after the other.
+#[cfg(not(feature = "cloud"))]
+pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
+    files
+}
+
 /// Reads the footer of a Parquet or an Arrow IPC file.
 ///
 /// # Errors
@@ -31,14 +44,14 @@ pub struct Footer {
 /// [`Error::Corrupt`] naming a file that is something else, or damaged.
 pub fn footer(file: &SourceFile, parquet: bool) -> Result<Footer> {
     if parquet {
-        let input = ParquetInput::open(file.location())?;
+        let input = ParquetInput::open(file)?;
         return Ok(Footer {
             schema: Arc::clone(input.schema()),
             rows: input.rows(),
             bytes: input.row_groups().iter().map(|group| group.bytes).sum(),
         });
     }
-    let input = IpcInput::open(file.location())?;
+    let input = IpcInput::open(file)?;
     // The footer of an IPC file does not tell its rows: the batches do.
     let mut rows = 0;
     for batch in input.batches()? {

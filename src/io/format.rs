@@ -3,8 +3,6 @@
 //! In:  a file's first bytes, then its name.
 //! Out: JSON lines, Parquet or Arrow IPC.
 
-use std::io::Read;
-
 use crate::error::{Error, Result};
 use crate::io::source;
 use crate::io::store::SourceFile;
@@ -34,11 +32,9 @@ impl Format {
         if !file.seekable {
             return Ok(Format::Json);
         }
-        let mut head = Vec::with_capacity(8);
-        source::open(file)?
-            .take(8)
-            .read_to_end(&mut head)
-            .map_err(|source| Error::io(&file.path, "read", source))?;
+        let mut head = [0; 8];
+        let filled = source::read_full(&mut source::open_head(file)?, &mut head, &file.path)?;
+        let head = &head[..filled];
         // PARE is Parquet too; opening it says that it is encrypted.
         if head.starts_with(b"PAR1") || head.starts_with(b"PARE") {
             return Ok(Format::Parquet);

@@ -5,17 +5,17 @@
 //!
 //! The footer's claims are held against the file's size before memory is taken.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::io::guard::guarded;
+use crate::io::source::{self, Opened};
+use crate::io::store::SourceFile;
 
 const MAGIC: &[u8; 6] = b"ARROW1";
 /// The footer's length and the magic bytes behind it.
@@ -24,7 +24,7 @@ const TAIL_BYTES: u64 = 10;
 /// An Arrow IPC file whose footer was read and checked.
 #[derive(Clone)]
 pub struct IpcInput {
-    path: Arc<Path>,
+    file: Arc<SourceFile>,
     schema: SchemaRef,
     n_batches: usize,
     stored_bytes: u64,
@@ -37,15 +37,14 @@ impl IpcInput {
     ///
     /// [`Error::Corrupt`] naming the file if it is damaged or no Arrow IPC
     /// file; [`Error::Io`] if it cannot be read.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        guarded(&name, || {
-            let mut file = open(path, &name)?;
-            let stored_bytes = check(&mut file, &name)?;
-            let reader = reader(file, &name)?;
+    pub fn open(source: &SourceFile) -> Result<Self> {
+        let name = source.path.as_str();
+        guarded(name, || {
+            let mut file = open(source)?;
+            let stored_bytes = check(&mut file, name)?;
+            let reader = reader(file, name)?;
             Ok(IpcInput {
-                path: path.into(),
+                file: Arc::new(source.clone()),
                 schema: reader.schema(),
                 n_batches: reader.num_batches(),
                 stored_bytes,
@@ -74,9 +73,9 @@ impl IpcInput {
     ///
     /// As [`IpcInput::open`].
     pub fn batches(&self) -> Result<IpcBatches> {
-        let name = self.path.display().to_string();
+        let name = self.file.path.clone();
         let reader = guarded(&name, || {
-            let mut file = open(&self.path, &name)?;
+            let mut file = open(&self.file)?;
             check(&mut file, &name)?;
             reader(file, &name)
         })?;
@@ -89,7 +88,7 @@ impl IpcInput {
 
 /// The batches of one file. Ends with its first error.
 pub struct IpcBatches {
-    reader: Option<FileReader<BufReader<File>>>,
+    reader: Option<FileReader<BufReader<Opened>>>,
     name: String,
 }
 
@@ -102,7 +101,7 @@ impl Iterator for IpcBatches {
         let next = guarded(name, || match reader.next() {
             None => Ok(None),
             Some(Ok(batch)) => Ok(Some(batch)),
-            Some(Err(error)) => Err(Error::corrupt(name, None, error.to_string())),
+            Some(Err(error)) => Err(failed(name, error)),
         })
         .transpose();
         if !matches!(next, Some(Ok(_))) {
@@ -112,18 +111,26 @@ impl Iterator for IpcBatches {
     }
 }
 
-fn open(path: &Path, name: &str) -> Result<BufReader<File>> {
-    File::open(path)
-        .map(BufReader::new)
-        .map_err(|source| Error::io(name, "open", source))
+fn open(file: &SourceFile) -> Result<BufReader<Opened>> {
+    source::open(file).map(BufReader::new)
 }
 
-fn reader(file: BufReader<File>, name: &str) -> Result<FileReader<BufReader<File>>> {
-    FileReader::try_new(file, None).map_err(|error| Error::corrupt(name, None, error.to_string()))
+fn reader(file: BufReader<Opened>, name: &str) -> Result<FileReader<BufReader<Opened>>> {
+    FileReader::try_new(file, None).map_err(|error| failed(name, error))
+}
+
+/// A decoder's error: damage, unless reading itself failed.
+fn failed(name: &str, error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, source) if source.kind() != ErrorKind::UnexpectedEof => {
+            Error::io(name, "read", source)
+        }
+        other => Error::corrupt(name, None, other.to_string()),
+    }
 }
 
 /// Whether the footer and all it points to lie within the file. Gives its size.
-fn check(file: &mut BufReader<File>, name: &str) -> Result<u64> {
+fn check(file: &mut BufReader<Opened>, name: &str) -> Result<u64> {
     let io = |source| Error::io(name, "read", source);
     let corrupt = |reason: String| Error::corrupt(name, None, reason);
     let bytes = file.seek(SeekFrom::End(0)).map_err(io)?;

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! walk ▶ store        which files, in which order
+//! url ▶ remote        objects behind URLs, and their bytes
 //! ranges ▶ unit       what of them can be opened on its own
 //! source, gzip, zstd  stored bytes to decompressed bytes, checked
 //! boundary, lines     decompressed bytes to chunks of whole records
@@ -24,16 +25,20 @@ pub mod ipc;
 pub mod json;
 mod lines;
 pub mod locate;
+mod pattern;
 mod peek;
 mod places;
 pub mod parquet;
 pub mod ranges;
+#[cfg(feature = "cloud")]
+mod remote;
 pub mod salvage;
 pub mod schema_text;
 mod source;
 pub mod store;
 pub mod text;
 pub mod unit;
+pub mod url;
 mod walk;
 mod zstd;
 
@@ -45,6 +50,7 @@ pub use parquet::{ParquetBatches, ParquetInput, RowGroup};
 pub use peek::{Peek, peek};
 pub use places::places;
 pub use salvage::{Damage, DamagedSpan};
-pub use store::{FileList, SourceFile, list};
-pub use text::{MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
+pub use source::FIRST_AHEAD_BYTES;
+pub use store::{FileList, SourceFile, list, may_be_remote};
+pub use text::{Begun, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, begin, open};
 pub use unit::{Extent, Unit, compression, units};

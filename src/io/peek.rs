@@ -38,6 +38,7 @@ static STDIN_AHEAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub fn peek(file: &SourceFile, bytes: usize) -> Result<Peek> {
     let options = TextOptions {
         chunk_bytes: bytes.max(1),
+        ahead_bytes: bytes as u64, // a look needs little more than it shows
         ..TextOptions::default()
     };
     if file.is_stdin() {

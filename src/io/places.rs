@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::store::list;
+use super::url::scheme;
 use crate::error::{Error, Result};
 
 /// Canonical places of `inputs`: a folder stands for all in it, now and later;
@@ -23,10 +24,18 @@ pub fn places(inputs: &[String]) -> Result<Vec<PathBuf>> {
             places.push(canonical(std::path::Path::new(input))?);
         }
     }
-    for file in list(inputs)? {
+    let local: Vec<String> = inputs
+        .iter()
+        .filter(|input| scheme(input).is_none())
+        .cloned()
+        .collect();
+    if local.is_empty() {
+        return Ok(places);
+    }
+    for file in list(&local)? {
         let file = file?;
-        if !file.seekable {
-            continue;
+        if file.may_wait() {
+            continue; // a stream, or an object behind a URL
         }
         let parent = file.location().parent().unwrap_or_else(|| "".as_ref());
         if !folders.contains(parent) {

@@ -8,14 +8,27 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::io::head::HEAD_BYTES;
+#[cfg(feature = "cloud")]
+use crate::io::remote;
 use crate::io::salvage::Damage;
+#[cfg(feature = "cloud")]
+use crate::io::store::Place;
 use crate::io::store::SourceFile;
 
 /// Bytes asked of the system at once. Inflating from 128 KiB was as fast as
 /// from 1 MiB, and 15 % faster than from 32 KiB.
 const READ_BYTES: usize = 128 << 10;
+
+/// Bytes of an object that are fetched before they are asked for, where
+/// nobody says how many: 8 MiB hide 50 ms of latency at 160 MB/s.
+pub(crate) const AHEAD_BYTES: u64 = 8 << 20;
+
+/// Bytes of an object that are asked for first: small objects come whole.
+pub const FIRST_AHEAD_BYTES: u64 = 512 << 10;
 
 /// What one call of [`Source::fill`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +72,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Opens a file or standard input.
+    /// Opens a file or standard input, to read all of it.
     pub(crate) fn open(file: &SourceFile) -> Result<Self> {
         let reader: Box<dyn Read + Send> = if file.is_stdin() {
             crate::io::peek::stdin()
@@ -171,7 +184,7 @@ impl Source for Stored {
 
 /// A plain file from a given byte on.
 pub(crate) struct Plain {
-    file: File,
+    file: Opened,
     path: String,
     from: u64,
     at: u64,
@@ -180,7 +193,7 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    pub(crate) fn new(mut file: File, path: &str, from: u64, bytes: u64) -> Result<Self> {
+    pub(crate) fn new(mut file: Opened, path: &str, from: u64, bytes: u64) -> Result<Self> {
         file.seek(SeekFrom::Start(from))
             .map_err(|source| Error::io(path, "seek", source))?;
         Ok(Plain {
@@ -220,9 +233,94 @@ pub(crate) fn became_shorter(path: &str, at: u64, bytes: u64) -> Error {
     )
 }
 
-/// Opens an ordinary file.
-pub(crate) fn open(file: &SourceFile) -> Result<File> {
-    File::open(file.location()).map_err(|source| Error::io(&file.path, "open", source))
+/// A file or an object, open at a place.
+pub(crate) enum Opened {
+    Local(File),
+    #[cfg(feature = "cloud")]
+    Remote(remote::Ahead),
+}
+
+impl Read for Opened {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Opened::Local(file) => file.read(out),
+            #[cfg(feature = "cloud")]
+            Opened::Remote(ahead) => ahead.read(out),
+        }
+    }
+}
+
+impl Seek for Opened {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Opened::Local(file) => file.seek(to),
+            #[cfg(feature = "cloud")]
+            Opened::Remote(ahead) => ahead.seek(to),
+        }
+    }
+}
+
+impl Opened {
+    /// Asks for the first bytes of an object, without waiting for them.
+    pub(crate) fn begin(&mut self) -> std::io::Result<()> {
+        match self {
+            Opened::Local(_) => Ok(()),
+            #[cfg(feature = "cloud")]
+            Opened::Remote(ahead) => ahead.begin(),
+        }
+    }
+}
+
+/// Opens what can be read more than once, at its first byte.
+pub(crate) fn open(file: &SourceFile) -> Result<Opened> {
+    open_ahead(file, None, AHEAD_BYTES)
+}
+
+/// The same, told what of it will be read (all, if nothing is said) and how
+/// many bytes of an object may be fetched ahead. An object is open at the
+/// range's first byte, a file of this machine at its own.
+pub(crate) fn open_ahead(
+    file: &SourceFile,
+    range: Option<Range<u64>>,
+    ahead_bytes: u64,
+) -> Result<Opened> {
+    #[cfg(feature = "cloud")]
+    if let Place::Remote(object) = file.place() {
+        return Ok(Opened::Remote(match range {
+            None => remote::Ahead::whole(object.clone(), ahead_bytes),
+            Some(range) => remote::Ahead::range(object.clone(), range, ahead_bytes),
+        }));
+    }
+    #[cfg(not(feature = "cloud"))]
+    let _ = (range, ahead_bytes); // a local file is read ahead by the system
+    let file =
+        File::open(file.location()).map_err(|source| Error::io(&file.path, "open", source))?;
+    Ok(Opened::Local(file))
+}
+
+/// What `reader` holds, up to its end or the end of `head`; says how much.
+pub(crate) fn read_full(reader: &mut dyn Read, head: &mut [u8], path: &str) -> Result<usize> {
+    let mut filled = 0;
+    while filled < head.len() {
+        match read(reader, &mut head[filled..], path)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
+}
+
+/// The first bytes of a file, at most [`HEAD_BYTES`] of them, to a reader that
+/// may look at fewer. Of an object they are fetched once for several looks.
+pub(crate) fn open_head(file: &SourceFile) -> Result<Box<dyn Read>> {
+    #[cfg(feature = "cloud")]
+    if let Place::Remote(object) = file.place() {
+        let head = object
+            .read(0..object.bytes().min(HEAD_BYTES as u64))
+            .map_err(|source| Error::io(&file.path, "read", source))?;
+        return Ok(Box::new(std::io::Cursor::new(head)));
+    }
+    Ok(Box::new(open(file)?.take(HEAD_BYTES as u64)))
 }
 
 /// Reads once, again if a signal came in between.

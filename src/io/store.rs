@@ -1,6 +1,6 @@
 //! Which files are read, and in which order.
 //!
-//! In:  what the user wrote: files, globs, folders, `@lists`, `-`.
+//! In:  what the user wrote: files, globs, folders, URLs, `@lists`, `-`.
 //! Out: one `SourceFile` after the other, as the folders are walked.
 //!
 //! The inputs keep the order they were given in; the files one input finds are
@@ -14,6 +14,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+#[cfg(feature = "cloud")]
+use crate::io::remote;
+use crate::io::url;
 use crate::io::walk::{Found, Walk};
 
 /// The name an input has when it is standard input.
@@ -22,24 +25,37 @@ pub const STDIN: &str = "-";
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// The path as it was given or found, as users are shown it; `-` is standard input.
+    /// The path as it was given or found, as users are shown it; `-` is standard
+    /// input. A URL is shown without its query, which may be secret.
     pub path: String,
     /// Bytes as stored; 0 for standard input and pipes.
     pub bytes: u64,
     /// Its place among the files of the run, from 0.
     pub index: u32,
-    /// Whether it is an ordinary file: it can be opened again and cut.
+    /// Whether it is an ordinary file or an object: it can be opened again and cut.
     pub seekable: bool,
-    /// The path itself, where it is not Unicode.
-    raw: Option<PathBuf>,
+    place: Place,
+}
+
+/// Where the bytes of a file are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On this machine, at the path that is shown.
+    Shown,
+    /// On this machine, at a path that is not Unicode.
+    Raw(PathBuf),
+    /// Behind a URL.
+    #[cfg(feature = "cloud")]
+    Remote(remote::Object),
 }
 
 impl SourceFile {
-    /// One file by its path; `-` is standard input.
+    /// One file by its path or URL; `-` is standard input.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it is not there; [`Error::Config`] if it is a folder.
+    /// [`Error::Io`] if it is not there; [`Error::Config`] if it is a folder,
+    /// or a URL that stands for several objects or that this build does not read.
     pub fn at(path: &str, index: u32) -> Result<Self> {
         if path == STDIN {
             return Ok(SourceFile {
@@ -47,20 +63,81 @@ impl SourceFile {
                 bytes: 0,
                 index,
                 seekable: false,
-                raw: None,
+                place: Place::Shown,
             });
+        }
+        if url::scheme(path).is_some() {
+            return SourceFile::at_url(path, index);
         }
         SourceFile::found(Path::new(path), index)
     }
 
-    /// The path to open.
-    pub fn location(&self) -> &Path {
-        self.raw.as_deref().unwrap_or_else(|| Path::new(&self.path))
+    fn at_url(url: &str, index: u32) -> Result<Self> {
+        let mut walk = Walk::start(url)?;
+        match (walk.next_file()?, walk.next_file()?) {
+            (Some(found), None) => SourceFile::of(found, index),
+            _ => Err(Error::config(
+                url::shown(url),
+                "this stands for several objects, not for one",
+            )),
+        }
+    }
+
+    /// The path to open, of a file on this machine.
+    pub(crate) fn location(&self) -> &Path {
+        match &self.place {
+            Place::Raw(path) => path,
+            _ => Path::new(&self.path),
+        }
+    }
+
+    /// Where its bytes are.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether it lies behind a URL.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.place, Place::Shown | Place::Raw(_))
+    }
+
+    /// Whether a read may keep its caller waiting for long.
+    pub fn may_wait(&self) -> bool {
+        !self.seekable || self.is_remote()
+    }
+
+    /// An input that names this file and nothing else, whatever it is called.
+    /// Of a URL it may hold secrets: it is for [`list`], not for eyes.
+    pub fn input(&self) -> String {
+        match &self.place {
+            #[cfg(feature = "cloud")]
+            Place::Remote(object) => object.input(),
+            _ if self.path.starts_with('@') || url::scheme(&self.path).is_some() => {
+                format!("./{}", self.path)
+            }
+            _ => self.path.clone(),
+        }
     }
 
     /// Whether this is standard input.
     pub fn is_stdin(&self) -> bool {
         self.path == STDIN
+    }
+
+    fn of(found: Found, index: u32) -> Result<Self> {
+        match found {
+            Found::Local { path, .. } if path.as_os_str() == STDIN => SourceFile::at(STDIN, index),
+            Found::Local { path, .. } => SourceFile::found(&path, index),
+            #[cfg(feature = "cloud")]
+            Found::Remote(object) => Ok(SourceFile {
+                path: object.shown(),
+                bytes: object.bytes(),
+                index,
+                seekable: true,
+                place: Place::Remote(object),
+            }),
+        }
     }
 
     fn found(path: &Path, index: u32) -> Result<Self> {
@@ -77,7 +154,10 @@ impl SourceFile {
             bytes: if meta.is_file() { meta.len() } else { 0 },
             index,
             seekable: meta.is_file(),
-            raw: path.to_str().is_none().then(|| path.to_path_buf()),
+            place: match path.to_str() {
+                Some(_) => Place::Shown,
+                None => Place::Raw(path.to_path_buf()),
+            },
         })
     }
 }
@@ -88,6 +168,10 @@ impl SourceFile {
 /// An input is, in this order:
 /// - `-`: standard input;
 /// - `@file`: a list, one input a line (`@-` reads the list from standard input);
+/// - a URL, with the crate feature `cloud`: `https://host/file` is one file;
+///   `s3://`, `gs://` and `az://` name an object by its key, all objects below
+///   `bucket/prefix/`, or a glob over keys, where `[*]` is a `*` itself. Keys
+///   are written as they are, not percent-encoded;
 /// - a path that exists: a file of any name, or a folder, searched to the
 ///   bottom for everything whose name starts with neither `.` nor `_`;
 /// - a glob of files: `*`, `?`, `[a-z]`, `{a,b}` within one name, `**` over
@@ -95,7 +179,7 @@ impl SourceFile {
 ///   itself has such a name, and `_windrow.json`, windrow's own manifest.
 ///
 /// Links are followed; a folder is entered once however many links lead to it.
-/// Write `./-` or `./@x` for files of such names.
+/// Write `./-`, `./@x` or `./s3://x` for files of such names.
 ///
 /// # Errors
 ///
@@ -133,6 +217,12 @@ pub fn list(inputs: &[String]) -> Result<FileList> {
         duplicates: 0,
         over: false,
     })
+}
+
+/// Whether objects behind URLs may be among the files of `inputs`: if a URL is, or a list.
+pub fn may_be_remote(inputs: &[String]) -> bool {
+    let may_be = |input: &String| input.starts_with('@') || url::scheme(input).is_some();
+    cfg!(feature = "cloud") && inputs.iter().any(may_be)
 }
 
 /// The files of a run, found as they are asked for. Made by [`list`].
@@ -184,7 +274,7 @@ impl FileList {
                 },
             };
             if input == STDIN {
-                let found = Found {
+                let found = Found::Local {
                     path: STDIN.into(),
                     real: STDIN.into(),
                 };
@@ -223,7 +313,12 @@ impl FileList {
     }
 
     fn take(&mut self, found: Found) -> Result<Option<SourceFile>> {
-        if !self.seen.insert(&found.real) {
+        let is_new = match &found {
+            Found::Local { real, .. } => self.seen.insert(real),
+            #[cfg(feature = "cloud")]
+            Found::Remote(object) => self.seen.insert(Path::new(object.url())),
+        };
+        if !is_new {
             self.duplicates += 1;
             return Ok(None);
         }
@@ -231,10 +326,7 @@ impl FileList {
         self.n_files = index
             .checked_add(1)
             .ok_or_else(|| Error::config("input", "more than 4,294,967,295 files"))?;
-        if found.path.as_os_str() == STDIN {
-            return SourceFile::at(STDIN, index).map(Some);
-        }
-        SourceFile::found(&found.path, index).map(Some)
+        SourceFile::of(found, index).map(Some)
     }
 }
 

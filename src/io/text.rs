@@ -12,7 +12,7 @@ use crate::io::compression::{Compression, MAGIC_BYTES};
 use crate::io::gzip::Gzip;
 use crate::io::lines::Lines;
 use crate::io::salvage::Damage;
-use crate::io::source::{self, Plain, Source, Stored};
+use crate::io::source::{self, AHEAD_BYTES, Opened, Plain, Source, Stored};
 use crate::io::store::SourceFile;
 use crate::io::unit::{Extent, Unit, at_least_one};
 use crate::io::zstd::Zstd;
@@ -36,6 +36,9 @@ pub struct TextOptions {
     /// Whether to go on behind damage in gzip and zstd files. Default no:
     /// damage is an error. What is lost then is told by [`TextReader::damage`].
     pub salvage: bool,
+    /// Bytes of an object behind a URL that a reader fetches ahead and holds.
+    /// Default 8 MiB; larger hides more latency. Files of this machine need none.
+    pub ahead_bytes: u64,
 }
 
 impl Default for TextOptions {
@@ -45,6 +48,7 @@ impl Default for TextOptions {
             blocksize: 128 << 20,
             max_record_bytes: 256 << 20,
             salvage: false,
+            ahead_bytes: AHEAD_BYTES,
         }
     }
 }
@@ -96,6 +100,57 @@ pub trait TextReader: Send {
 /// [`Error::Decode`] for UTF-16 or UTF-32, [`Error::Io`] if the file cannot be
 /// read; else as [`TextReader::next_chunk`].
 pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+    check(options)?;
+    let file = match unit.file.is_stdin() {
+        true => None,
+        false => Some(open_stored(unit, options)?),
+    };
+    lines(unit, file, options)
+}
+
+/// A unit that will be read before long.
+pub struct Begun {
+    unit: Unit,
+    file: Option<Opened>,
+}
+
+/// Gets ready to open a unit. Of an object, the first bytes are asked for, so
+/// that they are on their way; nothing happens to a file of this machine.
+///
+/// # Errors
+///
+/// [`Error::Io`] if nothing can be asked for.
+pub fn begin(unit: Unit, options: &TextOptions) -> Result<Begun> {
+    let file = match unit.file.is_remote() {
+        false => None,
+        true => {
+            let mut file = open_stored(&unit, options)?;
+            file.begin()
+                .map_err(|source| Error::io(&unit.file.path, "read", source))?;
+            Some(file)
+        }
+    };
+    Ok(Begun { unit, file })
+}
+
+impl Begun {
+    /// Opens the unit, as [`open`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`].
+    pub fn open(self, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+        match self.file {
+            None => open(&self.unit, options),
+            file => {
+                check(options)?;
+                lines(&self.unit, file, options)
+            }
+        }
+    }
+}
+
+fn check(options: &TextOptions) -> Result<()> {
     at_least_one("chunk_bytes", options.chunk_bytes as u64)?;
     if options.chunk_bytes > MOST_CHUNK_BYTES {
         let most = ByteSize::new(MOST_CHUNK_BYTES as u64);
@@ -105,14 +160,25 @@ pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
         ));
     }
     at_least_one("blocksize", options.blocksize)?;
-    at_least_one("max_record_bytes", options.max_record_bytes)?;
-    let lines = match unit.extent {
-        Extent::Whole => {
-            let source = open_whole(&unit.file, options.salvage)?;
-            Lines::whole(source, unit.file.clone(), *options)?
-        }
+    at_least_one("max_record_bytes", options.max_record_bytes)
+}
+
+/// Opens the stored bytes of a unit.
+fn open_stored(unit: &Unit, options: &TextOptions) -> Result<Opened> {
+    match unit.extent {
+        Extent::Whole => source::open_ahead(&unit.file, None, options.ahead_bytes),
+        // The byte before it tells whether a record begins with the range.
         Extent::Range { start, end } => {
-            let mut file = source::open(&unit.file)?;
+            let range = start.saturating_sub(1)..end;
+            source::open_ahead(&unit.file, Some(range), options.ahead_bytes)
+        }
+    }
+}
+
+/// Cuts a unit into chunks of lines; without a file it is standard input.
+fn lines(unit: &Unit, file: Option<Opened>, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+    let lines = match (unit.extent, file) {
+        (Extent::Range { start, end }, Some(mut file)) => {
             let path = &unit.file.path;
             let first = first_record(&mut file, path, start..end)?;
             // A range inside one record has none of its own.
@@ -120,15 +186,26 @@ pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
             let source = Plain::new(file, path, from, unit.file.bytes)?;
             Lines::range(Box::new(source), unit.file.clone(), *options, from, end)?
         }
+        (_, file) => {
+            let input = match file {
+                Some(file) => Stored::new(Box::new(file), &unit.file.path),
+                None => Stored::open(&unit.file)?,
+            };
+            let source = decompressed(input, options.salvage)?;
+            Lines::whole(source, unit.file.clone(), *options)?
+        }
     };
     Ok(Box::new(lines))
 }
 
 /// A file's decompressed bytes, from the first.
 pub(crate) fn open_whole(file: &SourceFile, salvage: bool) -> Result<Box<dyn Source>> {
-    let mut input = Stored::open(file)?;
+    decompressed(Stored::open(file)?, salvage)
+}
+
+fn decompressed(mut input: Stored, salvage: bool) -> Result<Box<dyn Source>> {
     input.want(MAGIC_BYTES)?;
-    Ok(match Compression::detect(&file.path, input.available())? {
+    Ok(match Compression::detect(&input.path, input.available())? {
         Compression::None => Box::new(input),
         Compression::Gzip => Box::new(Gzip::new(input, salvage)),
         Compression::Zstd => Box::new(Zstd::try_new(input, salvage)?),

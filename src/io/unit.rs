@@ -86,7 +86,7 @@ pub fn units(file: &SourceFile, range_bytes: u64) -> Result<Vec<Unit>> {
 
 /// Whether a record begins after every newline of the file as it is stored.
 fn is_cuttable(file: &SourceFile) -> Result<bool> {
-    let mut reader = source::open(file)?;
+    let mut reader = source::open_head(file)?;
     let mut head = vec![0; 4 << 10];
     let mut filled = 0;
     loop {
@@ -118,15 +118,8 @@ pub fn compression(file: &SourceFile) -> Result<Option<Compression>> {
     if !file.seekable {
         return Ok(None);
     }
-    let mut reader = source::open(file)?;
     let mut head = [0; super::compression::MAGIC_BYTES];
-    let mut filled = 0;
-    while filled < head.len() {
-        match source::read(&mut reader, &mut head[filled..], &file.path)? {
-            0 => break,
-            n => filled += n,
-        }
-    }
+    let filled = source::read_full(&mut source::open_head(file)?, &mut head, &file.path)?;
     Compression::detect(&file.path, &head[..filled]).map(Some)
 }
 

@@ -1,4 +1,4 @@
-//! One input, walked: a file, a folder or a glob.
+//! One input, walked: a file, a folder, a glob or a URL.
 //!
 //! In:  a path or pattern.
 //! Out: the files it stands for, sorted by the bytes of their paths.
@@ -11,20 +11,24 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
-
-/// The name of the manifest windrow leaves beside its parts.
-const MANIFEST: &str = "_windrow.json";
+use crate::io::pattern::{self, Pattern, is_glob, no_match};
+#[cfg(feature = "cloud")]
+use crate::io::remote;
+use crate::io::url;
 
 /// A file that was found.
-pub(crate) struct Found {
-    /// The path it was found at.
-    pub path: PathBuf,
-    /// The path with every link resolved: what makes it the same file.
-    pub real: PathBuf,
+pub(crate) enum Found {
+    Local {
+        /// The path it was found at.
+        path: PathBuf,
+        /// The path with every link resolved: what makes it the same file.
+        real: PathBuf,
+    },
+    #[cfg(feature = "cloud")]
+    Remote(remote::Object),
 }
 
 /// A walk over one input.
@@ -33,6 +37,9 @@ pub(crate) enum Walk {
     File(Option<PathBuf>),
     /// A folder or a glob.
     Tree(Box<Tree>),
+    /// A URL.
+    #[cfg(feature = "cloud")]
+    Remote(Box<remote::Listing>),
 }
 
 /// A walk over a folder.
@@ -51,26 +58,23 @@ pub(crate) struct Tree {
     n_found: u64,
 }
 
-/// The part of a glob after its last folder without wildcards.
-struct Pattern {
-    matcher: GlobMatcher,
-    /// Whether a name in it starts with a dot, so that such names match.
-    shows_hidden: bool,
-    /// Whether it names windrow's manifest.
-    shows_manifest: bool,
-}
-
 impl Walk {
     /// Whether `input` can be understood, without looking at any file.
     pub(crate) fn check(input: &str) -> Result<()> {
+        if url::scheme(input).is_some() {
+            return check_url(input);
+        }
         if is_glob(input) && !Path::new(input).exists() {
-            split(input)?;
+            pattern::split(input)?;
         }
         Ok(())
     }
 
     /// Begins to walk `input`.
     pub(crate) fn start(input: &str) -> Result<Self> {
+        if url::scheme(input).is_some() {
+            return start_url(input);
+        }
         let path = Path::new(input);
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => {
@@ -78,12 +82,13 @@ impl Walk {
             }
             Ok(_) => Ok(Walk::File(Some(path.to_path_buf()))),
             Err(_) if is_glob(input) => {
-                let (base, pattern, depth) = split(input)?;
+                let glob = pattern::split(input)?;
+                let base = if glob.base.is_empty() { "." } else { glob.base };
                 Ok(Walk::Tree(Box::new(Tree::new(
                     input,
-                    &base,
-                    Some(pattern),
-                    depth,
+                    base.as_ref(),
+                    Some(glob.pattern),
+                    glob.depth,
                 )?)))
             }
             Err(source) => Err(Error::io(input, "open", source)),
@@ -99,9 +104,11 @@ impl Walk {
                 };
                 // What a pipe's link points at has no path of its own.
                 let real = real_path(&path).unwrap_or_else(|_| path.clone());
-                Ok(Some(Found { path, real }))
+                Ok(Some(Found::Local { path, real }))
             }
             Walk::Tree(tree) => tree.next_file(),
+            #[cfg(feature = "cloud")]
+            Walk::Remote(listing) => Ok(listing.next_object()?.map(Found::Remote)),
         }
     }
 }
@@ -168,7 +175,7 @@ impl Tree {
                 _ => real_path(entry.path())?,
             };
             self.n_found += 1;
-            return Ok(Some(Found {
+            return Ok(Some(Found::Local {
                 path: shown(entry.into_path()),
                 real,
             }));
@@ -178,13 +185,7 @@ impl Tree {
     /// Whether a name below the root is passed over, with all that is below it.
     fn hides(&self, path: &Path, is_dir: bool) -> bool {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        match &self.pattern {
-            None => name.starts_with(b".") || name.starts_with(b"_"),
-            Some(pattern) => {
-                (name.starts_with(b".") && !pattern.shows_hidden)
-                    || (!is_dir && name == MANIFEST.as_bytes() && !pattern.shows_manifest)
-            }
-        }
+        pattern::hides(self.pattern.as_ref(), name, is_dir)
     }
 
     fn matches(&self, path: &Path) -> bool {
@@ -224,36 +225,27 @@ fn by_path_bytes(a: &DirEntry, b: &DirEntry) -> Ordering {
     a.cmp(b)
 }
 
-fn is_glob(input: &str) -> bool {
-    input.contains(['*', '?', '[', '{'])
+#[cfg(feature = "cloud")]
+fn check_url(input: &str) -> Result<()> {
+    remote::check(input)
 }
 
-/// Cuts a glob into the folder before its first wildcard and the pattern below
-/// it; with how deep the pattern can reach, where that is known.
-fn split(input: &str) -> Result<(PathBuf, Pattern, Option<usize>)> {
-    let wild = input.find(['*', '?', '[', '{']).unwrap_or(input.len());
-    let cut = input[..wild].rfind('/').map_or(0, |slash| slash + 1);
-    let (base, rest) = input.split_at(cut);
-    let base = if base.is_empty() { "." } else { base };
-    let mut pattern = rest.to_string();
-    while pattern.contains("//") {
-        pattern = pattern.replace("//", "/");
-    }
-    let matcher = GlobBuilder::new(&pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| Error::config(input, error.kind().to_string()))?
-        .compile_matcher();
-    let any_depth = pattern.contains("**") || pattern.contains('{');
-    let depth = (!any_depth).then(|| pattern.split('/').count());
-    let pattern = Pattern {
-        matcher,
-        shows_hidden: pattern
-            .split(['/', '{', ','])
-            .any(|name| name.starts_with('.')),
-        shows_manifest: pattern.contains(MANIFEST),
-    };
-    Ok((base.into(), pattern, depth))
+#[cfg(feature = "cloud")]
+fn start_url(input: &str) -> Result<Walk> {
+    Ok(Walk::Remote(Box::new(remote::Listing::start(input)?)))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn check_url(input: &str) -> Result<()> {
+    Err(Error::config(
+        url::shown(input),
+        "this windrow was built without remote inputs: build it with --features cloud, or write ./ before a local path of this name",
+    ))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn start_url(input: &str) -> Result<Walk> {
+    check_url(input).and_then(|()| Err(no_match(input)))
 }
 
 /// The path as users expect it: `a.json`, not `./a.json`; but never a bare
@@ -263,10 +255,6 @@ fn shown(path: PathBuf) -> PathBuf {
         Ok(bare) if bare != Path::new("-") => bare.to_path_buf(),
         _ => path,
     }
-}
-
-fn no_match(input: &str) -> Error {
-    Error::config(input, "no file matches")
 }
 
 fn real_path(path: &Path) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
 use super::source::Source;
+use crate::io;
 use crate::partition::By;
 use crate::size::ByteSize;
 
@@ -150,10 +151,16 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
     nodes
 }
 
+/// Inputs as the user wrote them, less what may be secret of a URL.
+fn shown(inputs: &[String]) -> String {
+    let words: Vec<_> = inputs.iter().map(|input| io::url::shown(input)).collect();
+    words.join(" ")
+}
+
 fn scan_text(scan: &Scan) -> String {
     let mut text = match &scan.source {
-        Source::Json { inputs, .. } => format!("json {}", inputs.join(" ")),
-        Source::Columns { inputs, format } => format!("{format} {}", inputs.join(" ")),
+        Source::Json { inputs, .. } => format!("json {}", shown(inputs)),
+        Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
     };
     if let Some(columns) = &scan.columns {

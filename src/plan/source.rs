@@ -169,7 +169,7 @@ pub struct Look {
 pub enum Source {
     /// Lines of JSON.
     Json {
-        /// Files, globs, folders, `@lists`, `-`, as given.
+        /// Files, globs, folders, URLs, `@lists`, `-`, as given.
         inputs: Arc<[String]>,
         /// How they are read.
         options: Arc<ReadOptions>,
@@ -178,7 +178,7 @@ pub enum Source {
     },
     /// Parquet or Arrow IPC files.
     Columns {
-        /// Files, globs, folders, `@lists`, as given.
+        /// Files, globs, folders, URLs, `@lists`, as given.
         inputs: Arc<[String]>,
         /// Which of the two.
         format: FileFormat,

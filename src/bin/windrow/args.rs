@@ -21,10 +21,13 @@ use crate::progress::When;
 /// What to read.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// Files, globs, folders (recursively), @FILE (a list of these), or - (standard input)
+    /// Files, globs, folders (recursively), URLs, @FILE (a list of these), or - (standard input)
     ///
     /// Quote globs, so that windrow expands them and not the shell: then their
     /// number has no limit. Compression is told by content, not by name.
+    /// URLs (s3://, gs://, az://, https://) need a build with the feature cloud:
+    /// s3://bucket/prefix/ is read like a folder, s3://bucket/a/*.gz like a glob;
+    /// credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*).
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<String>,
 
@@ -254,7 +257,7 @@ impl LayoutArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Writing")]
 pub struct WriteArgs {
-    /// Folder to write to; it must be new or empty, or see --append and --overwrite
+    /// Folder of this machine to write to; it must be new or empty, or see --append and --overwrite
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
 

@@ -25,7 +25,7 @@ Examples:
   windrow head out/logs -n 3 --where \"status >= 500\" --output json
   windrow head --at logs/access-07.json.gz:1048733")]
 pub struct Args {
-    /// Files, globs, folders (recursively), @FILE (a list of these), or - (standard input)
+    /// Files, globs, folders (recursively), URLs, @FILE (a list of these), or - (standard input)
     #[arg(value_name = "INPUT", required_unless_present = "at")]
     inputs: Vec<String>,
 

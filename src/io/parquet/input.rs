@@ -1,13 +1,12 @@
 //! One Parquet file, read row group by row group.
 //!
-//! In:  a path.
+//! In:  a file, here or behind a URL.
 //! Out: schema, row groups, and the batches of one.
 //!
 //! No descriptor is held between row groups, so any number of files can be
 //! known at once. A row group gives as many rows as the footer promised, or an error.
 
-use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
@@ -24,6 +23,8 @@ use super::pread::Pread;
 use super::{footer, int96};
 use crate::error::{Error, Result};
 use crate::io::guard::guarded;
+use crate::io::source::AHEAD_BYTES;
+use crate::io::store::SourceFile;
 
 /// The length of the footer's length and the magic bytes behind it.
 const TAIL_BYTES: usize = 8;
@@ -33,10 +34,11 @@ const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
 /// A Parquet file whose footer was read and checked. Clones share it.
 #[derive(Clone)]
 pub struct ParquetInput {
-    path: Arc<Path>,
+    file: Arc<SourceFile>,
     metadata: ArrowReaderMetadata,
     row_groups: Arc<[RowGroup]>,
     stored_bytes: u64,
+    ahead_bytes: u64,
 }
 
 /// What the footer says of a row group.
@@ -59,30 +61,38 @@ impl ParquetInput {
     ///
     /// [`Error::Corrupt`] naming the file if it is damaged, encrypted or no
     /// Parquet file; [`Error::Io`] if it cannot be read.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        guarded(&name, || Self::open_unguarded(path, &name))
+    pub fn open(file: &SourceFile) -> Result<Self> {
+        guarded(&file.path, || Self::open_unguarded(file))
     }
 
-    fn open_unguarded(path: &Path, name: &str) -> Result<Self> {
-        let file = open(path, name)?;
+    fn open_unguarded(source: &SourceFile) -> Result<Self> {
+        let name = source.path.as_str();
+        let file = open(source, Vec::new(), AHEAD_BYTES)?;
         let metadata = read_footer(&file, name)?;
         let row_groups = row_groups(&metadata, &file, name)?;
         let mut arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options())
             .map_err(|error| failed(name, error))?;
         if int96::has_any(metadata.file_metadata().schema_descr()) {
+            let file = open(source, int96::chunks(&metadata), AHEAD_BYTES)?;
             let units = int96::units(&file, &metadata).map_err(|error| failed(name, error))?;
             let schema = Arc::new(int96::with_units(arrow.schema(), &units));
             arrow = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema))
                 .map_err(|error| failed(name, error))?;
         }
         Ok(ParquetInput {
-            path: path.into(),
+            file: Arc::new(source.clone()),
             metadata: arrow,
             row_groups: row_groups.into(),
             stored_bytes: parquet::file::reader::Length::len(&file),
+            ahead_bytes: AHEAD_BYTES,
         })
+    }
+
+    /// The same file, of which a reader holds so many bytes of stored columns,
+    /// if it lies behind a URL. Default 8 MiB.
+    pub fn with_ahead_bytes(mut self, bytes: u64) -> Self {
+        self.ahead_bytes = bytes;
+        self
     }
 
     /// The file's columns, as Arrow types.
@@ -124,7 +134,7 @@ impl ParquetInput {
         columns: Option<&[String]>,
         batch_rows: usize,
     ) -> Result<ParquetBatches> {
-        let name = self.path.display().to_string();
+        let name = self.file.path.clone();
         let group = *self.row_groups.get(idx).ok_or_else(|| {
             Error::config(
                 "row group",
@@ -137,13 +147,15 @@ impl ParquetInput {
         let wanted = columns
             .map(|columns| self.indices(columns, &name))
             .transpose()?;
+        let mask = match &wanted {
+            None => ProjectionMask::all(),
+            Some(roots) => {
+                ProjectionMask::roots(self.metadata.parquet_schema(), roots.iter().copied())
+            }
+        };
+        let file = open(&self.file, self.chunks(idx, &mask), self.ahead_bytes)?;
+        let failures = file.clone();
         let reader = guarded(&name, || {
-            let file = open(&self.path, &name)?;
-            let parquet_schema = self.metadata.parquet_schema();
-            let mask = match &wanted {
-                None => ProjectionMask::all(),
-                Some(roots) => ProjectionMask::roots(parquet_schema, roots.iter().copied()),
-            };
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![idx])
                 .with_projection(mask)
@@ -158,12 +170,23 @@ impl ParquetInput {
         };
         Ok(ParquetBatches {
             reader: Some(reader),
+            failures,
             name,
             idx,
             order,
             schema,
             rows_left: group.rows,
         })
+    }
+
+    /// Where the column chunks lie that a reader of row group `idx` will want.
+    fn chunks(&self, idx: usize, mask: &ProjectionMask) -> Vec<Range<u64>> {
+        let columns = self.metadata().row_group(idx).columns().iter().enumerate();
+        columns
+            .filter(|(leaf, _)| mask.leaf_included(*leaf))
+            .map(|(_, column)| column.byte_range())
+            .map(|(start, length)| start..start + length)
+            .collect()
     }
 
     /// The places of columns in the file.
@@ -182,6 +205,8 @@ impl ParquetInput {
 /// The batches of one row group, in order. Ends with its first error.
 pub struct ParquetBatches {
     reader: Option<ParquetRecordBatchReader>,
+    /// The file that is read, for what it knows of reads that failed.
+    failures: Pread,
     name: String,
     idx: usize,
     /// Which read column each wanted one is.
@@ -204,11 +229,10 @@ impl ParquetBatches {
         let batch = guarded(name, || match reader.next() {
             None => Ok(None),
             Some(Ok(batch)) => Ok(Some(batch)),
-            Some(Err(error)) => Err(Error::corrupt(
-                name,
-                None,
-                format!("row group {}: {error}", self.idx),
-            )),
+            Some(Err(error)) => Err(match self.failures.take_failure() {
+                Some(source) => Error::io(name, "read", source),
+                None => Error::corrupt(name, None, format!("row group {}: {error}", self.idx)),
+            }),
         })?;
         let counts = |what: &str| {
             Error::corrupt(
@@ -253,9 +277,8 @@ fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new()
 }
 
-fn open(path: &Path, name: &str) -> Result<Pread> {
-    let file = File::open(path).map_err(|source| Error::io(name, "open", source))?;
-    Pread::new(file).map_err(|source| Error::io(name, "read", source))
+fn open(file: &SourceFile, wanted: Vec<Range<u64>>, room: u64) -> Result<Pread> {
+    Pread::open(file, wanted, room).map_err(|source| Error::io(&file.path, "open", source))
 }
 
 /// Reads the footer, its length first, and checks it before it is decoded.
@@ -274,7 +297,11 @@ fn read_footer(file: &Pread, name: &str) -> Result<Arc<ParquetMetaData>> {
     }
     let mut tail = [0; TAIL_BYTES];
     tail.copy_from_slice(&read(bytes - TAIL_BYTES as u64, TAIL_BYTES)?);
-    if &tail[4..] == MAGIC_ENCRYPTED || read(0, MAGIC.len())? == MAGIC_ENCRYPTED {
+    // The first bytes are looked at only where the last ones are wrong: of an
+    // object they would be one more request.
+    let ends_well = &tail[4..] == MAGIC;
+    if &tail[4..] == MAGIC_ENCRYPTED || (!ends_well && read(0, MAGIC.len())? == MAGIC_ENCRYPTED[..])
+    {
         return Err(corrupt(
             "it is encrypted, which windrow does not read".into(),
         ));

@@ -8,6 +8,7 @@
 //! nanoseconds where all fit, else microseconds where none is cut. This reads
 //! those columns once more, which only files of older writers pay for.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
@@ -29,6 +30,17 @@ const NANOS_IN_DAY: i128 = 86_400_000_000_000;
 /// Whether any column is stored so.
 pub(super) fn has_any(schema: &SchemaDescriptor) -> bool {
     (0..schema.num_columns()).any(|idx| schema.column(idx).physical_type() == Type::INT96)
+}
+
+/// Where the columns stored so lie in the file.
+pub(super) fn chunks(metadata: &ParquetMetaData) -> Vec<Range<u64>> {
+    let groups = metadata.row_groups().iter();
+    groups
+        .flat_map(|group| group.columns())
+        .filter(|column| column.column_type() == Type::INT96)
+        .map(|column| column.byte_range())
+        .map(|(start, length)| start..start + length)
+        .collect()
 }
 
 /// The unit of each leaf column; none where it is not stored so. The error

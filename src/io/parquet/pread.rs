@@ -1,6 +1,6 @@
 //! An open file, read at places.
 //!
-//! In:  one descriptor.
+//! In:  one descriptor, or an object behind a URL.
 //! Out: the reads the Parquet decoder asks for, each at its own place.
 //!
 //! Reading at a place leaves no cursor to share, so one descriptor serves all
@@ -8,37 +8,60 @@
 
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+#[cfg(feature = "cloud")]
+use crate::io::remote::Chunks;
+#[cfg(feature = "cloud")]
+use crate::io::store::Place;
+use crate::io::store::SourceFile;
+
 /// A file of known length.
 #[derive(Clone)]
 pub(super) struct Pread {
-    file: Arc<File>,
+    stored: Stored,
     bytes: u64,
+    /// The first read that failed: the decoder passes on no more than its text.
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+#[derive(Clone)]
+enum Stored {
+    Local(Arc<File>),
+    #[cfg(feature = "cloud")]
+    Remote(Chunks),
 }
 
 /// A reader that begins at a place of its own.
 pub(super) struct From {
-    file: Arc<File>,
+    file: Pread,
     at: u64,
 }
 
 impl Pread {
-    pub(super) fn new(file: File) -> std::io::Result<Self> {
-        let bytes = file.metadata()?.len();
+    /// Opens a file. Of an object, `wanted` is what will be read, and `room`
+    /// how many bytes of that may be held.
+    pub(super) fn open(
+        file: &SourceFile,
+        wanted: Vec<Range<u64>>,
+        room: u64,
+    ) -> std::io::Result<Self> {
+        let (stored, bytes) = open(file, wanted, room)?;
         Ok(Pread {
-            file: Arc::new(file),
+            stored,
             bytes,
+            failure: Arc::default(),
         })
     }
 
     /// Exactly `n` bytes from `at` on.
-    pub(super) fn read(&self, at: u64, n: usize) -> std::io::Result<Vec<u8>> {
+    pub(super) fn read(&self, at: u64, n: usize) -> std::io::Result<Bytes> {
         if at.checked_add(n as u64).is_none_or(|end| end > self.bytes) {
             return Err(Error::new(
                 ErrorKind::UnexpectedEof,
@@ -48,10 +71,63 @@ impl Pread {
                 ),
             ));
         }
-        let mut buf = vec![0; n];
-        self.file.read_exact_at(&mut buf, at)?;
-        Ok(buf)
+        self.noted(match &self.stored {
+            Stored::Local(file) => {
+                let mut buf = vec![0; n];
+                file.read_exact_at(&mut buf, at).map(|()| Bytes::from(buf))
+            }
+            #[cfg(feature = "cloud")]
+            Stored::Remote(chunks) => chunks.read(at, n),
+        })
     }
+
+    /// What the system or the store said to the first read that failed, once.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+
+    fn noted<T>(&self, outcome: std::io::Result<T>) -> std::io::Result<T> {
+        outcome.map_err(|error| {
+            let copy = Error::new(error.kind(), error.to_string());
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
+            copy
+        })
+    }
+
+    fn read_some(&self, at: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.noted(match &self.stored {
+            Stored::Local(file) => file.read_at(buf, at),
+            #[cfg(feature = "cloud")]
+            Stored::Remote(chunks) => chunks.read_some(at, buf.len()).map(|some| {
+                buf[..some.len()].copy_from_slice(&some);
+                some.len()
+            }),
+        })
+    }
+}
+
+#[cfg(feature = "cloud")]
+fn open(file: &SourceFile, wanted: Vec<Range<u64>>, room: u64) -> std::io::Result<(Stored, u64)> {
+    match file.place() {
+        Place::Remote(object) => {
+            let chunks = Chunks::new(object.clone(), wanted, room);
+            Ok((Stored::Remote(chunks), object.bytes()))
+        }
+        _ => open_local(file),
+    }
+}
+
+#[cfg(not(feature = "cloud"))]
+fn open(file: &SourceFile, _wanted: Vec<Range<u64>>, _room: u64) -> std::io::Result<(Stored, u64)> {
+    open_local(file)
+}
+
+fn open_local(file: &SourceFile) -> std::io::Result<(Stored, u64)> {
+    let file = File::open(file.location())?;
+    let bytes = file.metadata()?.len();
+    Ok((Stored::Local(Arc::new(file)), bytes))
 }
 
 impl Length for Pread {
@@ -65,21 +141,20 @@ impl ChunkReader for Pread {
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
         Ok(BufReader::new(From {
-            file: Arc::clone(&self.file),
+            file: self.clone(),
             at: start,
         }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         self.read(start, length)
-            .map(Bytes::from)
             .map_err(|source| ParquetError::External(Box::new(source)))
     }
 }
 
 impl Read for From {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read_at(buf, self.at)?;
+        let n = self.file.read_some(self.at, buf)?;
         self.at += n as u64;
         Ok(n)
     }
