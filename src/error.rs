@@ -31,6 +31,34 @@ impl fmt::Display for Position {
     }
 }
 
+/// The place of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// A record of text.
+    Record(Position),
+    /// A row of a file of columns, or of rows in memory.
+    Row {
+        /// The file's path; `memory` for rows that came from none.
+        path: String,
+        /// The row, the first is 1.
+        row: u64,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Record(at) => write!(
+                f,
+                "{}: line {} (byte {} decompressed)",
+                at.path, at.line, at.byte
+            ),
+            Place::Row { path, row } => write!(f, "{path}: row {row}"),
+        }
+    }
+}
+
 /// Everything that can go wrong. Clones are cheap: sources are shared.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -42,6 +70,16 @@ pub enum Error {
         /// The column, where one is to blame.
         column: Option<String>,
         /// What is wrong, with the value and both types where they are known.
+        reason: String,
+    },
+    /// An expression has no value for a row: an overflow, a cast that does not
+    /// fit. The record is sound, so no policy for bad records passes it over.
+    Evaluate {
+        /// Where the row stands in the input.
+        at: Place,
+        /// What was being done, with the expression.
+        doing: String,
+        /// What is wrong, with the value.
         reason: String,
     },
     /// More records were bad than the run may leave out.
@@ -193,6 +231,7 @@ impl fmt::Display for Error {
                 }
                 f.write_str(reason)
             }
+            Error::Evaluate { at, doing, reason } => write!(f, "{at}: {doing}: {reason}"),
             Error::TooManyRejects {
                 rejected,
                 lines,

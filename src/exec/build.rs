@@ -14,11 +14,16 @@ use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::source::{Units, memory_unit, text_units};
 use super::worker::WorkerPlan;
+use crate::config::Settings;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::io::json::{DecodeOptions, RowPredicate, SchemaMode};
+use crate::io::json::{DecodeOptions, JsonSchema, RowPredicate, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
+
+/// The share of the budget that one record's text may take: its columns, and
+/// the pages they are encoded to, take as much again, and text is read ahead.
+const RECORD_SHARE: u64 = 8;
 
 /// A pipeline's parts, built.
 pub(super) struct Built {
@@ -42,31 +47,34 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             options,
             look,
         } => {
+            let (max_record_bytes, limited_by) = longest_record(options, &context.settings);
             let text = TextOptions {
                 chunk_bytes,
                 blocksize: match physical.layout {
                     Layout::Blocks(bytes) => bytes,
                     _ => u64::MAX,
                 },
-                max_record_bytes: options.max_record.bytes(),
+                max_record_bytes,
+                limited_by,
+                pass_long: options.on_bad_record != OnBadRecord::Fail,
                 salvage: options.salvage,
             };
             let units = text_units(io::list(inputs)?, text, &context.cancel);
-            read_json(units, options, look, steps.read)?
+            read_json(units, options, look, steps.read, steps.asks_places)?
         }
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
             Read {
                 units: columns::units(inputs, *format, &scan.schema, built)?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
-                workers: batch_workers(steps.read.all_filters()),
+                workers: batch_workers(steps.read.all_filters(), steps.asks_places),
                 bad: no_bad(),
             }
         }
         Source::Batches(batches) => Read {
             units: memory_unit(batches),
             schema: RunSchema::fixed(Arc::clone(&scan.schema)),
-            workers: batch_workers(steps.read.all_filters()),
+            workers: batch_workers(steps.read.all_filters(), steps.asks_places),
             bad: no_bad(),
         },
     };
@@ -81,6 +89,17 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
     })
 }
 
+/// The longest record that is read, and the setting that says so.
+pub(crate) fn longest_record(options: &ReadOptions, settings: &Settings) -> (u64, &'static str) {
+    let asked = options.max_record.bytes();
+    let fitting = settings.memory.bytes() / RECORD_SHARE;
+    if fitting < asked {
+        (fitting, "memory (a record may take an eighth of it)")
+    } else {
+        (asked, "max-record")
+    }
+}
+
 /// A plan's steps, bound.
 struct Steps {
     /// Columns that come out, in this order. `None`: all.
@@ -91,6 +110,8 @@ struct Steps {
     ordered: Vec<Ordered>,
     /// Whether fewer rows may come out than are read.
     drops_rows: bool,
+    /// Whether a step in input order may have to name the place of a row.
+    asks_places: bool,
 }
 
 /// What any thread does to a chunk.
@@ -153,6 +174,9 @@ impl Steps {
             built
         });
         Ok(Steps {
+            asks_places: ordered
+                .iter()
+                .any(|step| matches!(step, Ordered::Filter(_))),
             drops_rows: predicate.is_some() || !filters.is_empty() || !ordered.is_empty(),
             columns,
             read: ReadSteps {
@@ -173,7 +197,13 @@ struct Read {
     bad: BadPolicy,
 }
 
-fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps) -> Result<Read> {
+fn read_json(
+    units: Units,
+    options: &ReadOptions,
+    look: &Look,
+    steps: ReadSteps,
+    keep_places: bool,
+) -> Result<Read> {
     let path_column = options.include_path.as_deref();
     let mut filters = steps.filters;
     let mut built = steps.columns;
@@ -214,7 +244,12 @@ fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps)
             }),
             predicate: pushed.map(|bound| Arc::new(Pushed::new(bound)) as Arc<dyn RowPredicate>),
             filters,
+            given: match options.schema {
+                Some(_) => look.head.clone(),
+                None => JsonSchema::default(),
+            },
             keep_raw: rejects.is_some(),
+            keep_places,
         },
         schema: RunSchema::json(start, path_column),
         bad: BadPolicy {
@@ -250,7 +285,7 @@ impl RowPredicate for Pushed {
     }
 }
 
-pub(super) fn batch_workers(filters: Vec<BoundExpr>) -> WorkerPlan {
+pub(super) fn batch_workers(filters: Vec<BoundExpr>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
         decode: Arc::new(DecodeOptions {
             columns: None,
@@ -260,7 +295,9 @@ pub(super) fn batch_workers(filters: Vec<BoundExpr>) -> WorkerPlan {
         }),
         predicate: None,
         filters,
+        given: JsonSchema::default(),
         keep_raw: false,
+        keep_places,
     }
 }
 

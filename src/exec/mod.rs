@@ -14,6 +14,7 @@
 mod build;
 mod columns;
 mod control;
+mod filters;
 mod output;
 mod queue;
 mod rejects;
@@ -27,6 +28,7 @@ mod stream;
 mod worker;
 mod write;
 
+pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
 pub use run::{Collected, Context, collect, count, sizes, visit};

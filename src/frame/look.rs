@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::exec::{Cancel, Context, patiently};
+use crate::exec::{Context, longest_record, patiently};
 use crate::io::json::{JsonSchema, infer};
 use crate::io::{self, SourceFile};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
@@ -42,7 +42,7 @@ pub(super) fn json(
         let file = file?;
         stored_bytes += file.bytes;
         if head.is_none() && files < EMPTY_FILES {
-            let schema = sample.add(&file, options, &context.cancel)?;
+            let schema = sample.add(&file, options, context)?;
             head = (!schema.to_arrow().fields().is_empty()).then_some(schema);
         }
         files += 1;
@@ -50,7 +50,7 @@ pub(super) fn json(
     }
     let mut seen = head.clone().unwrap_or_default();
     for file in spread.files.iter().skip(1) {
-        seen = seen.merge(&sample.add(file, options, &context.cancel)?);
+        seen = seen.merge(&sample.add(file, options, context)?);
     }
     context.progress.set_stored_bytes_total(stored_bytes);
     context.progress.set_files(files as u64);
@@ -128,13 +128,16 @@ impl Sample {
         &mut self,
         file: &SourceFile,
         options: &ReadOptions,
-        cancel: &Cancel,
+        context: &Context,
     ) -> Result<JsonSchema> {
+        let longest = longest_record(options, &context.settings).0;
         let peek = if file.seekable {
-            io::peek(file, LOOK_BYTES)
+            io::peek(file, LOOK_BYTES, longest)
         } else {
             let file = file.clone();
-            patiently(cancel, move || io::peek(&file, LOOK_BYTES))
+            patiently(&context.cancel, move || {
+                io::peek(&file, LOOK_BYTES, longest)
+            })
         };
         let peek = match peek {
             Ok(peek) => peek,

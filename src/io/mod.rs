@@ -46,5 +46,5 @@ pub use peek::{Peek, peek};
 pub use places::places;
 pub use salvage::{Damage, DamagedSpan};
 pub use store::{FileList, SourceFile, list};
-pub use text::{MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
+pub use text::{LongRecord, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, open};
 pub use unit::{Extent, Unit, compression, units};
