@@ -164,12 +164,35 @@ impl Sample {
     }
 }
 
-/// The format of the first input, by its content.
-pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
-    match io::list(inputs)?.next() {
-        Some(file) => format_of(&file?),
-        None => Ok(FileFormat::Json),
+/// The format of all inputs, by their content. Reads a few bytes of each file;
+/// one that cannot be read is passed over here, as the run meets it in its place.
+///
+/// # Errors
+///
+/// [`Error::Config`] naming two files of different formats.
+pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat> {
+    let mut first: Option<(FileFormat, String)> = None;
+    for file in io::list(inputs)? {
+        context.cancel.check()?;
+        let file = file?;
+        let format = match format_of(&file) {
+            Err(Error::Io { .. }) => continue,
+            known => known?,
+        };
+        match &first {
+            None => first = Some((format, file.path)),
+            Some((one, _)) if *one == format => {}
+            Some((one, path)) => {
+                return Err(Error::config(
+                    file.path,
+                    format!(
+                        "this is {format}, but {path} is {one}: read files of one format at a time"
+                    ),
+                ));
+            }
+        }
     }
+    Ok(first.map_or(FileFormat::Json, |(format, _)| format))
 }
 
 /// The format of a file, by its content.
