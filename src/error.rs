@@ -82,6 +82,15 @@ pub enum Error {
         /// What is wrong, with the value.
         reason: String,
     },
+    /// No record has any key, and the format has no rows without columns.
+    NoColumns {
+        /// Where the first of them stands.
+        at: Place,
+        /// How many there are.
+        rows: u64,
+        /// The format that was asked for.
+        format: String,
+    },
     /// More records were bad than the run may leave out.
     TooManyRejects {
         /// Bad records.
@@ -232,6 +241,11 @@ impl fmt::Display for Error {
                 f.write_str(reason)
             }
             Error::Evaluate { at, doing, reason } => write!(f, "{at}: {doing}: {reason}"),
+            Error::NoColumns { at, rows, format } => write!(
+                f,
+                "{at}: none of the {rows} rows from here on has a column, and {format} files cannot \
+                 hold rows without columns; as JSON they can be written"
+            ),
             Error::TooManyRejects {
                 rejected,
                 lines,

@@ -64,6 +64,11 @@ impl RunSchema {
         self
     }
 
+    /// Whether columns were chosen, and none of them.
+    pub fn lets_nothing_out(&self) -> bool {
+        self.columns.as_deref().is_some_and(<[String]>::is_empty)
+    }
+
     /// Keeps these columns out of the files: they name folders.
     pub fn with_folders(mut self, folders: &[String]) -> Self {
         self.folders = Arc::from(folders);

@@ -64,15 +64,19 @@ impl ChunkPlace<'_> {
         }
     }
 
-    /// The error of an expression, with the place of the row it failed on.
-    fn failure(&self, place: Line, error: Error) -> Error {
-        let at = match self.first_byte {
+    fn place(&self, place: Line) -> Place {
+        match self.first_byte {
             Some(_) => Place::Record(self.position(place.byte as u64, place.number)),
             None => Place::Row {
                 path: self.path.to_owned(),
                 row: self.lines_before + place.number + 1,
             },
-        };
+        }
+    }
+
+    /// The error of an expression, with the place of the row it failed on.
+    fn failure(&self, place: Line, error: Error) -> Error {
+        let at = self.place(place);
         match (&error, RowError::of(&error)) {
             (Error::External { doing, .. }, Some(wrong)) => Error::Evaluate {
                 at,
@@ -101,6 +105,8 @@ pub(crate) struct Sequencer<O> {
     ordered: Vec<Ordered>,
     bad: BadPolicy,
     rejected: u64,
+    /// The first row, if it has no columns.
+    pub bare: Option<Place>,
     /// The place of the open file among the inputs, and its lines so far.
     file: Option<u32>,
     progress: Arc<Progress>,
@@ -122,6 +128,7 @@ impl<O: Output> Sequencer<O> {
             ordered,
             bad,
             rejected: 0,
+            bare: None,
             file: None,
             progress,
         }
@@ -181,6 +188,9 @@ impl<O: Output> Sequencer<O> {
         // The steps that the failing record would have had to go through.
         let mut ahead = 0;
         let places = worked.places.take();
+        if let (None, Some(place)) = (&self.bare, worked.bare) {
+            self.bare = Some(chunk.place(place));
+        }
         self.count(file, &worked, path)?;
         self.schema.widen(&worked.schema)?;
         self.progress.add_text_bytes(worked.text_bytes);

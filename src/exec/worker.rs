@@ -51,6 +51,8 @@ pub(crate) struct Worked {
     pub ignored_values: u64,
     /// Where each row of `batch` came from, if somebody will ask.
     pub places: Option<Vec<Line>>,
+    /// Where the first row came from, if rows have no columns at all.
+    pub bare: Option<Line>,
     /// Why nothing behind these rows was looked at.
     pub failed: Option<FailedRecord>,
 }
@@ -138,10 +140,7 @@ impl Worker {
                 .into_iter()
                 .map(|bad| self.bad(bad, &text.bytes))
                 .collect();
-            let places = match self.keep_places {
-                true => Some(self.places(&batch, &decoded.places)?),
-                false => None,
-            };
+            let places = self.places(&batch, &kept, |row| decoded.places[row])?;
             if let Some(failed) = &mut failed {
                 self.judge_alone(failed, &text.bytes, path, schema)?;
             }
@@ -160,7 +159,6 @@ impl Worker {
             }));
             return Ok(Worked {
                 filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
-                batch: kept,
                 schema: schema.local(decoded.schema),
                 text_bytes,
                 first_byte: Some(text.first_byte),
@@ -169,7 +167,9 @@ impl Worker {
                 bad,
                 duplicate_keys: decoded.duplicate_keys,
                 ignored_values: decoded.ignored_values,
-                places,
+                bare: first_bare(&kept, places.as_deref()),
+                places: places.filter(|_| self.keep_places),
+                batch: kept,
                 failed,
             });
         }
@@ -190,13 +190,7 @@ impl Worker {
                 }
             }
         };
-        let places = match self.keep_places {
-            true => {
-                let all: Vec<_> = (0..batch.num_rows()).map(row_place).collect();
-                Some(self.places(&batch, &all)?)
-            }
-            false => None,
-        };
+        let places = self.places(&batch, &kept, row_place)?;
         Ok(Worked {
             text_bytes: crate::partition::batch_bytes(&batch),
             schema: schema.clone(),
@@ -204,11 +198,12 @@ impl Worker {
             lines: batch.num_rows() as u64,
             blank: 0,
             filtered: (batch.num_rows() - kept.num_rows()) as u64,
+            bare: first_bare(&kept, places.as_deref()),
+            places: places.filter(|_| self.keep_places),
             batch: kept,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
-            places,
             failed,
         })
     }
@@ -230,10 +225,19 @@ impl Worker {
         }
     }
 
-    /// Where the rows stand that the filters keep of `batch`, whose rows stand at `all`.
-    fn places(&self, batch: &RecordBatch, all: &[Line]) -> Result<Vec<Line>> {
-        let kept = self.filters.kept(batch)?;
-        Ok(kept.into_iter().map(|row| all[row]).collect())
+    /// Where the rows stand that the filters `kept` of `batch`, whose rows stand
+    /// where `place_of` says; nothing where nobody asks.
+    fn places(
+        &self,
+        batch: &RecordBatch,
+        kept: &RecordBatch,
+        place_of: impl Fn(usize) -> Line,
+    ) -> Result<Option<Vec<Line>>> {
+        if !self.keep_places && kept.num_columns() > 0 {
+            return Ok(None);
+        }
+        let rows = self.filters.kept(batch)?;
+        Ok(Some(rows.into_iter().map(place_of).collect()))
     }
 
     /// Says what is wrong with a record in the words that it gives when it is
@@ -259,6 +263,10 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn first_bare(kept: &RecordBatch, places: Option<&[Line]>) -> Option<Line> {
+    places?.first().filter(|_| kept.num_columns() == 0).copied()
 }
 
 /// The place of a row of a batch that came from no text.
