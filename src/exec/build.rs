@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
 use super::columns;
 use super::rejects::Rejects;
 use super::run::Context;
@@ -17,7 +15,7 @@ use super::worker::WorkerPlan;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::io::json::{DecodeOptions, JsonSchema, RowPredicate, SchemaMode};
+use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
 
@@ -67,14 +65,14 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             Read {
                 units: columns::units(inputs, *format, &scan.schema, built)?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
-                workers: batch_workers(steps.read.all_filters(), steps.asks_places),
+                workers: batch_workers(steps.read.filter, steps.asks_places),
                 bad: no_bad(),
             }
         }
         Source::Batches(batches) => Read {
             units: memory_unit(batches),
             schema: RunSchema::fixed(Arc::clone(&scan.schema)),
-            workers: batch_workers(steps.read.all_filters(), steps.asks_places),
+            workers: batch_workers(steps.read.filter, steps.asks_places),
             bad: no_bad(),
         },
     };
@@ -119,29 +117,26 @@ struct ReadSteps {
     /// Columns that must be built: those that come out, and those that later
     /// filters look at. `None`: all.
     columns: Option<Vec<String>>,
-    /// The scan's own filter.
-    predicate: Option<BoundExpr>,
-    /// Filters that could not be pushed into the scan.
-    filters: Vec<BoundExpr>,
-}
-
-impl ReadSteps {
-    /// Every filter, for sources that decode nothing.
-    fn all_filters(self) -> Vec<BoundExpr> {
-        self.predicate.into_iter().chain(self.filters).collect()
-    }
+    /// All filters that need no order, those of the scan first. Together, so
+    /// that it makes no difference which of them a rule has moved where.
+    filter: Option<BoundExpr>,
 }
 
 impl Steps {
     fn bind(physical: &Physical) -> Result<Self> {
         let scan = &physical.scan;
         let mut columns = scan.columns.clone();
-        let mut filters = Vec::new();
+        let mut filter = scan.predicate.clone();
         let mut ordered = Vec::new();
         let mut looked_at = Vec::new();
         for step in &physical.steps {
             match step {
-                Step::Filter(predicate) => filters.push(predicate.bind(&scan.schema)?),
+                Step::Filter(predicate) => {
+                    filter = Some(match filter {
+                        Some(first) => first.and(predicate.clone()),
+                        None => predicate.clone(),
+                    });
+                }
                 // Filters find their columns by name, so that columns may be left out last.
                 Step::Select(names) => columns = Some(names.clone()),
                 Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
@@ -158,31 +153,27 @@ impl Steps {
                 Step::Select(names) => columns = Some(names.clone()),
             }
         }
-        for filter in &filters {
-            looked_at.extend(filter.root_columns().iter().cloned());
-        }
-        let predicate = match &scan.predicate {
-            Some(predicate) => Some(predicate.bind(&scan.schema)?),
+        let filter = match filter {
+            Some(filter) => Some(filter.bind(&scan.schema)?),
             None => None,
         };
-        // Where nothing is decoded, the scan's filter is one of the filters.
-        if let (Some(predicate), false) = (&predicate, matches!(scan.source, Source::Json { .. })) {
-            looked_at.extend(predicate.root_columns().iter().cloned());
+        // Where nothing is decoded, nobody else reads what the filter looks at.
+        if let (Some(filter), false) = (&filter, matches!(scan.source, Source::Json { .. })) {
+            looked_at.extend(filter.root_columns().iter().cloned());
         }
         let built = columns.clone().map(|mut built| {
             built.extend(looked_at);
             built
         });
         Ok(Steps {
+            drops_rows: filter.is_some() || !ordered.is_empty(),
             asks_places: ordered
                 .iter()
                 .any(|step| matches!(step, Ordered::Filter(_))),
-            drops_rows: predicate.is_some() || !filters.is_empty() || !ordered.is_empty(),
             columns,
             read: ReadSteps {
                 columns: built,
-                predicate,
-                filters,
+                filter,
             },
             ordered,
         })
@@ -205,23 +196,7 @@ fn read_json(
     keep_places: bool,
 ) -> Result<Read> {
     let path_column = options.include_path.as_deref();
-    let mut filters = steps.filters;
-    let mut built = steps.columns;
-    // The decoder does not know the path: a filter on it comes after.
-    let on_path = |bound: &BoundExpr| {
-        path_column.is_some_and(|path| bound.root_columns().iter().any(|name| name == path))
-    };
-    let pushed = match steps.predicate {
-        Some(late) if on_path(&late) => {
-            if let Some(built) = &mut built {
-                built.extend(late.root_columns().iter().cloned());
-            }
-            filters.insert(0, late);
-            None
-        }
-        other => other,
-    };
-    let decoded = built.map(|mut built| {
+    let decoded = steps.columns.map(|mut built| {
         built.retain(|name| Some(name.as_str()) != path_column);
         built
     });
@@ -242,8 +217,8 @@ fn read_json(
                 keep_bad: options.on_bad_record != OnBadRecord::Fail,
                 max_depth: options.max_depth,
             }),
-            predicate: pushed.map(|bound| Arc::new(Pushed::new(bound)) as Arc<dyn RowPredicate>),
-            filters,
+            filter: steps.filter,
+            path_column: path_column.map(Arc::from),
             given: match options.schema {
                 Some(_) => look.head.clone(),
                 None => JsonSchema::default(),
@@ -260,32 +235,7 @@ fn read_json(
     })
 }
 
-/// A filter that the decoder evaluates on the columns it looks at.
-struct Pushed {
-    bound: BoundExpr,
-    columns: Vec<String>,
-}
-
-impl Pushed {
-    fn new(bound: BoundExpr) -> Self {
-        Pushed {
-            columns: bound.root_columns().to_vec(),
-            bound,
-        }
-    }
-}
-
-impl RowPredicate for Pushed {
-    fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    fn mask(&self, batch: &RecordBatch) -> Result<arrow_array::BooleanArray> {
-        self.bound.mask(batch)
-    }
-}
-
-pub(super) fn batch_workers(filters: Vec<BoundExpr>, keep_places: bool) -> WorkerPlan {
+pub(super) fn batch_workers(filter: Option<BoundExpr>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
         decode: Arc::new(DecodeOptions {
             columns: None,
@@ -293,8 +243,8 @@ pub(super) fn batch_workers(filters: Vec<BoundExpr>, keep_places: bool) -> Worke
             keep_bad: false,
             max_depth: 0,
         }),
-        predicate: None,
-        filters,
+        filter,
+        path_column: None,
         given: JsonSchema::default(),
         keep_raw: false,
         keep_places,

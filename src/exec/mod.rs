@@ -14,8 +14,8 @@
 mod build;
 mod columns;
 mod control;
-mod filters;
 mod output;
+mod predicate;
 mod queue;
 mod rejects;
 mod report;

@@ -9,8 +9,6 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
 use super::control::Progress;
 use super::output::{Group, Output, Rows};
 use super::rejects::Rejects;
@@ -20,7 +18,7 @@ use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::{BoundExpr, RowError};
 use crate::io::json::Line;
-use crate::ops::{Filter, Kept, Limit};
+use crate::ops::{Filter, Limit};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
@@ -260,7 +258,7 @@ impl<O: Output> Sequencer<O> {
                 }
                 Ordered::Filter(filter) => {
                     let all = places.take().unwrap_or_default();
-                    let (kept, failed) = keep_before_failure(filter, batch)?;
+                    let (kept, failed) = filter.keep_before_failure(&batch)?;
                     let mut looked_at = before;
                     if let Some((row, error)) = failed {
                         looked_at = row;
@@ -271,7 +269,7 @@ impl<O: Output> Sequencer<O> {
                         .last_mut()
                         .expect("the file's sheet was opened before its rows")
                         .filtered += (looked_at - kept.batch.num_rows()) as u64;
-                    places = Some(kept.places.into_iter().map(|row| all[row]).collect());
+                    places = Some(kept.places().map(|row| all[row]).collect());
                     rows.batch = kept.batch;
                 }
             }
@@ -331,21 +329,6 @@ impl<O: Output> Sequencer<O> {
     /// The rejects file, to be published with the output.
     pub fn take_rejects(&mut self) -> Option<Rejects> {
         self.bad.rejects.take()
-    }
-}
-
-/// The rows that a filter keeps; if it fails on one, of those before that row.
-fn keep_before_failure(
-    filter: &Filter,
-    batch: RecordBatch,
-) -> Result<(Kept, Option<(usize, Error)>)> {
-    let error = match filter.keep(batch.clone()) {
-        Ok(kept) => return Ok((kept, None)),
-        Err(error) => error,
-    };
-    match RowError::of(&error).map(|at| at.row) {
-        Some(row) => Ok((filter.keep(batch.slice(0, row))?, Some((row, error)))),
-        None => Err(error),
     }
 }
 

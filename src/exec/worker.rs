@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::filters::{Failure, Filters};
+use super::predicate::Predicate;
 use super::schema::RunSchema;
 use super::source::Chunk;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::io::TextChunk;
 use crate::io::json::{
     BadRecord, DecodeOptions, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
+use crate::io::{LongRecord, TextChunk};
+use crate::ops::{Filter, Kept};
 
 /// A record that did not decode, relative to its chunk.
 #[derive(Debug)]
@@ -61,9 +62,10 @@ pub(crate) struct Worked {
 #[derive(Clone)]
 pub(crate) struct WorkerPlan {
     pub decode: Arc<DecodeOptions>,
-    pub predicate: Option<Arc<dyn RowPredicate>>,
-    /// Filters on batches that need no decoding, or that could not be pushed into it.
-    pub filters: Vec<BoundExpr>,
+    /// What rows must be to be kept.
+    pub filter: Option<BoundExpr>,
+    /// The column that holds the input's path, if there is one.
+    pub path_column: Option<Arc<str>>,
     /// What is known of records before any is read.
     pub given: JsonSchema,
     /// Whether the text of bad records is kept.
@@ -75,22 +77,33 @@ pub(crate) struct WorkerPlan {
 impl WorkerPlan {
     pub fn build(&self) -> Worker {
         Worker {
-            decoder: Decoder::new(Arc::clone(&self.decode), self.predicate.clone()),
-            filters: Filters::new(&self.filters),
-            given: self.given.clone(),
-            keep_raw: self.keep_raw,
-            keep_places: self.keep_places,
+            decoder: Decoder::new(Arc::clone(&self.decode), None),
+            predicate: None,
+            filter: self.filter.clone().map(Filter::new),
+            plan: self.clone(),
         }
+    }
+
+    /// The filter as the decoder takes it, for records of the file at `path`.
+    fn predicate(&self, path: &str) -> Option<Arc<Predicate>> {
+        let bound = self.filter.clone()?;
+        Some(Arc::new(match &self.path_column {
+            Some(column) if bound.root_columns().iter().any(|name| **name == **column) => {
+                Predicate::of_file(bound, Arc::clone(column), path)
+            }
+            _ => Predicate::new(bound),
+        }))
     }
 }
 
 /// One thread's decoder and operators, with the buffers that they reuse.
 pub(crate) struct Worker {
     decoder: Decoder,
-    filters: Filters,
-    given: JsonSchema,
-    keep_raw: bool,
-    keep_places: bool,
+    /// The filter that the decoder has.
+    predicate: Option<Arc<Predicate>>,
+    /// The same, for batches that need no decoding.
+    filter: Option<Filter>,
+    plan: WorkerPlan,
 }
 
 impl Worker {
@@ -103,114 +116,126 @@ impl Worker {
     ) -> Result<(Worked, Vec<u8>)> {
         match chunk {
             Chunk::Text(mut text) => {
-                let worked = self.text(&mut text, path, schema)?;
+                let worked = match text.long.take() {
+                    Some(long) => self.long(&text, long, path, schema)?,
+                    None => self.text(&text, path, schema)?,
+                };
                 Ok((worked, text.bytes))
             }
             Chunk::Batch(batch) => Ok((self.batch(batch, schema)?, Vec::new())),
         }
     }
 
-    fn text(&mut self, text: &mut TextChunk, path: &str, schema: &RunSchema) -> Result<Worked> {
+    fn text(&mut self, text: &TextChunk, path: &str, schema: &RunSchema) -> Result<Worked> {
         let start = schema
             .decoded()
             .expect("text units come with a schema that widens");
-        let long = text.long.take();
-        // Of a record that is too long, there is nothing to decode.
-        let mut end = match long {
-            Some(_) => 0,
-            None => text.bytes.len(),
-        };
-        let mut failed = None;
-        loop {
-            let mut decoded = self.decoder.decode(&text.bytes[..end], start)?;
-            failed = decoded.failed.take().or(failed);
-            let batch = schema.with_path(decoded.batch, path)?;
-            let kept = match self.filters.push(&batch) {
-                Ok(kept) => kept,
-                Err(Failure::Other(error)) => return Err(error),
-                Err(Failure::Row(row, error)) => {
-                    let place = decoded.places[row];
-                    end = place.byte;
-                    failed = Some(FailedRecord { place, error });
-                    continue;
-                }
-            };
-            let mut bad: Vec<Bad> = decoded
+        if self
+            .predicate
+            .as_ref()
+            .is_none_or(|known| !known.is_about(path))
+        {
+            self.predicate = self.plan.predicate(path);
+            let predicate = self.predicate.clone();
+            self.decoder
+                .set_predicate(predicate.map(|predicate| predicate as Arc<dyn RowPredicate>));
+        }
+        let mut decoded = self.decoder.decode(&text.bytes, start)?;
+        if let Some(failed) = &mut decoded.failed {
+            self.judge_alone(failed, &text.bytes)?;
+        }
+        let bare = decoded.batch.num_columns() == 0;
+        let batch = schema.with_path(decoded.batch, path)?;
+        Ok(Worked {
+            batch,
+            schema: schema.local(decoded.schema),
+            text_bytes: text.bytes.len() as u64,
+            first_byte: Some(text.first_byte),
+            lines: decoded.lines,
+            blank: decoded.blank,
+            filtered: decoded.filtered,
+            bad: decoded
                 .bad
                 .into_iter()
                 .map(|bad| self.bad(bad, &text.bytes))
-                .collect();
-            let places = self.places(&batch, &kept, |row| decoded.places[row])?;
-            if let Some(failed) = &mut failed {
-                self.judge_alone(failed, &text.bytes, path, schema)?;
-            }
-            let text_bytes = match &long {
-                Some(long) => long.bytes,
-                None => text.bytes.len() as u64,
-            };
-            let lines = decoded.lines + u64::from(long.is_some());
-            bad.extend(long.map(|long| Bad {
-                byte: 0,
-                line: 0,
-                column: None,
-                reason: long.reason,
-                raw: self.keep_raw.then(|| text.bytes.clone()),
-                shortened_from: Some(long.bytes),
-            }));
-            return Ok(Worked {
-                filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
-                schema: schema.local(decoded.schema),
-                text_bytes,
-                first_byte: Some(text.first_byte),
-                lines,
-                blank: decoded.blank,
-                bad,
-                duplicate_keys: decoded.duplicate_keys,
-                ignored_values: decoded.ignored_values,
-                bare: first_bare(&kept, places.as_deref()),
-                places: places.filter(|_| self.keep_places),
-                batch: kept,
-                failed,
-            });
-        }
+                .collect(),
+            duplicate_keys: decoded.duplicate_keys,
+            ignored_values: decoded.ignored_values,
+            bare: decoded.places.first().filter(|_| bare).copied(),
+            places: self.plan.keep_places.then_some(decoded.places),
+            failed: decoded.failed,
+        })
+    }
+
+    /// A record that was too long to be read whole.
+    fn long(
+        &mut self,
+        text: &TextChunk,
+        long: LongRecord,
+        path: &str,
+        schema: &RunSchema,
+    ) -> Result<Worked> {
+        let nothing = TextChunk {
+            bytes: Vec::new(),
+            ..text.clone()
+        };
+        let bad = Bad {
+            byte: 0,
+            line: 0,
+            column: None,
+            reason: long.reason,
+            raw: self.plan.keep_raw.then(|| text.bytes.clone()),
+            shortened_from: Some(long.bytes),
+        };
+        Ok(Worked {
+            text_bytes: long.bytes,
+            lines: 1,
+            bad: vec![bad],
+            ..self.text(&nothing, path, schema)?
+        })
     }
 
     fn batch(&mut self, mut batch: RecordBatch, schema: &RunSchema) -> Result<Worked> {
         let mut failed = None;
-        let kept = loop {
-            match self.filters.push(&batch) {
-                Ok(kept) => break kept,
-                Err(Failure::Other(error)) => return Err(error),
-                Err(Failure::Row(row, error)) => {
+        let kept = match &self.filter {
+            None => Kept::all(batch.clone()),
+            Some(filter) => {
+                let (kept, failure) = filter.keep_before_failure(&batch)?;
+                if let Some((row, error)) = failure {
                     batch = batch.slice(0, row);
                     failed = Some(FailedRecord {
                         place: row_place(row),
                         error,
                     });
                 }
+                kept
             }
         };
-        let places = self.places(&batch, &kept, row_place)?;
+        let first = kept.places().next().map(row_place);
+        let bare = first.filter(|_| kept.batch.num_columns() == 0);
         Ok(Worked {
             text_bytes: crate::partition::batch_bytes(&batch),
             schema: schema.clone(),
             first_byte: None,
             lines: batch.num_rows() as u64,
             blank: 0,
-            filtered: (batch.num_rows() - kept.num_rows()) as u64,
-            bare: first_bare(&kept, places.as_deref()),
-            places: places.filter(|_| self.keep_places),
-            batch: kept,
+            filtered: (batch.num_rows() - kept.batch.num_rows()) as u64,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
+            bare,
+            places: self
+                .plan
+                .keep_places
+                .then(|| kept.places().map(row_place).collect()),
+            batch: kept.batch,
             failed,
         })
     }
 
     fn bad(&self, bad: BadRecord, text: &[u8]) -> Bad {
         let from = usize::try_from(bad.byte).unwrap_or(usize::MAX);
-        let raw = self.keep_raw.then(|| {
+        let raw = self.plan.keep_raw.then(|| {
             text.get(from..from.saturating_add(bad.len))
                 .unwrap_or_default()
                 .to_vec()
@@ -225,48 +250,17 @@ impl Worker {
         }
     }
 
-    /// Where the rows stand that the filters `kept` of `batch`, whose rows stand
-    /// where `place_of` says; nothing where nobody asks.
-    fn places(
-        &self,
-        batch: &RecordBatch,
-        kept: &RecordBatch,
-        place_of: impl Fn(usize) -> Line,
-    ) -> Result<Option<Vec<Line>>> {
-        if !self.keep_places && kept.num_columns() > 0 {
-            return Ok(None);
-        }
-        let rows = self.filters.kept(batch)?;
-        Ok(Some(rows.into_iter().map(place_of).collect()))
-    }
-
     /// Says what is wrong with a record in the words that it gives when it is
     /// read alone: in a chunk, the types of its neighbours show in its values.
     #[cold]
-    fn judge_alone(
-        &mut self,
-        failed: &mut FailedRecord,
-        text: &[u8],
-        path: &str,
-        schema: &RunSchema,
-    ) -> Result<()> {
+    fn judge_alone(&mut self, failed: &mut FailedRecord, text: &[u8]) -> Result<()> {
         let rest = &text[failed.place.byte..];
         let record = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        let decoded = self.decoder.decode(record, &self.given)?;
-        if let Some(alone) = decoded.failed {
+        if let Some(alone) = self.decoder.decode(record, &self.plan.given)?.failed {
             failed.error = alone.error;
-            return Ok(());
-        }
-        let batch = schema.with_path(decoded.batch, path)?;
-        if let Err(Failure::Row(_, error)) = self.filters.push(&batch) {
-            failed.error = error;
         }
         Ok(())
     }
-}
-
-fn first_bare(kept: &RecordBatch, places: Option<&[Line]>) -> Option<Line> {
-    places?.first().filter(|_| kept.num_columns() == 0).copied()
 }
 
 /// The place of a row of a batch that came from no text.

@@ -1,11 +1,12 @@
 //! Keeps the rows for which a predicate is true.
 
 use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 
 use super::Operator;
-use crate::error::Result;
-use crate::expr::BoundExpr;
+use crate::error::{Error, Result};
+use crate::expr::{BoundExpr, RowError};
 
 /// Keeps rows for which `predicate` is true; null is not. Streaming, keeps
 /// order and partitioning, holds nothing.
@@ -17,8 +18,23 @@ pub struct Filter {
 pub struct Kept {
     /// The rows.
     pub batch: RecordBatch,
-    /// Where in the batch that went in each of them stood.
-    pub places: Vec<usize>,
+    /// Which of the rows that went in these are; none if they all are.
+    mask: Option<BooleanBuffer>,
+}
+
+impl Kept {
+    /// All rows of a batch.
+    pub fn all(batch: RecordBatch) -> Self {
+        Kept { batch, mask: None }
+    }
+
+    /// Where each row stood in the batch that went in.
+    pub fn places(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.mask {
+            None => Box::new(0..self.batch.num_rows()),
+            Some(mask) => Box::new(mask.set_indices()),
+        }
+    }
 }
 
 impl Filter {
@@ -32,29 +48,44 @@ impl Filter {
     /// # Errors
     ///
     /// As [`Operator::push`].
-    pub fn keep(&self, batch: RecordBatch) -> Result<Kept> {
-        let mask = self.predicate.mask(&batch)?;
-        let places = match mask.nulls() {
-            Some(nulls) => (mask.values() & nulls.inner()).set_indices().collect(),
-            None => mask.values().set_indices().collect(),
+    pub fn keep(&self, batch: &RecordBatch) -> Result<Kept> {
+        let mask = self.predicate.mask(batch)?;
+        if mask.true_count() == batch.num_rows() {
+            return Ok(Kept::all(batch.clone()));
+        }
+        let mask = match mask.nulls() {
+            Some(nulls) => mask.values() & nulls.inner(),
+            None => mask.values().clone(),
         };
         Ok(Kept {
-            batch: apply(batch, &mask)?,
-            places,
+            batch: filter_record_batch(batch, &BooleanArray::new(mask.clone(), None))?,
+            mask: Some(mask),
         })
+    }
+
+    /// The rows that are kept of those before the first that the predicate has
+    /// no value for; and that row with the error, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of evaluating that no row is to blame for.
+    pub fn keep_before_failure(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<(Kept, Option<(usize, Error)>)> {
+        let error = match self.keep(batch) {
+            Ok(kept) => return Ok((kept, None)),
+            Err(error) => error,
+        };
+        match RowError::of(&error).map(|at| at.row) {
+            Some(row) => Ok((self.keep(&batch.slice(0, row))?, Some((row, error)))),
+            None => Err(error),
+        }
     }
 }
 
 impl Operator for Filter {
     fn push(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
-        let mask = self.predicate.mask(&batch)?;
-        apply(batch, &mask)
+        Ok(self.keep(&batch)?.batch)
     }
-}
-
-fn apply(batch: RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
-    if mask.true_count() == batch.num_rows() {
-        return Ok(batch);
-    }
-    Ok(filter_record_batch(&batch, mask)?)
 }

@@ -109,18 +109,24 @@ impl Decoder {
     /// A decoder of records, with a condition on rows if there is one.
     pub fn new(options: Arc<DecodeOptions>, predicate: Option<Arc<dyn RowPredicate>>) -> Self {
         let wanted = options.columns.as_deref().map(set_of);
-        let predicate = predicate.map(|predicate| {
-            let wanted = set_of(predicate.columns());
-            (predicate, wanted)
-        });
-        Decoder {
+        let mut decoder = Decoder {
             options,
             wanted,
-            predicate,
+            predicate: None,
             full: None,
             narrow: None,
             tail: Vec::new(),
-        }
+        };
+        decoder.set_predicate(predicate);
+        decoder
+    }
+
+    /// Takes another condition on rows from now on, or none.
+    pub fn set_predicate(&mut self, predicate: Option<Arc<dyn RowPredicate>>) {
+        self.predicate = predicate.map(|predicate| {
+            let wanted = set_of(predicate.columns());
+            (predicate, wanted)
+        });
     }
 
     /// Decodes `text`, whole lines of which the last may lack its newline,
