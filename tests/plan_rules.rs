@@ -127,7 +127,7 @@ fn rows_are_the_same_with_any_rule_off() {
 /// Records of which those that a filter drops have keys and types of their own,
 /// behind what a first look sees; one of them does not fit the schema below.
 fn awkward() -> String {
-    let plain = "{\"keep\":true,\"n\":1,\"s\":\"a\"}\n".repeat(9_000);
+    let plain = "{\"keep\":true,\"n\":1,\"s\":\"a\"}\n".repeat(12_000);
     let dropped = concat!(
         "{\"keep\":false,\"n\":\"text\",\"only\":{\"x\":1},\"s\":2}\n",
         "{\"keep\":false,\"n\":1,\"n\":2,\"more\":[1]}\n",
