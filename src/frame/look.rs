@@ -26,8 +26,9 @@ const LOOK_FILES: usize = 8;
 /// Files without a record that are passed over to find the first one with any.
 const EMPTY_FILES: usize = 1000;
 
-/// Looks at text files. A file that cannot be read is passed over here: the
-/// run meets it in its place and says so.
+/// Looks at text files. One that is damaged is passed over here: the run meets
+/// it in its place and says so. Where the system refuses to read, what the plan
+/// would be checked against is not known, and that is the error.
 pub(super) fn json(
     inputs: &[String],
     options: &ReadOptions,
@@ -141,7 +142,7 @@ impl Sample {
         };
         let peek = match peek {
             Ok(peek) => peek,
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
             Err(_) => return Ok(JsonSchema::default()),
         };
         self.stored_bytes += peek.stored_bytes;
@@ -164,21 +165,18 @@ impl Sample {
     }
 }
 
-/// The format of all inputs, by their content. Reads a few bytes of each file;
-/// one that cannot be read is passed over here, as the run meets it in its place.
+/// The format of all inputs, by their content. Reads a few bytes of each file.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] naming two files of different formats.
+/// [`Error::Config`] naming two files of different formats; [`Error::Io`] for
+/// a file that cannot be read.
 pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat> {
     let mut first: Option<(FileFormat, String)> = None;
     for file in io::list(inputs)? {
         context.cancel.check()?;
         let file = file?;
-        let format = match format_of(&file) {
-            Err(Error::Io { .. }) => continue,
-            known => known?,
-        };
+        let format = format_of(&file)?;
         match &first {
             None => first = Some((format, file.path)),
             Some((one, _)) if *one == format => {}
