@@ -148,7 +148,7 @@ fn a_budget_of_64_mib_holds_with_a_count_of_partitions() {
     let peak = peak(dir.path(), &args);
     println!("{} MiB", peak / MIB);
     // The budget is for rows that are held; code, stacks and buffers at work come on top.
-    assert!(peak < 192 * MIB, "{} MiB", peak / MIB);
+    assert!(peak < 144 * MIB, "{} MiB", peak / MIB);
     assert_eq!(rows_of_parts(&dir.path().join("out")), [60_000; 4]);
 }
 

@@ -37,6 +37,11 @@ pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// The least a run needs: row groups being filled and encoded, and text in flight.
 const LEAST_MEMORY: u64 = 32 << 20;
 
+/// The least budget under which two row groups may be encoded at the same time,
+/// while a third is filled; more would only hold memory. Under a smaller one,
+/// rows are read ahead while the only one is encoded.
+const TWO_GROUPS_BYTES: u64 = 256 << 20;
+
 /// What a run may use, and how the outside sees and stops it.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -120,6 +125,11 @@ impl<'a> Run<'a> {
                 budget: Budget::new(settings.memory),
                 spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
+                max_groups: if settings.memory.bytes() < TWO_GROUPS_BYTES {
+                    1
+                } else {
+                    2
+                },
             },
             started: Instant::now(),
             read_before: context.progress.stored_bytes_read(),
