@@ -31,6 +31,34 @@ impl fmt::Display for Position {
     }
 }
 
+/// The place of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// A record of text.
+    Record(Position),
+    /// A row of a file of columns, or of rows in memory.
+    Row {
+        /// The file's path; `memory` for rows that came from none.
+        path: String,
+        /// The row, the first is 1.
+        row: u64,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Record(at) => write!(
+                f,
+                "{}: line {} (byte {} decompressed)",
+                at.path, at.line, at.byte
+            ),
+            Place::Row { path, row } => write!(f, "{path}: row {row}"),
+        }
+    }
+}
+
 /// Everything that can go wrong. Clones are cheap: sources are shared.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -43,6 +71,25 @@ pub enum Error {
         column: Option<String>,
         /// What is wrong, with the value and both types where they are known.
         reason: String,
+    },
+    /// An expression has no value for a row: an overflow, a cast that does not
+    /// fit. The record is sound, so no policy for bad records passes it over.
+    Evaluate {
+        /// Where the row stands in the input.
+        at: Place,
+        /// What was being done, with the expression.
+        doing: String,
+        /// What is wrong, with the value.
+        reason: String,
+    },
+    /// No record has any key, and the format has no rows without columns.
+    NoColumns {
+        /// Where the first of them stands.
+        at: Place,
+        /// How many there are.
+        rows: u64,
+        /// The format that was asked for.
+        format: String,
     },
     /// More records were bad than the run may leave out.
     TooManyRejects {
@@ -193,6 +240,12 @@ impl fmt::Display for Error {
                 }
                 f.write_str(reason)
             }
+            Error::Evaluate { at, doing, reason } => write!(f, "{at}: {doing}: {reason}"),
+            Error::NoColumns { at, rows, format } => write!(
+                f,
+                "{at}: none of the {rows} rows from here on has a column, and {format} files cannot \
+                 hold rows without columns; as JSON they can be written"
+            ),
             Error::TooManyRejects {
                 rejected,
                 lines,

@@ -28,7 +28,7 @@ pub mod inspect;
 pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
-pub use error::{Error, Position, Result};
+pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
     DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,

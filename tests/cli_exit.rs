@@ -310,3 +310,37 @@ fn an_interrupt_ends_the_wait_for_a_pipe_that_says_nothing() {
         drop(stdin);
     }
 }
+
+#[test]
+fn files_of_two_formats_are_refused_with_both_names_before_anything_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("in/a.json.gz"), &logs(10));
+    put(&dir.path().join("in/c.json"), "not JSON\n");
+    windrow(dir.path(), &["convert", "in/a.json.gz", "--to", "made"]).expect(0);
+    let part = std::fs::read_dir(dir.path().join("made"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "parquet"))
+        .unwrap();
+    // Its name says one thing and its content another.
+    std::fs::copy(&part, dir.path().join("in/b.json.gz")).unwrap();
+    std::fs::write(
+        dir.path().join("list"),
+        format!("{}\nin/a.json.gz\n", part.display()),
+    )
+    .unwrap();
+    for input in ["in", "in/*.json*", "@list"] {
+        for command in [
+            &["convert", "--to", "out"][..],
+            &["count"],
+            &["head"],
+            &["schema"],
+        ] {
+            let end = windrow(dir.path(), &[command, &[input]].concat()).expect(2);
+            assert!(end.stderr.contains("is parquet"), "{}", end.stderr);
+            assert!(end.stderr.contains("is json"), "{}", end.stderr);
+            assert!(end.stderr.contains("in/a.json.gz"), "{}", end.stderr);
+        }
+    }
+    windrow(dir.path(), &["inspect", "made", "in/a.json.gz"]).expect(0);
+}

@@ -215,7 +215,7 @@ fn options_that_cannot_work_are_refused() {
         blocksize: u64::MAX,
         max_record_bytes: u64::MAX,
         salvage: true,
-        ahead_bytes: u64::MAX,
+        ..TextOptions::default()
     };
     assert_eq!(
         read(&unit, &options).unwrap(),

@@ -347,6 +347,74 @@ fn a_late_column_is_named_typed_and_complete() {
 }
 
 #[test]
+fn records_without_any_key_are_rows_wherever_a_column_appears() {
+    let dir = tempfile::tempdir().unwrap();
+    // More than a first look sees, and more than a row group of one file holds.
+    let bare = 1_100_000;
+    let text = format!("\n{}{{\"a\":7}}\n{{}}\n", "{}\n".repeat(bare));
+    std::fs::write(dir.path().join("a.json.gz"), gzipped(text.as_bytes())).unwrap();
+    for format in ["parquet", "ipc", "json"] {
+        for flags in [
+            &[][..],
+            &["--partition-rows", "400000"],
+            &["--npartitions", "3", "--threads", "1"],
+        ] {
+            let end = [&["--overwrite", "--format", format], flags].concat();
+            let report = convert(dir.path(), &["a.json.gz"], &end);
+            assert_eq!(report["rows"], bare + 2, "{format} {flags:?}");
+            let out = dir.path().join("out");
+            windrow(dir.path(), &["verify", "out"]).expect(0);
+            // A first look at so many lines of JSON shows no column to ask for.
+            if format != "json" {
+                let args = ["count", "out", "--where", "a = 7"];
+                let seven = windrow(dir.path(), &args).expect(0);
+                assert_eq!(seven.stdout.trim(), "1", "{format} {flags:?}");
+            }
+            let all = windrow(dir.path(), &["count", "out"]).expect(0);
+            assert_eq!(all.stdout.trim(), (bare + 2).to_string());
+            if format == "parquet" && flags.len() == 2 {
+                let rows = common::table::rows_of_parts(&out);
+                assert_eq!(rows, [400_000, 400_000, 300_002]);
+            }
+        }
+    }
+}
+
+#[test]
+fn records_without_any_key_at_all_are_written_as_json_and_refused_with_their_place_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.json"), "").unwrap();
+    std::fs::write(dir.path().join("b.json"), "\n \n{}\n{ }\n\n{}").unwrap();
+    for format in ["parquet", "ipc"] {
+        for flags in [&[][..], &["--partition-rows", "1"], &["--npartitions", "2"]] {
+            let args = [
+                "convert", "a.json", "b.json", "--to", "out", "--format", format,
+            ];
+            let end = windrow(dir.path(), &[&args[..], flags].concat()).expect(1);
+            let place = "b.json: line 3 (byte 3 decompressed): none of the 3 rows";
+            assert!(end.stderr.contains(place), "{}", end.stderr);
+            assert_eq!(names(dir.path()), ["a.json", "b.json"]);
+        }
+    }
+    for flags in [&[][..], &["--partition-rows", "1"], &["--npartitions", "2"]] {
+        let all = [
+            &["--format", "json", "--compression", "none", "--overwrite"],
+            flags,
+        ]
+        .concat();
+        let report = convert(dir.path(), &["a.json", "b.json"], &all);
+        assert_eq!(report["rows"], 3);
+        let text: Vec<u8> = common::folder::files(&dir.path().join("out"))
+            .into_iter()
+            .filter(|(name, _)| name.ends_with(".json") && name.starts_with("part"))
+            .flat_map(|(_, bytes)| bytes)
+            .collect();
+        assert_eq!(text, b"{}\n{}\n{}\n");
+        windrow(dir.path(), &["verify", "out"]).expect(0);
+    }
+}
+
+#[test]
 fn a_bad_line_far_in_is_named_to_the_byte_and_can_be_kept_aside() {
     let dir = tempfile::tempdir().unwrap();
     let good = |row: usize| format!("{{\"a\":{row},\"s\":\"x{row}\"}}\n");

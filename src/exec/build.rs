@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
 use super::columns;
 use super::rejects::Rejects;
 use super::run::Context;
@@ -17,9 +15,13 @@ use super::worker::WorkerPlan;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::io::json::{DecodeOptions, RowPredicate, SchemaMode};
+use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
+
+/// The share of the budget that one record's text may take: its columns, and
+/// the pages they are encoded to, take as much again, and text is read ahead.
+const RECORD_SHARE: u64 = 8;
 
 /// A pipeline's parts, built.
 pub(super) struct Built {
@@ -46,18 +48,21 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             options,
             look,
         } => {
+            let (max_record_bytes, limited_by) = longest_record(options, &context.settings);
             let text = TextOptions {
                 chunk_bytes,
                 blocksize: match physical.layout {
                     Layout::Blocks(bytes) => bytes,
                     _ => u64::MAX,
                 },
-                max_record_bytes: options.max_record.bytes(),
+                max_record_bytes,
+                limited_by,
+                pass_long: options.on_bad_record != OnBadRecord::Fail,
                 salvage: options.salvage,
                 ahead_bytes,
             };
             let units = text_units(io::list(inputs)?, text, &context.cancel);
-            read_json(units, options, look, steps.read)?
+            read_json(units, options, look, steps.read, steps.asks_places)?
         }
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
@@ -71,14 +76,14 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                     &context.cancel,
                 )?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
-                workers: batch_workers(steps.read.all_filters()),
+                workers: batch_workers(steps.read.filter, steps.asks_places),
                 bad: no_bad(),
             }
         }
         Source::Batches(batches) => Read {
             units: memory_unit(batches),
             schema: RunSchema::fixed(Arc::clone(&scan.schema)),
-            workers: batch_workers(steps.read.all_filters()),
+            workers: batch_workers(steps.read.filter, steps.asks_places),
             bad: no_bad(),
         },
     };
@@ -113,6 +118,17 @@ fn most_ahead(source: &Source, settings: &Settings) -> u64 {
     }
 }
 
+/// The longest record that is read, and the setting that says so.
+pub(crate) fn longest_record(options: &ReadOptions, settings: &Settings) -> (u64, &'static str) {
+    let asked = options.max_record.bytes();
+    let fitting = settings.memory.bytes() / RECORD_SHARE;
+    if fitting < asked {
+        (fitting, "memory (a record may take an eighth of it)")
+    } else {
+        (asked, "max-record")
+    }
+}
+
 /// A plan's steps, bound.
 struct Steps {
     /// Columns that come out, in this order. `None`: all.
@@ -123,6 +139,8 @@ struct Steps {
     ordered: Vec<Ordered>,
     /// Whether fewer rows may come out than are read.
     drops_rows: bool,
+    /// Whether a step in input order may have to name the place of a row.
+    asks_places: bool,
 }
 
 /// What any thread does to a chunk.
@@ -130,29 +148,26 @@ struct ReadSteps {
     /// Columns that must be built: those that come out, and those that later
     /// filters look at. `None`: all.
     columns: Option<Vec<String>>,
-    /// The scan's own filter.
-    predicate: Option<BoundExpr>,
-    /// Filters that could not be pushed into the scan.
-    filters: Vec<BoundExpr>,
-}
-
-impl ReadSteps {
-    /// Every filter, for sources that decode nothing.
-    fn all_filters(self) -> Vec<BoundExpr> {
-        self.predicate.into_iter().chain(self.filters).collect()
-    }
+    /// All filters that need no order, those of the scan first. Together, so
+    /// that it makes no difference which of them a rule has moved where.
+    filter: Option<BoundExpr>,
 }
 
 impl Steps {
     fn bind(physical: &Physical) -> Result<Self> {
         let scan = &physical.scan;
         let mut columns = scan.columns.clone();
-        let mut filters = Vec::new();
+        let mut filter = scan.predicate.clone();
         let mut ordered = Vec::new();
         let mut looked_at = Vec::new();
         for step in &physical.steps {
             match step {
-                Step::Filter(predicate) => filters.push(predicate.bind(&scan.schema)?),
+                Step::Filter(predicate) => {
+                    filter = Some(match filter {
+                        Some(first) => first.and(predicate.clone()),
+                        None => predicate.clone(),
+                    });
+                }
                 // Filters find their columns by name, so that columns may be left out last.
                 Step::Select(names) => columns = Some(names.clone()),
                 Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
@@ -169,28 +184,27 @@ impl Steps {
                 Step::Select(names) => columns = Some(names.clone()),
             }
         }
-        for filter in &filters {
-            looked_at.extend(filter.root_columns().iter().cloned());
-        }
-        let predicate = match &scan.predicate {
-            Some(predicate) => Some(predicate.bind(&scan.schema)?),
+        let filter = match filter {
+            Some(filter) => Some(filter.bind(&scan.schema)?),
             None => None,
         };
-        // Where nothing is decoded, the scan's filter is one of the filters.
-        if let (Some(predicate), false) = (&predicate, matches!(scan.source, Source::Json { .. })) {
-            looked_at.extend(predicate.root_columns().iter().cloned());
+        // Where nothing is decoded, nobody else reads what the filter looks at.
+        if let (Some(filter), false) = (&filter, matches!(scan.source, Source::Json { .. })) {
+            looked_at.extend(filter.root_columns().iter().cloned());
         }
         let built = columns.clone().map(|mut built| {
             built.extend(looked_at);
             built
         });
         Ok(Steps {
-            drops_rows: predicate.is_some() || !filters.is_empty() || !ordered.is_empty(),
+            drops_rows: filter.is_some() || !ordered.is_empty(),
+            asks_places: ordered
+                .iter()
+                .any(|step| matches!(step, Ordered::Filter(_))),
             columns,
             read: ReadSteps {
                 columns: built,
-                predicate,
-                filters,
+                filter,
             },
             ordered,
         })
@@ -205,25 +219,15 @@ struct Read {
     bad: BadPolicy,
 }
 
-fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps) -> Result<Read> {
+fn read_json(
+    units: Units,
+    options: &ReadOptions,
+    look: &Look,
+    steps: ReadSteps,
+    keep_places: bool,
+) -> Result<Read> {
     let path_column = options.include_path.as_deref();
-    let mut filters = steps.filters;
-    let mut built = steps.columns;
-    // The decoder does not know the path: a filter on it comes after.
-    let on_path = |bound: &BoundExpr| {
-        path_column.is_some_and(|path| bound.root_columns().iter().any(|name| name == path))
-    };
-    let pushed = match steps.predicate {
-        Some(late) if on_path(&late) => {
-            if let Some(built) = &mut built {
-                built.extend(late.root_columns().iter().cloned());
-            }
-            filters.insert(0, late);
-            None
-        }
-        other => other,
-    };
-    let decoded = built.map(|mut built| {
+    let decoded = steps.columns.map(|mut built| {
         built.retain(|name| Some(name.as_str()) != path_column);
         built
     });
@@ -244,9 +248,14 @@ fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps)
                 keep_bad: options.on_bad_record != OnBadRecord::Fail,
                 max_depth: options.max_depth,
             }),
-            predicate: pushed.map(|bound| Arc::new(Pushed::new(bound)) as Arc<dyn RowPredicate>),
-            filters,
+            filter: steps.filter,
+            path_column: path_column.map(Arc::from),
+            given: match options.schema {
+                Some(_) => look.head.clone(),
+                None => JsonSchema::default(),
+            },
             keep_raw: rejects.is_some(),
+            keep_places,
         },
         schema: RunSchema::json(start, path_column),
         bad: BadPolicy {
@@ -257,32 +266,7 @@ fn read_json(units: Units, options: &ReadOptions, look: &Look, steps: ReadSteps)
     })
 }
 
-/// A filter that the decoder evaluates on the columns it looks at.
-struct Pushed {
-    bound: BoundExpr,
-    columns: Vec<String>,
-}
-
-impl Pushed {
-    fn new(bound: BoundExpr) -> Self {
-        Pushed {
-            columns: bound.root_columns().to_vec(),
-            bound,
-        }
-    }
-}
-
-impl RowPredicate for Pushed {
-    fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    fn mask(&self, batch: &RecordBatch) -> Result<arrow_array::BooleanArray> {
-        self.bound.mask(batch)
-    }
-}
-
-pub(super) fn batch_workers(filters: Vec<BoundExpr>) -> WorkerPlan {
+pub(super) fn batch_workers(filter: Option<BoundExpr>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
         decode: Arc::new(DecodeOptions {
             columns: None,
@@ -290,9 +274,11 @@ pub(super) fn batch_workers(filters: Vec<BoundExpr>) -> WorkerPlan {
             keep_bad: false,
             max_depth: 0,
         }),
-        predicate: None,
-        filters,
+        filter,
+        path_column: None,
+        given: JsonSchema::default(),
         keep_raw: false,
+        keep_places,
     }
 }
 

@@ -15,6 +15,7 @@ mod build;
 mod columns;
 mod control;
 mod output;
+mod predicate;
 mod queue;
 mod rejects;
 mod report;
@@ -27,6 +28,7 @@ mod stream;
 mod worker;
 mod write;
 
+pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
 pub use report::{InputReport, RunReport, WidenedReport};
 pub use run::{Collected, Context, collect, count, sizes, visit};

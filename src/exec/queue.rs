@@ -14,9 +14,6 @@ use super::worker::Worked;
 use crate::error::Error;
 use crate::memory::Reservation;
 
-/// Row groups that may be encoded at the same time; more would only hold memory.
-const MAX_GROUPS: usize = 2;
-
 /// Chunks taken through the sequencer at a time, so that a row group which
 /// fills up is encoded before more rows pile up.
 const SEQUENCE_AT_ONCE: usize = 8;
@@ -76,6 +73,8 @@ pub(super) struct State {
     /// Of what was decoded ahead of its turn.
     window: Reservation,
     window_bytes: u64,
+    /// Row groups that may be encoded at the same time.
+    max_groups: usize,
     sequencing: bool,
     stop_reading: bool,
     finished_sequencing: bool,
@@ -105,7 +104,7 @@ pub(super) enum Next {
 
 impl State {
     /// Nothing read, nothing to do but read. `window` holds what is decoded ahead.
-    pub fn new(units: Units, window: Reservation, window_bytes: u64) -> Self {
+    pub fn new(units: Units, window: Reservation, window_bytes: u64, max_groups: usize) -> Self {
         State {
             units,
             units_end: false,
@@ -113,6 +112,7 @@ impl State {
             first_slot: 0,
             window,
             window_bytes,
+            max_groups,
             sequencing: false,
             stop_reading: false,
             finished_sequencing: false,
@@ -148,7 +148,7 @@ impl State {
         if let Some((group, idx, job)) = self.jobs.pop_front() {
             return Next::Do(Task::Encode(group, idx, job));
         }
-        if !self.sequencing && !self.finished_sequencing && self.groups.len() < MAX_GROUPS {
+        if !self.sequencing && !self.finished_sequencing && self.groups.len() < self.max_groups {
             let ready = self.take_ready();
             if !ready.is_empty() {
                 self.sequencing = true;
@@ -170,7 +170,7 @@ impl State {
         // Listing may have ended just now, with nothing left to read.
         if !self.sequencing
             && !self.finished_sequencing
-            && self.groups.len() < MAX_GROUPS
+            && self.groups.len() < self.max_groups
             && self.slots.is_empty()
             && self.units_end
         {

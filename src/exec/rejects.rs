@@ -3,6 +3,9 @@
 //! In:  bad records in input order.
 //! Out: a JSON Lines file: `{"file":…,"line":…,"byte":…,"column":…,"reason":…,"raw":…}`.
 //!
+//! Of a record that was too long to be read, `raw` is the beginning and
+//! `raw_bytes` the whole length.
+//!
 //! The file is staged beside its target and appears only with the output.
 
 use std::io::{BufWriter, Write};
@@ -32,6 +35,9 @@ struct Line<'a> {
     /// The bytes themselves, where `raw` cannot hold them.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_hex: Option<String>,
+    /// Bytes of the whole record, where `raw` is only its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_bytes: Option<u64>,
 }
 
 impl Rejects {
@@ -72,6 +78,7 @@ impl Rejects {
             raw_hex: std::str::from_utf8(raw)
                 .is_err()
                 .then(|| raw.iter().map(|byte| format!("{byte:02x}")).collect()),
+            raw_bytes: bad.shortened_from,
         };
         serde_json::to_writer(&mut self.file, &line)
             .map_err(std::io::Error::from)

@@ -25,7 +25,7 @@ use super::schema::RunSchema;
 use super::sequence::Sequencer;
 use super::source::replay_unit;
 use crate::config::{SchedulerKind, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::memory::{Budget, SpillDir};
 use crate::partition::{By, Cut, PartitionSize};
 use crate::plan::{Layout, Physical, Step};
@@ -36,6 +36,11 @@ pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
 /// The least a run needs: row groups being filled and encoded, and text in flight.
 const LEAST_MEMORY: u64 = 32 << 20;
+
+/// The least budget under which two row groups may be encoded at the same time,
+/// while a third is filled; more would only hold memory. Under a smaller one,
+/// rows are read ahead while the only one is encoded.
+const TWO_GROUPS_BYTES: u64 = 256 << 20;
 
 /// What a run may use, and how the outside sees and stops it.
 #[derive(Debug, Clone)]
@@ -66,6 +71,20 @@ pub(super) struct Run<'a> {
     started: Instant,
     /// What earlier runs of the session had read.
     read_before: u64,
+}
+
+/// What laying out gave.
+pub(super) struct LaidOut<O, A> {
+    pub output: O,
+    pub appender: A,
+    /// Of all rows.
+    pub schema: RunSchema,
+    /// Of the pass over the input.
+    pub report: RunReport,
+    /// To be published with the output.
+    pub rejects: Option<Rejects>,
+    /// Where the first row came from, if it had no columns.
+    pub bare: Option<Place>,
 }
 
 /// Rows of a pipeline, by partition.
@@ -106,6 +125,11 @@ impl<'a> Run<'a> {
                 budget: Budget::new(settings.memory),
                 spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
+                max_groups: if settings.memory.bytes() < TWO_GROUPS_BYTES {
+                    1
+                } else {
+                    2
+                },
             },
             started: Instant::now(),
             read_before: context.progress.stored_bytes_read(),
@@ -148,7 +172,7 @@ impl<'a> Run<'a> {
         self.context.progress.set_phase(Phase::Laying);
         let built = Built {
             units: replay_unit(held.replay, held.schemas, schema.clone()),
-            workers: batch_workers(Vec::new()),
+            workers: batch_workers(None, false),
             schema,
             ordered: Vec::new(),
             bad: no_bad(),
@@ -165,7 +189,7 @@ impl<'a> Run<'a> {
         &self,
         built: Built,
         make: impl FnOnce(Cut) -> Result<(O, A)>,
-    ) -> Result<(O, A, RunSchema, RunReport, Option<Rejects>)> {
+    ) -> Result<LaidOut<O, A>> {
         let layout = built.layout;
         let cut = match (layout, built.known_rows) {
             (Layout::By(By::Count(_)), Some(rows)) => Some(counted_cut(layout, rows, 0)),
@@ -174,15 +198,14 @@ impl<'a> Run<'a> {
         if let Some(cut) = cut {
             let (output, appender) = make(cut)?;
             let (mut sequencer, appender) = self.drive(built, output, appender)?;
-            let rejects = sequencer.take_rejects();
-            let report = self.report(&mut sequencer)?;
-            return Ok((
-                sequencer.output,
+            return Ok(LaidOut {
+                rejects: sequencer.take_rejects(),
+                report: self.report(&mut sequencer)?,
+                bare: sequencer.bare,
+                output: sequencer.output,
                 appender,
-                sequencer.schema,
-                report,
-                rejects,
-            ));
+                schema: sequencer.schema,
+            });
         }
         let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
         let (mut first, NoAppend) = self.drive(built, hold, NoAppend)?;
@@ -192,7 +215,14 @@ impl<'a> Run<'a> {
         let held = first.output.held();
         let (output, appender) = make(counted_cut(layout, held.rows, held.bytes))?;
         let (second, appender) = self.drive_held(held, schema.clone(), output, appender)?;
-        Ok((second.output, appender, schema, report, rejects))
+        Ok(LaidOut {
+            output: second.output,
+            appender,
+            schema,
+            report,
+            rejects,
+            bare: first.bare,
+        })
     }
 
     fn report<O: Output>(&self, sequencer: &mut Sequencer<O>) -> Result<RunReport> {
@@ -241,8 +271,13 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     let chunk_bytes = if few { 64 << 10 } else { CHUNK_BYTES };
     let built = build(physical, context, chunk_bytes)?;
     let budget = run.drive.budget.clone();
-    let (output, NoAppend, schema, mut report, rejects) =
-        run.lay_out(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
+    let LaidOut {
+        output,
+        schema,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
     let partitions = output
         .partitions
         .iter()
@@ -275,8 +310,12 @@ pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)>
     context.progress.set_phase(Phase::Reading);
     let mut built = build(physical, context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
-    let (output, NoAppend, _, mut report, rejects) =
-        run.lay_out(built, |_| Ok((Count::default(), NoAppend)))?;
+    let LaidOut {
+        output,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |_| Ok((Count::default(), NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }
@@ -293,8 +332,9 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
     let built = build(physical, context, CHUNK_BYTES)?;
-    let (output, NoAppend, _, mut report, _) =
-        run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
+    let LaidOut {
+        output, mut report, ..
+    } = run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
 }
@@ -314,8 +354,12 @@ pub fn visit(
     context.progress.set_phase(Phase::Reading);
     let mut built = build(physical, context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
-    let (_, NoAppend, schema, mut report, rejects) =
-        run.lay_out(built, |_| Ok((Visit { each }, NoAppend)))?;
+    let LaidOut {
+        schema,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |_| Ok((Visit { each }, NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }

@@ -40,6 +40,8 @@ pub(crate) struct Drive {
     pub spill_dir: Arc<SpillDir>,
     /// Bytes that may be decoded ahead of their turn.
     pub window_bytes: u64,
+    /// Row groups that may be encoded at the same time.
+    pub max_groups: usize,
 }
 
 /// Runs everything and gives back what holds the results.
@@ -52,7 +54,12 @@ pub(crate) fn run<O: Output, A: Append>(
 ) -> Result<(Sequencer<O>, A)> {
     let shared = Shared {
         schema: RwLock::new(sequencer.schema.clone()),
-        state: Mutex::new(State::new(units, drive.budget.open(), drive.window_bytes)),
+        state: Mutex::new(State::new(
+            units,
+            drive.budget.open(),
+            drive.window_bytes,
+            drive.max_groups,
+        )),
         wake: Condvar::new(),
         sequencer: Mutex::new(sequencer),
         appender: Mutex::new(appender),

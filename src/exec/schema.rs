@@ -64,6 +64,11 @@ impl RunSchema {
         self
     }
 
+    /// Whether columns were chosen, and none of them.
+    pub fn lets_nothing_out(&self) -> bool {
+        self.columns.as_deref().is_some_and(<[String]>::is_empty)
+    }
+
     /// Keeps these columns out of the files: they name folders.
     pub fn with_folders(mut self, folders: &[String]) -> Self {
         self.folders = Arc::from(folders);
@@ -292,18 +297,23 @@ impl RunSchema {
         else {
             return Ok(batch);
         };
-        let keys = Int32Array::from_value(0, batch.num_rows());
-        let values: ArrayRef = Arc::new(StringArray::from_iter_values([path]));
-        let paths = DictionaryArray::try_new(keys, values)?;
-        let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
-        fields.push(Arc::new(path_field(name)));
-        let mut columns = batch.columns().to_vec();
-        columns.push(Arc::new(paths));
-        Ok(RecordBatch::try_new(
-            Arc::new(Schema::new(fields)),
-            columns,
-        )?)
+        add_path(&batch, name, path)
     }
+}
+
+/// Adds a last column that holds `path` in every row.
+pub(super) fn add_path(batch: &RecordBatch, column: &str, path: &str) -> Result<RecordBatch> {
+    let keys = Int32Array::from_value(0, batch.num_rows());
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values([path]));
+    let paths = DictionaryArray::try_new(keys, values)?;
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(path_field(column)));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(paths));
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
 }
 
 fn path_field(name: &str) -> Field {

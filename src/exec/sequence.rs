@@ -15,9 +15,10 @@ use super::rejects::Rejects;
 use super::report::InputReport;
 use super::schema::RunSchema;
 use super::worker::{Bad, Worked};
-use crate::error::{Error, Position, Result};
-use crate::expr::BoundExpr;
-use crate::ops::{Filter, Limit, Operator};
+use crate::error::{Error, Place, Position, Result};
+use crate::expr::{BoundExpr, RowError};
+use crate::io::json::Line;
+use crate::ops::{Filter, Limit};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
@@ -43,6 +44,48 @@ pub(crate) struct BadPolicy {
     pub max: Option<MaxRejects>,
 }
 
+/// Where a chunk stands in the input.
+struct ChunkPlace<'a> {
+    path: &'a str,
+    /// None where there is no text.
+    first_byte: Option<u64>,
+    /// Lines of its file, or rows, before it.
+    lines_before: u64,
+}
+
+impl ChunkPlace<'_> {
+    fn position(&self, byte: u64, line: u64) -> Position {
+        Position {
+            path: self.path.to_owned(),
+            byte: self.first_byte.unwrap_or(0) + byte,
+            line: self.lines_before + line + 1,
+        }
+    }
+
+    fn place(&self, place: Line) -> Place {
+        match self.first_byte {
+            Some(_) => Place::Record(self.position(place.byte as u64, place.number)),
+            None => Place::Row {
+                path: self.path.to_owned(),
+                row: self.lines_before + place.number + 1,
+            },
+        }
+    }
+
+    /// The error of an expression, with the place of the row it failed on.
+    fn failure(&self, place: Line, error: Error) -> Error {
+        let at = self.place(place);
+        match (&error, RowError::of(&error)) {
+            (Error::External { doing, .. }, Some(wrong)) => Error::Evaluate {
+                at,
+                doing: doing.clone(),
+                reason: wrong.reason.clone(),
+            },
+            _ => error,
+        }
+    }
+}
+
 /// Counts of a run so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -60,6 +103,8 @@ pub(crate) struct Sequencer<O> {
     ordered: Vec<Ordered>,
     bad: BadPolicy,
     rejected: u64,
+    /// The first row, if it has no columns.
+    pub bare: Option<Place>,
     /// The place of the open file among the inputs, and its lines so far.
     file: Option<u32>,
     progress: Arc<Progress>,
@@ -81,6 +126,7 @@ impl<O: Output> Sequencer<O> {
             ordered,
             bad,
             rejected: 0,
+            bare: None,
             file: None,
             progress,
         }
@@ -88,9 +134,13 @@ impl<O: Output> Sequencer<O> {
 
     /// Whether no further row can come out.
     pub fn is_done(&self) -> bool {
+        self.is_done_behind(0)
+    }
+
+    /// Whether no further row can come out of step `from` and those behind it.
+    fn is_done_behind(&self, from: usize) -> bool {
         self.output.is_done()
-            || self
-                .ordered
+            || self.ordered[from..]
                 .iter()
                 .any(|step| matches!(step, Ordered::Limit(limit) if limit.is_done()))
     }
@@ -120,18 +170,48 @@ impl<O: Output> Sequencer<O> {
         }
     }
 
-    /// Takes the next chunk in input order.
-    pub fn accept(&mut self, file: u32, path: &str, worked: Worked) -> Result<Vec<Group>> {
-        let lines_before = self.open(file, path).lines;
-        let rejected = worked.bad.len() as u64;
-        for bad in &worked.bad {
-            let at = Position {
-                path: path.to_owned(),
-                byte: worked.first_byte + bad.byte,
-                line: lines_before + bad.line + 1,
-            };
-            self.reject(at, bad)?;
+    /// Takes the next chunk in input order. Its failure counts only if the
+    /// rows before it are not enough.
+    pub fn accept(&mut self, file: u32, path: &str, mut worked: Worked) -> Result<Vec<Group>> {
+        let chunk = ChunkPlace {
+            path,
+            first_byte: worked.first_byte,
+            lines_before: self.open(file, path).lines,
+        };
+        let failed = worked.failed.take();
+        let mut failure = self.reject_all(&chunk, &worked.bad)?;
+        if failure.is_none() {
+            failure = failed.map(|failed| chunk.failure(failed.place, failed.error));
         }
+        // The steps that the failing record would have had to go through.
+        let mut ahead = 0;
+        let places = worked.places.take();
+        if let (None, Some(place)) = (&self.bare, worked.bare) {
+            self.bare = Some(chunk.place(place));
+        }
+        self.count(file, &worked, path)?;
+        self.schema.widen(&worked.schema)?;
+        self.progress.add_text_bytes(worked.text_bytes);
+
+        let mut rows = Rows {
+            batch: worked.batch,
+            from: worked.schema,
+            text_bytes: worked.text_bytes,
+        };
+        if let Some((step, earlier)) = self.take_steps(&mut rows, places, &chunk)? {
+            (ahead, failure) = (step, Some(earlier));
+        }
+        self.progress.add_rows(rows.batch.num_rows() as u64);
+        let groups = self.output.push(rows, &self.schema)?;
+        match failure {
+            Some(error) if !self.is_done_behind(ahead) => Err(error),
+            _ => Ok(groups),
+        }
+    }
+
+    /// Adds a chunk to the sheet of its file.
+    fn count(&mut self, file: u32, worked: &Worked, path: &str) -> Result<()> {
+        let rejected = worked.bad.len() as u64;
         let sheet = self.open(file, path);
         sheet.lines += worked.lines;
         sheet.blank += worked.blank;
@@ -156,43 +236,65 @@ impl<O: Output> Sequencer<O> {
         }
         self.counts.duplicate_keys += worked.duplicate_keys;
         self.counts.ignored_values += worked.ignored_values;
-        self.schema.widen(&worked.schema)?;
-        self.progress.add_text_bytes(worked.text_bytes);
+        Ok(())
+    }
 
-        let mut rows = Rows {
-            batch: worked.batch,
-            from: worked.schema,
-            text_bytes: worked.text_bytes,
-        };
-        for step in &mut self.ordered {
-            let before = rows.batch.num_rows() as u64;
+    /// Takes rows through the steps that need input order. A row that a filter
+    /// fails on ends the rows; the first such row comes back as an error, with the filter's step.
+    fn take_steps(
+        &mut self,
+        rows: &mut Rows,
+        mut places: Option<Vec<Line>>,
+        chunk: &ChunkPlace<'_>,
+    ) -> Result<Option<(usize, Error)>> {
+        let mut failure = None;
+        for (idx, step) in self.ordered.iter_mut().enumerate() {
+            let before = rows.batch.num_rows();
+            let batch = rows.batch.clone();
             match step {
                 Ordered::Limit(limit) => {
-                    rows.batch = limit.push(rows.batch);
-                    self.counts.limited += before - rows.batch.num_rows() as u64;
+                    rows.batch = limit.push(batch);
+                    self.counts.limited += (before - rows.batch.num_rows()) as u64;
                 }
                 Ordered::Filter(filter) => {
-                    rows.batch = filter.push(rows.batch)?;
-                    let dropped = before - rows.batch.num_rows() as u64;
+                    let all = places.take().unwrap_or_default();
+                    let (kept, failed) = filter.keep_before_failure(&batch)?;
+                    let mut looked_at = before;
+                    if let Some((row, error)) = failed {
+                        looked_at = row;
+                        failure = Some((idx, chunk.failure(all[row], error)));
+                    }
+                    self.counts.limited += (before - looked_at) as u64;
                     self.inputs
                         .last_mut()
-                        .expect("the file's sheet was opened above")
-                        .filtered += dropped;
+                        .expect("the file's sheet was opened before its rows")
+                        .filtered += (looked_at - kept.batch.num_rows()) as u64;
+                    places = Some(kept.places().map(|row| all[row]).collect());
+                    rows.batch = kept.batch;
                 }
             }
         }
-        self.progress.add_rows(rows.batch.num_rows() as u64);
-        self.output.push(rows, &self.schema)
+        Ok(failure)
     }
 
-    fn reject(&mut self, at: Position, bad: &Bad) -> Result<()> {
+    /// Leaves out bad records, or gives the error of the first that must not be.
+    fn reject_all(&mut self, chunk: &ChunkPlace<'_>, bad: &[Bad]) -> Result<Option<Error>> {
+        for bad in bad {
+            if let Some(error) = self.reject(chunk.position(bad.byte, bad.line), bad)? {
+                return Ok(Some(error));
+            }
+        }
+        Ok(None)
+    }
+
+    fn reject(&mut self, at: Position, bad: &Bad) -> Result<Option<Error>> {
         let error = || Error::Decode {
             at: at.clone(),
             column: bad.column.clone(),
             reason: bad.reason.clone(),
         };
         match self.bad.on_bad {
-            OnBadRecord::Fail => return Err(error()),
+            OnBadRecord::Fail => return Ok(Some(error())),
             OnBadRecord::Skip => {}
             OnBadRecord::Reject => {
                 if let Some(rejects) = &mut self.bad.rejects {
@@ -204,9 +306,9 @@ impl<O: Output> Sequencer<O> {
         if let Some(MaxRejects::Count(max)) = self.bad.max
             && self.rejected > max
         {
-            return Err(too_many(self.rejected, &format!("{max}"), &error()));
+            return Ok(Some(too_many(self.rejected, &format!("{max}"), &error())));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The end of the input: what is left to write.

@@ -209,6 +209,7 @@ mod tests {
                 file: 0,
                 first_byte: 0,
                 block: 0,
+                long: None,
             })))
         }
 

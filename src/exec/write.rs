@@ -11,12 +11,12 @@ use super::build::{Built, build};
 use super::control::Phase;
 use super::output::{PartAppender, RowGroups, WritePlan, streaming_cut, widen_with};
 use super::report::RunReport;
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::partition::By;
 use crate::plan::{Layout, Physical, Source};
-use crate::sink::{FinishedPart, Job, ManifestInfo, Staging, WriteOptions};
+use crate::sink::{FinishedPart, Format, Job, ManifestInfo, Staging, WriteOptions};
 
 /// Writes the rows of a pipeline: all of them, or nothing is visible.
 ///
@@ -31,6 +31,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
     let mut built = build(physical, context, CHUNK_BYTES)?;
+    if built.schema.lets_nothing_out() {
+        return Err(Error::plan("there is no column to write"));
+    }
     if let Some(existing) = staging.existing_schema()? {
         built.schema = built
             .schema
@@ -50,7 +53,14 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     } else {
         staging
     };
-    let (_, appender, schema, mut report, rejects) = run.lay_out(built, |cut| {
+    let LaidOut {
+        appender,
+        schema,
+        mut report,
+        rejects,
+        bare,
+        ..
+    } = run.lay_out(built, |cut| {
         let plan = Arc::new(WritePlan {
             options: options.clone(),
             cut,
@@ -62,9 +72,20 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         ))
     })?;
     context.cancel.check()?;
+    let output = schema.output()?;
+    let rows = report.rows - report.filtered - report.limited;
+    if rows > 0 && output.fields().is_empty() && options.format != Format::Json {
+        return Err(match bare {
+            Some(at) => Error::NoColumns {
+                at,
+                rows,
+                format: options.format.to_string(),
+            },
+            None => Error::plan("there is no column to write"),
+        });
+    }
     context.progress.set_phase(Phase::Committing);
     let written = appender.finish()?;
-    let output = schema.output()?;
     let manifest = ManifestInfo {
         inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
         options: manifest_options(physical, options),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::exec::{Cancel, Context, patiently};
+use crate::exec::{Context, longest_record, patiently};
 use crate::io::json::{JsonSchema, infer};
 use crate::io::{self, SourceFile};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
@@ -26,8 +26,9 @@ const LOOK_FILES: usize = 8;
 /// Files without a record that are passed over to find the first one with any.
 const EMPTY_FILES: usize = 1000;
 
-/// Looks at text files. A file that cannot be read is passed over here: the
-/// run meets it in its place and says so.
+/// Looks at text files. One that is damaged is passed over here: the run meets
+/// it in its place and says so. Where the system refuses to read, what the plan
+/// would be checked against is not known, and that is the error.
 pub(super) fn json(
     inputs: &[String],
     options: &ReadOptions,
@@ -42,7 +43,7 @@ pub(super) fn json(
         let file = file?;
         stored_bytes += file.bytes;
         if head.is_none() && files < EMPTY_FILES {
-            let schema = sample.add(&file, options, &context.cancel)?;
+            let schema = sample.add(&file, options, context)?;
             head = (!schema.to_arrow().fields().is_empty()).then_some(schema);
         }
         files += 1;
@@ -50,7 +51,7 @@ pub(super) fn json(
     }
     let mut seen = head.clone().unwrap_or_default();
     for file in spread.files.iter().skip(1) {
-        seen = seen.merge(&sample.add(file, options, &context.cancel)?);
+        seen = seen.merge(&sample.add(file, options, context)?);
     }
     context.progress.set_stored_bytes_total(stored_bytes);
     context.progress.set_files(files as u64);
@@ -128,17 +129,20 @@ impl Sample {
         &mut self,
         file: &SourceFile,
         options: &ReadOptions,
-        cancel: &Cancel,
+        context: &Context,
     ) -> Result<JsonSchema> {
+        let longest = longest_record(options, &context.settings).0;
         let peek = if file.may_wait() {
             let file = file.clone();
-            patiently(cancel, move || io::peek(&file, LOOK_BYTES))
+            patiently(&context.cancel, move || {
+                io::peek(&file, LOOK_BYTES, longest)
+            })
         } else {
-            io::peek(file, LOOK_BYTES)
+            io::peek(file, LOOK_BYTES, longest)
         };
         let peek = match peek {
             Ok(peek) => peek,
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
             Err(_) => return Ok(JsonSchema::default()),
         };
         self.stored_bytes += peek.stored_bytes;
@@ -161,12 +165,32 @@ impl Sample {
     }
 }
 
-/// The format of the first input, by its content.
-pub(super) fn format(inputs: &[String]) -> Result<FileFormat> {
-    match io::list(inputs)?.next() {
-        Some(file) => format_of(&file?),
-        None => Ok(FileFormat::Json),
+/// The format of all inputs, by their content. Reads a few bytes of each file.
+///
+/// # Errors
+///
+/// [`Error::Config`] naming two files of different formats; [`Error::Io`] for
+/// a file that cannot be read.
+pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat> {
+    let mut first: Option<(FileFormat, String)> = None;
+    for file in io::list(inputs)? {
+        context.cancel.check()?;
+        let file = file?;
+        let format = format_of(&file)?;
+        match &first {
+            None => first = Some((format, file.path)),
+            Some((one, _)) if *one == format => {}
+            Some((one, path)) => {
+                return Err(Error::config(
+                    file.path,
+                    format!(
+                        "this is {format}, but {path} is {one}: read files of one format at a time"
+                    ),
+                ));
+            }
+        }
     }
+    Ok(first.map_or(FileFormat::Json, |(format, _)| format))
 }
 
 /// The format of a file, by its content.

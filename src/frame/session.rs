@@ -130,15 +130,16 @@ impl Session {
         self.scan(Source::Columns { inputs, format }, schema, estimate)
     }
 
-    /// Reads files of any known format, told by the content of the first one.
-    /// `options` apply to text.
+    /// Reads files of any known format, told by their content; all must be of
+    /// one. `options` apply to text.
     ///
     /// # Errors
     ///
-    /// As the reader of that format.
+    /// [`Error::Config`] naming two files of different formats, before anything
+    /// is read; else as the reader of that format.
     pub fn read(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
         let inputs = expand(inputs.into_inputs())?;
-        match look::format(&inputs)? {
+        match look::format(&inputs, self.context())? {
             FileFormat::Json => self.read_json(inputs, options),
             format => self.columns(inputs, format),
         }

@@ -134,11 +134,6 @@ impl ArrayText {
         }
     }
 
-    /// Records begun so far.
-    pub(crate) fn n_records(&self) -> u64 {
-        self.n_records
-    }
-
     fn wrong(&self, path: &str, idx: usize, reason: &str) -> Error {
         Error::Decode {
             at: Position {

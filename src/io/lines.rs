@@ -25,7 +25,7 @@ use crate::io::locate;
 use crate::io::salvage::Damage;
 use crate::io::source::{Filled, Source};
 use crate::io::store::SourceFile;
-use crate::io::text::{TextChunk, TextOptions, TextReader};
+use crate::io::text::{LongRecord, TextChunk, TextOptions, TextReader};
 use crate::size::ByteSize;
 
 /// Bytes read past the end of a block at first, to finish its last record.
@@ -33,6 +33,9 @@ const OVERHANG_BYTES: usize = 64 << 10;
 
 /// Room for text that is made at once.
 const LEAST_ROOM_BYTES: usize = 64 << 10;
+
+/// Bytes kept of a record that is too long: enough to recognise it by.
+const LONG_KEPT_BYTES: usize = 4 << 10;
 
 /// Cuts a source into chunks of whole lines.
 pub(crate) struct Lines {
@@ -52,8 +55,18 @@ pub(crate) struct Lines {
     stop: Option<Stop>,
     /// Whether `text[from]` may stand inside a line whose start was lost.
     after_gap: bool,
-    /// Newlines handed out, where the line of a failure cannot be found by rereading.
+    /// Newlines passed, where the line of a failure cannot be found by rereading.
     n_lines: u64,
+}
+
+/// What comes next of the text.
+enum Next {
+    /// So many held bytes are whole lines.
+    Lines(usize),
+    /// The record at hand is longer than allowed.
+    TooLong,
+    /// Nothing: the source is read out.
+    End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,8 +218,8 @@ impl Lines {
         self.array = None;
     }
 
-    /// How many bytes of the held text make the next chunk. None: the source is read out.
-    fn find_chunk(&mut self) -> Result<Option<usize>> {
+    /// Reads on until it is known what the next chunk is.
+    fn find_chunk(&mut self) -> Result<Next> {
         // One more than the longest record, for its newline.
         let longest =
             usize::try_from(self.options.max_record_bytes.saturating_add(1)).unwrap_or(usize::MAX);
@@ -215,7 +228,7 @@ impl Lines {
                 continue;
             }
             if self.position >= self.end {
-                return Ok(None);
+                return Ok(Next::End);
             }
             let blocksize = self.options.blocksize;
             let block_end = (self.position / blocksize + 1).saturating_mul(blocksize);
@@ -235,20 +248,21 @@ impl Lines {
                 } else {
                     end_of_block(view, room)
                 };
-                if cut.is_some() {
-                    return Ok(cut);
+                if let Some(n) = cut {
+                    return Ok(Next::Lines(n));
+                }
+                // No newline in all of it, whether or not the text ends here.
+                if view.len() == longest {
+                    return Ok(Next::TooLong);
                 }
                 if is_all {
                     match self.end_of_text() {
-                        Some(0) => return Ok(None),
-                        Some(n) => return Ok(Some(n)),
+                        Some(0) => return Ok(Next::End),
+                        Some(n) => return Ok(Next::Lines(n)),
                         None => continue 'record,
                     }
                 }
                 if view.len() == window {
-                    if window == longest {
-                        return Err(self.too_long());
-                    }
                     window = window.saturating_mul(2).min(longest);
                 }
                 self.gather(window)?;
@@ -338,7 +352,7 @@ impl Lines {
             self.skip(n);
             reuse
         };
-        if !self.file.seekable {
+        if !self.file.seekable || self.array.is_some() {
             self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
         }
         TextChunk {
@@ -346,15 +360,68 @@ impl Lines {
             first_byte,
             block: first_byte / self.options.blocksize,
             bytes,
+            long: None,
         }
     }
 
-    /// The record at hand is longer than allowed.
+    /// Passes over the record at hand, which is longer than allowed, and over
+    /// its newline; gives its first bytes. Holds no more of it than is held already.
+    fn pass_long(&mut self) -> Result<TextChunk> {
+        let first_byte = self.position;
+        let held = self.to - self.from;
+        let mut kept = self.text[self.from..self.from + held.min(LONG_KEPT_BYTES)].to_vec();
+        // Not in the middle of a character.
+        if let Err(error) = std::str::from_utf8(&kept)
+            && error.error_len().is_none()
+        {
+            kept.truncate(error.valid_up_to());
+        }
+        let behind = loop {
+            let held = self.to - self.from;
+            if let Some(at) = memchr::memchr(b'\n', &self.text[self.from..self.to]) {
+                self.skip(at + 1);
+                break self.position - 1;
+            }
+            self.skip(held);
+            if self.stop == Some(Stop::Gap) {
+                self.stop = None;
+                self.after_gap = true;
+                break self.position;
+            }
+            if self.stop == Some(Stop::End) {
+                break self.position;
+            }
+            self.gather(self.options.chunk_bytes)?;
+        };
+        self.n_lines += 1;
+        // The room that the record had stretched is given back.
+        self.text = self.text[self.from..self.to].to_vec();
+        self.to -= self.from;
+        self.from = 0;
+        Ok(TextChunk {
+            file: self.file.index,
+            first_byte,
+            block: first_byte / self.options.blocksize,
+            bytes: kept,
+            long: Some(LongRecord {
+                bytes: behind - first_byte,
+                reason: self.why_too_long(),
+            }),
+        })
+    }
+
+    fn why_too_long(&self) -> String {
+        format!(
+            "the record is longer than {}: raise {} to read it, if it is one",
+            ByteSize::new(self.options.max_record_bytes),
+            self.options.limited_by
+        )
+    }
+
+    /// The error of a record that is longer than allowed.
     fn too_long(&self) -> Error {
-        let line = if !self.file.seekable {
+        let line = if !self.file.seekable || self.array.is_some() {
             Ok(self.n_lines + 1)
-        } else if let Some(array) = &self.array {
-            Ok(array.n_records())
         } else {
             locate::line_of(&self.file, self.position)
         };
@@ -366,10 +433,7 @@ impl Lines {
                     line,
                 },
                 column: None,
-                reason: format!(
-                    "the record is longer than {}: raise max-record to read it, if it is one",
-                    ByteSize::new(self.options.max_record_bytes)
-                ),
+                reason: self.why_too_long(),
             },
             Err(error) => error,
         }
@@ -379,8 +443,10 @@ impl Lines {
 impl TextReader for Lines {
     fn next_chunk(&mut self, reuse: Vec<u8>) -> Result<Option<TextChunk>> {
         match self.find_chunk()? {
-            Some(n) => Ok(Some(self.hand_out(n, reuse))),
-            None => Ok(None),
+            Next::Lines(n) => Ok(Some(self.hand_out(n, reuse))),
+            Next::TooLong if self.options.pass_long => self.pass_long().map(Some),
+            Next::TooLong => Err(self.too_long()),
+            Next::End => Ok(None),
         }
     }
 

@@ -52,5 +52,7 @@ pub use places::places;
 pub use salvage::{Damage, DamagedSpan};
 pub use source::FIRST_AHEAD_BYTES;
 pub use store::{FileList, SourceFile, list, may_be_remote};
-pub use text::{Begun, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, begin, open};
+pub use text::{
+    Begun, LongRecord, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, begin, open,
+};
 pub use unit::{Extent, Unit, compression, units};

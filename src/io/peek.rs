@@ -30,15 +30,18 @@ pub struct Peek {
 /// Stored bytes of standard input that were read ahead, to be read again.
 static STDIN_AHEAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// About the first `bytes` of a file's decompressed text.
+/// About the first `bytes` of a file's decompressed text, behind records
+/// longer than `max_record_bytes` if it begins with such.
 ///
 /// # Errors
 ///
 /// As [`text::open`] and [`TextReader::next_chunk`].
-pub fn peek(file: &SourceFile, bytes: usize) -> Result<Peek> {
+pub fn peek(file: &SourceFile, bytes: usize, max_record_bytes: u64) -> Result<Peek> {
     let options = TextOptions {
         chunk_bytes: bytes.max(1),
         ahead_bytes: bytes as u64, // a look needs little more than it shows
+        max_record_bytes,
+        pass_long: true,
         ..TextOptions::default()
     };
     if file.is_stdin() {
@@ -48,12 +51,23 @@ pub fn peek(file: &SourceFile, bytes: usize) -> Result<Peek> {
         return Ok(Peek::default()); // a pipe can be read only once
     }
     let mut reader = text::open(&Unit::whole(Arc::new(file.clone())), &options)?;
-    let first = reader.next_chunk(Vec::new())?;
+    let first = first_chunk(reader.as_mut())?;
     Ok(Peek {
         whole: file.bytes > 0 && reader.stored_bytes_read() >= file.bytes,
-        text: first.map(|chunk| chunk.bytes).unwrap_or_default(),
+        text: first,
         stored_bytes: reader.stored_bytes_read(),
     })
+}
+
+/// The first lines that are records, as far as length tells.
+fn first_chunk(reader: &mut dyn TextReader) -> Result<Vec<u8>> {
+    loop {
+        match reader.next_chunk(Vec::new())? {
+            None => return Ok(Vec::new()),
+            Some(chunk) if chunk.long.is_none() => return Ok(chunk.bytes),
+            Some(_) => {}
+        }
+    }
 }
 
 fn peek_stdin(file: &SourceFile, options: TextOptions) -> Result<Peek> {
@@ -77,9 +91,8 @@ fn peek_stdin(file: &SourceFile, options: TextOptions) -> Result<Peek> {
         Compression::Zstd => Box::new(Zstd::try_new(input, true)?),
     };
     let mut lines = Lines::whole(source, Arc::new(file.clone()), options)?;
-    let first = lines.next_chunk(Vec::new())?;
     Ok(Peek {
-        text: first.map(|chunk| chunk.bytes).unwrap_or_default(),
+        text: first_chunk(&mut lines)?,
         stored_bytes: lines.stored_bytes_read(),
         whole,
     })

@@ -4,7 +4,9 @@
 //! Out: chunks of whole lines, in order, with their place in the file.
 //!
 //! Chunks of a unit follow each other without a gap, and those of a file's
-//! units in order make up its text, less a byte order mark. CRLF is kept.
+//! units in order make up its text, less a byte order mark and, where they are
+//! passed over, what lies behind the first bytes of records that are too long.
+//! CRLF is kept.
 
 use crate::error::{Error, Result};
 use crate::io::boundary::first_record;
@@ -33,6 +35,11 @@ pub struct TextOptions {
     /// The longest record, in bytes without its newline. Default 256 MiB; it
     /// keeps a file without newlines from filling the memory.
     pub max_record_bytes: u64,
+    /// The setting to raise for a longer record, as messages name it. Default `max-record`.
+    pub limited_by: &'static str,
+    /// Whether to go on behind a record that is longer: then its first bytes are
+    /// a chunk of their own, with [`TextChunk::long`]. Default no: it is an error.
+    pub pass_long: bool,
     /// Whether to go on behind damage in gzip and zstd files. Default no:
     /// damage is an error. What is lost then is told by [`TextReader::damage`].
     pub salvage: bool,
@@ -47,6 +54,8 @@ impl Default for TextOptions {
             chunk_bytes: 1 << 20,
             blocksize: 128 << 20,
             max_record_bytes: 256 << 20,
+            limited_by: "max-record",
+            pass_long: false,
             salvage: false,
             ahead_bytes: AHEAD_BYTES,
         }
@@ -64,6 +73,17 @@ pub struct TextChunk {
     pub first_byte: u64,
     /// `first_byte / blocksize`: which block the records belong to.
     pub block: u64,
+    /// Set if this is one record that is too long; `bytes` holds its beginning.
+    pub long: Option<LongRecord>,
+}
+
+/// A record of which only the beginning was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LongRecord {
+    /// Bytes of the whole record, without its newline.
+    pub bytes: u64,
+    /// The limit that it passes and the setting to raise, in words.
+    pub reason: String,
 }
 
 /// Text, read from a unit chunk by chunk.

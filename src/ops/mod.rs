@@ -9,7 +9,7 @@
 mod filter;
 mod limit;
 
-pub use filter::Filter;
+pub use filter::{Filter, Kept};
 pub use limit::Limit;
 
 use arrow_array::RecordBatch;

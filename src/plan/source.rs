@@ -88,7 +88,10 @@ pub struct ReadOptions {
     pub schema: Option<SchemaRef>,
     /// What to do with keys and types outside the schema. Default: widen it.
     pub schema_mode: SchemaMode,
-    /// What to do with a record that does not decode. Default: stop.
+    /// What to do with a record that does not decode, or is longer than
+    /// `max_record`. Default: stop. An expression that has no value for a sound
+    /// record (an overflow, a cast that does not fit) is the query's fault and
+    /// always stops, with the record's place.
     pub on_bad_record: OnBadRecord,
     /// Where records that do not decode are kept, as JSON Lines with file,
     /// line, byte, reason and raw text. Needed by, and only used with, [`OnBadRecord::Reject`].
@@ -99,7 +102,9 @@ pub struct ReadOptions {
     pub salvage: bool,
     /// Name of a column to hold the path that a row was read from. Default: none.
     pub include_path: Option<String>,
-    /// Longest record that is read. Default 256 MiB.
+    /// Longest record that is read, in bytes of text. Default 256 MiB; never
+    /// more than an eighth of the memory budget. A longer one is a bad record,
+    /// of which the rejects file holds the beginning.
     pub max_record: ByteSize,
     /// Deepest nesting that is read. Default 128.
     pub max_depth: usize,

@@ -31,7 +31,8 @@ impl Style {
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`] if a name occurs twice, there is no column, or types nest too deep.
+    /// [`Error::Plan`] if a name occurs twice, types nest too deep, or there is no
+    /// column in a format that needs one.
     pub(crate) fn stored(&self, schema: &Schema) -> Result<SchemaRef> {
         let mut names: Vec<&str> = schema
             .fields()
@@ -45,7 +46,7 @@ impl Style {
                 pair[0]
             )));
         }
-        if names.is_empty() {
+        if names.is_empty() && self.format != Format::Json {
             return Err(Error::plan("there is no column to write"));
         }
         stored_schema(schema, self.format == Format::Ipc)

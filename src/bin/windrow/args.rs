@@ -89,7 +89,7 @@ pub struct ReadArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Widen)]
     pub schema_mode: Mode,
 
-    /// What to do with a record that does not decode
+    /// What to do with a record that does not decode, or is too long
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnBad::Fail)]
     pub on_bad_record: OnBad,
 
@@ -109,7 +109,7 @@ pub struct ReadArgs {
     #[arg(long, value_name = "SIZE")]
     pub blocksize: Option<ByteSize>,
 
-    /// Longest record that is read [default: 256MiB]
+    /// Longest record that is read; an eighth of --memory if that is less [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub max_record: Option<ByteSize>,
 

@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use windrow::inspect::text::printable;
-use windrow::{Error, Position};
+use windrow::{Error, Place, Position};
 
 /// How a command ends when it does not end well.
 #[derive(Debug)]
@@ -65,12 +65,22 @@ impl Failure {
 /// What to do about an error, where windrow has a flag for it.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        // Such a record was not read at all; the error itself says what to raise.
-        Error::Decode { reason, .. } if reason.contains("max-record") => None,
+        Error::Evaluate { at, .. } => {
+            let see = match at {
+                Place::Record(Position { path, byte, .. }) if path != "-" => format!(
+                    "see the record with `windrow head --at {}`; ",
+                    windrow::inspect::verdict::shell_quoted(&format!("{path}:{byte}"))
+                ),
+                _ => String::new(),
+            };
+            Some(format!("{see}try_cast gives null where cast fails"))
+        }
+        // A record that is too long was not read at all, and cannot be shown.
         Error::Decode {
             at: Position { path, byte, .. },
+            reason,
             ..
-        } if path != "-" => Some(format!(
+        } if path != "-" && !reason.starts_with("the record is longer") => Some(format!(
             "see the record with `windrow head --at {}`; go on past such records with --on-bad-record skip or reject",
             windrow::inspect::verdict::shell_quoted(&format!("{path}:{byte}"))
         )),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use windrow::{Cancel, DataFrame, Phase, Progress, Session};
 
+use crate::allocator;
 use crate::args::{From, InputArgs, PickArgs, ReadArgs, RunArgs};
 use crate::console::{Failure, to_stderr};
 use crate::progress::{Moment, Watcher};
@@ -31,7 +32,9 @@ impl Run {
     pub fn start(args: &RunArgs) -> Result<Run, Failure> {
         log(args.verbose, args.quiet);
         let cancel = Cancel::new();
-        let session = Session::new(args.settings()?).with_cancel(cancel.clone());
+        let settings = args.settings()?;
+        allocator::settle(settings.memory);
+        let session = Session::new(settings).with_cancel(cancel.clone());
         signals::watch(move || cancel.cancel())?;
         let progress = Arc::clone(session.progress());
         let watcher = Watcher::start(args.progress, args.quiet, move || look(&progress));

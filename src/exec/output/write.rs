@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
 use crate::memory::{Budget, Reservation};
 use crate::partition::{Cut, Cutter, batch_bytes};
-use crate::sink::{FinishedPart, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
+use crate::sink::{FinishedPart, Format, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
 
 /// Logical bytes of Arrow data in a row group (32 MiB): two being encoded and
 /// one being filled hold 100 MiB, and measured files are within 2 % of those with four times as much.
@@ -84,6 +84,9 @@ struct Stream {
     small: usize,
     rows: u64,
     bytes: u64,
+    /// Row groups of rows that had no column when they were complete, in front
+    /// of all others: partitions and rows. They wait for a column to appear.
+    bare: Vec<(u64, u64)>,
 }
 
 /// Collects rows into row groups.
@@ -129,6 +132,7 @@ impl RowGroups {
                     small: 0,
                     rows: 0,
                     bytes: 0,
+                    bare: Vec::new(),
                 },
             );
         }
@@ -260,26 +264,58 @@ fn seal(
     }
     let held = std::mem::take(&mut stream.held);
     let output = schema.output()?;
-    let batches = held
-        .iter()
-        .map(|(batch, from)| schema.finish(batch, from))
-        .collect::<Result<Vec<_>>>()?;
-    groups.push(Group {
-        jobs: jobs(&output, &plan.options, batches)?,
-        tag: Tag {
-            folder: folder.cloned(),
-            partition_idx: stream.partition_idx,
-            schema: output,
-            run_schema: schema.clone(),
-            rows: stream.rows,
-            bytes: stream.bytes,
-        },
-    });
+    if output.fields().is_empty() && plan.options.format != Format::Json {
+        stream.bare.push((stream.partition_idx, stream.rows));
+    } else {
+        let group = |partition_idx, rows, bytes, batches| -> Result<Group> {
+            Ok(Group {
+                jobs: jobs(&output, &plan.options, batches)?,
+                tag: Tag {
+                    folder: folder.cloned(),
+                    partition_idx,
+                    schema: Arc::clone(&output),
+                    run_schema: schema.clone(),
+                    rows,
+                    bytes,
+                },
+            })
+        };
+        for (partition_idx, rows) in std::mem::take(&mut stream.bare) {
+            let batch = nulls(&output, rows)?;
+            groups.push(group(
+                partition_idx,
+                rows,
+                batch_bytes(&batch),
+                vec![batch],
+            )?);
+        }
+        let batches = held
+            .iter()
+            .map(|(batch, from)| schema.finish(batch, from))
+            .collect::<Result<Vec<_>>>()?;
+        groups.push(group(
+            stream.partition_idx,
+            stream.rows,
+            stream.bytes,
+            batches,
+        )?);
+    }
     *waiting_bytes -= stream.bytes;
     stream.rows = 0;
     stream.bytes = 0;
     stream.small = 0;
     Ok(())
+}
+
+/// Rows of which nothing was known when they came.
+fn nulls(schema: &SchemaRef, rows: u64) -> Result<RecordBatch> {
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| new_null_array(field.data_type(), rows))
+        .collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 impl Output for RowGroups {

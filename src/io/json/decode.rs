@@ -11,7 +11,8 @@
 //! ```
 //!
 //! With a predicate, its columns alone are decoded for every record, and all
-//! columns for the records it selects.
+//! columns for the records it selects. If it fails on a record, decoding ends
+//! before that one.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use super::lines::{ALL, Chunk, Line, Which};
 use super::object::{Object, Wanted};
 use super::schema::JsonSchema;
 use crate::error::{Error, Result};
+use crate::expr::RowError;
 
 /// A condition on rows that the decoder evaluates before it builds them.
 pub trait RowPredicate: Send + Sync {
@@ -39,7 +41,8 @@ pub trait RowPredicate: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Whatever evaluation meets; decoding ends with it.
+    /// Whatever evaluation meets; over a [`RowError`] where a row is to blame,
+    /// which must be the first such row. Decoding ends with it.
     fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray>;
 }
 
@@ -65,6 +68,19 @@ pub struct Decoded {
     pub duplicate_keys: u64,
     /// Values left out because the schema does not know their key ([`SchemaMode::Ignore`]).
     pub ignored_values: u64,
+    /// The line that each row came from.
+    pub places: Vec<Line>,
+    /// The record that the predicate could not judge; decoding ended before it.
+    pub failed: Option<FailedRecord>,
+}
+
+/// A record that a predicate could not judge.
+#[derive(Debug, Clone)]
+pub struct FailedRecord {
+    /// Its line in the chunk.
+    pub place: Line,
+    /// Why; over a [`RowError`].
+    pub error: Error,
 }
 
 /// Decodes chunks of one input. Owned by one worker; keeps its buffers between chunks.
@@ -93,18 +109,24 @@ impl Decoder {
     /// A decoder of records, with a condition on rows if there is one.
     pub fn new(options: Arc<DecodeOptions>, predicate: Option<Arc<dyn RowPredicate>>) -> Self {
         let wanted = options.columns.as_deref().map(set_of);
-        let predicate = predicate.map(|predicate| {
-            let wanted = set_of(predicate.columns());
-            (predicate, wanted)
-        });
-        Decoder {
+        let mut decoder = Decoder {
             options,
             wanted,
-            predicate,
+            predicate: None,
             full: None,
             narrow: None,
             tail: Vec::new(),
-        }
+        };
+        decoder.set_predicate(predicate);
+        decoder
+    }
+
+    /// Takes another condition on rows from now on, or none.
+    pub fn set_predicate(&mut self, predicate: Option<Arc<dyn RowPredicate>>) {
+        self.predicate = predicate.map(|predicate| {
+            let wanted = set_of(predicate.columns());
+            (predicate, wanted)
+        });
     }
 
     /// Decodes `text`, whole lines of which the last may lack its newline,
@@ -116,8 +138,9 @@ impl Decoder {
     /// # Errors
     ///
     /// [`Error::Config`] if the depth limit is above 256 or one column of the
-    /// chunk outgrows 2 GiB; whatever the predicate returns. Bad records are no
-    /// errors here: they are in [`Decoded::bad`].
+    /// chunk outgrows 2 GiB; what the predicate returns without a row to blame. Bad records are no
+    /// errors here: they are in [`Decoded::bad`], and a row that the predicate
+    /// fails on is in [`Decoded::failed`].
     pub fn decode(&mut self, text: &[u8], schema: &JsonSchema) -> Result<Decoded> {
         if self.options.max_depth > DEEPEST {
             return Err(Error::config(
@@ -171,7 +194,10 @@ impl Decoder {
         };
         let narrow = schema.project(predicate.columns());
         let seen = looked_at.build(&narrow, &mut self.narrow)?;
-        let selected = select(predicate.as_ref(), &seen)?;
+        let selected = match select(predicate.as_ref(), &seen) {
+            Ok(selected) => selected,
+            Err(error) => return self.decode_before(chunk, schema, &seen, error),
+        };
         let filtered = (seen.lines.len() - selected.len()) as u64;
         let chosen = Task {
             which: Which::Only(&selected),
@@ -192,6 +218,28 @@ impl Decoder {
         built.visited.lines = seen.visited.lines;
         built.visited.blank = seen.visited.blank;
         Ok(built.into_decoded(filtered))
+    }
+}
+
+impl Decoder {
+    /// What stands before the record that the predicate failed on, with that failure.
+    #[cold]
+    fn decode_before(
+        &mut self,
+        chunk: &Chunk<'_>,
+        schema: &JsonSchema,
+        seen: &Built,
+        error: Error,
+    ) -> Result<Decoded> {
+        let Some(&place) = RowError::of(&error).and_then(|at| seen.lines.get(at.row)) else {
+            return Err(error);
+        };
+        let mut tail = Vec::new();
+        let before = Chunk::new(&chunk.text[..place.byte], &mut tail);
+        let mut decoded = self.decode_chunk(&before, schema)?;
+        // Without the rows behind it, an earlier one may be found.
+        decoded.failed.get_or_insert(FailedRecord { place, error });
+        Ok(decoded)
     }
 }
 
@@ -245,6 +293,8 @@ impl Built {
             stopped: self.stopped,
             duplicate_keys: self.visited.duplicate_keys,
             ignored_values: self.visited.ignored_values,
+            places: self.lines,
+            failed: None,
         }
     }
 }

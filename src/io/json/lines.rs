@@ -13,7 +13,7 @@ use super::scan::{PAD, Text};
 
 /// Where a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct Line {
     /// Its first byte in the chunk.
     pub byte: usize,
     /// Its number in the chunk; the first is 0.

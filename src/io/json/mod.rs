@@ -33,6 +33,7 @@ mod decode;
 
 pub use build::{BadRecord, DecodeOptions, infer};
 pub use conform::conform;
-pub use decode::{Decoded, Decoder, RowPredicate};
+pub use decode::{Decoded, Decoder, FailedRecord, RowPredicate};
 pub use grammar::SchemaMode;
+pub use lines::Line;
 pub use schema::{JsonSchema, WidenedColumn};
