@@ -10,6 +10,7 @@ use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::*;
 use windrow::arrow::schema::{DataType, TimeUnit};
 use windrow::expr::{AggExpr, Groups, col, corr, count};
+use windrow::ops::{Aggregate, TopRows, ValueCounts};
 
 /// Random numbers that are the same in every run.
 struct Dice(u64);
@@ -727,5 +728,189 @@ fn a_frame_without_rows_has_one_result() {
     assert_eq!(
         text(&one(&col("x").list(), &batch(&[("x", nothing)])), 0),
         "[]"
+    );
+}
+
+/// The weather of three airports, hour by hour in 2013; `NA` is null. Its
+/// cells have neither quotes nor commas.
+fn weather() -> Option<RecordBatch> {
+    let Some(folder) = std::env::var_os("WINDROW_REAL_DATA") else {
+        println!("skipped: real weather needs WINDROW_REAL_DATA");
+        return None;
+    };
+    let path = std::path::Path::new(&folder).join("nycflights13/weather.csv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    Some(batch(
+        &names
+            .iter()
+            .enumerate()
+            .map(|(idx, name)| {
+                let cells = rows
+                    .iter()
+                    .map(|row| Some(row[idx]).filter(|cell| *cell != "NA"));
+                let texts: ArrayRef = Arc::new(cells.collect::<StringArray>());
+                let to = match *name {
+                    "origin" | "time_hour" => DataType::Utf8,
+                    "year" | "month" | "day" | "hour" | "wind_dir" => DataType::Int64,
+                    _ => DataType::Float64,
+                };
+                (*name, cast(&texts, &to).unwrap())
+            })
+            .collect::<Vec<_>>(),
+    ))
+}
+
+#[test]
+fn a_year_of_weather_is_aggregated_as_duckdb_does() {
+    // DuckDB 2.0: select origin, count(*), count(temp), fsum(humid), avg(temp), stddev_samp(temp),
+    // var_pop(wind_speed), min(dewp), max(pressure), median(temp), quantile_cont(temp, 0.9),
+    // count(distinct wind_dir), corr(temp, dewp), sum(month) … group by origin order by origin
+    let stored = [
+        (
+            "EWR",
+            [
+                8703.0,
+                8702.0,
+                548766.93,
+                55.54655251666285,
+                18.352566137372403,
+                152.40014596001592,
+                -9.04,
+                1041.9,
+                55.94,
+                80.06,
+                37.0,
+                0.8915297157554813,
+                56600.0,
+            ],
+        ),
+        (
+            "JFK",
+            [
+                8706.0,
+                8706.0,
+                567675.4,
+                54.472150241212866,
+                17.060903876225535,
+                34.840649128538566,
+                -9.94,
+                1042.1,
+                53.96,
+                77.0,
+                37.0,
+                0.8986984354622527,
+                56621.0,
+            ],
+        ),
+        (
+            "LGA",
+            [
+                8706.0,
+                8706.0,
+                516467.63,
+                55.762605099931015,
+                17.901354805201972,
+                29.50023355538694,
+                -7.06,
+                1041.9,
+                55.94,
+                78.98,
+                37.0,
+                0.899458317378808,
+                56624.0,
+            ],
+        ),
+    ];
+    let Some(all) = weather() else { return };
+    let schema = all.schema();
+    let texts = [
+        "count(*)",
+        "count(temp)",
+        "sum(humid)",
+        "avg(temp)",
+        "std(temp)",
+        "var_pop(wind_speed)",
+        "min(dewp)",
+        "max(pressure)",
+        "median(temp)",
+        "quantile(temp, 0.9)",
+        "count(distinct wind_dir)",
+        "corr(temp, dewp)",
+        "sum(month)",
+    ];
+    let operator = || {
+        let bound = texts.map(|text| {
+            (
+                text.to_owned(),
+                AggExpr::parse(text).unwrap().bind(&schema).unwrap(),
+            )
+        });
+        let key = col("origin").bind(&schema).unwrap();
+        Aggregate::try_new(vec![("origin".to_owned(), key)], bound.to_vec()).unwrap()
+    };
+    let mut whole = operator();
+    for start in (0..all.num_rows()).step_by(4_000) {
+        let mut part = operator();
+        part.push(&all.slice(start, 4_000.min(all.num_rows() - start)))
+            .unwrap();
+        whole.merge(&part.partial().unwrap()).unwrap();
+    }
+    let found = whole.finish().unwrap();
+    for (row, (origin, expected)) in stored.iter().enumerate() {
+        assert_eq!(text(found.column(0), row), *origin);
+        for (column, (expected, what)) in
+            found.columns()[1..].iter().zip(expected.iter().zip(texts))
+        {
+            let value = cast(&column.slice(row, 1), &DataType::Float64).unwrap();
+            let off = if what.starts_with("sum") || what.starts_with("m") {
+                0.0
+            } else {
+                1e-13
+            };
+            assert_near(
+                &value,
+                &[Some(*expected)],
+                off,
+                &format!("{what} at {origin}"),
+            );
+        }
+    }
+
+    let key = || col("wind_dir").bind(&schema).unwrap();
+    let mut counts = ValueCounts::try_new(vec![("wind_dir".to_owned(), key())]).unwrap();
+    counts.groups().push(&all).unwrap();
+    let counted = counts.finish(Some(5)).unwrap();
+    let found: Vec<String> = (0..5)
+        .map(|row| {
+            format!(
+                "{} {}",
+                text(counted.column(0), row),
+                text(counted.column(1), row)
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        ["310 1341", "0 1256", "320 1204", "230 1115", "180 1049"]
+    );
+
+    let mut hottest = TopRows::largest(4, vec![col("temp").bind(&schema).unwrap()]);
+    hottest.push(&all).unwrap();
+    let hottest = hottest.finish().unwrap().remove(0);
+    let cells = ["origin", "temp", "day", "hour"].map(|name| hottest.column_by_name(name).unwrap());
+    let found: Vec<String> = (0..4)
+        .map(|row| cells.map(|cell| text(cell, row)).join(" "))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "EWR 100.04 18 15",
+            "EWR 100.04 19 16",
+            "EWR 98.96 19 13",
+            "EWR 98.96 19 14"
+        ]
     );
 }

@@ -237,6 +237,20 @@ impl BoundAggregate {
         )
     }
 
+    /// How many columns [`Accumulator::partial`] gives.
+    pub fn n_partial_columns(&self) -> usize {
+        match self.what {
+            // The count, whole numbers, and the three columns of an exact sum.
+            Aggregate::Sum | Aggregate::Mean | Aggregate::Product => 5,
+            // The count and two exact sums, or five.
+            Aggregate::Variance { .. } | Aggregate::StdDev { .. } => 7,
+            Aggregate::Corr => 16,
+            // Counts, and the ends of what they count.
+            Aggregate::ApproxQuantile(_) => 3,
+            _ => 1,
+        }
+    }
+
     /// The columns it aggregates, of a batch.
     ///
     /// # Errors
