@@ -170,18 +170,18 @@ fn kind(of: &DataType, name: &str, schema: &Schema) -> Kind {
     }
 }
 
+/// Makes an aggregate of a column.
+type Make = fn(Expr) -> AggExpr;
+
 /// The statistics that are aggregates, for a kind of column.
-fn aggregates(kind: Kind) -> Vec<(&'static str, fn(Expr) -> AggExpr)> {
-    let mut all: Vec<(&'static str, fn(Expr) -> AggExpr)> = vec![("count", Expr::count)];
+fn aggregates(kind: Kind) -> Vec<(&'static str, Make)> {
+    let mut all: Vec<(&'static str, Make)> = vec![("count", Expr::count)];
     if kind != Kind::Other {
-        all.extend([
-            ("min", Expr::min as fn(Expr) -> AggExpr),
-            ("max", Expr::max),
-        ]);
+        all.extend([("min", Expr::min as Make), ("max", Expr::max)]);
     }
     if kind == Kind::Number {
         all.extend([
-            ("mean", Expr::mean as fn(Expr) -> AggExpr),
+            ("mean", Expr::mean as Make),
             ("std", Expr::std),
             ("25%", |column| column.approx_quantile(0.25)),
             ("50%", |column| column.approx_quantile(0.5)),

@@ -229,14 +229,6 @@ impl BoundAggregate {
         names
     }
 
-    /// Whether its result does not depend on the order of rows.
-    pub fn is_unordered(&self) -> bool {
-        !matches!(
-            self.what,
-            Aggregate::First | Aggregate::Last | Aggregate::List
-        )
-    }
-
     /// How many columns [`Accumulator::partial`] gives.
     pub fn n_partial_columns(&self) -> usize {
         match self.what {
