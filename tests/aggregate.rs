@@ -526,6 +526,13 @@ fn products_and_correlations_are_the_oracles() {
         text(&one(&col("x").product(), &whole(vec![-3, 5])), 0),
         "-15"
     );
+    // Beyond 128 bits, until a fraction shows that it need not fit.
+    let many: ArrayRef = Arc::new(Int64Array::from(vec![1 << 62; 3]));
+    let half: ArrayRef = Arc::new(Float64Array::from(vec![2.0_f64.powi(-180)]));
+    assert_eq!(
+        drifting(&col("x").product(), &DataType::Int64, &[many, half]),
+        "64.0 Float64"
+    );
     let tiny = [-700, -700, 700, 700]
         .map(|power| 2.0_f64.powi(power))
         .to_vec();
@@ -588,6 +595,7 @@ fn batches_that_type_a_column_otherwise_give_the_answer_of_its_values() {
         (col("x").max(), "7.0 Float64", "7.0 Float64"),
         (col("x").nunique(), "3 Int64", "6 Int64"),
         (col("x").approx_nunique(), "3 Int64", "6 Int64"),
+        (col("x").product(), "122.5 Float64", "1837.5 Float64"),
         (col("x").first(), "5.0 Float64", "5 Utf8"),
         (col("x").last(), "7.0 Float64", "2.5 Utf8"),
         (col("x").median(), "6.0 Float64", "5.5 Float64"),
@@ -648,6 +656,19 @@ fn whole_sums_are_exact_or_an_error() {
     let found = one(&col("x").sum(), &all);
     assert_eq!(found.data_type(), &DataType::Decimal128(38, 2));
     assert_eq!(text(&found, 0), "10.75");
+    // A sum may leave 128 bits on its way.
+    let huge = 9 * i128::pow(10, 37);
+    let huge = Decimal128Array::from(vec![huge, huge, -huge, -huge, -huge, huge]);
+    let huge = huge.with_precision_and_scale(38, 0).unwrap();
+    let all = batch(&[("x", Arc::new(huge))]);
+    assert_eq!(text(&settled(&col("x").sum(), &all, &[0; 6]), 0), "0");
+    let bound = col("x").sum().bind(&all.schema()).unwrap();
+    let mut accumulator = bound.accumulator().unwrap();
+    accumulator
+        .update(Groups::one(2), &all.slice(0, 2))
+        .unwrap();
+    let error = accumulator.finish().unwrap_err().to_string();
+    assert!(error.contains("the sum has more than 38 digits"), "{error}");
     let waits = DurationMillisecondArray::from(vec![Some(1_500), None, Some(500)]);
     let all = batch(&[("x", Arc::new(waits))]);
     assert_eq!(text(&one(&col("x").sum(), &all), 0), "PT2S");

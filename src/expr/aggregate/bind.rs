@@ -232,8 +232,9 @@ impl BoundAggregate {
     /// How many columns [`Accumulator::partial`] gives.
     pub fn n_partial_columns(&self) -> usize {
         match self.what {
-            // The count, whole numbers, and the three columns of an exact sum.
-            Aggregate::Sum | Aggregate::Mean | Aggregate::Product => 5,
+            // The count, whole numbers in two, and the three columns of an exact sum.
+            Aggregate::Sum | Aggregate::Mean => 6,
+            Aggregate::Product => 5,
             // The count and two exact sums, or five.
             Aggregate::Variance { .. } | Aggregate::StdDev { .. } => 7,
             Aggregate::Corr => 16,

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
+};
 use arrow_schema::{ArrowError, DataType};
 
 use super::exact::{two_product, two_sum};
@@ -21,13 +23,15 @@ use super::state::{Groups, Seen, State};
 use crate::error::{Error, Result};
 use crate::expr::number::{Num, Numbers};
 
-/// The product of the whole numbers and of the fractions of a group.
+/// The product of a group, as a whole number and as a fraction: which of them
+/// is the answer shows only at the end.
 #[derive(Debug, Clone, Copy)]
 struct Factors {
-    /// Without zeros; 0 stands for a product that left 128 bits.
+    /// That of whole numbers without zeros; 0 stands for one that left 128 bits.
     whole: i128,
+    /// Whether there was a zero among them.
     zero: bool,
-    /// `high + low` times 2^`exponent`; `high` is from 1 to 2 in size, or special.
+    /// That of all numbers is `high + low` times 2^`exponent`; `high` is from 1 to 2 in size, or special.
     high: f64,
     low: f64,
     exponent: i64,
@@ -48,6 +52,11 @@ impl Factors {
         } else {
             self.whole = self.whole.checked_mul(value).unwrap_or(0);
         }
+        let nearest = value as f64;
+        let (fraction, exponent) = parts(nearest);
+        // What 53 bits do not hold; beyond 2^127 there is nothing left of it.
+        let rest = value.wrapping_sub(nearest as i128) as f64;
+        self.multiply(fraction, scaled(rest, -exponent), exponent);
     }
 
     fn multiply(&mut self, high: f64, low: f64, exponent: i64) {
@@ -69,19 +78,12 @@ impl Factors {
     }
 
     fn as_float(&self) -> f64 {
-        let mut all = *self;
-        if self.zero {
-            all.multiply_float(0.0);
-        }
-        all.multiply_float(self.whole as f64);
-        let value = all.high + all.low;
+        let value = self.high + self.low;
         // In two steps, since neither power may be a number; it rounds only
         // where the result is subnormal.
-        let first = all.exponent.clamp(-1000, 1000);
-        scaled(
-            scaled(value, first),
-            (all.exponent - first).clamp(-1000, 1000),
-        )
+        let first = self.exponent.clamp(-1000, 1000);
+        let second = (self.exponent - first).clamp(-1000, 1000);
+        scaled(scaled(value, first), second)
     }
 }
 
@@ -187,40 +189,39 @@ impl State for Product {
 
     fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
         self.grow(groups.n_groups());
-        let seen = partial[0].as_primitive::<Decimal128Type>();
+        let whole = partial[0].as_primitive::<Decimal128Type>();
         let zeros = partial[1].as_boolean();
         let [high, low] = [2, 3].map(|idx: usize| partial[idx].as_primitive::<Float64Type>());
         let exponents = partial[4].as_primitive::<Int64Type>();
-        groups.for_valid(seen.nulls(), |row, group| {
+        groups.for_valid(zeros.nulls(), |row, group| {
             self.seen.set(group);
+            self.fractions |= whole.is_null(row);
             let factors = &mut self.factors[group];
-            factors.whole = factors.whole.checked_mul(seen.value(row)).unwrap_or(0);
+            factors.whole = factors.whole.checked_mul(whole.value(row)).unwrap_or(0);
             factors.zero |= zeros.value(row);
-            if high.is_valid(row) {
-                factors.multiply(high.value(row), low.value(row), exponents.value(row));
-            }
+            factors.multiply(high.value(row), low.value(row), exponents.value(row));
         });
-        self.fractions |= high.null_count() < high.len();
         Ok(())
     }
 
-    /// The whole part, null without values; whether there was a zero; the
-    /// fraction in three columns, null where there was none.
+    /// The whole number, null among fractions; whether there was a zero, null
+    /// without values; the fraction in three columns.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
         let factors = std::mem::take(&mut self.factors);
-        let whole = factors.iter().map(|factors| factors.whole).collect();
-        let zeros: Vec<bool> = factors.iter().map(|factors| factors.zero).collect();
-        let keep = self.fractions;
-        let fraction = |of: fn(&Factors) -> f64| -> ArrayRef {
-            let values = factors.iter().map(|factors| keep.then(|| of(factors)));
-            Arc::new(values.collect::<Float64Array>())
-        };
-        let exponents = factors.iter().map(|factors| factors.exponent);
+        let whole = factors
+            .iter()
+            .map(|of| (!self.fractions).then_some(of.whole));
+        let zeros = factors.iter().map(|of| of.zero).collect();
+        let exponents = factors.iter().map(|of| of.exponent);
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(Decimal128Array::new(whole, self.seen.take_nulls())),
-            Arc::new(arrow_array::BooleanArray::from(zeros)),
-            fraction(|factors| factors.high),
-            fraction(|factors| factors.low),
+            Arc::new(whole.collect::<Decimal128Array>()),
+            Arc::new(BooleanArray::new(zeros, self.seen.take_nulls())),
+            Arc::new(Float64Array::from_iter_values(
+                factors.iter().map(|of| of.high),
+            )),
+            Arc::new(Float64Array::from_iter_values(
+                factors.iter().map(|of| of.low),
+            )),
             Arc::new(Int64Array::from_iter_values(exponents)),
         ];
         self.fractions = self.result == DataType::Float64;

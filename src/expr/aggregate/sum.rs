@@ -10,13 +10,14 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, UInt64Type};
+use arrow_array::types::{Decimal128Type, Int64Type, UInt64Type};
 use arrow_array::{
     Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, UInt64Array, new_null_array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType};
+use hashbrown::HashMap;
 
 use super::exact::{ExactSums, Expansion};
 use super::state::{Groups, State, nulls_where};
@@ -45,6 +46,9 @@ pub(super) struct Sum {
     text: Arc<str>,
     counts: Vec<u64>,
     ints: Vec<i128>,
+    /// How often a sum left 128 bits upwards, less how often downwards: where
+    /// it came back, it is what it seems.
+    wraps: HashMap<u32, i64>,
     floats: ExactSums,
     /// Whether `floats` holds anything.
     fractions: bool,
@@ -59,6 +63,7 @@ impl Sum {
             text,
             counts: Vec::new(),
             ints: Vec::new(),
+            wraps: HashMap::new(),
             floats: ExactSums::default(),
             fractions: unit == Unit::Fraction,
         }
@@ -70,6 +75,16 @@ impl Sum {
             counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
         } else {
             groups.for_valid(nulls, |_, group| counts[group] += 1);
+        }
+    }
+
+    /// Adds a number of any size, which 128 bits may not hold all of.
+    #[inline]
+    fn add_int(&mut self, group: usize, value: i128) {
+        let (sum, wrapped) = self.ints[group].overflowing_add(value);
+        self.ints[group] = sum;
+        if wrapped {
+            *self.wraps.entry(group as u32).or_default() += value.signum() as i64;
         }
     }
 
@@ -104,10 +119,9 @@ impl Sum {
                 if values.iter().any(|value| matches!(value, Num::Float(_))) {
                     self.use_fractions();
                 }
-                let (ints, floats) = (&mut self.ints, &mut self.floats);
                 groups.for_valid(nulls.as_ref(), |row, group| match values[row] {
-                    Num::Int(value) => ints[group] = ints[group].saturating_add(value),
-                    Num::Float(value) => floats.add(group, value),
+                    Num::Int(value) => self.add_int(group, value),
+                    Num::Float(value) => self.floats.add(group, value),
                 });
             }
         }
@@ -158,32 +172,33 @@ impl Sum {
         if let Unit::Decimal(scale) = self.unit {
             let digits = i128::pow(10, 38) - 1;
             if let Some(sum) = values.clone().find(|sum| sum.abs() > digits) {
-                return Err(self.overflow(&sum));
+                return Err(self.overflow(Some(sum)));
             }
             let array = Decimal128Array::new(values.collect(), nulls);
             return Ok(Arc::new(array.with_precision_and_scale(38, scale)?));
         }
         if self.result == DataType::UInt64 {
             let fitting: Result<Vec<u64>> = values
-                .map(|sum| u64::try_from(sum).map_err(|_| self.overflow(&sum)))
+                .map(|sum| u64::try_from(sum).map_err(|_| self.overflow(Some(sum))))
                 .collect();
             return Ok(Arc::new(UInt64Array::new(fitting?.into(), nulls)));
         }
         let fitting: Result<Vec<i64>> = values
-            .map(|sum| i64::try_from(sum).map_err(|_| self.overflow(&sum)))
+            .map(|sum| i64::try_from(sum).map_err(|_| self.overflow(Some(sum))))
             .collect();
         let array: ArrayRef = Arc::new(Int64Array::new(fitting?.into(), nulls));
         Ok(cast(&array, &self.result)?)
     }
 
-    fn overflow(&self, sum: &i128) -> Error {
+    /// The error for a sum that does not fit; none if 128 bits do not hold it.
+    fn overflow(&self, sum: Option<i128>) -> Error {
         let cure = match self.unit {
             Unit::Whole => "; cast what is added to float64",
             _ => "",
         };
-        let what = match self.unit {
-            Unit::Decimal(_) => "the sum has more than 38 digits".to_owned(),
-            _ => format!("the sum {sum} does not fit {}{cure}", self.result),
+        let what = match (self.unit, sum) {
+            (Unit::Decimal(_), _) | (_, None) => "the sum has more than 38 digits".to_owned(),
+            (_, Some(sum)) => format!("the sum {sum} does not fit {}{cure}", self.result),
         };
         Error::external(
             format!("computing {}", self.text),
@@ -232,11 +247,8 @@ impl State for Sum {
             }
             Unit::Decimal(_) => {
                 let array = columns[0].as_primitive::<Decimal128Type>();
-                let (values, ints) = (array.values(), &mut self.ints);
-                groups.for_valid(array.nulls(), |row, group| {
-                    // A sum that leaves 128 bits stays outside: it is an error at the end.
-                    ints[group] = ints[group].saturating_add(values[row]);
-                });
+                let values = array.values();
+                groups.for_valid(array.nulls(), |row, group| self.add_int(group, values[row]));
                 self.count(groups, array.nulls());
             }
         }
@@ -249,22 +261,32 @@ impl State for Sum {
         let ints = partial[1].as_primitive::<Decimal128Type>();
         groups.for_each(|row, group| {
             self.counts[group] += counts.value(row);
-            self.ints[group] = self.ints[group].saturating_add(ints.value(row));
+            self.add_int(group, ints.value(row));
         });
-        if partial[2].null_count() < partial[2].len() {
+        let wraps = partial[2].as_primitive::<Int64Type>();
+        groups.for_valid(wraps.nulls(), |row, group| {
+            if wraps.value(row) != 0 {
+                *self.wraps.entry(group as u32).or_default() += wraps.value(row);
+            }
+        });
+        if partial[3].null_count() < partial[3].len() {
             self.use_fractions();
-            self.floats.merge(groups, &partial[2..]);
+            self.floats.merge(groups, &partial[3..]);
         }
         Ok(())
     }
 
-    /// The count, the sum of whole numbers, and the columns of the fractions,
-    /// which are null where there were none.
+    /// The count, the sum of whole numbers, how often it wrapped, and the columns
+    /// of the fractions, which are null where there were none.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
         let n_groups = self.counts.len();
         let counts = UInt64Array::from(std::mem::take(&mut self.counts));
         let ints = Decimal128Array::from(std::mem::take(&mut self.ints));
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), Arc::new(ints)];
+        let wraps = std::mem::take(&mut self.wraps);
+        let wraps: Int64Array = (0..n_groups as u32)
+            .map(|group| wraps.get(&group).copied())
+            .collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), Arc::new(ints), Arc::new(wraps)];
         if self.fractions {
             columns.extend(self.floats.partial());
         } else {
@@ -277,6 +299,9 @@ impl State for Sum {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         let nulls = nulls_where(self.counts.iter().map(|&count| count > 0));
+        if self.wraps.values().any(|&wraps| wraps != 0) {
+            return Err(self.overflow(None));
+        }
         let result = if self.fractions || self.result == DataType::Float64 {
             if !self.fractions {
                 self.use_fractions();
