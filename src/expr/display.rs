@@ -218,7 +218,11 @@ fn write_name(f: &mut Formatter<'_>, name: &str) -> fmt::Result {
     }
 }
 
-fn write_word(f: &mut Formatter<'_>, word: &str, also: impl Fn(&str) -> bool) -> fmt::Result {
+pub(super) fn write_word(
+    f: &mut Formatter<'_>,
+    word: &str,
+    also: impl Fn(&str) -> bool,
+) -> fmt::Result {
     if is_plain(word) && also(word) {
         f.write_str(word)
     } else {

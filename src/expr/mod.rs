@@ -16,6 +16,7 @@
 //! and a number beside a text is its canonical text. Unknown stays unknown.
 //! What is meant is decided when the expression is bound; see `compare`.
 
+mod aggregate;
 mod arith;
 mod ast;
 mod bind;
@@ -26,9 +27,12 @@ mod convert;
 mod display;
 mod eval;
 mod functions;
+mod group_table;
+mod hash;
 mod json_text;
 mod names;
 mod number;
+mod order;
 mod parse;
 mod row_error;
 mod scalar;
@@ -37,10 +41,15 @@ mod time;
 mod types;
 mod unify;
 
+pub use aggregate::{
+    Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
+};
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use build::{IntoExpr, call, col, lit};
 pub use eval::BoundExpr;
 pub use functions::{Function, functions};
+pub use group_table::GroupTable;
 pub(crate) use names::unknown_column;
+pub(crate) use order::order_columns;
 pub use row_error::RowError;
 pub use scalar::Scalar;

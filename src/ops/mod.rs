@@ -4,13 +4,25 @@
 //! Out: batches in the same order.
 //!
 //! Operators have no threads, no async and no files but through `memory`.
-//! Those here stream: they hold no rows.
+//! [`Filter`] and [`Limit`] stream: they hold no rows. The others block: they
+//! take batches and partials in input order and answer at the end.
 
+mod aggregate;
+mod describe;
 mod filter;
 mod limit;
+#[cfg(test)]
+mod test_rows;
+mod top_rows;
+mod value_counts;
+
+pub use aggregate::Aggregate;
+pub use describe::Describe;
 
 pub use filter::{Filter, Kept};
 pub use limit::Limit;
+pub use top_rows::TopRows;
+pub use value_counts::ValueCounts;
 
 use arrow_array::RecordBatch;
 

@@ -49,7 +49,8 @@ fn fixed_width(data_type: &DataType) -> Option<u64> {
     }
 }
 
-fn array_bytes(array: &ArrayRef) -> u64 {
+/// Logical bytes of an array.
+pub(crate) fn array_bytes(array: &ArrayRef) -> u64 {
     let present = (array.len() - array.logical_null_count()) as u64;
     if let Some(width) = fixed_width(array.data_type()) {
         return present * width;

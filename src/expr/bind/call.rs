@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::{Binder, Operand, common, fold, literal, short, side};
 use crate::error::{Error, Result};
+use crate::expr::aggregate;
 use crate::expr::ast::Expr;
 use crate::expr::compare::{Mode, Side};
 use crate::expr::convert::Class;
@@ -22,9 +23,12 @@ use crate::expr::time::{self, Unit};
 
 impl Binder<'_> {
     pub(super) fn call(&mut self, whole: &Expr, name: &str, args: &[Expr]) -> Result<Node> {
-        let function = functions::find(name).ok_or_else(|| Error::Plan {
-            reason: format!("there is no function {name}"),
-            near: nearest(name, functions::names()),
+        let function = functions::find(name).ok_or_else(|| match aggregate::find(name) {
+            Some(_) => Error::plan(aggregate::misplaced(name)),
+            None => Error::Plan {
+                reason: format!("there is no function {name}"),
+                near: nearest(name, functions::names()),
+            },
         })?;
         if !function.accepts(args.len()) {
             return Err(Error::plan(format!(

@@ -8,6 +8,7 @@
 //! compare columns, `case when …` and `date '2024-01-01'` do not. So the keys of
 //! logs (user, date, end, order, timestamp, group …) need no quotes.
 
+mod aggregate;
 mod token;
 mod value;
 

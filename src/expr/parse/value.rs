@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Token;
 use super::Parser;
 use super::token::error_at;
 use crate::error::Result;
+use crate::expr::aggregate;
 use crate::expr::ast::Expr;
 use crate::expr::display::binding;
 use crate::expr::functions;
@@ -129,7 +130,7 @@ impl Parser<'_> {
 
     /// Whether the nth token begins a value, so that the word before it is
     /// not itself the name of a column.
-    fn starts_value(&self, n: usize) -> bool {
+    pub(super) fn starts_value(&self, n: usize) -> bool {
         match self.peek_nth(n) {
             Token::Word(word) if word.quote_style.is_none() => !matches!(
                 word.value.to_lowercase().as_str(),
@@ -167,6 +168,10 @@ impl Parser<'_> {
     fn function(&mut self, name: String) -> Result<Expr> {
         if functions::find(&name).is_none() {
             let at = self.tokens[self.next - 1].span.start;
+            if aggregate::find(&name).is_some() {
+                let what = aggregate::misplaced(&name);
+                return Err(error_at(self.text, at, &what, Vec::new()));
+            }
             let near = nearest(&name, functions::names());
             let what = format!("there is no function {name}");
             return Err(error_at(self.text, at, &what, near));

@@ -1,0 +1,326 @@
+//! Sums and means.
+//!
+//! In:  numbers, or types that count in a unit: decimals, durations, timestamps.
+//! Out: their exact sum; a mean that is the exact sum over the count.
+//!
+//! Whole numbers add up in 128 bits, fractions in [`ExactSums`], so no order
+//! and no cut changes a result. A batch of JSON may hold fractions where the
+//! plan knew whole numbers: both sums are kept, and then the result is a fraction.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, UInt64Array, new_null_array,
+};
+use arrow_buffer::NullBuffer;
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType};
+use hashbrown::HashMap;
+
+use super::exact::{ExactSums, Expansion};
+use super::state::{Groups, State, nulls_where};
+use crate::error::{Error, Result};
+use crate::expr::number::{Num, Numbers};
+
+/// What a sum is of, which decides what its result is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Unit {
+    /// Whole numbers; fractions too, where a batch holds them.
+    Whole,
+    /// Fractions.
+    Fraction,
+    /// Decimals with so many digits behind the point.
+    Decimal(i8),
+    /// 64-bit counts: durations, timestamps.
+    Ticks,
+}
+
+/// Sums, or means, one per group.
+pub(super) struct Sum {
+    unit: Unit,
+    mean: bool,
+    result: DataType,
+    /// The expression, for messages.
+    text: Arc<str>,
+    counts: Vec<u64>,
+    ints: Vec<i128>,
+    /// How often a sum left 128 bits upwards, less how often downwards: where
+    /// it came back, it is what it seems.
+    wraps: HashMap<u32, i64>,
+    floats: ExactSums,
+    /// Whether `floats` holds anything.
+    fractions: bool,
+}
+
+impl Sum {
+    pub fn new(unit: Unit, mean: bool, result: DataType, text: Arc<str>) -> Self {
+        Sum {
+            unit,
+            mean,
+            result,
+            text,
+            counts: Vec::new(),
+            ints: Vec::new(),
+            wraps: HashMap::new(),
+            floats: ExactSums::default(),
+            fractions: unit == Unit::Fraction,
+        }
+    }
+
+    fn count(&mut self, groups: Groups<'_>, nulls: Option<&NullBuffer>) {
+        let counts = &mut self.counts;
+        if groups.is_one() {
+            counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
+        } else {
+            groups.for_valid(nulls, |_, group| counts[group] += 1);
+        }
+    }
+
+    /// Adds a number of any size, which 128 bits may not hold all of.
+    #[inline]
+    fn add_int(&mut self, group: usize, value: i128) {
+        let (sum, wrapped) = self.ints[group].overflowing_add(value);
+        self.ints[group] = sum;
+        if wrapped {
+            *self.wraps.entry(group as u32).or_default() += value.signum() as i64;
+        }
+    }
+
+    fn add_i64(&mut self, groups: Groups<'_>, array: &Int64Array) {
+        let values = array.values();
+        let ints = &mut self.ints;
+        if groups.is_one() && array.null_count() == 0 {
+            ints[0] += sum_i64(values);
+        } else {
+            groups.for_valid(array.nulls(), |row, group| {
+                ints[group] += i128::from(values[row]);
+            });
+        }
+        self.count(groups, array.nulls());
+    }
+
+    fn add_numbers(&mut self, groups: Groups<'_>, numbers: &Numbers) {
+        match numbers {
+            Numbers::Int(array) => return self.add_i64(groups, array),
+            Numbers::UInt(array) => {
+                let ints = &mut self.ints;
+                groups.for_valid(array.nulls(), |row, group| {
+                    ints[group] += i128::from(array.value(row));
+                });
+            }
+            Numbers::Float(array) => {
+                self.use_fractions();
+                let (values, floats) = (array.values(), &mut self.floats);
+                groups.for_valid(array.nulls(), |row, group| floats.add(group, values[row]));
+            }
+            Numbers::Mixed { values, nulls } => {
+                if values.iter().any(|value| matches!(value, Num::Float(_))) {
+                    self.use_fractions();
+                }
+                groups.for_valid(nulls.as_ref(), |row, group| match values[row] {
+                    Num::Int(value) => self.add_int(group, value),
+                    Num::Float(value) => self.floats.add(group, value),
+                });
+            }
+        }
+        self.count(groups, numbers.nulls());
+    }
+
+    fn use_fractions(&mut self) {
+        self.fractions = true;
+        self.floats.grow(self.counts.len());
+    }
+
+    /// The exact sum of a group, whole numbers and fractions together.
+    fn total(&self, group: usize) -> f64 {
+        if self.ints[group] == 0 {
+            return self.floats.value(group);
+        }
+        let mut exact = match self.fractions {
+            true => self.floats.exact(group),
+            false => Expansion::default(),
+        };
+        exact.add_int(self.ints[group]);
+        exact.value()
+    }
+
+    fn finish_fractions(&self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let totals = (0..self.counts.len()).map(|group| {
+            let total = match self.unit {
+                Unit::Decimal(scale) => self.total(group) / 10_f64.powi(scale.into()),
+                _ => self.total(group),
+            };
+            match self.mean {
+                true if self.counts[group] > 0 => total / self.counts[group] as f64,
+                _ => total,
+            }
+        });
+        Arc::new(Float64Array::new(totals.collect(), nulls))
+    }
+
+    fn finish_ints(&self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        let values = self.ints.iter().zip(&self.counts).map(|(&sum, &count)| {
+            // A mean of ticks is the tick before it.
+            if self.mean && count > 0 {
+                sum.div_euclid(i128::from(count))
+            } else {
+                sum
+            }
+        });
+        if let Unit::Decimal(scale) = self.unit {
+            let digits = i128::pow(10, 38) - 1;
+            if let Some(sum) = values.clone().find(|sum| sum.abs() > digits) {
+                return Err(self.overflow(Some(sum)));
+            }
+            let array = Decimal128Array::new(values.collect(), nulls);
+            return Ok(Arc::new(array.with_precision_and_scale(38, scale)?));
+        }
+        if self.result == DataType::UInt64 {
+            let fitting: Result<Vec<u64>> = values
+                .map(|sum| u64::try_from(sum).map_err(|_| self.overflow(Some(sum))))
+                .collect();
+            return Ok(Arc::new(UInt64Array::new(fitting?.into(), nulls)));
+        }
+        let fitting: Result<Vec<i64>> = values
+            .map(|sum| i64::try_from(sum).map_err(|_| self.overflow(Some(sum))))
+            .collect();
+        let array: ArrayRef = Arc::new(Int64Array::new(fitting?.into(), nulls));
+        Ok(cast(&array, &self.result)?)
+    }
+
+    /// The error for a sum that does not fit; none if 128 bits do not hold it.
+    fn overflow(&self, sum: Option<i128>) -> Error {
+        let cure = match self.unit {
+            Unit::Whole => "; cast what is added to float64",
+            _ => "",
+        };
+        let what = match (self.unit, sum) {
+            (Unit::Decimal(_), _) | (_, None) => "the sum has more than 38 digits".to_owned(),
+            (_, Some(sum)) => format!("the sum {sum} does not fit {}{cure}", self.result),
+        };
+        Error::external(
+            format!("computing {}", self.text),
+            ArrowError::ArithmeticOverflow(what),
+        )
+    }
+}
+
+/// The sum of a slice in 128 bits, by halves that vectorise.
+fn sum_i64(values: &[i64]) -> i128 {
+    // As many halves of 32 bits cannot overflow 64.
+    values
+        .chunks(1 << 30)
+        .map(|chunk| {
+            let (mut high, mut low) = (0_i64, 0_u64);
+            for &value in chunk {
+                high += value >> 32;
+                low += value as u64 & 0xFFFF_FFFF;
+            }
+            (i128::from(high) << 32) + i128::from(low)
+        })
+        .sum()
+}
+
+impl State for Sum {
+    fn grow(&mut self, n_groups: usize) {
+        if n_groups > self.counts.len() {
+            self.counts.resize(n_groups, 0);
+            self.ints.resize(n_groups, 0);
+        }
+        if self.fractions {
+            self.floats.grow(n_groups);
+        }
+    }
+
+    fn update(&mut self, groups: Groups<'_>, columns: &[ArrayRef]) -> Result<()> {
+        self.grow(groups.n_groups());
+        match self.unit {
+            Unit::Whole | Unit::Fraction => {
+                let numbers = Numbers::of(&columns[0])?;
+                self.add_numbers(groups, &numbers);
+            }
+            Unit::Ticks => {
+                let ticks = cast(&columns[0], &DataType::Int64)?;
+                self.add_i64(groups, ticks.as_primitive());
+            }
+            Unit::Decimal(_) => {
+                let array = columns[0].as_primitive::<Decimal128Type>();
+                let values = array.values();
+                groups.for_valid(array.nulls(), |row, group| self.add_int(group, values[row]));
+                self.count(groups, array.nulls());
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
+        self.grow(groups.n_groups());
+        let counts = partial[0].as_primitive::<UInt64Type>();
+        let ints = partial[1].as_primitive::<Decimal128Type>();
+        groups.for_each(|row, group| {
+            self.counts[group] += counts.value(row);
+            self.add_int(group, ints.value(row));
+        });
+        let wraps = partial[2].as_primitive::<Int64Type>();
+        groups.for_valid(wraps.nulls(), |row, group| {
+            if wraps.value(row) != 0 {
+                *self.wraps.entry(group as u32).or_default() += wraps.value(row);
+            }
+        });
+        if partial[3].null_count() < partial[3].len() {
+            self.use_fractions();
+            self.floats.merge(groups, &partial[3..]);
+        }
+        Ok(())
+    }
+
+    /// The count, the sum of whole numbers, how often it wrapped, and the columns
+    /// of the fractions, which are null where there were none.
+    fn partial(&mut self) -> Result<Vec<ArrayRef>> {
+        let n_groups = self.counts.len();
+        let counts = UInt64Array::from(std::mem::take(&mut self.counts));
+        let ints = Decimal128Array::from(std::mem::take(&mut self.ints));
+        let wraps = std::mem::take(&mut self.wraps);
+        let wraps: Int64Array = (0..n_groups as u32)
+            .map(|group| wraps.get(&group).copied())
+            .collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), Arc::new(ints), Arc::new(wraps)];
+        if self.fractions {
+            columns.extend(self.floats.partial());
+        } else {
+            let types = [DataType::Float64, DataType::Float64, DataType::Binary];
+            columns.extend(types.iter().map(|of| new_null_array(of, n_groups)));
+        }
+        self.fractions = self.unit == Unit::Fraction;
+        Ok(columns)
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        let nulls = nulls_where(self.counts.iter().map(|&count| count > 0));
+        if self.wraps.values().any(|&wraps| wraps != 0) {
+            return Err(self.overflow(None));
+        }
+        let result = if self.fractions || self.result == DataType::Float64 {
+            if !self.fractions {
+                self.use_fractions();
+            }
+            self.finish_fractions(nulls)
+        } else {
+            self.finish_ints(nulls)?
+        };
+        let empty = Sum::new(
+            self.unit,
+            self.mean,
+            self.result.clone(),
+            Arc::clone(&self.text),
+        );
+        *self = empty;
+        Ok(result)
+    }
+
+    fn bytes(&self) -> usize {
+        8 * self.counts.capacity() + 16 * self.ints.capacity() + self.floats.bytes()
+    }
+}

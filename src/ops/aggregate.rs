@@ -1,0 +1,380 @@
+//! Many rows, one row a group.
+//!
+//! In:  batches, or partials of other operators like it, in input order.
+//! Out: one row for each group, in the order in which groups first appear;
+//!      without keys one row in all, also where there were none.
+//!
+//! ```text
+//! batch ─ keys ─▶ group table ─▶ ids ─▶ accumulators ─ finish ─▶ keys + results
+//!                                          ▲    │
+//!                                     merge│    │partial: keys + state columns
+//! ```
+//!
+//! One operator per chunk or thread, its partials merged in input order, gives
+//! what one over all rows gives, bit by bit.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+
+use crate::error::{Error, Result};
+use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups};
+
+/// Aggregates rows by keys. Null is a key. Blocking; holds one state per group
+/// and reports its size, so that whoever drives it can take the partial away
+/// when the budget is full.
+///
+/// ```
+/// use std::sync::Arc;
+/// use windrow::arrow::array::{Int64Array, RecordBatch, StringArray};
+/// use windrow::expr::{col, count};
+/// use windrow::ops::Aggregate;
+///
+/// let user = Arc::new(StringArray::from(vec!["b", "a", "b"])) as _;
+/// let bytes = Arc::new(Int64Array::from(vec![1, 2, 3])) as _;
+/// let batch = RecordBatch::try_from_iter([("user", user), ("bytes", bytes)])?;
+/// let schema = batch.schema();
+///
+/// let keys = vec![("user".to_owned(), col("user").bind(&schema)?)];
+/// let sum = ("bytes".to_owned(), col("bytes").sum().bind(&schema)?);
+/// let rows = ("count".to_owned(), count().bind(&schema)?);
+/// let mut by_user = Aggregate::try_new(keys, vec![sum, rows])?;
+/// by_user.push(&batch)?;
+///
+/// let answer = by_user.finish()?;
+/// assert_eq!(answer.column(1).as_ref(), &Int64Array::from(vec![4, 2]));
+/// assert_eq!(answer.column(2).as_ref(), &Int64Array::from(vec![2, 1]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Aggregate {
+    keys: Vec<(String, BoundExpr)>,
+    aggregates: Vec<(String, BoundAggregate)>,
+    /// None without keys: then all rows are one group.
+    table: Option<GroupTable>,
+    accumulators: Vec<Accumulator>,
+}
+
+impl Aggregate {
+    /// Keys and aggregates with the names of their columns in the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if two columns have one name, if there is neither key nor
+    /// aggregate, or if the values of a key cannot be told apart.
+    pub fn try_new(
+        keys: Vec<(String, BoundExpr)>,
+        aggregates: Vec<(String, BoundAggregate)>,
+    ) -> Result<Self> {
+        let names: Vec<&String> = keys
+            .iter()
+            .map(|(name, _)| name)
+            .chain(aggregates.iter().map(|(name, _)| name))
+            .collect();
+        if names.is_empty() {
+            return Err(Error::plan("there is nothing to aggregate"));
+        }
+        for (idx, name) in names.iter().enumerate() {
+            if names[..idx].contains(name) {
+                return Err(Error::plan(format!(
+                    "two columns would be named {name:?}; give one another name with `as`"
+                )));
+            }
+        }
+        let mut empty = Aggregate {
+            keys,
+            aggregates,
+            table: None,
+            accumulators: Vec::new(),
+        };
+        empty.reset()?;
+        Ok(empty)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        let types: Vec<DataType> = self
+            .keys
+            .iter()
+            .map(|(_, key)| key.data_type().clone())
+            .collect();
+        self.table = match types.is_empty() {
+            true => None,
+            false => Some(GroupTable::try_new(types)?),
+        };
+        self.accumulators = self
+            .aggregates
+            .iter()
+            .map(|(_, aggregate)| aggregate.accumulator())
+            .collect::<Result<_>>()?;
+        if self.table.is_none() {
+            for accumulator in &mut self.accumulators {
+                accumulator.grow(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of the result, unless batches typed theirs wider than the
+    /// schema at bind.
+    pub fn schema(&self) -> Schema {
+        let keys = self.keys.iter().map(|(name, key)| (name, key.data_type()));
+        let results = self
+            .aggregates
+            .iter()
+            .map(|(name, aggregate)| (name, aggregate.data_type()));
+        Schema::new(
+            keys.chain(results)
+                .map(|(name, of)| Field::new(name, of.clone(), true))
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// How many groups there are so far.
+    pub fn n_groups(&self) -> usize {
+        self.table.as_ref().map_or(1, GroupTable::len)
+    }
+
+    /// Bytes held, for the budget.
+    pub fn bytes(&self) -> usize {
+        let states: usize = self.accumulators.iter().map(Accumulator::bytes).sum();
+        self.table.as_ref().map_or(0, GroupTable::bytes) + states
+    }
+
+    /// Takes in a batch whose rows come behind all rows so far.
+    ///
+    /// # Errors
+    ///
+    /// Those of evaluating keys and aggregates, and [`Error::Plan`] for a column
+    /// whose type in this batch does not meet the one before.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let keys = self
+            .keys
+            .iter()
+            .map(|(_, key)| key.evaluate(batch))
+            .collect::<Result<Vec<_>>>()?;
+        let columns = self
+            .aggregates
+            .iter()
+            .map(|(_, aggregate)| aggregate.evaluate(batch))
+            .collect::<Result<Vec<_>>>()?;
+        self.push_columns(batch.num_rows(), &keys, &columns)
+    }
+
+    /// As [`push`](Self::push), of `n_rows` rows whose keys and arguments were
+    /// evaluated already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for a column whose type does not meet the one before.
+    pub fn push_columns(
+        &mut self,
+        n_rows: usize,
+        keys: &[ArrayRef],
+        columns: &[Vec<ArrayRef>],
+    ) -> Result<()> {
+        self.take(n_rows, keys, columns, Accumulator::update_columns)
+    }
+
+    fn take(
+        &mut self,
+        n_rows: usize,
+        keys: &[ArrayRef],
+        columns: &[Vec<ArrayRef>],
+        take: fn(&mut Accumulator, Groups<'_>, &[ArrayRef]) -> Result<()>,
+    ) -> Result<()> {
+        let ids = match &mut self.table {
+            Some(table) => Some(table.assign(keys)?),
+            None => None,
+        };
+        let groups = match &ids {
+            Some(ids) => Groups::of(ids, self.n_groups()),
+            None => Groups::one(n_rows),
+        };
+        for (accumulator, columns) in self.accumulators.iter_mut().zip(columns) {
+            take(accumulator, groups, columns)?;
+        }
+        Ok(())
+    }
+
+    /// All there is as one batch with a row for each group, to be spilled,
+    /// shuffled by its first columns (the keys), and [`merge`](Self::merge)d. The operator
+    /// is empty after it and can go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if lists or texts are too large for one array.
+    pub fn partial(&mut self) -> Result<RecordBatch> {
+        let mut columns = self.take_keys()?;
+        for accumulator in &mut self.accumulators {
+            columns.extend(accumulator.partial()?);
+        }
+        self.reset()?;
+        let fields: Vec<Field> = columns
+            .iter()
+            .enumerate()
+            .map(|(idx, column)| Field::new(format!("{idx}"), column.data_type().clone(), true))
+            .collect();
+        Ok(RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns,
+        )?)
+    }
+
+    /// Takes in a partial of an operator with the same keys and aggregates,
+    /// whose rows come behind all rows so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if it has other columns; [`Error::Plan`] for one whose type does not
+    /// meet the one here.
+    pub fn merge(&mut self, partial: &RecordBatch) -> Result<()> {
+        let widths = self
+            .aggregates
+            .iter()
+            .map(|(_, aggregate)| aggregate.n_partial_columns());
+        let expected = self.keys.len() + widths.clone().sum::<usize>();
+        if partial.num_columns() != expected {
+            return Err(Error::internal(format!(
+                "a partial has {} columns, not {expected}",
+                partial.num_columns()
+            )));
+        }
+        let (keys, mut rest) = partial.columns().split_at(self.keys.len());
+        let mut columns = Vec::new();
+        for width in widths {
+            let (own, behind) = rest.split_at(width);
+            columns.push(own.to_vec());
+            rest = behind;
+        }
+        self.take(partial.num_rows(), keys, &columns, Accumulator::merge)
+    }
+
+    /// The result: keys, then aggregates. The operator is empty after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::External`] if a whole number does not fit its type; [`Error::Plan`] if lists or
+    /// texts are too large for one array.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        let mut columns = self.take_keys()?;
+        for accumulator in &mut self.accumulators {
+            columns.push(accumulator.finish()?);
+        }
+        self.reset()?;
+        let names = self
+            .keys
+            .iter()
+            .map(|(name, _)| name)
+            .chain(self.aggregates.iter().map(|(name, _)| name));
+        let fields: Vec<Field> = names
+            .zip(&columns)
+            .map(|(name, column)| Field::new(name, column.data_type().clone(), true))
+            .collect();
+        Ok(RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns,
+        )?)
+    }
+
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        match self.table.take() {
+            Some(table) => table.keys(),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{AggExpr, col, corr, count};
+    use crate::ops::test_rows::rows;
+
+    fn operator(keys: &[&str]) -> Aggregate {
+        let schema = rows().schema();
+        let keys = keys
+            .iter()
+            .map(|&name| (name.to_owned(), col(name).bind(&schema).unwrap()))
+            .collect();
+        let all: Vec<AggExpr> = vec![
+            count(),
+            col("n").count(),
+            col("n").sum(),
+            col("x").sum(),
+            col("x").mean(),
+            col("x").std(),
+            corr(col("n"), col("x")),
+            col("word").min(),
+            col("word").first(),
+            col("word").list(),
+            col("n").product(),
+            col("x").median(),
+            col("x").approx_quantile(0.9),
+            col("word").nunique(),
+            col("word").approx_nunique(),
+            col("n").largest(2),
+            col("n").gt(2).any(),
+        ];
+        let bound = all
+            .iter()
+            .map(|what| (what.to_string(), what.bind(&schema).unwrap()));
+        Aggregate::try_new(keys, bound.collect()).unwrap()
+    }
+
+    #[test]
+    fn partials_of_any_cut_merged_in_order_are_the_whole() {
+        let all = rows();
+        for keys in [&[][..], &["word"], &["n"], &["word", "n"]] {
+            let mut whole = operator(keys);
+            whole.push(&all).unwrap();
+            assert!(whole.bytes() > 0);
+            let whole = whole.finish().unwrap();
+            for step in [1, 4, all.num_rows()] {
+                let mut merged = operator(keys);
+                let mut reused = operator(keys);
+                for start in (0..all.num_rows()).step_by(step) {
+                    let rows = step.min(all.num_rows() - start);
+                    reused.push(&all.slice(start, rows)).unwrap();
+                    reused.push(&all.slice(start, 0)).unwrap();
+                    merged.merge(&reused.partial().unwrap()).unwrap();
+                }
+                assert_eq!(merged.finish().unwrap(), whole, "{keys:?} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_rows_there_is_one_row_or_with_keys_none() {
+        let answer = operator(&[]).finish().unwrap();
+        assert_eq!(answer.num_rows(), 1);
+        let mut keyed = operator(&["word"]);
+        let schema = keyed.schema();
+        let answer = keyed.finish().unwrap();
+        assert_eq!((answer.num_rows(), answer.schema().as_ref()), (0, &schema));
+    }
+
+    #[test]
+    fn groups_stand_in_the_order_in_which_they_appear() {
+        let mut by_word = operator(&["word"]);
+        by_word.push(&rows()).unwrap();
+        let answer = by_word.finish().unwrap();
+        assert_eq!(
+            answer.column(0),
+            answer.column_by_name("first(word)").unwrap()
+        );
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        let schema = rows().schema();
+        let sum = || ("n".to_owned(), col("n").sum().bind(&schema).unwrap());
+        let error = Aggregate::try_new(vec![], vec![sum(), sum()])
+            .err()
+            .unwrap();
+        assert!(
+            error.to_string().contains("would be named \"n\""),
+            "{error}"
+        );
+        assert!(Aggregate::try_new(vec![], vec![]).is_err());
+    }
+}
