@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::columns;
+use super::columns::{self, ColumnScan};
 use super::rejects::Rejects;
 use super::run::Context;
 use super::schema::RunSchema;
@@ -69,10 +69,13 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             Read {
                 units: columns::units(
                     inputs,
-                    *format,
-                    &scan.schema,
-                    built,
-                    ahead_bytes,
+                    ColumnScan {
+                        format: *format,
+                        all: &scan.schema,
+                        built,
+                        predicate: steps.read.filter.clone(),
+                        ahead_bytes,
+                    },
                     &context.cancel,
                 )?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),

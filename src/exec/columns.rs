@@ -1,4 +1,8 @@
 //! Units of column files: a row group, or a whole IPC file.
+//!
+//! In:  column files, the columns and the filter of a scan.
+//! Out: units in file order; row groups that hold no row for the filter, as
+//!      the footer tells, are counted and not read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,8 +11,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::control::Cancel;
-use super::source::{Chunk, ChunkReader, Unit, Units, patient};
+use super::source::{Chunk, ChunkReader, Passed, Unit, Units, patient};
 use crate::error::Result;
+use crate::expr::BoundExpr;
 use crate::io::columns::{conform_to, for_footers};
 use crate::io::{self, IpcInput, ParquetInput, SourceFile};
 use crate::plan::FileFormat;
@@ -28,22 +33,28 @@ pub(crate) fn read_schema(all: &SchemaRef, built: Option<&[String]>) -> Result<S
     Ok(Arc::new(all.project(&indices)?))
 }
 
-/// The units of Parquet or IPC files, in order. `built` names the columns that
-/// are read; all if there is none.
-pub(crate) fn units(
-    inputs: &[String],
-    format: FileFormat,
-    all: &SchemaRef,
-    built: Option<&[String]>,
-    ahead_bytes: u64,
-    cancel: &Cancel,
-) -> Result<Units> {
+/// How column files are read.
+pub(crate) struct ColumnScan<'a> {
+    pub format: FileFormat,
+    /// The united schema of all files.
+    pub all: &'a SchemaRef,
+    /// The columns that are read; all if there is none.
+    pub built: Option<&'a [String]>,
+    /// The filter that every row will meet: what holds no row for it is not read.
+    pub predicate: Option<BoundExpr>,
+    /// Bytes of an object that one reader holds.
+    pub ahead_bytes: u64,
+}
+
+/// The units of Parquet or IPC files, in order.
+pub(crate) fn units(inputs: &[String], scan: ColumnScan<'_>, cancel: &Cancel) -> Result<Units> {
     Ok(Box::new(ColumnUnits {
         cancel: cancel.clone(),
-        ahead_bytes,
+        ahead_bytes: scan.ahead_bytes,
         files: Box::new(for_footers(io::list(inputs)?)),
-        parquet: format == FileFormat::Parquet,
-        schema: read_schema(all, built)?,
+        parquet: scan.format == FileFormat::Parquet,
+        schema: read_schema(scan.all, scan.built)?,
+        predicate: scan.predicate,
         ready: VecDeque::new(),
     }))
 }
@@ -54,78 +65,108 @@ struct ColumnUnits {
     ahead_bytes: u64,
     files: Box<dyn Iterator<Item = Result<SourceFile>> + Send>,
     parquet: bool,
+    /// Of every batch.
     schema: SchemaRef,
+    predicate: Option<BoundExpr>,
     ready: VecDeque<Unit>,
 }
 
 impl ColumnUnits {
     fn add(&mut self, file: SourceFile) -> Result<()> {
-        let path: Arc<str> = Arc::from(file.path.as_str());
-        let index = file.index;
-        let may_wait = file.may_wait().then(|| self.cancel.clone());
-        let schema = Arc::clone(&self.schema);
-        if !self.parquet {
-            self.ready.push_back(Unit {
-                path,
-                file: index,
-                ends_file: true,
-                open: patient(may_wait, move || {
-                    let batches = IpcInput::open(&file)?.batches()?;
-                    Ok(Box::new(ColumnReader {
-                        batches: Box::new(batches),
-                        schema,
-                        stored_bytes: file.bytes,
-                        done: false,
-                    }))
-                }),
+        if self.parquet {
+            self.add_parquet(&file)?;
+        } else {
+            let opened = file.clone();
+            self.push(&file, file.bytes, move || {
+                Ok(Box::new(IpcInput::open(&opened)?.batches()?))
             });
-            return Ok(());
         }
-        let input = ParquetInput::open(&file)?.with_ahead_bytes(self.ahead_bytes);
-        let input = Arc::new(input);
-        let groups = input.row_groups();
-        if groups.is_empty() {
-            self.ready.push_back(Unit {
-                path: Arc::clone(&path),
-                file: index,
-                ends_file: true,
-                open: Box::new(move || {
-                    Ok(Box::new(ColumnReader {
-                        batches: Box::new(std::iter::empty()),
-                        schema,
-                        stored_bytes: file.bytes,
-                        done: false,
-                    }))
-                }),
-            });
-            return Ok(());
-        }
-        let last = groups.len() - 1;
-        for (idx, group) in groups.iter().enumerate() {
-            let (input, schema) = (Arc::clone(&input), Arc::clone(&schema));
-            let stored_bytes = group.stored_bytes;
-            self.ready.push_back(Unit {
-                path: Arc::clone(&path),
-                file: index,
-                ends_file: idx == last,
-                open: patient(may_wait.clone(), move || {
-                    // What this file lacks is filled with nulls afterwards.
-                    let names: Vec<String> = schema
-                        .fields()
-                        .iter()
-                        .map(|field| field.name().clone())
-                        .filter(|name| input.schema().column_with_name(name).is_some())
-                        .collect();
-                    Ok(Box::new(ColumnReader {
-                        batches: Box::new(input.read_row_group(idx, Some(&names), BATCH_ROWS)?),
-                        schema,
-                        stored_bytes,
-                        done: false,
-                    }))
-                }),
-            });
+        if let Some(last) = self.ready.back_mut() {
+            last.ends_file = true;
         }
         Ok(())
+    }
+
+    /// A unit for each row group that is read, and one for those between them that are not.
+    fn add_parquet(&mut self, file: &SourceFile) -> Result<()> {
+        let input = ParquetInput::open(file)?.with_ahead_bytes(self.ahead_bytes);
+        let input = Arc::new(input);
+        // What this file lacks is filled with nulls afterwards.
+        let names: Arc<[String]> = (self.schema.fields().iter())
+            .map(|field| field.name().clone())
+            .filter(|name| input.schema().column_with_name(name).is_some())
+            .collect();
+        let (mut passed, mut passed_bytes) = (Passed::default(), 0);
+        for (idx, group) in input.row_groups().iter().enumerate() {
+            if let Some(predicate) = &self.predicate
+                && !input.may_match(idx, predicate, &self.schema)?
+            {
+                passed.rows += group.rows;
+                passed.row_groups += 1;
+                passed_bytes += group.stored_bytes;
+                continue;
+            }
+            if passed.row_groups > 0 {
+                self.pass_over(file, std::mem::take(&mut passed), passed_bytes);
+                passed_bytes = 0;
+            }
+            let (input, names) = (Arc::clone(&input), Arc::clone(&names));
+            self.push(file, group.stored_bytes, move || {
+                Ok(Box::new(input.read_row_group(
+                    idx,
+                    Some(&names),
+                    BATCH_ROWS,
+                )?))
+            });
+        }
+        if passed.row_groups > 0 || input.row_groups().is_empty() {
+            self.pass_over(file, passed, passed_bytes);
+        }
+        Ok(())
+    }
+
+    /// A unit that is read.
+    fn push(
+        &mut self,
+        file: &SourceFile,
+        stored_bytes: u64,
+        open: impl FnOnce() -> Result<Batches> + Send + 'static,
+    ) {
+        let schema = Arc::clone(&self.schema);
+        let may_wait = file.may_wait().then(|| self.cancel.clone());
+        self.ready.push_back(Unit {
+            path: Arc::from(file.path.as_str()),
+            file: file.index,
+            ends_file: false,
+            open: patient(may_wait, move || {
+                Ok(Box::new(ColumnReader {
+                    batches: open()?,
+                    schema,
+                    passed: None,
+                    stored_bytes,
+                    done: false,
+                }))
+            }),
+        });
+    }
+
+    /// A unit that is only counted.
+    fn pass_over(&mut self, file: &SourceFile, passed: Passed, stored_bytes: u64) {
+        let schema = Arc::clone(&self.schema);
+        self.ready.push_back(Unit {
+            path: Arc::from(file.path.as_str()),
+            file: file.index,
+            ends_file: false,
+            open: Box::new(move || {
+                Ok(Box::new(ColumnReader {
+                    batches: Box::new(std::iter::empty()),
+                    schema,
+                    passed: Some(passed),
+                    stored_bytes,
+                    done: false,
+                }))
+            }),
+        });
     }
 }
 
@@ -148,23 +189,30 @@ impl Iterator for ColumnUnits {
     }
 }
 
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
 /// Batches of one unit, brought up to the united schema.
 struct ColumnReader {
-    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+    batches: Batches,
     schema: SchemaRef,
+    /// What was passed over in front of them.
+    passed: Option<Passed>,
     stored_bytes: u64,
     done: bool,
 }
 
 impl ChunkReader for ColumnReader {
     fn next(&mut self, _reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        match self.batches.next().transpose()? {
-            Some(batch) => Ok(Some(Chunk::Batch(conform_to(&batch, &self.schema)?))),
-            None => {
-                self.done = true;
-                Ok(None)
-            }
+        if let Some(passed) = self.passed.take() {
+            let none = RecordBatch::new_empty(Arc::clone(&self.schema));
+            return Ok(Some(Chunk::Batch(none, passed)));
         }
+        let Some(batch) = self.batches.next().transpose()? else {
+            self.done = true;
+            return Ok(None);
+        };
+        let batch = conform_to(&batch, &self.schema)?;
+        Ok(Some(Chunk::Batch(batch, Passed::default())))
     }
 
     fn stored_bytes_read(&self) -> u64 {

@@ -28,6 +28,10 @@ pub struct InputReport {
     pub blank: u64,
     /// Rows for which the filter was not true.
     pub filtered: u64,
+    /// Row groups of a Parquet file that were not read, because the footer
+    /// says that the filter is true for none of their rows.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_row_groups: u64,
     /// What was lost to damage, in words; only with salvage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
@@ -59,6 +63,9 @@ pub struct RunReport {
     pub blank: u64,
     /// Of all inputs.
     pub filtered: u64,
+    /// Of all inputs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_row_groups: u64,
     /// Rows cut off by a limit, of those that were read.
     pub limited: u64,
     /// Keys that stood twice in a record; the last one counts.
@@ -108,6 +115,7 @@ impl RunReport {
         self.rejected = sum(|input| input.rejected);
         self.blank = sum(|input| input.blank);
         self.filtered = sum(|input| input.filtered);
+        self.skipped_row_groups = sum(|input| input.skipped_row_groups);
         Ok(())
     }
 
@@ -149,6 +157,14 @@ impl fmt::Display for RunReport {
         )?;
         if self.filtered > 0 {
             write!(f, "; {} rows did not pass the filter", self.filtered)?;
+        }
+        if self.skipped_row_groups > 0 {
+            write!(
+                f,
+                "; {} {} not read",
+                self.skipped_row_groups,
+                plural(self.skipped_row_groups, "row group was", "row groups were")
+            )?;
         }
         if self.limited > 0 {
             write!(f, "; {} rows were past the limit", self.limited)?;
@@ -210,6 +226,11 @@ impl fmt::Display for RunReport {
         }
         Ok(())
     }
+}
+
+/// For serde, which passes a reference.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {

@@ -217,6 +217,7 @@ impl<O: Output> Sequencer<O> {
         sheet.blank += worked.blank;
         sheet.rejected += rejected;
         sheet.filtered += worked.filtered;
+        sheet.skipped_row_groups += worked.skipped_row_groups;
         sheet.rows += worked
             .lines
             .checked_sub(worked.blank + rejected)

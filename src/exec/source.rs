@@ -25,7 +25,17 @@ pub(crate) enum Chunk {
     /// Whole lines.
     Text(TextChunk),
     /// Rows that need no decoding.
-    Batch(RecordBatch),
+    Batch(RecordBatch, Passed),
+}
+
+/// What a reader of column files passed over, because the scan's filter is not
+/// true for any of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// Rows that are in no batch.
+    pub rows: u64,
+    /// Row groups of which nothing was read.
+    pub row_groups: u64,
 }
 
 /// Reads the chunks of one unit, in order.
@@ -301,7 +311,8 @@ struct Batches {
 
 impl ChunkReader for Batches {
     fn next(&mut self, _reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        Ok(self.batches.next().transpose()?.map(Chunk::Batch))
+        let batch = self.batches.next().transpose()?;
+        Ok(batch.map(|batch| Chunk::Batch(batch, Passed::default())))
     }
 
     fn stored_bytes_read(&self) -> u64 {

@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 
 use super::predicate::Predicate;
 use super::schema::RunSchema;
-use super::source::Chunk;
+use super::source::{Chunk, Passed};
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::json::{
@@ -47,6 +47,8 @@ pub(crate) struct Worked {
     pub lines: u64,
     pub blank: u64,
     pub filtered: u64,
+    /// Row groups that no row of the chunk was read from.
+    pub skipped_row_groups: u64,
     pub bad: Vec<Bad>,
     pub duplicate_keys: u64,
     pub ignored_values: u64,
@@ -122,7 +124,7 @@ impl Worker {
                 };
                 Ok((worked, text.bytes))
             }
-            Chunk::Batch(batch) => Ok((self.batch(batch, schema)?, Vec::new())),
+            Chunk::Batch(batch, passed) => Ok((self.batch(batch, passed, schema)?, Vec::new())),
         }
     }
 
@@ -154,6 +156,7 @@ impl Worker {
             lines: decoded.lines,
             blank: decoded.blank,
             filtered: decoded.filtered,
+            skipped_row_groups: 0,
             bad: decoded
                 .bad
                 .into_iter()
@@ -195,7 +198,12 @@ impl Worker {
         })
     }
 
-    fn batch(&mut self, mut batch: RecordBatch, schema: &RunSchema) -> Result<Worked> {
+    fn batch(
+        &mut self,
+        mut batch: RecordBatch,
+        passed: Passed,
+        schema: &RunSchema,
+    ) -> Result<Worked> {
         let mut failed = None;
         let kept = match &self.filter {
             None => Kept::all(batch.clone()),
@@ -217,9 +225,10 @@ impl Worker {
             text_bytes: crate::partition::batch_bytes(&batch),
             schema: schema.clone(),
             first_byte: None,
-            lines: batch.num_rows() as u64,
+            lines: batch.num_rows() as u64 + passed.rows,
             blank: 0,
-            filtered: (batch.num_rows() - kept.batch.num_rows()) as u64,
+            filtered: (batch.num_rows() - kept.batch.num_rows()) as u64 + passed.rows,
+            skipped_row_groups: passed.row_groups,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,

@@ -276,6 +276,31 @@ impl Members {
         Ok(true)
     }
 
+    /// The numbers among them, in no order.
+    pub fn numbers(&self) -> impl Iterator<Item = Num> {
+        self.numbers.iter().map(|key| Num::of_key(*key))
+    }
+
+    /// The points in time among them, in no order.
+    pub fn times(&self) -> impl Iterator<Item = i128> {
+        self.times.iter().copied()
+    }
+
+    /// The texts among them, in no order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(String::as_str)
+    }
+
+    /// The conditions among them, in no order.
+    pub fn bools(&self) -> impl Iterator<Item = bool> {
+        self.bools.iter().copied()
+    }
+
+    /// Whether a null is among them.
+    pub fn has_null(&self) -> bool {
+        self.null
+    }
+
     /// Whether each value is among the constants, as `or` over `=` says it.
     pub fn contain(&self, value: &Value) -> Result<BooleanArray> {
         let rows = value.array.len();

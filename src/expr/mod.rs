@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! text ── token ▶ parse ─┐                   ┌─▶ evaluate ─▶ column
-//!                        ├▶ Expr ─ bind ▶ BoundExpr
-//! Rust ── build ─────────┘  (display)        └─▶ mask ─▶ rows
+//!                        ├▶ Expr ─ bind ▶ BoundExpr ─▶ mask ─▶ rows
+//! Rust ── build ─────────┘  (display)        └─▶ may_match ─▶ is a group worth reading?
 //! ```
 //!
 //! Answers follow values, not types. A batch of JSON may hold a column under
@@ -20,6 +20,7 @@ mod aggregate;
 mod arith;
 mod ast;
 mod bind;
+mod bounds;
 mod build;
 mod cast;
 mod compare;
@@ -45,6 +46,7 @@ pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
+pub use bounds::{Facts, Known, Sought};
 pub use build::{IntoExpr, call, col, lit};
 pub use eval::BoundExpr;
 pub use functions::{Function, functions};

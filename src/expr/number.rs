@@ -69,6 +69,16 @@ impl Num {
         }
     }
 
+    /// The number that a [`Num::key`] was made of.
+    pub fn of_key((is_float, key): (bool, i128)) -> Num {
+        if !is_float {
+            return Num::Int(key);
+        }
+        let key = key as i64;
+        let bits = key ^ (((key >> 63) as u64) >> 1) as i64;
+        Num::Float(f64::from_bits(bits as u64))
+    }
+
     /// The nearest `f64`.
     pub fn to_f64(self) -> f64 {
         match self {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -20,8 +20,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
 use super::pread::Pread;
+use super::statistics::GroupStatistics;
 use super::{footer, int96};
 use crate::error::{Error, Result};
+use crate::expr::BoundExpr;
 use crate::io::guard::guarded;
 use crate::io::source::AHEAD_BYTES;
 use crate::io::store::SourceFile;
@@ -118,6 +120,21 @@ impl ParquetInput {
     /// Bytes of the file.
     pub fn stored_bytes(&self) -> u64 {
         self.stored_bytes
+    }
+
+    /// Whether row group `idx` may hold a row for which `predicate` is true, or
+    /// on which it fails, by the footer's statistics alone. `schema` is that of
+    /// the batches it would be evaluated on: the file's, or one it is brought up to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] naming the file, if its statistics cannot be read.
+    pub fn may_match(&self, idx: usize, predicate: &BoundExpr, schema: &Schema) -> Result<bool> {
+        let known = GroupStatistics {
+            metadata: &self.metadata,
+            idx,
+        };
+        guarded(&self.file.path, || predicate.may_match(schema, &known))
     }
 
     /// The batches of row group `idx`, of `batch_rows` rows but for the last:

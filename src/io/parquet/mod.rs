@@ -12,5 +12,6 @@ mod footer;
 mod input;
 mod int96;
 mod pread;
+mod statistics;
 
 pub use input::{ParquetBatches, ParquetInput, RowGroup};
