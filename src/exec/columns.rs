@@ -78,7 +78,8 @@ impl ColumnUnits {
         } else {
             let opened = file.clone();
             self.push(&file, file.bytes, move || {
-                Ok(Box::new(IpcInput::open(&opened)?.batches()?))
+                let batches = IpcInput::open(&opened)?.batches()?;
+                Ok((Box::new(batches) as Batches, Passed::default()))
             });
         }
         if let Some(last) = self.ready.back_mut() {
@@ -111,12 +112,20 @@ impl ColumnUnits {
                 passed_bytes = 0;
             }
             let (input, names) = (Arc::clone(&input), Arc::clone(&names));
+            let (predicate, schema) = (self.predicate.clone(), Arc::clone(&self.schema));
             self.push(file, group.stored_bytes, move || {
-                Ok(Box::new(input.read_row_group(
-                    idx,
-                    Some(&names),
-                    BATCH_ROWS,
-                )?))
+                let names = Some(&*names);
+                let batches = match &predicate {
+                    Some(predicate) => {
+                        input.read_matching(idx, names, BATCH_ROWS, predicate, &schema)?
+                    }
+                    None => input.read_row_group(idx, names, BATCH_ROWS)?,
+                };
+                let passed = Passed {
+                    rows: batches.rows_passed(),
+                    row_groups: 0,
+                };
+                Ok((Box::new(batches) as Batches, passed))
             });
         }
         if passed.row_groups > 0 || input.row_groups().is_empty() {
@@ -130,7 +139,7 @@ impl ColumnUnits {
         &mut self,
         file: &SourceFile,
         stored_bytes: u64,
-        open: impl FnOnce() -> Result<Batches> + Send + 'static,
+        open: impl FnOnce() -> Result<(Batches, Passed)> + Send + 'static,
     ) {
         let schema = Arc::clone(&self.schema);
         let may_wait = file.may_wait().then(|| self.cancel.clone());
@@ -139,10 +148,11 @@ impl ColumnUnits {
             file: file.index,
             ends_file: false,
             open: patient(may_wait, move || {
+                let (batches, passed) = open()?;
                 Ok(Box::new(ColumnReader {
-                    batches: open()?,
+                    batches,
                     schema,
-                    passed: None,
+                    passed: (passed.rows > 0).then_some(passed),
                     stored_bytes,
                     done: false,
                 }))

@@ -80,6 +80,15 @@ impl Facts {
     }
 }
 
+/// Where a column is: the name of a top-level one, then of fields inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathRef<'a> {
+    /// The top-level column.
+    pub root: &'a str,
+    /// Fields inside, outermost first.
+    pub steps: &'a [String],
+}
+
 /// A value that a column is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sought<'a> {
@@ -111,6 +120,22 @@ impl BoundExpr {
     pub fn may_match(&self, schema: &Schema, known: &dyn Known) -> Result<bool> {
         let truth = Group { schema, known }.truth(&self.node)?;
         Ok(truth.yes || truth.fails)
+    }
+
+    /// The columns it looks at, nested fields by their path.
+    pub fn columns(&self) -> Vec<PathRef<'_>> {
+        let mut found = Vec::new();
+        let mut rest = vec![&*self.node];
+        while let Some(node) = rest.pop() {
+            if let Kind::Column(path) = &node.kind {
+                found.push(PathRef {
+                    root: &path.root,
+                    steps: &path.steps,
+                });
+            }
+            rest.extend(node.children());
+        }
+        found
     }
 
     /// Whether a value can make it fail.

@@ -46,7 +46,7 @@ pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
-pub use bounds::{Facts, Known, Sought};
+pub use bounds::{Facts, Known, PathRef, Sought};
 pub use build::{IntoExpr, call, col, lit};
 pub use eval::BoundExpr;
 pub use functions::{Function, functions};

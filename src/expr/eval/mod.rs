@@ -197,6 +197,34 @@ impl std::fmt::Display for BoundExpr {
 }
 
 impl Node {
+    /// The nodes directly inside.
+    pub fn children(&self) -> Vec<&Node> {
+        match &self.kind {
+            Kind::Column(_) | Kind::Literal(..) => Vec::new(),
+            Kind::Compare(_, _, left, right)
+            | Kind::Arith(_, left, right, _)
+            | Kind::Concat(left, right)
+            | Kind::Like(left, right, _) => vec![left, right],
+            Kind::And(nodes)
+            | Kind::Or(nodes)
+            | Kind::Call(_, nodes, ..)
+            | Kind::Coalesce(nodes) => nodes.iter().collect(),
+            Kind::Not(inner)
+            | Kind::IsNull(inner, _)
+            | Kind::IsBool(inner, ..)
+            | Kind::Cast(inner, ..) => vec![inner],
+            Kind::In(inner, _, items, _) => std::iter::once(&**inner)
+                .chain(items.iter().map(|(_, item)| item))
+                .collect(),
+            Kind::Case(branches, otherwise, operand) => branches
+                .iter()
+                .flat_map(|(when, then)| [when.node(), then])
+                .chain(otherwise.as_deref())
+                .chain(operand.as_deref())
+                .collect(),
+        }
+    }
+
     /// Recursion is as deep as the expression, which `bind` limits. Every kind
     /// has a function of its own, so that a level takes little of the stack.
     pub fn eval(&self, rows: &Rows<'_>) -> Result<Value> {

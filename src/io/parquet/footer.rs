@@ -59,6 +59,17 @@ pub(super) fn check(footer: &[u8]) -> Result<(), String> {
     check_depth(&walk.children)
 }
 
+/// Checks the index of a column's pages. The error says what is wrong with it.
+pub(super) fn check_index(index: &[u8]) -> Result<(), String> {
+    let mut walk = Walk {
+        bytes: index,
+        at: 0,
+        children: Vec::new(),
+        encrypted: false,
+    };
+    walk.structure(Place::Other, 0)
+}
+
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -7,21 +7,21 @@
 //! known at once. A row group gives as many rows as the footer promised, or an error.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
 use super::pread::Pread;
 use super::statistics::GroupStatistics;
-use super::{footer, int96};
+use super::{footer, int96, pages};
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::io::guard::guarded;
@@ -38,6 +38,8 @@ const MAGIC_ENCRYPTED: &[u8; 4] = b"PARE";
 pub struct ParquetInput {
     file: Arc<SourceFile>,
     metadata: ArrowReaderMetadata,
+    /// The same with the index of every page, once it was asked for.
+    indexed: Arc<OnceLock<Option<ArrowReaderMetadata>>>,
     row_groups: Arc<[RowGroup]>,
     stored_bytes: u64,
     ahead_bytes: u64,
@@ -84,6 +86,7 @@ impl ParquetInput {
         Ok(ParquetInput {
             file: Arc::new(source.clone()),
             metadata: arrow,
+            indexed: Arc::default(),
             row_groups: row_groups.into(),
             stored_bytes: parquet::file::reader::Length::len(&file),
             ahead_bytes: AHEAD_BYTES,
@@ -151,6 +154,67 @@ impl ParquetInput {
         columns: Option<&[String]>,
         batch_rows: usize,
     ) -> Result<ParquetBatches> {
+        self.read(idx, columns, batch_rows, &self.metadata, None)
+    }
+
+    /// The same without rows whose pages leave no room for `predicate`, by the
+    /// index of pages. Rows for which it is not true may still come. `schema`
+    /// is as in [`ParquetInput::may_match`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ParquetInput::read_row_group`].
+    pub fn read_matching(
+        &self,
+        idx: usize,
+        columns: Option<&[String]>,
+        batch_rows: usize,
+        predicate: &BoundExpr,
+        schema: &Schema,
+    ) -> Result<ParquetBatches> {
+        let selected = match self.indexed() {
+            Some(metadata) if idx < self.row_groups.len() => {
+                // Bounds that cannot be made sense of select every row.
+                let selection = guarded(&self.file.path, || {
+                    pages::select(metadata, idx, predicate, schema)
+                });
+                selection
+                    .unwrap_or_default()
+                    .map(|selection| (metadata, selection))
+            }
+            _ => None,
+        };
+        match selected {
+            Some((metadata, selection)) => {
+                self.read(idx, columns, batch_rows, metadata, Some(selection))
+            }
+            None => self.read_row_group(idx, columns, batch_rows),
+        }
+    }
+
+    /// The footer with the index of pages, read when it is first asked for.
+    /// What fails here fails again, and is told, when rows are read.
+    fn indexed(&self) -> Option<&ArrowReaderMetadata> {
+        let read = || {
+            let range = pages::index_range(self.metadata())?;
+            let file = open(&self.file, vec![range], self.ahead_bytes).ok()?;
+            let metadata = pages::read_index(&file, self.metadata())?;
+            let options = options().with_schema(Arc::clone(self.schema()));
+            ArrowReaderMetadata::try_new(Arc::new(metadata), options).ok()
+        };
+        self.indexed
+            .get_or_init(|| guarded(&self.file.path, || Ok(read())).unwrap_or_default())
+            .as_ref()
+    }
+
+    fn read(
+        &self,
+        idx: usize,
+        columns: Option<&[String]>,
+        batch_rows: usize,
+        metadata: &ArrowReaderMetadata,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetBatches> {
         let name = self.file.path.clone();
         let group = *self.row_groups.get(idx).ok_or_else(|| {
             Error::config(
@@ -170,15 +234,25 @@ impl ParquetInput {
                 ProjectionMask::roots(self.metadata.parquet_schema(), roots.iter().copied())
             }
         };
-        let file = open(&self.file, self.chunks(idx, &mask), self.ahead_bytes)?;
+        let ranges = match &selection {
+            None => self.chunks(idx, &mask),
+            Some(selection) => self.selected(idx, &mask, metadata, selection),
+        };
+        let rows = (selection.as_ref()).map_or(group.rows, |rows| rows.row_count() as u64);
+        let file = open(&self.file, ranges, self.ahead_bytes)?;
         let failures = file.clone();
         let reader = guarded(&name, || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(vec![idx])
-                .with_projection(mask)
-                .with_batch_size(batch_rows)
-                .build()
-                .map_err(|error| failed(&name, error))
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                    .with_row_groups(vec![idx])
+                    .with_projection(mask)
+                    .with_batch_size(batch_rows);
+            match selection {
+                None => builder,
+                Some(selection) => builder.with_row_selection(selection),
+            }
+            .build()
+            .map_err(|error| failed(&name, error))
         })?;
         let order = wanted.map(|wanted| positions(&wanted));
         let schema = match &order {
@@ -192,8 +266,34 @@ impl ParquetInput {
             idx,
             order,
             schema,
-            rows_left: group.rows,
+            rows_passed: group.rows - rows,
+            rows_left: rows,
         })
+    }
+
+    /// Where the pages lie that hold selected rows, and the dictionaries they use.
+    fn selected(
+        &self,
+        idx: usize,
+        mask: &ProjectionMask,
+        metadata: &ArrowReaderMetadata,
+        selection: &RowSelection,
+    ) -> Vec<Range<u64>> {
+        let Some(places) = metadata.metadata().offset_index() else {
+            return self.chunks(idx, mask);
+        };
+        let columns = self.metadata().row_group(idx).columns().iter();
+        let mut ranges = Vec::new();
+        for ((leaf, column), pages) in columns.enumerate().zip(&places[idx]) {
+            let pages = pages.page_locations();
+            if let (true, Some(first)) = (mask.leaf_included(leaf), pages.first()) {
+                let (start, _) = column.byte_range();
+                let dictionary = start..u64::try_from(first.offset).unwrap_or(start);
+                ranges.extend(Some(dictionary).filter(|range| !range.is_empty()));
+                ranges.extend(selection.scan_ranges(pages));
+            }
+        }
+        ranges
     }
 
     /// Where the column chunks lie that a reader of row group `idx` will want.
@@ -229,6 +329,7 @@ pub struct ParquetBatches {
     /// Which read column each wanted one is.
     order: Option<Vec<usize>>,
     schema: SchemaRef,
+    rows_passed: u64,
     rows_left: u64,
 }
 
@@ -236,6 +337,11 @@ impl ParquetBatches {
     /// The schema of every batch.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Rows of the row group that do not come.
+    pub fn rows_passed(&self) -> u64 {
+        self.rows_passed
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {

@@ -11,6 +11,7 @@
 mod footer;
 mod input;
 mod int96;
+mod pages;
 mod pread;
 mod statistics;
 
