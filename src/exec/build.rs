@@ -74,6 +74,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                         all: &scan.schema,
                         built,
                         predicate: steps.read.filter.clone(),
+                        needs_places: steps.asks_places,
                         ahead_bytes,
                     },
                     &context.cancel,

@@ -42,13 +42,19 @@ pub(crate) struct ColumnScan<'a> {
     pub built: Option<&'a [String]>,
     /// The filter that every row will meet: what holds no row for it is not read.
     pub predicate: Option<BoundExpr>,
+    /// Whether the place of a row within its file may have to be told.
+    pub needs_places: bool,
     /// Bytes of an object that one reader holds.
     pub ahead_bytes: u64,
 }
 
 /// The units of Parquet or IPC files, in order.
 pub(crate) fn units(inputs: &[String], scan: ColumnScan<'_>, cancel: &Cancel) -> Result<Units> {
+    // Rows of a row group that are left out are counted in front of the others,
+    // which is wrong where an error has to tell the number of a row.
+    let may_fail = (scan.predicate.as_ref()).is_some_and(BoundExpr::may_fail);
     Ok(Box::new(ColumnUnits {
+        by_page: !scan.needs_places && !may_fail,
         cancel: cancel.clone(),
         ahead_bytes: scan.ahead_bytes,
         files: Box::new(for_footers(io::list(inputs)?)),
@@ -68,6 +74,8 @@ struct ColumnUnits {
     /// Of every batch.
     schema: SchemaRef,
     predicate: Option<BoundExpr>,
+    /// Whether pages may be left out, too.
+    by_page: bool,
     ready: VecDeque<Unit>,
 }
 
@@ -112,7 +120,8 @@ impl ColumnUnits {
                 passed_bytes = 0;
             }
             let (input, names) = (Arc::clone(&input), Arc::clone(&names));
-            let (predicate, schema) = (self.predicate.clone(), Arc::clone(&self.schema));
+            let predicate = self.predicate.clone().filter(|_| self.by_page);
+            let schema = Arc::clone(&self.schema);
             self.push(file, group.stored_bytes, move || {
                 let names = Some(&*names);
                 let batches = match &predicate {
