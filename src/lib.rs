@@ -31,7 +31,8 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Session, Table, read_ipc, read_json,
+    read_parquet,
 };
 pub use io::json::SchemaMode;
 pub use partition::By;

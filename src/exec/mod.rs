@@ -11,6 +11,7 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
+mod bind;
 mod build;
 mod columns;
 mod control;
@@ -24,6 +25,7 @@ mod scheduler;
 mod schema;
 mod sequence;
 mod source;
+mod steps;
 mod stream;
 mod worker;
 mod write;

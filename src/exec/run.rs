@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         self.context.progress.set_phase(Phase::Laying);
         let built = Built {
             units: replay_unit(held.replay, held.schemas, schema.clone()),
-            workers: batch_workers(None, false),
+            workers: batch_workers(Vec::new(), false),
             schema,
             ordered: Vec::new(),
             bad: no_bad(),

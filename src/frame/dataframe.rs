@@ -11,7 +11,7 @@ use super::session::Session;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
-use crate::expr::IntoExpr;
+use crate::expr::{IntoExpr, Projection};
 use crate::partition::{By, PartitionSize};
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
@@ -38,18 +38,37 @@ use crate::sink::{Format, WriteOptions};
 pub struct DataFrame {
     session: Session,
     plan: Arc<Logical>,
+    /// Columns as known before reading.
+    schema: SchemaRef,
 }
 
 impl DataFrame {
-    pub(super) fn new(session: Session, plan: Logical) -> Self {
+    pub(super) fn new(session: Session, plan: Logical, schema: SchemaRef) -> Self {
         DataFrame {
             session,
             plan: Arc::new(plan),
+            schema,
         }
     }
 
+    /// The same columns by another plan.
     fn with(&self, plan: Logical) -> Self {
-        DataFrame::new(self.session.clone(), plan)
+        DataFrame::new(self.session.clone(), plan, Arc::clone(&self.schema))
+    }
+
+    /// One projection more, checked.
+    pub(super) fn project(&self, projection: Projection) -> Result<DataFrame> {
+        let schema = projection.schema(&self.schema)?;
+        let plan = Logical::Project {
+            input: self.input(),
+            projection,
+        };
+        Ok(DataFrame::new(self.session.clone(), plan, schema))
+    }
+
+    /// Columns and types as known before reading.
+    pub(super) fn known(&self) -> &SchemaRef {
+        &self.schema
     }
 
     fn input(&self) -> Box<Logical> {
@@ -77,7 +96,7 @@ impl DataFrame {
     ///
     /// None for a frame that could be built.
     pub fn schema(&self) -> Result<SchemaRef> {
-        self.plan.schema()
+        Ok(Arc::clone(&self.schema))
     }
 
     /// Rows for which `predicate` is true; null is not. It is an
@@ -89,8 +108,7 @@ impl DataFrame {
     /// not meet, or something that is not a condition; [`Error::Config`] for text that does not parse.
     pub fn filter(&self, predicate: impl IntoExpr) -> Result<DataFrame> {
         let predicate = predicate.into_expr()?;
-        let schema = self.schema()?;
-        let bound = predicate.bind(&schema)?;
+        let bound = predicate.bind(&self.schema)?;
         if !bound.is_condition() {
             return Err(Error::plan(format!(
                 "a filter must be true or false, but {predicate} is {}",
@@ -101,30 +119,6 @@ impl DataFrame {
             input: self.input(),
             predicate,
         }))
-    }
-
-    /// These columns, in this order.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] for an unknown column, with near names, or one named twice.
-    pub fn select<I>(&self, columns: I) -> Result<DataFrame>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
-        for (place, name) in columns.iter().enumerate() {
-            if columns[..place].contains(name) {
-                return Err(Error::plan(format!("column {name:?} is selected twice")));
-            }
-        }
-        let frame = self.with(Logical::Select {
-            input: self.input(),
-            columns,
-        });
-        frame.schema()?;
-        Ok(frame)
     }
 
     /// The same rows in other partitions; see [`By`]. The source is read once.
@@ -197,10 +191,7 @@ impl DataFrame {
         if estimate.exact && !text {
             return Ok((estimate.rows, RunReport::default()));
         }
-        let none = self.with(Logical::Select {
-            input: self.input(),
-            columns: Vec::new(),
-        });
+        let none = self.project(Projection::only(Vec::new()))?;
         exec::count(&none.lower(), self.session.context())
     }
 

@@ -3,6 +3,7 @@
 //! In:  inputs and calls.
 //! Out: plans, and what running them gives.
 
+mod columns;
 mod dataframe;
 mod inputs;
 mod inspect;
@@ -10,6 +11,7 @@ mod look;
 mod session;
 mod table;
 
+pub use columns::{How, IntoColumn};
 pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;

@@ -176,11 +176,12 @@ impl Session {
             self.clone(),
             Logical::Scan(Box::new(Scan {
                 source,
-                schema,
+                schema: Arc::clone(&schema),
                 columns: None,
                 predicate: None,
                 estimate,
             })),
+            schema,
         ))
     }
 }

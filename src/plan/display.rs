@@ -119,7 +119,7 @@ pub fn physical_text(physical: &Physical) -> String {
 fn step_text(step: &Step) -> String {
     match step {
         Step::Filter(predicate) => format!("filter {predicate}"),
-        Step::Select(columns) => format!("select {}", columns.join(", ")),
+        Step::Project(projection) => projection.to_string(),
         Step::Limit(rows) => format!("first {rows} rows"),
     }
 }
@@ -134,7 +134,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
             node: match node {
                 Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
                 Logical::Filter { predicate, .. } => format!("filter {predicate}"),
-                Logical::Select { columns, .. } => format!("select {}", columns.join(", ")),
+                Logical::Project { projection, .. } => projection.to_string(),
                 Logical::Repartition { by, .. } => format!("repartition {by}"),
                 Logical::Coalesce { bytes, .. } => {
                     format!("coalesce to about {}", ByteSize::new(*bytes))

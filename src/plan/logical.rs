@@ -6,7 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::source::Source;
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{Expr, Projection};
 use crate::partition::{By, Partitioning};
 
 /// What is known of how much a node gives before it runs.
@@ -46,6 +46,20 @@ pub struct Scan {
     pub estimate: Estimate,
 }
 
+impl Scan {
+    /// Columns that come out.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] if one of `columns` is unknown.
+    pub fn output(&self) -> Result<SchemaRef> {
+        match &self.columns {
+            Some(columns) => project(&self.schema, columns),
+            None => Ok(Arc::clone(&self.schema)),
+        }
+    }
+}
+
 /// A plan: a chain of calls on a scan.
 #[derive(Debug, Clone)]
 pub enum Logical {
@@ -58,12 +72,12 @@ pub enum Logical {
         /// True, false or null for each row.
         predicate: Expr,
     },
-    /// Columns by name, in this order.
-    Select {
+    /// Columns chosen, renamed, left out, computed.
+    Project {
         /// Rows come from here.
         input: Box<Logical>,
-        /// Names of top-level columns.
-        columns: Vec<String>,
+        /// Which.
+        projection: Projection,
     },
     /// The same rows in other partitions.
     Repartition {
@@ -97,54 +111,46 @@ impl Logical {
         match self {
             Logical::Scan(_) => None,
             Logical::Filter { input, .. }
-            | Logical::Select { input, .. }
+            | Logical::Project { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
 
-    /// The same node on another input. A scan stays as it is.
+    /// The same node on what `change` makes of its input. A scan stays as it is.
     #[must_use]
-    pub fn with_input(self, new: Logical) -> Logical {
-        let input = Box::new(new);
+    pub fn map_input(self, change: impl FnOnce(Logical) -> Logical) -> Logical {
+        let changed = |input: Box<Logical>| Box::new(change(*input));
         match self {
             Logical::Scan(scan) => Logical::Scan(scan),
-            Logical::Filter { predicate, .. } => Logical::Filter { input, predicate },
-            Logical::Select { columns, .. } => Logical::Select { input, columns },
-            Logical::Repartition { by, .. } => Logical::Repartition { input, by },
-            Logical::Coalesce { bytes, .. } => Logical::Coalesce { input, bytes },
-            Logical::Limit { rows, .. } => Logical::Limit { input, rows },
+            Logical::Filter { input, predicate } => Logical::Filter {
+                input: changed(input),
+                predicate,
+            },
+            Logical::Project { input, projection } => Logical::Project {
+                input: changed(input),
+                projection,
+            },
+            Logical::Repartition { input, by } => Logical::Repartition {
+                input: changed(input),
+                by,
+            },
+            Logical::Coalesce { input, bytes } => Logical::Coalesce {
+                input: changed(input),
+                bytes,
+            },
+            Logical::Limit { input, rows } => Logical::Limit {
+                input: changed(input),
+                rows,
+            },
         }
     }
 
     /// Applies `change` to every node, inputs first.
     #[must_use]
     pub fn rewrite(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
-        let node = match self {
-            Logical::Scan(_) => self,
-            Logical::Filter { input, predicate } => Logical::Filter {
-                input: Box::new(input.rewrite(change)),
-                predicate,
-            },
-            Logical::Select { input, columns } => Logical::Select {
-                input: Box::new(input.rewrite(change)),
-                columns,
-            },
-            Logical::Repartition { input, by } => Logical::Repartition {
-                input: Box::new(input.rewrite(change)),
-                by,
-            },
-            Logical::Coalesce { input, bytes } => Logical::Coalesce {
-                input: Box::new(input.rewrite(change)),
-                bytes,
-            },
-            Logical::Limit { input, rows } => Logical::Limit {
-                input: Box::new(input.rewrite(change)),
-                rows,
-            },
-        };
-        change(node)
+        change(self.map_input(|input| input.rewrite(change)))
     }
 
     /// The scan at the chain's foot.
@@ -159,14 +165,11 @@ impl Logical {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Plan`] if a selected column is unknown.
+    /// [`crate::Error::Plan`] if a step names an unknown column, or types do not meet.
     pub fn schema(&self) -> Result<SchemaRef> {
         match self {
-            Logical::Scan(scan) => match &scan.columns {
-                Some(columns) => project(&scan.schema, columns),
-                None => Ok(Arc::clone(&scan.schema)),
-            },
-            Logical::Select { input, columns } => project(&input.schema()?, columns),
+            Logical::Scan(scan) => scan.output(),
+            Logical::Project { input, projection } => projection.schema(&*input.schema()?),
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
@@ -174,15 +177,20 @@ impl Logical {
         }
     }
 
-    /// How rows lie.
+    /// How rows lie. What is known of a column follows it to its new name.
     pub fn partitioning(&self) -> Partitioning {
         match self {
             Logical::Repartition {
                 by: By::Count(1), ..
             } => Partitioning::Single,
             Logical::Repartition { .. } | Logical::Scan(_) => Partitioning::Unknown,
+            Logical::Project { input, projection } => match input.schema() {
+                Ok(schema) => input
+                    .partitioning()
+                    .renamed(|name| projection.follow(name, &schema)),
+                Err(_) => Partitioning::Unknown,
+            },
             Logical::Filter { input, .. }
-            | Logical::Select { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Limit { input, .. } => input.partitioning(),
         }
@@ -203,11 +211,13 @@ impl Logical {
                 }
             }
             Logical::Filter { input, .. } => input.estimate().scaled(SELECTIVITY),
-            Logical::Select { input, columns } => {
+            Logical::Project { input, projection } => {
                 let mut estimate = input.estimate();
-                let all = input.schema().map_or(1, |schema| schema.fields().len());
-                let share = columns.len() as f64 / all.max(1) as f64;
-                estimate.bytes = (estimate.bytes as f64 * share.min(1.0)) as u64;
+                let columns = |schema: Result<SchemaRef>| schema.map_or(1, |s| s.fields().len());
+                let before = input.schema();
+                let after = before.clone().and_then(|schema| projection.schema(&schema));
+                let share = columns(after) as f64 / columns(before).max(1) as f64;
+                estimate.bytes = (estimate.bytes as f64 * share) as u64;
                 estimate
             }
             Logical::Repartition { input, .. } | Logical::Coalesce { input, .. } => {
@@ -228,7 +238,7 @@ impl Logical {
 }
 
 /// The named fields, in the order of the names.
-pub(crate) fn project(schema: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
+fn project(schema: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
     let fields = columns
         .iter()
         .map(|name| match schema.column_with_name(name) {

@@ -6,7 +6,7 @@
 
 use super::logical::{Logical, Scan};
 use super::source::Source;
-use crate::expr::Expr;
+use crate::expr::{Expr, Projection};
 use crate::partition::By;
 use crate::size::ByteSize;
 
@@ -15,8 +15,8 @@ use crate::size::ByteSize;
 pub enum Step {
     /// Keeps rows for which this is true.
     Filter(Expr),
-    /// Keeps these columns, in this order.
-    Select(Vec<String>),
+    /// Chooses, renames, leaves out and computes columns.
+    Project(Projection),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
 }
@@ -69,8 +69,8 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))
         }
-        Logical::Select { input, columns } => {
-            with_step(lower(*input, blocksize), Step::Select(columns))
+        Logical::Project { input, projection } => {
+            with_step(lower(*input, blocksize), Step::Project(projection))
         }
         Logical::Limit { input, rows } => {
             let mut physical = lower(*input, blocksize);
