@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use oracle::{Call, Cell, Row, Value, rows_of};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::arrow::schema::DataType;
 use windrow::exec::{Context, collect};
@@ -245,8 +246,19 @@ fn full_row() -> Row {
         .collect()
 }
 
+fn seed() -> RngSeed {
+    let asked = std::env::var("PROPTEST_RNG_SEED").ok();
+    RngSeed::Fixed(asked.and_then(|seed| seed.parse().ok()).unwrap_or(7))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        // `PROPTEST_RNG_SEED` tries others.
+        rng_seed: seed(),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_calls_on_any_rows_give_what_the_plain_version_gives(

@@ -76,6 +76,11 @@ enum Draft {
     /// Columns by their place among all that a plan computes.
     Compute(Vec<usize>),
     Limit(u64),
+    Sample {
+        seed: u64,
+        from: f64,
+        to: f64,
+    },
 }
 
 /// The steps of a plan before it is known what nobody looks at.
@@ -127,6 +132,11 @@ impl Drafts {
                         }));
                     }
                 }
+                Step::Sample { seed, from, to } => drafts.steps.push(Draft::Sample {
+                    seed: *seed,
+                    from: *from,
+                    to: *to,
+                }),
                 Step::Project(projection) => {
                     let before = drafts.shape.clone();
                     let first = drafts.computed.len();
@@ -183,6 +193,11 @@ impl Steps {
             let step = match draft {
                 Draft::Limit(rows) => {
                     ordered.push(InOrder::Limit(*rows));
+                    continue;
+                }
+                Draft::Sample { seed, from, to } => {
+                    let (seed, from, to) = (*seed, *from, *to);
+                    ordered.push(InOrder::Sample { seed, from, to });
                     continue;
                 }
                 Draft::Filter(filter) => RowStep::Filter(seen(filter, number, computed.len())?),

@@ -18,6 +18,7 @@ mod control;
 mod output;
 mod predicate;
 mod queue;
+mod reader;
 mod rejects;
 mod report;
 mod run;
@@ -32,7 +33,8 @@ mod write;
 
 pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
+pub use reader::Batches;
 pub use report::{InputReport, RunReport, WidenedReport};
-pub use run::{Collected, Context, collect, count, sizes, visit};
+pub use run::{Collected, Context, collect, count, last, sizes, visit};
 pub(crate) use stream::patiently;
 pub use write::write;

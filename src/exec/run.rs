@@ -15,7 +15,7 @@ use arrow_schema::SchemaRef;
 use super::build::{Built, batch_workers, build, no_bad};
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Collect, Count, Each, Held, Hold, NoAppend, Output, Sizes, Visit, counted_cut,
+    Append, Collect, Count, Each, Held, Hold, Last, NoAppend, Output, Sizes, Visit, counted_cut,
     streaming_cut,
 };
 use super::rejects::Rejects;
@@ -296,6 +296,40 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     Ok(Collected {
         schema: schema.output()?,
         partitions,
+        report,
+    })
+}
+
+/// Gathers the last `rows` rows of a pipeline in memory, as one partition.
+///
+/// # Errors
+///
+/// As [`collect`].
+pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collected> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, context, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let budget = run.drive.budget.clone();
+    let LaidOut {
+        output,
+        schema,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |_| Ok((Last::new(rows, &budget), NoAppend)))?;
+    let batches = output
+        .kept
+        .iter()
+        .map(|rows| schema.finish(&rows.batch, &rows.from))
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    run.close(&mut report);
+    Ok(Collected {
+        schema: schema.output()?,
+        partitions: vec![batches],
         report,
     })
 }

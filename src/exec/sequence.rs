@@ -21,7 +21,7 @@ use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::ops::{Compute, Filter, Limit};
+use crate::ops::{Compute, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
@@ -29,6 +29,7 @@ pub(crate) enum Ordered {
     Filter(Filter),
     Compute(Compute),
     Limit(Limit),
+    Sample(Sample),
 }
 
 impl Ordered {
@@ -37,6 +38,7 @@ impl Ordered {
             InOrder::Row(RowStep::Filter(predicate)) => Ordered::Filter(Filter::new(predicate)),
             InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
             InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
+            InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
         }
     }
 }
@@ -259,6 +261,16 @@ impl<O: Output> Sequencer<O> {
                 Ordered::Limit(limit) => {
                     rows.batch = limit.push(batch);
                     self.counts.limited += (before - rows.batch.num_rows()) as u64;
+                }
+                Ordered::Sample(sample) => {
+                    let kept = sample.keep(&batch)?;
+                    self.inputs
+                        .last_mut()
+                        .expect("the file's sheet was opened before its rows")
+                        .filtered += (before - kept.batch.num_rows()) as u64;
+                    places =
+                        places.map(|all| kept.places().map(|row| all[row]).collect());
+                    rows.batch = kept.batch;
                 }
                 Ordered::Compute(compute) => {
                     let (computed, failed) = compute_before_failure(compute, batch)?;

@@ -45,6 +45,8 @@ pub(crate) enum InOrder {
     Row(RowStep),
     /// The first so many rows.
     Limit(u64),
+    /// The rows whose number by the seed lies in the share.
+    Sample { seed: u64, from: f64, to: f64 },
 }
 
 impl InOrder {
@@ -52,7 +54,7 @@ impl InOrder {
     pub fn row(&self) -> Option<&RowStep> {
         match self {
             InOrder::Row(step) => Some(step),
-            InOrder::Limit(_) => None,
+            InOrder::Limit(_) | InOrder::Sample { .. } => None,
         }
     }
 

@@ -47,6 +47,14 @@ pub(super) fn exactly(value: &Value, bound: &DataType, to: &DataType) -> Result<
     }
 }
 
+/// The values in the type `to`, or why one of them does not fit.
+pub(crate) fn exact(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
+    nested(array, to).map_err(|failure| match failure {
+        Failure::Row(at) => at.reason,
+        Failure::Other(error) => error.to_string(),
+    })
+}
+
 fn nested(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Failure> {
     let from = array.data_type().clone();
     exactly(&Value::rows(Arc::clone(array)), &from, to)

@@ -48,8 +48,9 @@ pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
-pub use build::{IntoExpr, call, col, lit};
+pub use build::{IntoExpr, Then, When, call, coalesce, col, lit, when};
 pub use eval::BoundExpr;
+pub(crate) use exact::exact;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;
 pub(crate) use names::unknown_column;

@@ -9,6 +9,7 @@ mod inputs;
 mod inspect;
 mod look;
 mod session;
+mod stream;
 mod table;
 
 pub use columns::{How, IntoColumn};
@@ -16,6 +17,7 @@ pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
 pub use session::Session;
+pub use stream::{Reader, Stream};
 pub use table::Table;
 
 use crate::error::Result;

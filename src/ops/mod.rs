@@ -12,6 +12,7 @@ mod compute;
 mod describe;
 mod filter;
 mod limit;
+mod sample;
 mod seen;
 #[cfg(test)]
 mod test_rows;
@@ -23,6 +24,7 @@ pub use compute::Compute;
 pub use describe::Describe;
 pub use filter::{Filter, Kept};
 pub use limit::Limit;
+pub use sample::Sample;
 pub use seen::Seen;
 pub use top_rows::TopRows;
 pub use value_counts::ValueCounts;

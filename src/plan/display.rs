@@ -121,6 +121,7 @@ fn step_text(step: &Step) -> String {
         Step::Filter(predicate) => format!("filter {predicate}"),
         Step::Project(projection) => projection.to_string(),
         Step::Limit(rows) => format!("first {rows} rows"),
+        Step::Sample { seed, from, to } => sample_text(*seed, *from, *to),
     }
 }
 
@@ -140,6 +141,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                     format!("coalesce to about {}", ByteSize::new(*bytes))
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
+                Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
             rows: estimate.rows,
             bytes: estimate.bytes,
@@ -155,6 +157,10 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
 fn shown(inputs: &[String]) -> String {
     let words: Vec<_> = inputs.iter().map(|input| io::url::shown(input)).collect();
     words.join(" ")
+}
+
+fn sample_text(seed: u64, from: f64, to: f64) -> String {
+    format!("sample {from} to {to} by seed {seed}")
 }
 
 fn scan_text(scan: &Scan) -> String {

@@ -93,6 +93,17 @@ pub enum Logical {
         /// Logical bytes of Arrow data per partition.
         bytes: u64,
     },
+    /// The rows whose number, by the seed and their place, lies in a share.
+    Sample {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Other seeds give other rows.
+        seed: u64,
+        /// Numbers go from 0 to 1; this is the least that is kept.
+        from: f64,
+        /// The least that is kept no more.
+        to: f64,
+    },
     /// The first rows, in input order.
     Limit {
         /// Rows come from here.
@@ -114,6 +125,7 @@ impl Logical {
             | Logical::Project { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
@@ -139,6 +151,17 @@ impl Logical {
             Logical::Coalesce { input, bytes } => Logical::Coalesce {
                 input: changed(input),
                 bytes,
+            },
+            Logical::Sample {
+                input,
+                seed,
+                from,
+                to,
+            } => Logical::Sample {
+                input: changed(input),
+                seed,
+                from,
+                to,
             },
             Logical::Limit { input, rows } => Logical::Limit {
                 input: changed(input),
@@ -173,6 +196,7 @@ impl Logical {
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => input.schema(),
         }
     }
@@ -192,6 +216,7 @@ impl Logical {
             },
             Logical::Filter { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => input.partitioning(),
         }
     }
@@ -223,6 +248,9 @@ impl Logical {
             Logical::Repartition { input, .. } | Logical::Coalesce { input, .. } => {
                 input.estimate()
             }
+            Logical::Sample {
+                input, from, to, ..
+            } => input.estimate().scaled(to - from),
             Logical::Limit { input, rows } => {
                 let estimate = input.estimate();
                 if estimate.rows <= *rows {

@@ -19,6 +19,16 @@ pub enum Step {
     Project(Projection),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
+    /// Keeps rows whose number, by the seed and their place, lies in the share.
+    /// Needs input order.
+    Sample {
+        /// Other seeds give other rows.
+        seed: u64,
+        /// The least number that is kept.
+        from: f64,
+        /// The least that is kept no more.
+        to: f64,
+    },
 }
 
 /// How the rows that come out lie in partitions.
@@ -75,6 +85,16 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
         Logical::Limit { input, rows } => {
             let mut physical = lower(*input, blocksize);
             physical.ordered.push(Step::Limit(rows));
+            physical
+        }
+        Logical::Sample {
+            input,
+            seed,
+            from,
+            to,
+        } => {
+            let mut physical = lower(*input, blocksize);
+            physical.ordered.push(Step::Sample { seed, from, to });
             physical
         }
         Logical::Repartition { input, by } => Physical {

@@ -6,6 +6,7 @@
 mod collect;
 mod flush;
 mod hold;
+mod last;
 mod visit;
 mod write;
 
@@ -13,6 +14,7 @@ use arrow_array::RecordBatch;
 
 pub(crate) use collect::{Collect, Count, Sizes};
 pub(crate) use hold::{Held, Hold};
+pub(crate) use last::Last;
 pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 

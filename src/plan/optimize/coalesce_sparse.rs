@@ -25,7 +25,7 @@ fn lays_out(plan: &Logical) -> bool {
 
 fn filters(plan: &Logical) -> bool {
     match plan {
-        Logical::Filter { .. } => true,
+        Logical::Filter { .. } | Logical::Sample { .. } => true,
         Logical::Scan(scan) => scan.predicate.is_some(),
         other => other.input().is_some_and(filters),
     }

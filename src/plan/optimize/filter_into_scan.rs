@@ -2,7 +2,7 @@
 //!
 //! A filter passes a repartition (fewer rows are laid out, evenly) and, under
 //! the names that columns have there, a projection that does not compute what
-//! it looks at. It does not pass a limit: the first ten rows that are kept are
+//! it looks at. It does not pass a limit or a sample: the first ten rows that are kept are
 //! not those kept of the first ten. Of several terms each goes as far as it can.
 
 use super::Logical;
@@ -36,7 +36,10 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             input,
             predicate: first.and(predicate),
         },
-        limit @ Logical::Limit { .. } => filtered(limit, predicate),
+        // Which rows these keep depends on the rows before them.
+        counting @ (Logical::Limit { .. } | Logical::Sample { .. }) => {
+            filtered(counting, predicate)
+        }
     }
 }
 
