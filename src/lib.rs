@@ -36,7 +36,7 @@ pub use frame::{
 };
 pub use io::json::SchemaMode;
 pub use partition::By;
-pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
+pub use plan::{FileFormat, MaxRejects, OnBadRecord, PartitionRows, ReadOptions};
 pub use sink::{Codec, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 

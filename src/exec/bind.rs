@@ -14,9 +14,9 @@ use arrow_schema::{Field, FieldRef, SchemaRef};
 use super::sequence::Ordered;
 use super::steps::{InOrder, RowStep};
 use crate::error::Result;
-use crate::expr::{BoundExpr, Expr, Origin, Projection, Shape, Slot, roots};
+use crate::expr::{BoundExpr, Expr, Origin, Projection, Shape, roots};
 use crate::ops::Seen;
-use crate::plan::{Physical, Scan, Step};
+use crate::plan::{Physical, Step};
 
 /// A plan's steps, bound.
 pub(super) struct Steps {
@@ -227,7 +227,11 @@ impl Steps {
             Some(filter) => Some(filter.bind(&scan.schema)?),
             None => None,
         };
-        let shape = drafts.shape.renumbered(number)?;
+        let mut shape = drafts.shape.renumbered(number)?;
+        if !decodes {
+            let fields = scan.schema.fields().iter();
+            shape = shape.settled(&fields.map(|field| &**field.name()).collect::<Vec<_>>())?;
+        }
         let mut looked_at: BTreeSet<String> = ordered
             .iter()
             .filter_map(InOrder::row)
@@ -250,7 +254,7 @@ impl Steps {
                 || steps.iter().any(RowStep::drops_rows)
                 || ordered.iter().any(InOrder::drops_rows),
             read: ReadSteps {
-                columns: built(scan, &shape, &named, looked_at, decodes)?,
+                columns: built(&shape, &named, looked_at),
                 named,
                 filter,
                 steps,
@@ -283,34 +287,15 @@ fn seen(
 }
 
 /// The columns that the source builds. `None`: all, and those that come late.
-fn built(
-    scan: &Scan,
-    shape: &Shape,
-    named: &[String],
-    looked_at: BTreeSet<String>,
-    decodes: bool,
-) -> Result<Option<Vec<String>>> {
-    let mut built = named.to_vec();
+fn built(shape: &Shape, named: &[String], looked_at: BTreeSet<String>) -> Option<Vec<String>> {
     if shape.passes_rest() {
-        if decodes {
-            return Ok(None);
-        }
-        let all: Vec<&str> = scan
-            .schema
-            .fields()
-            .iter()
-            .map(|field| &**field.name())
-            .collect();
-        let places = shape.outputs(&all)?.into_iter();
-        built.extend(places.filter_map(|(_, slot)| match slot {
-            Slot::Source(idx) => Some(all[idx].to_owned()),
-            Slot::Computed(_) => None,
-        }));
+        return None;
     }
+    let mut built = named.to_vec();
     built.extend(looked_at);
     let mut once = BTreeSet::new();
     built.retain(|name| once.insert(name.clone()));
-    Ok(Some(built))
+    Some(built)
 }
 
 /// A name that no column of a source has: it cannot be written in one, and is never shown.

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
+
 use super::bind::{ReadSteps, Steps};
 use super::columns;
+use super::parts::{made_units, mapped_units};
 use super::rejects::Rejects;
 use super::run::Context;
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
-use super::source::{Units, memory_unit, text_units};
+use super::source::{Units, memory_unit, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
@@ -82,12 +85,18 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 bad: no_bad(),
             }
         }
-        Source::Batches(batches) => Read {
-            units: memory_unit(batches),
-            schema: RunSchema::fixed(Arc::clone(&scan.schema)),
-            workers: batch_workers(steps.read.all_steps(), steps.asks_places),
-            bad: no_bad(),
-        },
+        Source::Made { make, n_partitions } => {
+            let units = made_units(make, *n_partitions, &scan.schema);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Mapped { map, input } => {
+            let units = mapped_units(map, input, &scan.schema, context)?;
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Batches(batches) => {
+            let units = memory_unit(batches);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
     };
     Ok(Built {
         units: read.units,
@@ -112,7 +121,8 @@ fn reader_ahead(settings: &Settings) -> u64 {
 fn most_ahead(source: &Source, settings: &Settings) -> u64 {
     let inputs = match source {
         Source::Json { inputs, .. } | Source::Columns { inputs, .. } => inputs,
-        Source::Batches(_) => return 0,
+        // Rows in memory are fetched already; a stage in front fetches for itself.
+        _ => return 0,
     };
     match io::may_be_remote(inputs) {
         true => reader_ahead(settings) * (settings.threads as u64 + 1),
@@ -137,6 +147,27 @@ struct Read {
     workers: WorkerPlan,
     schema: RunSchema,
     bad: BadPolicy,
+}
+
+/// Rows that need no decoding, with the columns that somebody needs.
+fn read_batches(
+    units: Units,
+    all: &SchemaRef,
+    steps: ReadSteps,
+    keep_places: bool,
+) -> Result<Read> {
+    let schema = columns::read_schema(all, steps.columns.as_deref())?;
+    let units = if schema == *all {
+        units
+    } else {
+        with_columns(units, &schema)
+    };
+    Ok(Read {
+        units,
+        schema: RunSchema::fixed(schema),
+        workers: batch_workers(steps.all_steps(), keep_places),
+        bad: no_bad(),
+    })
 }
 
 fn read_json(

@@ -15,7 +15,9 @@ mod bind;
 mod build;
 mod columns;
 mod control;
+mod keep;
 mod output;
+mod parts;
 mod predicate;
 mod queue;
 mod reader;
@@ -33,6 +35,7 @@ mod write;
 
 pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
+pub use keep::{Kept, keep};
 pub use reader::Batches;
 pub use report::{InputReport, RunReport, WidenedReport};
 pub use run::{Collected, Context, collect, count, last, sizes, visit};

@@ -174,6 +174,7 @@ impl<O: Output> Sequencer<O> {
         if ends_file {
             self.progress.add_files_done(1);
         }
+        self.output.end_unit();
     }
 
     /// Takes the next chunk in input order. Its failure counts only if the
@@ -268,8 +269,7 @@ impl<O: Output> Sequencer<O> {
                         .last_mut()
                         .expect("the file's sheet was opened before its rows")
                         .filtered += (before - kept.batch.num_rows()) as u64;
-                    places =
-                        places.map(|all| kept.places().map(|row| all[row]).collect());
+                    places = places.map(|all| kept.places().map(|row| all[row]).collect());
                     rows.batch = kept.batch;
                 }
                 Ordered::Compute(compute) => {

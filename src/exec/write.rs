@@ -168,7 +168,8 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
         Source::Json { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
-        Source::Batches(_) => Ok(Vec::new()),
+        Source::Mapped { input, .. } => input_places(&input.scan.source),
+        Source::Batches(_) | Source::Made { .. } => Ok(Vec::new()),
     }
 }
 

@@ -213,6 +213,26 @@ impl Shape {
         Ok(outputs)
     }
 
+    /// The same shape for a source that has these columns and no others: every
+    /// column that comes out is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::outputs`].
+    pub fn settled(&self, sources: &[&str]) -> Result<Shape> {
+        let columns = self.outputs(sources)?.into_iter().map(|(name, slot)| {
+            let origin = match slot {
+                Slot::Source(idx) => Origin::Source(sources[idx].to_owned()),
+                Slot::Computed(idx) => Origin::Computed(idx),
+            };
+            (name, origin)
+        });
+        Ok(Shape {
+            rest: None,
+            columns: columns.collect(),
+        })
+    }
+
     /// Enough of the shape to find these columns.
     #[must_use]
     pub fn narrowed(&self, names: &BTreeSet<String>) -> Shape {

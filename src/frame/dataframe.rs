@@ -71,7 +71,7 @@ impl DataFrame {
         &self.schema
     }
 
-    fn input(&self) -> Box<Logical> {
+    pub(super) fn input(&self) -> Box<Logical> {
         Box::new((*self.plan).clone())
     }
 
@@ -85,7 +85,7 @@ impl DataFrame {
         match &self.plan.scan().source {
             Source::Json { .. } => Some(FileFormat::Json),
             Source::Columns { format, .. } => Some(*format),
-            Source::Batches(_) => None,
+            Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } => None,
         }
     }
 
@@ -314,7 +314,10 @@ impl DataFrame {
                     exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
                 Ok(schema)
             }
-            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+            Source::Columns { .. }
+            | Source::Batches(_)
+            | Source::Made { .. }
+            | Source::Mapped { .. } => self.schema(),
         }
     }
 

@@ -8,6 +8,7 @@ mod dataframe;
 mod inputs;
 mod inspect;
 mod look;
+mod partitions;
 mod session;
 mod stream;
 mod table;

@@ -83,8 +83,19 @@ impl fmt::Display for Explained {
 
 /// The stages of a pipeline, a line each.
 pub fn physical_text(physical: &Physical) -> String {
-    let mut text = String::new();
-    let mut line = format!("  1. read {}", scan_text(&physical.scan));
+    let mut stages = Vec::new();
+    add_stages(physical, &mut stages);
+    let lines = stages.iter().enumerate();
+    lines
+        .map(|(idx, stage)| format!("  {}. {stage}\n", idx + 1))
+        .collect()
+}
+
+fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
+    if let Source::Mapped { input, .. } = &physical.scan.source {
+        add_stages(input, stages);
+    }
+    let mut line = format!("read {}", scan_text(&physical.scan));
     for step in &physical.steps {
         line.push_str(", ");
         line.push_str(&step_text(step));
@@ -94,26 +105,31 @@ pub fn physical_text(physical: &Physical) -> String {
         line.push_str(&step_text(step));
     }
     match physical.layout {
-        Layout::By(By::Count(_) | By::Bytes(_)) => {
-            line.push_str(", hold rows until all are counted\n");
-            let Layout::By(by) = physical.layout else {
-                unreachable!("matched above")
-            };
-            line.push_str(&format!("  2. cut into partitions: {by}"));
+        Layout::By(by @ (By::Count(_) | By::Bytes(_))) => {
+            line.push_str(", hold rows until all are counted");
+            stages.push(std::mem::take(&mut line));
+            line = format!("cut into partitions: {by}");
         }
-        Layout::By(by) => line.push_str(&format!(", cut into partitions: {by}")),
-        Layout::Blocks(bytes) => line.push_str(&format!(
-            ", a partition for each {} of text",
-            ByteSize::new(bytes)
-        )),
-        Layout::Coalesce(bytes) => line.push_str(&format!(
-            ", partitions of about {} of Arrow data",
-            ByteSize::new(bytes)
-        )),
+        Layout::By(by) => {
+            let _ = write!(line, ", cut into partitions: {by}");
+        }
+        Layout::Blocks(bytes) => {
+            let _ = write!(
+                line,
+                ", a partition for each {} of text",
+                ByteSize::new(bytes)
+            );
+        }
+        Layout::Coalesce(bytes) => {
+            let _ = write!(
+                line,
+                ", partitions of about {} of Arrow data",
+                ByteSize::new(bytes)
+            );
+        }
+        Layout::Given => line.push_str(", partitions as they are given"),
     }
-    text.push_str(&line);
-    text.push('\n');
-    text
+    stages.push(line);
 }
 
 fn step_text(step: &Step) -> String {
@@ -141,6 +157,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                     format!("coalesce to about {}", ByteSize::new(*bytes))
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
+                Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
             rows: estimate.rows,
@@ -168,6 +185,8 @@ fn scan_text(scan: &Scan) -> String {
         Source::Json { inputs, .. } => format!("json {}", shown(inputs)),
         Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
+        Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
+        Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {
         let _ = write!(text, " [columns {}]", columns.join(", "));

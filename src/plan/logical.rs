@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::local::{Local, Map};
 use super::source::Source;
 use crate::error::Result;
 use crate::expr::{Expr, Projection};
@@ -104,6 +105,15 @@ pub enum Logical {
         /// The least that is kept no more.
         to: f64,
     },
+    /// What a function makes of each partition. It cannot leave this process.
+    MapPartitions {
+        /// Partitions come from here.
+        input: Box<Logical>,
+        /// Makes rows of one.
+        map: Local<Map>,
+        /// The columns that it has declared.
+        schema: SchemaRef,
+    },
     /// The first rows, in input order.
     Limit {
         /// Rows come from here.
@@ -126,6 +136,7 @@ impl Logical {
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
+            | Logical::MapPartitions { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
@@ -163,6 +174,11 @@ impl Logical {
                 from,
                 to,
             },
+            Logical::MapPartitions { input, map, schema } => Logical::MapPartitions {
+                input: changed(input),
+                map,
+                schema,
+            },
             Logical::Limit { input, rows } => Logical::Limit {
                 input: changed(input),
                 rows,
@@ -193,6 +209,7 @@ impl Logical {
         match self {
             Logical::Scan(scan) => scan.output(),
             Logical::Project { input, projection } => projection.schema(&*input.schema()?),
+            Logical::MapPartitions { schema, .. } => Ok(Arc::clone(schema)),
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
@@ -207,7 +224,9 @@ impl Logical {
             Logical::Repartition {
                 by: By::Count(1), ..
             } => Partitioning::Single,
-            Logical::Repartition { .. } | Logical::Scan(_) => Partitioning::Unknown,
+            Logical::Repartition { .. } | Logical::MapPartitions { .. } | Logical::Scan(_) => {
+                Partitioning::Unknown
+            }
             Logical::Project { input, projection } => match input.schema() {
                 Ok(schema) => input
                     .partitioning()
@@ -251,6 +270,10 @@ impl Logical {
             Logical::Sample {
                 input, from, to, ..
             } => input.estimate().scaled(to - from),
+            Logical::MapPartitions { input, .. } => Estimate {
+                exact: false,
+                ..input.estimate()
+            },
             Logical::Limit { input, rows } => {
                 let estimate = input.estimate();
                 if estimate.rows <= *rows {

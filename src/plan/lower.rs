@@ -4,7 +4,9 @@
 //! Out: a scan, steps that any thread may do to any batch, steps that need
 //!      input order, and the layout of what comes out.
 
-use super::logical::{Logical, Scan};
+use std::sync::Arc;
+
+use super::logical::{Estimate, Logical, Scan};
 use super::source::Source;
 use crate::expr::{Expr, Projection};
 use crate::partition::By;
@@ -39,6 +41,8 @@ pub enum Layout {
     Blocks(u64),
     /// Partitions of about this many logical bytes; the last may be smaller.
     Coalesce(u64),
+    /// As the source gives them.
+    Given,
     /// As asked for.
     By(By),
 }
@@ -68,12 +72,32 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
+                Source::Made { .. } | Source::Mapped { .. } => Layout::Given,
             };
             Physical {
                 scan: *scan,
                 steps: Vec::new(),
                 ordered: Vec::new(),
                 layout,
+            }
+        }
+        Logical::MapPartitions { input, map, schema } => {
+            let estimate = Estimate {
+                exact: false,
+                ..input.estimate()
+            };
+            let input = Arc::new(lower(*input, blocksize));
+            Physical {
+                scan: Scan {
+                    source: Source::Mapped { map, input },
+                    schema,
+                    columns: None,
+                    predicate: None,
+                    estimate,
+                },
+                steps: Vec::new(),
+                ordered: Vec::new(),
+                layout: Layout::Given,
             }
         }
         Logical::Filter { input, predicate } => {

@@ -4,6 +4,7 @@
 //! keeps one row in a thousand become one partition, not 214.
 
 use super::Logical;
+use crate::plan::Source;
 
 /// Logical bytes of Arrow data that a joined partition has at most (128 MiB).
 const TARGET_BYTES: u64 = 128 << 20;
@@ -19,8 +20,13 @@ pub(super) fn apply(plan: Logical) -> Logical {
 }
 
 fn lays_out(plan: &Logical) -> bool {
-    matches!(plan, Logical::Repartition { .. } | Logical::Coalesce { .. })
-        || plan.input().is_some_and(lays_out)
+    match plan {
+        Logical::Repartition { .. } | Logical::Coalesce { .. } | Logical::MapPartitions { .. } => {
+            true
+        }
+        Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
+        other => other.input().is_some_and(lays_out),
+    }
 }
 
 fn filters(plan: &Logical) -> bool {

@@ -40,6 +40,8 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 predicate,
             }
         }
+        // A function may look at every column.
+        map @ Logical::MapPartitions { .. } => map.map_input(|input| ask(input, None)),
         other => other.map_input(|input| ask(input, wanted)),
     }
 }

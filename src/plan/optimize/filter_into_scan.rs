@@ -36,9 +36,10 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             input,
             predicate: first.and(predicate),
         },
-        // Which rows these keep depends on the rows before them.
-        counting @ (Logical::Limit { .. } | Logical::Sample { .. }) => {
-            filtered(counting, predicate)
+        // What these give depends on all rows that they are given.
+        whole
+        @ (Logical::Limit { .. } | Logical::Sample { .. } | Logical::MapPartitions { .. }) => {
+            filtered(whole, predicate)
         }
     }
 }
