@@ -31,7 +31,7 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table,
+    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
     read_ipc, read_json, read_parquet,
 };
 pub use io::json::SchemaMode;

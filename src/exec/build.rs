@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 
 use super::bind::{ReadSteps, Steps};
 use super::columns;
-use super::parts::{made_units, mapped_units};
+use super::parts::{Branches, made_units, mapped_units};
 use super::rejects::Rejects;
 use super::run::Context;
 use super::schema::RunSchema;
@@ -18,7 +18,7 @@ use super::source::{Units, memory_unit, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
@@ -43,6 +43,19 @@ pub(super) struct Built {
 
 /// Builds a pipeline: opens lists, binds expressions, stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
+    let mut whole: Physical;
+    let mut branches = None;
+    let physical = match &physical.scan.source {
+        Source::Union(inputs) => {
+            let opened = Branches::open(inputs, context)?;
+            // Text among the inputs may have brought columns that the plan did not know.
+            whole = physical.clone();
+            whole.scan.schema = Arc::clone(&opened.schema);
+            branches = Some(opened);
+            &whole
+        }
+        _ => physical,
+    };
     let scan = &physical.scan;
     let ahead_bytes = reader_ahead(&context.settings);
     let decodes = matches!(scan.source, Source::Json { .. });
@@ -91,6 +104,13 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         }
         Source::Mapped { map, input } => {
             let units = mapped_units(map, input, &scan.schema, context)?;
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Union(_) => {
+            let branches = branches
+                .take()
+                .ok_or_else(|| Error::internal("no inputs to unite"))?;
+            let units = branches.units(context);
             read_batches(units, &scan.schema, steps.read, steps.asks_places)?
         }
         Source::Batches(batches) => {

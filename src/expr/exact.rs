@@ -11,15 +11,18 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, StructArray, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
+};
 use arrow_ord::cmp::not_distinct;
-use arrow_schema::{DataType, Fields};
+use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
 
 use super::cast::cast;
 use super::convert::Value;
 use super::row_error::Failure;
 use super::text::texts;
 use super::types;
+use crate::error::Error;
 
 /// The values in the type `to`; `bound` is the type the plan knew them under.
 pub(super) fn exactly(value: &Value, bound: &DataType, to: &DataType) -> Result<ArrayRef, Failure> {
@@ -47,12 +50,32 @@ pub(super) fn exactly(value: &Value, bound: &DataType, to: &DataType) -> Result<
     }
 }
 
-/// The values in the type `to`, or why one of them does not fit.
-pub(crate) fn exact(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    nested(array, to).map_err(|failure| match failure {
-        Failure::Row(at) => at.reason,
-        Failure::Other(error) => error.to_string(),
-    })
+/// A batch with the columns of `schema`, by name: in wider types where those
+/// are, null where it has none. Other columns do not come out.
+///
+/// # Errors
+///
+/// [`Error::Plan`] naming the column and the first value that does not fit.
+pub(crate) fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
+    let rows = batch.num_rows();
+    let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
+        None => Ok(new_null_array(field.data_type(), rows)),
+        Some(column) => nested(column, field.data_type()).map_err(|failure| match failure {
+            Failure::Row(at) => Error::plan(format!("column {:?}: {}", field.name(), at.reason)),
+            Failure::Other(error) => error,
+        }),
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(column)
+        .collect::<Result<_, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &rows,
+    )?)
 }
 
 fn nested(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Failure> {

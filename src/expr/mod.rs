@@ -50,7 +50,7 @@ pub use aggregate::{
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use build::{IntoExpr, Then, When, call, coalesce, col, lit, when};
 pub use eval::BoundExpr;
-pub(crate) use exact::exact;
+pub(crate) use exact::fit;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;
 pub(crate) use names::unknown_column;
@@ -60,3 +60,4 @@ pub use projection::{Named, Projection, Rest};
 pub use row_error::RowError;
 pub use scalar::Scalar;
 pub use shape::{Origin, Shape, Slot};
+pub(crate) use unify::common_type;

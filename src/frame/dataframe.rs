@@ -80,13 +80,20 @@ impl DataFrame {
         &self.plan
     }
 
-    /// The format of the files that are read; none for rows in memory.
+    /// The format of the files that are read; none for rows in memory, or
+    /// where inputs have different ones.
     pub fn format(&self) -> Option<FileFormat> {
-        match &self.plan.scan().source {
+        let format = |source: &Source| match source {
             Source::Json { .. } => Some(FileFormat::Json),
             Source::Columns { format, .. } => Some(*format),
-            Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } => None,
-        }
+            Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => {
+                None
+            }
+        };
+        let scans = self.plan.scans();
+        let first = format(&scans.first()?.source);
+        let same = scans.iter().all(|scan| format(&scan.source) == first);
+        first.filter(|_| same)
     }
 
     /// Columns and types as known before reading. Text may bring more columns
@@ -261,8 +268,7 @@ impl DataFrame {
     /// As [`DataFrame::count`].
     pub fn count_with_report(&self) -> Result<(u64, RunReport)> {
         let estimate = self.plan.estimate();
-        let text = matches!(self.plan.scan().source, Source::Json { .. });
-        if estimate.exact && !text {
+        if estimate.exact && !self.plan.widens() {
             return Ok((estimate.rows, RunReport::default()));
         }
         let none = self.project(Projection::only(Vec::new()))?;
@@ -308,17 +314,11 @@ impl DataFrame {
     ///
     /// The first error of the input in input order.
     pub fn full_schema(&self) -> Result<SchemaRef> {
-        match self.plan.scan().source {
-            Source::Json { .. } => {
-                let (schema, _) =
-                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
-                Ok(schema)
-            }
-            Source::Columns { .. }
-            | Source::Batches(_)
-            | Source::Made { .. }
-            | Source::Mapped { .. } => self.schema(),
+        if !self.plan.widens() {
+            return self.schema();
         }
+        let (schema, _) = exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+        Ok(schema)
     }
 
     /// What will run: the plan as built, after the rules, and its stages, with

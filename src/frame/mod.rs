@@ -4,6 +4,7 @@
 //! Out: plans, and what running them gives.
 
 mod columns;
+mod concat;
 mod dataframe;
 mod inputs;
 mod inspect;
@@ -14,6 +15,7 @@ mod stream;
 mod table;
 
 pub use columns::{How, IntoColumn};
+pub use concat::concat;
 pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;

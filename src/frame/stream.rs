@@ -78,25 +78,7 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             late.name()
         )));
     }
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-            Some(column) => crate::expr::exact(column, field.data_type())
-                .map_err(|reason| Error::plan(format!("column {:?}: {reason}", field.name()))),
-            None => Ok(arrow_array::new_null_array(
-                field.data_type(),
-                batch.num_rows(),
-            )),
-        });
-    let columns = columns.collect::<Result<Vec<_>>>()?;
-    let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(
-        SchemaRef::clone(schema),
-        columns,
-        &rows,
-    )?)
+    crate::expr::fit(batch, schema)
 }
 
 impl DataFrame {

@@ -26,6 +26,8 @@ pub struct Explained {
 /// A node of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExplainedNode {
+    /// How many nodes read from it, one through the other.
+    pub depth: usize,
     /// What it does.
     pub node: String,
     /// Rows that come out.
@@ -59,7 +61,7 @@ impl fmt::Display for Explained {
             ("after the rules", &self.optimized),
         ] {
             writeln!(f, "{title}")?;
-            for (depth, node) in nodes.iter().enumerate() {
+            for node in nodes {
                 let about = if node.exact { "" } else { "about " };
                 writeln!(
                     f,
@@ -69,7 +71,7 @@ impl fmt::Display for Explained {
                     node.rows,
                     ByteSize::new(node.bytes),
                     node.partitioning,
-                    indent = depth * 2,
+                    indent = node.depth * 2,
                 )?;
             }
         }
@@ -92,8 +94,12 @@ pub fn physical_text(physical: &Physical) -> String {
 }
 
 fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
-    if let Source::Mapped { input, .. } = &physical.scan.source {
-        add_stages(input, stages);
+    match &physical.scan.source {
+        Source::Mapped { input, .. } => add_stages(input, stages),
+        Source::Union(inputs) => inputs
+            .iter()
+            .for_each(|(input, _)| add_stages(input, stages)),
+        _ => {}
     }
     let mut line = format!("read {}", scan_text(&physical.scan));
     for step in &physical.steps {
@@ -141,13 +147,14 @@ fn step_text(step: &Step) -> String {
     }
 }
 
-/// The nodes from the last call to the scan.
+/// The nodes from the last call to the scans.
 fn chain(plan: &Logical) -> Vec<ExplainedNode> {
     let mut nodes = Vec::new();
-    let mut next = Some(plan);
-    while let Some(node) = next {
+    let mut rest = vec![(plan, 0)];
+    while let Some((node, depth)) = rest.pop() {
         let estimate = node.estimate();
         nodes.push(ExplainedNode {
+            depth,
             node: match node {
                 Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
                 Logical::Filter { predicate, .. } => format!("filter {predicate}"),
@@ -157,6 +164,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                     format!("coalesce to about {}", ByteSize::new(*bytes))
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
+                Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
@@ -165,7 +173,8 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
             exact: estimate.exact,
             partitioning: node.partitioning().to_string(),
         });
-        next = node.input();
+        let inputs = node.inputs().into_iter().rev();
+        rest.extend(inputs.map(|input| (input, depth + 1)));
     }
     nodes
 }
@@ -186,6 +195,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
+        Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

@@ -22,6 +22,15 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The estimate for the rows of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Estimate {
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            exact: self.exact && other.exact,
+        }
+    }
+
     /// The estimate for a share of the rows, by a factor from 0 to 1.
     fn scaled(self, factor: f64) -> Self {
         Estimate {
@@ -114,6 +123,13 @@ pub enum Logical {
         /// The columns that it has declared.
         schema: SchemaRef,
     },
+    /// The rows of several inputs, one behind the other, their columns by name.
+    Union {
+        /// In this order.
+        inputs: Vec<Logical>,
+        /// The columns of all.
+        schema: SchemaRef,
+    },
     /// The first rows, in input order.
     Limit {
         /// Rows come from here.
@@ -127,10 +143,18 @@ pub enum Logical {
 const SELECTIVITY: f64 = 0.2;
 
 impl Logical {
-    /// The node that this one reads from.
+    /// The nodes that this one reads from, in order.
+    pub fn inputs(&self) -> Vec<&Logical> {
+        match self {
+            Logical::Union { inputs, .. } => inputs.iter().collect(),
+            other => other.input().into_iter().collect(),
+        }
+    }
+
+    /// The one node that this one reads from, if it is one.
     pub fn input(&self) -> Option<&Logical> {
         match self {
-            Logical::Scan(_) => None,
+            Logical::Scan(_) | Logical::Union { .. } => None,
             Logical::Filter { input, .. }
             | Logical::Project { input, .. }
             | Logical::Repartition { input, .. }
@@ -141,12 +165,13 @@ impl Logical {
         }
     }
 
-    /// The same node on what `change` makes of its input. A scan stays as it is.
+    /// The same node on what `change` makes of its one input. A scan stays as it
+    /// is, and so does a union, whose inputs are plans of their own.
     #[must_use]
     pub fn map_input(self, change: impl FnOnce(Logical) -> Logical) -> Logical {
         let changed = |input: Box<Logical>| Box::new(change(*input));
         match self {
-            Logical::Scan(scan) => Logical::Scan(scan),
+            Logical::Scan(_) | Logical::Union { .. } => self,
             Logical::Filter { input, predicate } => Logical::Filter {
                 input: changed(input),
                 predicate,
@@ -189,14 +214,36 @@ impl Logical {
     /// Applies `change` to every node, inputs first.
     #[must_use]
     pub fn rewrite(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
-        change(self.map_input(|input| input.rewrite(change)))
+        change(match self {
+            Logical::Union { inputs, schema } => Logical::Union {
+                inputs: inputs
+                    .into_iter()
+                    .map(|input| input.rewrite(change))
+                    .collect(),
+                schema,
+            },
+            other => other.map_input(|input| input.rewrite(change)),
+        })
     }
 
-    /// The scan at the chain's foot.
-    pub fn scan(&self) -> &Scan {
+    /// The scans at the plan's feet, in order.
+    pub fn scans(&self) -> Vec<&Scan> {
         match self {
-            Logical::Scan(scan) => scan,
-            other => other.input().expect("only a scan has no input").scan(),
+            Logical::Scan(scan) => vec![scan],
+            other => other
+                .inputs()
+                .into_iter()
+                .flat_map(Logical::scans)
+                .collect(),
+        }
+    }
+
+    /// Whether the columns that come out are known only once all is read.
+    pub fn widens(&self) -> bool {
+        match self {
+            Logical::Scan(scan) => matches!(scan.source, Source::Json { .. }),
+            Logical::MapPartitions { .. } => false,
+            other => other.inputs().into_iter().any(Logical::widens),
         }
     }
 
@@ -209,7 +256,9 @@ impl Logical {
         match self {
             Logical::Scan(scan) => scan.output(),
             Logical::Project { input, projection } => projection.schema(&*input.schema()?),
-            Logical::MapPartitions { schema, .. } => Ok(Arc::clone(schema)),
+            Logical::MapPartitions { schema, .. } | Logical::Union { schema, .. } => {
+                Ok(Arc::clone(schema))
+            }
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
@@ -224,9 +273,10 @@ impl Logical {
             Logical::Repartition {
                 by: By::Count(1), ..
             } => Partitioning::Single,
-            Logical::Repartition { .. } | Logical::MapPartitions { .. } | Logical::Scan(_) => {
-                Partitioning::Unknown
-            }
+            Logical::Repartition { .. }
+            | Logical::MapPartitions { .. }
+            | Logical::Union { .. }
+            | Logical::Scan(_) => Partitioning::Unknown,
             Logical::Project { input, projection } => match input.schema() {
                 Ok(schema) => input
                     .partitioning()
@@ -270,6 +320,10 @@ impl Logical {
             Logical::Sample {
                 input, from, to, ..
             } => input.estimate().scaled(to - from),
+            Logical::Union { inputs, .. } => {
+                let estimates = inputs.iter().map(Logical::estimate);
+                estimates.reduce(Estimate::and).unwrap_or_default()
+            }
             Logical::MapPartitions { input, .. } => Estimate {
                 exact: false,
                 ..input.estimate()

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
+
 use super::logical::{Estimate, Logical, Scan};
 use super::source::Source;
 use crate::expr::{Expr, Projection};
@@ -72,7 +74,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
-                Source::Made { .. } | Source::Mapped { .. } => Layout::Given,
+                Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => Layout::Given,
             };
             Physical {
                 scan: *scan,
@@ -81,24 +83,23 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 layout,
             }
         }
+        Logical::Union { inputs, schema } => {
+            let estimates = inputs.iter().map(Logical::estimate);
+            let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
+            let lowered = inputs.into_iter().map(|input| {
+                // Unknown columns were refused when the plan was built.
+                let columns = input.schema().unwrap_or_else(|_| Arc::clone(&schema));
+                (Arc::new(lower(input, blocksize)), columns)
+            });
+            given(Source::Union(lowered.collect()), schema, estimate)
+        }
         Logical::MapPartitions { input, map, schema } => {
             let estimate = Estimate {
                 exact: false,
                 ..input.estimate()
             };
             let input = Arc::new(lower(*input, blocksize));
-            Physical {
-                scan: Scan {
-                    source: Source::Mapped { map, input },
-                    schema,
-                    columns: None,
-                    predicate: None,
-                    estimate,
-                },
-                steps: Vec::new(),
-                ordered: Vec::new(),
-                layout: Layout::Given,
-            }
+            given(Source::Mapped { map, input }, schema, estimate)
         }
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))
@@ -129,6 +130,22 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             layout: Layout::Coalesce(bytes),
             ..lower(*input, blocksize)
         },
+    }
+}
+
+/// A stage whose source gives it its partitions.
+fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
+    Physical {
+        scan: Scan {
+            source,
+            schema,
+            columns: None,
+            predicate: None,
+            estimate,
+        },
+        steps: Vec::new(),
+        ordered: Vec::new(),
+        layout: Layout::Given,
     }
 }
 

@@ -199,6 +199,9 @@ pub enum Source {
         /// How many there are.
         n_partitions: usize,
     },
+    /// The partitions of other pipelines, one behind the other, each with the
+    /// columns that are known of it.
+    Union(Vec<(Arc<Physical>, SchemaRef)>),
     /// What a function makes of each partition of another pipeline.
     Mapped {
         /// Makes rows of a partition.

@@ -21,9 +21,10 @@ pub(super) fn apply(plan: Logical) -> Logical {
 
 fn lays_out(plan: &Logical) -> bool {
     match plan {
-        Logical::Repartition { .. } | Logical::Coalesce { .. } | Logical::MapPartitions { .. } => {
-            true
-        }
+        Logical::Repartition { .. }
+        | Logical::Coalesce { .. }
+        | Logical::MapPartitions { .. }
+        | Logical::Union { .. } => true,
         Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
         other => other.input().is_some_and(lays_out),
     }

@@ -42,6 +42,11 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
         }
         // A function may look at every column.
         map @ Logical::MapPartitions { .. } => map.map_input(|input| ask(input, None)),
+        // All inputs give the same columns, those that come late too.
+        Logical::Union { inputs, schema } => Logical::Union {
+            inputs: inputs.into_iter().map(|input| ask(input, None)).collect(),
+            schema,
+        },
         other => other.map_input(|input| ask(input, wanted)),
     }
 }

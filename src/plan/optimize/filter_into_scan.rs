@@ -37,10 +37,10 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             predicate: first.and(predicate),
         },
         // What these give depends on all rows that they are given.
-        whole
-        @ (Logical::Limit { .. } | Logical::Sample { .. } | Logical::MapPartitions { .. }) => {
-            filtered(whole, predicate)
-        }
+        whole @ (Logical::Limit { .. }
+        | Logical::Sample { .. }
+        | Logical::Union { .. }
+        | Logical::MapPartitions { .. }) => filtered(whole, predicate),
     }
 }
 
