@@ -31,18 +31,19 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
+    read_ipc, read_json, read_parquet,
 };
 pub use io::json::SchemaMode;
 pub use partition::By;
-pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
+pub use plan::{FileFormat, MaxRejects, OnBadRecord, PartitionRows, ReadOptions};
 pub use sink::{Codec, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{Expr, col, lit};
+    pub use crate::expr::{Expr, coalesce, col, lit, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

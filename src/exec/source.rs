@@ -11,10 +11,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use super::control::Cancel;
 use super::stream::Streamed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::{self, Damage, FileList, SourceFile, TextChunk, TextOptions, TextReader};
 use crate::memory::Replay;
 
@@ -290,8 +291,45 @@ fn batch_unit(batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>) -> 
         path: Arc::from("memory"),
         file: 0,
         ends_file: true,
-        open: Box::new(move || Ok(Box::new(Batches { batches }))),
+        open: Box::new(move || Ok(batches_reader(batches))),
     })))
+}
+
+/// A reader of batches.
+pub(crate) fn batches_reader(
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+) -> Box<dyn ChunkReader> {
+    Box::new(Batches { batches })
+}
+
+/// Units of batches with the columns `schema`, less those that nobody needs.
+pub(crate) fn with_columns(units: Units, schema: &SchemaRef) -> Units {
+    let schema = Arc::clone(schema);
+    Box::new(units.map(move |unit| {
+        let unit = unit?;
+        let (open, schema) = (unit.open, Arc::clone(&schema));
+        let open: Open = Box::new(move || {
+            let mut reader = open()?;
+            let batches =
+                std::iter::from_fn(move || match reader.next(Vec::new()).transpose()? {
+                    Ok(Chunk::Batch(batch)) => Some(only(&batch, &schema)),
+                    Ok(Chunk::Text(_)) => Some(Err(Error::internal("text came in place of rows"))),
+                    Err(error) => Some(Err(error)),
+                });
+            Ok(batches_reader(Box::new(batches)))
+        });
+        Ok(Unit { open, ..unit })
+    }))
+}
+
+/// The columns of a batch that a schema names.
+fn only(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let places = schema
+        .fields()
+        .iter()
+        .map(|field| batch.schema_ref().index_of(field.name()));
+    let places = places.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(batch.project(&places)?)
 }
 
 /// Batches from any iterator.

@@ -13,13 +13,13 @@ use arrow_array::RecordBatch;
 use super::predicate::Predicate;
 use super::schema::RunSchema;
 use super::source::Chunk;
+use super::steps::{Failure, RowStep, RowSteps};
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::json::{
     BadRecord, DecodeOptions, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
 use crate::io::{LongRecord, TextChunk};
-use crate::ops::{Filter, Kept};
 
 /// A record that did not decode, relative to its chunk.
 #[derive(Debug)]
@@ -62,8 +62,10 @@ pub(crate) struct Worked {
 #[derive(Clone)]
 pub(crate) struct WorkerPlan {
     pub decode: Arc<DecodeOptions>,
-    /// What rows must be to be kept.
+    /// What records must be to be decoded.
     pub filter: Option<BoundExpr>,
+    /// What is done to rows.
+    pub steps: Vec<RowStep>,
     /// The column that holds the input's path, if there is one.
     pub path_column: Option<Arc<str>>,
     /// What is known of records before any is read.
@@ -79,7 +81,7 @@ impl WorkerPlan {
         Worker {
             decoder: Decoder::new(Arc::clone(&self.decode), None),
             predicate: None,
-            filter: self.filter.clone().map(Filter::new),
+            steps: RowSteps::new(&self.steps),
             plan: self.clone(),
         }
     }
@@ -101,8 +103,7 @@ pub(crate) struct Worker {
     decoder: Decoder,
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,
-    /// The same, for batches that need no decoding.
-    filter: Option<Filter>,
+    steps: RowSteps,
     plan: WorkerPlan,
 }
 
@@ -140,31 +141,61 @@ impl Worker {
             self.decoder
                 .set_predicate(predicate.map(|predicate| predicate as Arc<dyn RowPredicate>));
         }
-        let mut decoded = self.decoder.decode(&text.bytes, start)?;
-        if let Some(failed) = &mut decoded.failed {
-            self.judge_alone(failed, &text.bytes)?;
+        let mut end = text.bytes.len();
+        let mut failed = None;
+        loop {
+            let mut decoded = self.decoder.decode(&text.bytes[..end], start)?;
+            failed = decoded.failed.take().or(failed);
+            let batch = schema.with_path(decoded.batch, path)?;
+            let kept = match self.steps.push(&batch) {
+                Ok(kept) => kept,
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Row(row, error)) => {
+                    let place = decoded.places[row];
+                    end = place.byte;
+                    failed = Some(FailedRecord { place, error });
+                    continue;
+                }
+            };
+            if let Some(failed) = &mut failed {
+                self.judge_alone(failed, &text.bytes, path, schema)?;
+            }
+            let places = self.places(&batch, &kept, |row| decoded.places[row])?;
+            return Ok(Worked {
+                schema: schema.local(decoded.schema),
+                text_bytes: text.bytes.len() as u64,
+                first_byte: Some(text.first_byte),
+                lines: decoded.lines,
+                blank: decoded.blank,
+                filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
+                bad: decoded
+                    .bad
+                    .into_iter()
+                    .map(|bad| self.bad(bad, &text.bytes))
+                    .collect(),
+                duplicate_keys: decoded.duplicate_keys,
+                ignored_values: decoded.ignored_values,
+                bare: first_bare(&kept, places.as_deref()),
+                places: places.filter(|_| self.plan.keep_places),
+                batch: kept,
+                failed,
+            });
         }
-        let bare = decoded.batch.num_columns() == 0;
-        let batch = schema.with_path(decoded.batch, path)?;
-        Ok(Worked {
-            batch,
-            schema: schema.local(decoded.schema),
-            text_bytes: text.bytes.len() as u64,
-            first_byte: Some(text.first_byte),
-            lines: decoded.lines,
-            blank: decoded.blank,
-            filtered: decoded.filtered,
-            bad: decoded
-                .bad
-                .into_iter()
-                .map(|bad| self.bad(bad, &text.bytes))
-                .collect(),
-            duplicate_keys: decoded.duplicate_keys,
-            ignored_values: decoded.ignored_values,
-            bare: decoded.places.first().filter(|_| bare).copied(),
-            places: self.plan.keep_places.then_some(decoded.places),
-            failed: decoded.failed,
-        })
+    }
+
+    /// Where the rows stand that the steps `kept` of `batch`, whose rows stand
+    /// where `place_of` says; nothing where nobody asks.
+    fn places(
+        &self,
+        batch: &RecordBatch,
+        kept: &RecordBatch,
+        place_of: impl Fn(usize) -> Line,
+    ) -> Result<Option<Vec<Line>>> {
+        if !self.plan.keep_places && kept.num_columns() > 0 {
+            return Ok(None);
+        }
+        let rows = self.steps.kept(batch)?;
+        Ok(Some(rows.into_iter().map(place_of).collect()))
     }
 
     /// A record that was too long to be read whole.
@@ -197,38 +228,33 @@ impl Worker {
 
     fn batch(&mut self, mut batch: RecordBatch, schema: &RunSchema) -> Result<Worked> {
         let mut failed = None;
-        let kept = match &self.filter {
-            None => Kept::all(batch.clone()),
-            Some(filter) => {
-                let (kept, failure) = filter.keep_before_failure(&batch)?;
-                if let Some((row, error)) = failure {
+        let kept = loop {
+            match self.steps.push(&batch) {
+                Ok(kept) => break kept,
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Row(row, error)) => {
                     batch = batch.slice(0, row);
                     failed = Some(FailedRecord {
                         place: row_place(row),
                         error,
                     });
                 }
-                kept
             }
         };
-        let first = kept.places().next().map(row_place);
-        let bare = first.filter(|_| kept.batch.num_columns() == 0);
+        let places = self.places(&batch, &kept, row_place)?;
         Ok(Worked {
             text_bytes: crate::partition::batch_bytes(&batch),
             schema: schema.clone(),
             first_byte: None,
             lines: batch.num_rows() as u64,
             blank: 0,
-            filtered: (batch.num_rows() - kept.batch.num_rows()) as u64,
+            filtered: (batch.num_rows() - kept.num_rows()) as u64,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
-            bare,
-            places: self
-                .plan
-                .keep_places
-                .then(|| kept.places().map(row_place).collect()),
-            batch: kept.batch,
+            bare: first_bare(&kept, places.as_deref()),
+            places: places.filter(|_| self.plan.keep_places),
+            batch: kept,
             failed,
         })
     }
@@ -253,14 +279,30 @@ impl Worker {
     /// Says what is wrong with a record in the words that it gives when it is
     /// read alone: in a chunk, the types of its neighbours show in its values.
     #[cold]
-    fn judge_alone(&mut self, failed: &mut FailedRecord, text: &[u8]) -> Result<()> {
+    fn judge_alone(
+        &mut self,
+        failed: &mut FailedRecord,
+        text: &[u8],
+        path: &str,
+        schema: &RunSchema,
+    ) -> Result<()> {
         let rest = &text[failed.place.byte..];
         let record = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        if let Some(alone) = self.decoder.decode(record, &self.plan.given)?.failed {
+        let decoded = self.decoder.decode(record, &self.plan.given)?;
+        if let Some(alone) = decoded.failed {
             failed.error = alone.error;
+            return Ok(());
+        }
+        let batch = schema.with_path(decoded.batch, path)?;
+        if let Err(Failure::Row(_, error)) = self.steps.push(&batch) {
+            failed.error = error;
         }
         Ok(())
     }
+}
+
+fn first_bare(kept: &RecordBatch, places: Option<&[Line]>) -> Option<Line> {
+    places?.first().filter(|_| kept.num_columns() == 0).copied()
 }
 
 /// The place of a row of a batch that came from no text.

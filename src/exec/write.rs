@@ -168,7 +168,15 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
         Source::Json { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
-        Source::Batches(_) => Ok(Vec::new()),
+        Source::Mapped { input, .. } => input_places(&input.scan.source),
+        Source::Union(inputs) => {
+            let mut places = Vec::new();
+            for (input, _) in inputs {
+                places.extend(input_places(&input.scan.source)?);
+            }
+            Ok(places)
+        }
+        Source::Batches(_) | Source::Made { .. } => Ok(Vec::new()),
     }
 }
 

@@ -3,17 +3,24 @@
 //! In:  inputs and calls.
 //! Out: plans, and what running them gives.
 
+mod columns;
+mod concat;
 mod dataframe;
 mod inputs;
 mod inspect;
 mod look;
+mod partitions;
 mod session;
+mod stream;
 mod table;
 
+pub use columns::{How, IntoColumn};
+pub use concat::concat;
 pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
 pub use session::Session;
+pub use stream::{Reader, Stream};
 pub use table::Table;
 
 use crate::error::Result;

@@ -92,7 +92,7 @@ impl Session {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let (look, estimate) = look::json(&inputs, &options, self.context())?;
         let schema = look::schema(&look, &options);
-        self.scan(
+        Ok(self.scan(
             Source::Json {
                 inputs,
                 options: Arc::new(options),
@@ -100,7 +100,7 @@ impl Session {
             },
             schema,
             estimate,
-        )
+        ))
     }
 
     /// Reads Parquet files. Footers are read now, rows later. Columns of all
@@ -127,7 +127,7 @@ impl Session {
     fn columns(&self, inputs: impl IntoInputs, format: FileFormat) -> Result<DataFrame> {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let (schema, estimate) = look::columns(&inputs, format, self.context())?;
-        self.scan(Source::Columns { inputs, format }, schema, estimate)
+        Ok(self.scan(Source::Columns { inputs, format }, schema, estimate))
     }
 
     /// Reads files of any known format, told by their content; all must be of
@@ -156,31 +156,43 @@ impl Session {
         batches: impl IntoIterator<Item = RecordBatch>,
     ) -> Result<DataFrame> {
         let batches: Vec<_> = batches.into_iter().collect();
-        if let Some(other) = batches.iter().find(|batch| batch.schema() != schema) {
-            return Err(Error::plan(format!(
-                "a batch has the columns {}, not {}",
-                other.schema(),
-                schema
-            )));
-        }
+        check_schemas(&schema, &batches)?;
         let estimate = Estimate {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(batch_bytes).sum(),
             exact: true,
         };
-        self.scan(Source::Batches(Arc::new(batches)), schema, estimate)
+        Ok(self.scan(Source::Batches(Arc::new(batches)), schema, estimate))
     }
 
-    fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> Result<DataFrame> {
-        Ok(DataFrame::new(
+    pub(super) fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> DataFrame {
+        DataFrame::new(
             self.clone(),
             Logical::Scan(Box::new(Scan {
                 source,
-                schema,
+                schema: Arc::clone(&schema),
                 columns: None,
                 predicate: None,
                 estimate,
             })),
-        ))
+            schema,
+        )
+    }
+}
+
+/// Refuses batches of another schema.
+pub(super) fn check_schemas<'a>(
+    schema: &SchemaRef,
+    batches: impl IntoIterator<Item = &'a RecordBatch>,
+) -> Result<()> {
+    match batches
+        .into_iter()
+        .find(|batch| batch.schema_ref() != schema)
+    {
+        None => Ok(()),
+        Some(other) => Err(Error::plan(format!(
+            "a batch has the columns {}, not {schema}",
+            other.schema()
+        ))),
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::local::{Local, Make, Map};
+use super::lower::Physical;
 use crate::error::{Error, Result};
 use crate::io::json::{JsonSchema, SchemaMode};
 use crate::size::ByteSize;
@@ -190,4 +192,21 @@ pub enum Source {
     },
     /// Rows in memory.
     Batches(Arc<Vec<RecordBatch>>),
+    /// Partitions that a function makes when their turn comes.
+    Made {
+        /// Makes one by its place.
+        make: Local<Make>,
+        /// How many there are.
+        n_partitions: usize,
+    },
+    /// The partitions of other pipelines, one behind the other, each with the
+    /// columns that are known of it.
+    Union(Vec<(Arc<Physical>, SchemaRef)>),
+    /// What a function makes of each partition of another pipeline.
+    Mapped {
+        /// Makes rows of a partition.
+        map: Local<Map>,
+        /// Gives the partitions.
+        input: Arc<Physical>,
+    },
 }

@@ -319,6 +319,12 @@ fn nulls(schema: &SchemaRef, rows: u64) -> Result<RecordBatch> {
 }
 
 impl Output for RowGroups {
+    fn end_unit(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.cutter.end_partition();
+        }
+    }
+
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
         let mut groups = Vec::new();
         let folders = &self.plan.options.partition_on;
