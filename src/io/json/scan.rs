@@ -7,12 +7,12 @@
 //! eight bytes in a `u64`. Both are always compiled and run by the same tests.
 
 /// Bytes that must be readable past the newline that ends a record.
-pub(super) const PAD: usize = 64;
+pub(in crate::io) const PAD: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use sse2::{copy_plain, find_special};
+pub(in crate::io) use sse2::{copy_plain, find_special};
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use swar::{copy_plain, find_special};
+pub(in crate::io) use swar::{copy_plain, find_special};
 
 /// Lines, and [`PAD`] readable bytes after the last one.
 ///
@@ -22,7 +22,7 @@ pub(super) use swar::{copy_plain, find_special};
 /// [`PAD`] bytes, stays inside, and is not checked but in debug builds, which
 /// all tests are; checking costs 11 % of decoding (benches/decode.rs).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a>(&'a [u8]);
+pub(in crate::io) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
     /// Takes `bytes`, of which those before `end` are whole lines.
@@ -77,7 +77,7 @@ impl<'a> Text<'a> {
 
 /// How many of a word's bytes, from the first, are digits: 0 to 8.
 #[inline(always)]
-pub(super) fn count_digits(word: u64) -> usize {
+pub(in crate::io) fn count_digits(word: u64) -> usize {
     // A byte is a digit iff its high nibble is 3 and adding 6 does not change that.
     let nibbles = word & 0xF0F0_F0F0_F0F0_F0F0;
     let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
@@ -87,7 +87,7 @@ pub(super) fn count_digits(word: u64) -> usize {
 
 /// How many of a word's bytes, from the first, are digits (0 to 8), and their value.
 #[inline(always)]
-pub(super) fn digits(word: u64) -> (usize, u64) {
+pub(in crate::io) fn digits(word: u64) -> (usize, u64) {
     let n = count_digits(word);
     if n == 0 {
         return (0, 0);
@@ -102,7 +102,7 @@ pub(super) fn digits(word: u64) -> (usize, u64) {
 
 /// Kernels for SSE2.
 #[cfg(target_arch = "x86_64")]
-pub(super) mod sse2 {
+pub(in crate::io) mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
         _mm_storeu_si128,
@@ -171,7 +171,7 @@ pub(super) mod sse2 {
 
 /// Kernels for any machine.
 #[cfg_attr(target_arch = "x86_64", allow(dead_code))]
-pub(super) mod swar {
+pub(in crate::io) mod swar {
     use super::Text;
 
     const ONES: u64 = 0x0101_0101_0101_0101;
