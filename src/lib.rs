@@ -31,8 +31,11 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+    DataFrame, InspectOptions, IntoInputs, Session, Table, read_csv, read_ipc, read_json, read_parquet,
+    read_text,
 };
+pub use io::Encoding;
+pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
 pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};

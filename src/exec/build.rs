@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
-use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
+use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
 
 /// The share of the budget that one record's text may take: its columns, and
 /// the pages they are encoded to, take as much again, and text is read ahead.
@@ -43,7 +43,8 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
     let steps = Steps::bind(physical)?;
     let ahead_bytes = reader_ahead(&context.settings);
     let read = match &scan.source {
-        Source::Json {
+        Source::Text {
+            format,
             inputs,
             options,
             look,
@@ -61,8 +62,9 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 salvage: options.salvage,
                 ahead_bytes,
             };
-            let units = text_units(io::list(inputs)?, text, &context.cancel);
-            read_json(units, options, look, steps.read, steps.asks_places)?
+            let framing = options.framing(*format);
+            let units = text_units(io::list(inputs)?, text, framing, &context.cancel);
+            read_text(units, *format, options, look, steps.read, steps.asks_places)?
         }
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
@@ -109,7 +111,7 @@ fn reader_ahead(settings: &Settings) -> u64 {
 /// What all readers of a source may fetch ahead.
 fn most_ahead(source: &Source, settings: &Settings) -> u64 {
     let inputs = match source {
-        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => inputs,
+        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => inputs,
         Source::Batches(_) => return 0,
     };
     match io::may_be_remote(inputs) {
@@ -189,7 +191,7 @@ impl Steps {
             None => None,
         };
         // Where nothing is decoded, nobody else reads what the filter looks at.
-        if let (Some(filter), false) = (&filter, matches!(scan.source, Source::Json { .. })) {
+        if let (Some(filter), false) = (&filter, matches!(scan.source, Source::Text { .. })) {
             looked_at.extend(filter.root_columns().iter().cloned());
         }
         let built = columns.clone().map(|mut built| {
@@ -219,8 +221,9 @@ struct Read {
     bad: BadPolicy,
 }
 
-fn read_json(
+fn read_text(
     units: Units,
+    format: FileFormat,
     options: &ReadOptions,
     look: &Look,
     steps: ReadSteps,
@@ -242,6 +245,8 @@ fn read_json(
     Ok(Read {
         units,
         workers: WorkerPlan {
+            format,
+            byte_column: options.include_byte.clone(),
             decode: Arc::new(DecodeOptions {
                 columns: decoded,
                 mode: options.schema_mode,
@@ -268,6 +273,8 @@ fn read_json(
 
 pub(super) fn batch_workers(filter: Option<BoundExpr>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
+        format: FileFormat::Json,
+        byte_column: None,
         decode: Arc::new(DecodeOptions {
             columns: None,
             mode: SchemaMode::Widen,

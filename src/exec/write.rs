@@ -167,7 +167,7 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
 /// Local places that the output must not touch.
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
-        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
+        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
         Source::Batches(_) => Ok(Vec::new()),
     }
 }

@@ -64,8 +64,7 @@ impl DataFrame {
     /// The format of the files that are read; none for rows in memory.
     pub fn format(&self) -> Option<FileFormat> {
         match &self.plan.scan().source {
-            Source::Json { .. } => Some(FileFormat::Json),
-            Source::Columns { format, .. } => Some(*format),
+            Source::Text { format, .. } | Source::Columns { format, .. } => Some(*format),
             Source::Batches(_) => None,
         }
     }
@@ -193,7 +192,7 @@ impl DataFrame {
     /// As [`DataFrame::count`].
     pub fn count_with_report(&self) -> Result<(u64, RunReport)> {
         let estimate = self.plan.estimate();
-        let text = matches!(self.plan.scan().source, Source::Json { .. });
+        let text = matches!(self.plan.scan().source, Source::Text { .. });
         if estimate.exact && !text {
             return Ok((estimate.rows, RunReport::default()));
         }
@@ -244,7 +243,7 @@ impl DataFrame {
     /// The first error of the input in input order.
     pub fn full_schema(&self) -> Result<SchemaRef> {
         match self.plan.scan().source {
-            Source::Json { .. } => {
+            Source::Text { .. } => {
                 let (schema, _) =
                     exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
                 Ok(schema)

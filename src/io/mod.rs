@@ -16,13 +16,17 @@ mod array;
 mod boundary;
 pub mod columns;
 pub mod compression;
+pub mod csv;
+mod encoding;
 pub mod format;
+mod framing;
 mod guard;
 mod gzip;
 mod head;
 mod inflate;
 pub mod ipc;
 pub mod json;
+pub mod line;
 mod lines;
 pub mod locate;
 mod pattern;
@@ -43,7 +47,9 @@ mod walk;
 mod zstd;
 
 pub use compression::Compression;
+pub use encoding::Encoding;
 pub use format::Format;
+pub use framing::{Framing, RecordKind};
 pub use ipc::{IpcBatches, IpcInput};
 pub use locate::{RawRecord, line_of, record_at};
 pub use parquet::{ParquetBatches, ParquetInput, RowGroup};
@@ -54,5 +60,6 @@ pub use source::FIRST_AHEAD_BYTES;
 pub use store::{FileList, SourceFile, list, may_be_remote};
 pub use text::{
     Begun, LongRecord, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, begin, open,
+    open_framed,
 };
-pub use unit::{Extent, Unit, compression, units};
+pub use unit::{Extent, Unit, compression, units, units_framed};

@@ -159,8 +159,9 @@ fn shown(inputs: &[String]) -> String {
 
 fn scan_text(scan: &Scan) -> String {
     let mut text = match &scan.source {
-        Source::Json { inputs, .. } => format!("json {}", shown(inputs)),
-        Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
+        Source::Text { inputs, format, .. } | Source::Columns { inputs, format } => {
+            format!("{format} {}", shown(inputs))
+        }
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
     };
     if let Some(columns) = &scan.columns {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
-    By, ByteSize, Codec, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
+    By, ByteSize, Codec, CsvOptions, Encoding, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
     Result, SchemaMode, Settings, WriteOptions,
 };
 
@@ -47,6 +47,12 @@ pub enum From {
     /// Arrow IPC files
     #[value(alias = "arrow", alias = "feather")]
     Ipc,
+    /// CSV, or what is near to it: tabs, semicolons, no header; in any codec
+    #[value(alias = "tsv")]
+    Csv,
+    /// Lines, as they are, in one column
+    #[value(alias = "lines")]
+    Text,
 }
 
 impl From {
@@ -56,6 +62,8 @@ impl From {
             From::Json => FileFormat::Json,
             From::Parquet => FileFormat::Parquet,
             From::Ipc => FileFormat::Ipc,
+            From::Csv => FileFormat::Csv,
+            From::Text => FileFormat::Text,
         }
     }
 }
@@ -116,6 +124,111 @@ pub struct ReadArgs {
     /// Deepest nesting that is read [default: 128]
     #[arg(long, value_name = "N")]
     pub max_depth: Option<usize>,
+
+    /// What the bytes of CSV and lines mean, such as latin1 or utf-16le [default: utf-8, or utf-16 by its mark]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<Encoding>,
+
+    /// Add a column that holds the byte each line begins at (--from text)
+    #[arg(long, value_name = "COLUMN")]
+    pub include_byte: Option<String>,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
+}
+
+/// How the fields of CSV are told apart.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading CSV")]
+pub struct CsvArgs {
+    /// What stands between fields, or \\t for a tab [default: a comma, or what the first record shows]
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub delimiter: Option<u8>,
+
+    /// The first record is no header; columns are column_0, column_1, …
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// What stands around fields that hold delimiters, or none [default: \"]
+    #[arg(long, value_name = "CHAR|none", value_parser = quote)]
+    pub quote: Option<Quote>,
+
+    /// What makes the next character of a quoted field stand for itself, such as \\ [default: none]
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub escape: Option<u8>,
+
+    /// What begins a line that is a comment [default: none]
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub comment: Option<u8>,
+
+    /// An unquoted text that means null, beside nothing; may be given more than once
+    #[arg(long = "null", value_name = "TEXT")]
+    pub nulls: Vec<String>,
+
+    /// Leave out blanks and tabs around fields
+    #[arg(long)]
+    pub trim: bool,
+
+    /// Fill records that have too few fields with nulls; else they are bad
+    #[arg(long)]
+    pub fill_short: bool,
+}
+
+/// A character around fields, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quote(Option<u8>);
+
+fn character(text: &str) -> std::result::Result<u8, &'static str> {
+    match text.as_bytes() {
+        b"\\t" | b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("write one ASCII character, or \\t for a tab"),
+    }
+}
+
+fn quote(text: &str) -> std::result::Result<Quote, &'static str> {
+    match text {
+        "none" | "" => Ok(Quote(None)),
+        text => character(text).map(|byte| Quote(Some(byte))),
+    }
+}
+
+impl CsvArgs {
+    /// The first flag that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("delimiter", self.delimiter.is_some()),
+            ("no-header", self.no_header),
+            ("quote", self.quote.is_some()),
+            ("escape", self.escape.is_some()),
+            ("comment", self.comment.is_some()),
+            ("null", !self.nulls.is_empty()),
+            ("trim", self.trim),
+            ("fill-short", self.fill_short),
+        ];
+        first_given(&flags)
+    }
+
+    fn options(&self) -> CsvOptions {
+        let defaults = CsvOptions::default();
+        CsvOptions {
+            header: !self.no_header,
+            delimiter: self.delimiter,
+            quote: self.quote.map_or(defaults.quote, |Quote(quote)| quote),
+            escape: self.escape,
+            comment: self.comment,
+            nulls: self.nulls.clone(),
+            trim: self.trim,
+            fill_short: self.fill_short,
+        }
+    }
+}
+
+fn first_given(flags: &[(&'static str, bool)]) -> Option<&'static str> {
+    flags
+        .iter()
+        .find(|(_, given)| *given)
+        .map(|(name, _)| *name)
 }
 
 /// What to do with keys and types outside a schema.
@@ -152,12 +265,8 @@ impl ReadArgs {
             ("salvage", self.salvage),
             ("blocksize", self.blocksize.is_some()),
             ("max-record", self.max_record.is_some()),
-            ("max-depth", self.max_depth.is_some()),
         ];
-        flags
-            .iter()
-            .find(|(_, given)| *given)
-            .map(|(name, _)| *name)
+        first_given(&flags)
     }
 
     /// Refuses flags that would do nothing for input of this format.
@@ -167,12 +276,36 @@ impl ReadArgs {
     /// [`Error::Config`] naming the flag.
     pub fn check(&self, format: Option<FileFormat>, include_path: Option<&str>) -> Result<()> {
         let text_only = self.given().or(include_path.map(|_| "include-path"));
-        match (format, text_only) {
-            (Some(format), Some(flag)) if format != FileFormat::Json => Err(Error::config(
+        let json_only = self.max_depth.map(|_| "max-depth");
+        let csv_only = self.csv.given();
+        let line_only = self.include_byte.as_ref().map(|_| "include-byte");
+        let Some(format) = format else {
+            return Ok(());
+        };
+        let useless = match format {
+            FileFormat::Json => csv_only
+                .or(line_only)
+                .or(self.encoding.map(|_| "encoding"))
+                .map(|flag| (flag, "CSV or text")),
+            FileFormat::Csv => json_only
+                .map(|flag| (flag, "JSON"))
+                .or(line_only.map(|flag| (flag, "text"))),
+            FileFormat::Text => json_only
+                .map(|flag| (flag, "JSON"))
+                .or(csv_only.map(|flag| (flag, "CSV"))),
+            FileFormat::Parquet | FileFormat::Ipc => text_only
+                .or(json_only)
+                .or(csv_only)
+                .or(line_only)
+                .or(self.encoding.map(|_| "encoding"))
+                .map(|flag| (flag, "text")),
+        };
+        match useless {
+            Some((flag, what)) => Err(Error::config(
                 flag,
-                format!("it is for text, and has no meaning for {format} input"),
+                format!("it is for {what}, and has no meaning for {format} input"),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -216,6 +349,9 @@ impl ReadArgs {
             include_path,
             max_record: self.max_record.unwrap_or(defaults.max_record),
             max_depth: self.max_depth.unwrap_or(defaults.max_depth),
+            encoding: self.encoding.unwrap_or_default(),
+            include_byte: self.include_byte.clone(),
+            csv: self.csv.options(),
         })
     }
 }

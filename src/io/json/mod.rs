@@ -30,7 +30,7 @@ mod lines;
 mod schema;
 mod conform;
 mod build;
-mod decode;
+pub(in crate::io) mod decode;
 
 pub use build::{BadRecord, DecodeOptions, infer};
 pub use conform::conform;

@@ -126,6 +126,22 @@ pub(in crate::io) fn scan_int(text: Text<'_>, start: usize) -> Option<(i64, usiz
 /// exponent, which is nearly every float of a log.
 #[inline(always)]
 pub(in crate::io) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, usize)> {
+    scan_decimal(text, start).map(|decimal| (decimal.value, decimal.end))
+}
+
+/// A number with a fraction, read without a doubt.
+pub(in crate::io) struct Decimal {
+    pub value: f64,
+    /// Its digits as one integer.
+    pub mantissa: u64,
+    /// How many of them are behind the point.
+    pub decimals: usize,
+    pub end: usize,
+}
+
+/// The same, with how it was written.
+#[inline(always)]
+pub(in crate::io) fn scan_decimal(text: Text<'_>, start: usize) -> Option<Decimal> {
     let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (point, whole) = scan_15_digits(text, first)?;
@@ -138,7 +154,12 @@ pub(in crate::io) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, us
         return None;
     }
     let magnitude = mantissa as f64 / EXACT_POWERS[n];
-    Some((if negative { -magnitude } else { magnitude }, end))
+    Some(Decimal {
+        value: if negative { -magnitude } else { magnitude },
+        mantissa,
+        decimals: n,
+        end,
+    })
 }
 
 /// Reads 1 to 15 digits without a leading zero; returns where they end, and their value.
