@@ -31,8 +31,8 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, InspectOptions, IntoInputs, Session, Table, read_csv, read_ipc, read_json, read_parquet,
-    read_text,
+    DataFrame, InspectOptions, IntoInputs, Session, Table, read_csv, read_ipc, read_json,
+    read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;

@@ -147,12 +147,7 @@ impl Survey<'_> {
     }
 
     /// Decodes all text once. Each row brings its file's path along.
-    fn text(
-        &mut self,
-        format: FileFormat,
-        inputs: &[String],
-        files: &[&SourceFile],
-    ) -> Result<()> {
+    fn text(&mut self, format: FileFormat, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
         let read = ReadOptions {
             include_path: Some(FILE_COLUMN.into()),
             ..self.options.read.clone()

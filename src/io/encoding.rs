@@ -235,7 +235,9 @@ impl Source for Transcoded {
                         None => self.source.fill(out),
                     };
                 }
-                State::Decode(_) if self.stored.get().is_empty() && self.stop == Some(Filled::Gap) => {
+                State::Decode(_)
+                    if self.stored.get().is_empty() && self.stop == Some(Filled::Gap) =>
+                {
                     self.stop = None;
                     return Ok(Filled::Gap);
                 }

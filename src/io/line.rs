@@ -199,7 +199,10 @@ mod tests {
         let decoded = decoder.decode(b"a\r\n\n\xff\n last", 100).unwrap();
         let lines: Vec<_> = decoded.batch.column(0).as_string::<i32>().iter().collect();
         assert_eq!(lines, [Some("a"), Some(""), Some(" last")]);
-        let at = decoded.batch.column(1).as_primitive::<arrow_array::types::UInt64Type>();
+        let at = decoded
+            .batch
+            .column(1)
+            .as_primitive::<arrow_array::types::UInt64Type>();
         assert_eq!(at.values(), &[100, 103, 106]);
         assert_eq!((decoded.lines, decoded.blank, decoded.bad.len()), (4, 0, 1));
         assert_eq!((decoded.bad[0].byte, decoded.bad[0].line), (4, 2));

@@ -154,7 +154,9 @@ impl Lines {
         match framing.records {
             RecordKind::Json => {}
             RecordKind::Line => lines.ends = Ends::Line,
-            RecordKind::Csv(_) => return Err(Error::internal("a range of CSV has no first record")),
+            RecordKind::Csv(_) => {
+                return Err(Error::internal("a range of CSV has no first record"));
+            }
         }
         if start == 0 {
             lines.drop_bom()?;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
-    By, ByteSize, Codec, CsvOptions, Encoding, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
-    Result, SchemaMode, Settings, WriteOptions,
+    By, ByteSize, Codec, CsvOptions, Encoding, Error, Existing, FileFormat, Format, MaxRejects,
+    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, WriteOptions,
 };
 
 use crate::progress::When;

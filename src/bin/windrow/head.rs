@@ -119,7 +119,6 @@ impl Args {
     }
 }
 
-
 /// The cells of a table, column by column.
 fn columns(table: &Table) -> Result<Vec<Column>, Failure> {
     let mut columns: Vec<Column> = table

@@ -120,7 +120,11 @@ impl Rows {
             JsonSchema::from_fields(fields)
         };
         let place = |name: &Arc<str>| task.layout.names.iter().position(|other| other == name);
-        let fields = schema.fields().iter().map(|(name, _)| place(name)).collect();
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|(name, _)| place(name))
+            .collect();
         Ok(Rows {
             layout: Arc::clone(task.layout),
             asked: asked.clone(),
@@ -344,7 +348,10 @@ impl Task<'_> {
             };
             for (column, field) in &open {
                 let node = fields.node_mut(*column);
-                if let Some(cell) = cells.get(*field).filter(|_| node.scalars != Scalars::TEXT_FIELD) {
+                if let Some(cell) = cells
+                    .get(*field)
+                    .filter(|_| node.scalars != Scalars::TEXT_FIELD)
+                {
                     node.scalars = node.scalars.join(self.records.meaning(cell).1);
                 }
             }
@@ -403,7 +410,9 @@ impl Task<'_> {
         while dialect.is_blank(records.text.byte(end)) {
             end += 1;
         }
-        records.is_line_end(end).then(|| records.after_line_end(end))
+        records
+            .is_line_end(end)
+            .then(|| records.after_line_end(end))
     }
 
     /// The physical line of the chunk that byte `pos` is in, the first is 0.
@@ -430,7 +439,9 @@ impl Task<'_> {
         let (text, dialect) = (self.records.text, self.records.dialect);
         let all = text.between(0, self.records.len);
         let has_header = matches!(self.which, Which::From(from) if from > 0);
-        let has_quotes = dialect.quote.is_some_and(|quote| memchr::memchr(quote, all).is_some());
+        let has_quotes = dialect
+            .quote
+            .is_some_and(|quote| memchr::memchr(quote, all).is_some());
         if !has_header && !has_quotes {
             return 0;
         }

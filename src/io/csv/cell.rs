@@ -217,7 +217,11 @@ impl<'a> Records<'a> {
             _ => return text,
         };
         let facts = facts.with(Scalars::FIELD);
-        if facts.is_text() { text } else { (meaning, facts) }
+        if facts.is_text() {
+            text
+        } else {
+            (meaning, facts)
+        }
     }
 }
 

@@ -85,8 +85,11 @@ impl CsvOptions {
             ));
         }
         let is_unreachable = |null: &&String| {
-            null.bytes().any(|byte| matches!(byte, b'\n' | b'\r') || Some(byte) == self.delimiter)
-                || self.quote.is_some_and(|quote| null.as_bytes().first() == Some(&quote))
+            null.bytes()
+                .any(|byte| matches!(byte, b'\n' | b'\r') || Some(byte) == self.delimiter)
+                || self
+                    .quote
+                    .is_some_and(|quote| null.as_bytes().first() == Some(&quote))
         };
         match self.nulls.iter().find(is_unreachable) {
             Some(null) => Err(Error::config(

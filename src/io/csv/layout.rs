@@ -76,7 +76,8 @@ impl CsvLayout {
             at: Position {
                 path: path.to_owned(),
                 byte: position + first.start as u64,
-                line: 1 + memchr::memchr_iter(first.terminator, &head[..first.start]).count() as u64,
+                line: 1 + memchr::memchr_iter(first.terminator, &head[..first.start]).count()
+                    as u64,
             },
             column: None,
             reason,
@@ -149,9 +150,7 @@ fn line(head: &[u8], start: usize, options: &CsvOptions) -> Option<(usize, u8, u
     };
     let (newline, carriage) = (end_with(b'\n'), end_with(b'\r'));
     match (newline, carriage) {
-        (newline, Some(carriage))
-            if newline.is_none_or(|newline| carriage + 1 < newline) =>
-        {
+        (newline, Some(carriage)) if newline.is_none_or(|newline| carriage + 1 < newline) => {
             // Alone, unless the text ends here.
             Some((carriage, b'\r', delimiter))
         }
@@ -223,7 +222,11 @@ fn names(
         }
         let name = String::from_utf8(content)
             .map_err(|_| format!("the name of column {} is not UTF-8", idx + 1))?;
-        let name = if name.is_empty() { format!("column_{idx}") } else { name };
+        let name = if name.is_empty() {
+            format!("column_{idx}")
+        } else {
+            name
+        };
         names.push(unique(name, &mut taken));
     }
     Ok(names)
@@ -302,17 +305,41 @@ mod tests {
 
     #[test]
     fn a_carriage_return_alone_may_end_lines() {
-        assert_eq!(find("a,b\r1,2\r", &CsvOptions::default()).dialect.terminator, b'\r');
-        assert_eq!(find("\"a\r\nb\",c\r1,2", &CsvOptions::default()).dialect.terminator, b'\r');
-        assert_eq!(find("\"a\rb\",c\n1,2", &CsvOptions::default()).dialect.terminator, b'\n');
-        assert_eq!(find("a,b\r\n1,2\r\n", &CsvOptions::default()).dialect.terminator, b'\n');
+        assert_eq!(
+            find("a,b\r1,2\r", &CsvOptions::default())
+                .dialect
+                .terminator,
+            b'\r'
+        );
+        assert_eq!(
+            find("\"a\r\nb\",c\r1,2", &CsvOptions::default())
+                .dialect
+                .terminator,
+            b'\r'
+        );
+        assert_eq!(
+            find("\"a\rb\",c\n1,2", &CsvOptions::default())
+                .dialect
+                .terminator,
+            b'\n'
+        );
+        assert_eq!(
+            find("a,b\r\n1,2\r\n", &CsvOptions::default())
+                .dialect
+                .terminator,
+            b'\n'
+        );
     }
 
     #[test]
     fn a_text_of_nothing_has_no_columns() {
         assert!(find("", &CsvOptions::default()).names.is_empty());
         assert!(find("\n\n", &CsvOptions::default()).names.is_empty());
-        assert!(CsvLayout::find(b"", false, &CsvOptions::default(), "x", 0).unwrap().is_none());
+        assert!(
+            CsvLayout::find(b"", false, &CsvOptions::default(), "x", 0)
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]

@@ -102,7 +102,10 @@ pub(in crate::io) struct BadNumber {
 
 /// Reads the number that starts at `start`; returns its value and where it ends.
 #[inline]
-pub(in crate::io) fn scan_number(text: Text<'_>, start: usize) -> Result<(Number, usize), BadNumber> {
+pub(in crate::io) fn scan_number(
+    text: Text<'_>,
+    start: usize,
+) -> Result<(Number, usize), BadNumber> {
     match scan_int(text, start) {
         Some((value, end)) => Ok((Number::Int(value), end)),
         None => scan_long(text, start),

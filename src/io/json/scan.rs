@@ -356,7 +356,10 @@ mod tests {
                     assert_eq!(swar::find_either(text, 0, one, other), distance);
                     assert_eq!(copy_until(text, 0, one, other, &mut fast), distance);
                     assert_eq!(swar::copy_until(text, 0, one, other, &mut slow), distance);
-                    assert_eq!((&fast[1..], &slow[1..]), (&plain[..distance], &plain[..distance]));
+                    assert_eq!(
+                        (&fast[1..], &slow[1..]),
+                        (&plain[..distance], &plain[..distance])
+                    );
                 }
             }
         }

@@ -41,8 +41,7 @@ impl NumberSpellings {
     /// None of them.
     pub const NONE: NumberSpellings = NumberSpellings(0);
     /// Ways of integers.
-    pub const INTEGER: NumberSpellings =
-        NumberSpellings::SHORTEST.or(NumberSpellings::POSITIONAL);
+    pub const INTEGER: NumberSpellings = NumberSpellings::SHORTEST.or(NumberSpellings::POSITIONAL);
 
     /// Always so many decimals, 1 to [`MOST_DECIMALS`].
     pub const fn decimals(n: usize) -> NumberSpellings {
@@ -68,7 +67,11 @@ impl NumberSpellings {
             NumberSpellings::POINTED,
         ] {
             // Far fewer digits were written than this way would need.
-            if one == NumberSpellings::POSITIONAL && !(1e-20..1e20).contains(&value.abs()) {
+            let magnitude = value.abs();
+            if one == NumberSpellings::POSITIONAL
+                && value != 0.0
+                && !(1e-20..1e20).contains(&magnitude)
+            {
                 continue;
             }
             text.clear();
@@ -137,10 +140,13 @@ impl BoolSpellings {
 
     /// The boolean that a text stands for, and the way in which it was written.
     pub fn parse(text: &[u8]) -> Option<(bool, BoolSpellings)> {
-        BoolSpellings::TEXTS.iter().zip(0..).find_map(|(texts, way)| {
-            let value = texts.iter().position(|known| *known == text)?;
-            Some((value == 1, BoolSpellings(1 << way)))
-        })
+        BoolSpellings::TEXTS
+            .iter()
+            .zip(0..)
+            .find_map(|(texts, way)| {
+                let value = texts.iter().position(|known| *known == text)?;
+                Some((value == 1, BoolSpellings(1 << way)))
+            })
     }
 
     /// Appends `value`, written in the first of these ways.
@@ -161,11 +167,37 @@ mod tests {
     #[test]
     fn every_way_that_is_found_gives_the_literal_back() {
         for literal in [
-            "0", "1", "-1", "0.0", "-0.0", "-0", "1.0", "1.10", "1.5", "100", "1e5", "1e-7",
-            "1e-07", "1e+16", "1e16", "1e22", "123456789012345680000", "0.00005", "0.1",
-            "0.30000000000000004", "5e-324", "1.7976931348623157e308", "1.7976931348623157e+308",
-            "12.250000", "1.0000000000001", "99999999999999990", "0.1000000000000000055511151231",
-            "1.E5", "1.5e0", "007", "+1",
+            "0",
+            "1",
+            "-1",
+            "0.0",
+            "-0.0",
+            "-0",
+            "1.0",
+            "1.10",
+            "1.5",
+            "100",
+            "1e5",
+            "1e-7",
+            "1e-07",
+            "1e+16",
+            "1e16",
+            "1e22",
+            "123456789012345680000",
+            "0.00005",
+            "0.1",
+            "0.30000000000000004",
+            "5e-324",
+            "1.7976931348623157e308",
+            "1.7976931348623157e+308",
+            "12.250000",
+            "1.0000000000001",
+            "99999999999999990",
+            "0.1000000000000000055511151231",
+            "1.E5",
+            "1.5e0",
+            "007",
+            "+1",
         ] {
             let (found, value) = (of(literal), literal.parse().unwrap());
             for way in 0..3 + MOST_DECIMALS {
@@ -182,11 +214,16 @@ mod tests {
     #[test]
     fn columns_are_told_by_what_their_numbers_share() {
         let all = |literals: &[&str]| {
-            let shared = literals.iter().fold(u32::MAX, |ways, text| ways & of(text).0);
+            let shared = literals
+                .iter()
+                .fold(u32::MAX, |ways, text| ways & of(text).0);
             NumberSpellings(shared)
         };
         assert!(all(&["1.5", "22.25", "3"]).has(NumberSpellings::SHORTEST));
-        assert_eq!(all(&["1.50", "22.25", "3.00"]), NumberSpellings::decimals(2));
+        assert_eq!(
+            all(&["1.50", "22.25", "3.00"]),
+            NumberSpellings::decimals(2)
+        );
         assert_eq!(all(&["1.5", "22.25", "3.00"]), NumberSpellings::NONE);
         assert_eq!(all(&["1.0", "1e-07"]), NumberSpellings::POINTED);
         assert_eq!(all(&["0.00005", "7"]), NumberSpellings::POSITIONAL);
