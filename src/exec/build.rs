@@ -236,6 +236,7 @@ fn read_text(
     });
     let start = match &decoded {
         Some(decoded) => look.head.merge(&look.spread).project(decoded),
+        None if format == FileFormat::Csv => typed_head(look),
         None => look.head.clone(),
     };
     let rejects = match (&options.on_bad_record, &options.rejects) {
@@ -269,6 +270,18 @@ fn read_text(
             max: options.max_rejects,
         },
     })
+}
+
+/// The columns of the head with the types of all that was looked at: a filter on
+/// text is one on fields as they were written, also where early ones are numbers.
+fn typed_head(look: &Look) -> JsonSchema {
+    let head = look.head.to_arrow();
+    let names: Vec<String> = head
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    look.head.merge(&look.spread.project(&names))
 }
 
 pub(super) fn batch_workers(filter: Option<BoundExpr>, keep_places: bool) -> WorkerPlan {

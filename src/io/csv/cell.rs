@@ -225,6 +225,9 @@ impl<'a> Records<'a> {
     }
 }
 
+/// Integers below this have the digits of the float that equals them.
+const MOST_PLAIN: u64 = 1 << 53;
+
 /// A number as a field, which must come back as it was written.
 fn number_field(number: Number, literal: &[u8]) -> (Meaning, Scalars) {
     let (number, written) = match number {
@@ -233,7 +236,11 @@ fn number_field(number: Number, literal: &[u8]) -> (Meaning, Scalars) {
             (Number::Float(-0.0), NumberSpellings::of(-0.0, literal))
         }
         Number::Float(value) => (number, NumberSpellings::of(value, literal)),
-        _ => (number, NumberSpellings::INTEGER),
+        Number::Int(value) if value.unsigned_abs() < MOST_PLAIN => {
+            (number, NumberSpellings::INTEGER)
+        }
+        // As a float of few digits and zeros it would be another integer.
+        _ => (number, NumberSpellings::SHORTEST),
     };
     let facts = number.facts().with(Scalars::number_spelled(written));
     (Meaning::Number(number), facts)
