@@ -39,7 +39,7 @@ pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
 pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
-pub use sink::{Codec, Existing, Format, WriteOptions, verify};
+pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.

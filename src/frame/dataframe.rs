@@ -290,6 +290,20 @@ impl DataFrame {
         })
     }
 
+    /// Writes CSV files into a new folder, each with a header; see
+    /// [`DataFrame::write`] and [`crate::CsvStyle`] for codecs, delimiters, the
+    /// text of nulls, and columns of structs and lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`]; [`Error::Plan`] for a column of a type that CSV has no form for.
+    pub fn to_csv(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions {
+            format: Format::Csv,
+            ..WriteOptions::new(dir.as_ref())
+        })
+    }
+
     /// Writes Arrow IPC files into a new folder.
     ///
     /// # Errors

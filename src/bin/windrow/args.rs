@@ -12,8 +12,8 @@ use std::sync::Arc;
 use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
-    By, ByteSize, Codec, CsvOptions, Encoding, Error, Existing, FileFormat, Format, MaxRejects,
-    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, WriteOptions,
+    By, ByteSize, Codec, CsvOptions, CsvStyle, Encoding, Error, Existing, FileFormat, Format,
+    MaxRejects, OnBadRecord, ReadOptions, Result, SchemaMode, Settings, WriteOptions,
 };
 
 use crate::progress::When;
@@ -401,13 +401,25 @@ pub struct WriteArgs {
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     pub format: Format,
 
-    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json]
+    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json and csv]
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<Codec>,
 
     /// Write folders COLUMN=value/ for the values of these columns
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub partition_on: Vec<String>,
+
+    /// What stands between the fields of CSV output, or \\t for a tab [default: a comma]
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub write_delimiter: Option<u8>,
+
+    /// The text of a null in CSV output [default: nothing]
+    #[arg(long, value_name = "TEXT")]
+    pub write_null: Option<String>,
+
+    /// Write structs and lists as JSON text in CSV output; else they are refused
+    #[arg(long)]
+    pub nested_as_json: bool,
 
     /// Add parts to what an earlier run wrote there; its schema must be the same
     #[arg(long, conflicts_with = "overwrite")]
@@ -428,8 +440,32 @@ pub struct WriteArgs {
 
 impl WriteArgs {
     /// The library's options.
-    pub fn options(&self) -> WriteOptions {
-        WriteOptions {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a flag of CSV where another format is written.
+    pub fn options(&self) -> Result<WriteOptions> {
+        let flags = [
+            ("write-delimiter", self.write_delimiter.is_some()),
+            ("write-null", self.write_null.is_some()),
+            ("nested-as-json", self.nested_as_json),
+        ];
+        if let (true, Some(flag)) = (self.format != Format::Csv, first_given(&flags)) {
+            return Err(Error::config(
+                flag,
+                format!(
+                    "it is for CSV, and has no meaning for {} output",
+                    self.format
+                ),
+            ));
+        }
+        let defaults = CsvStyle::default();
+        Ok(WriteOptions {
+            csv: CsvStyle {
+                delimiter: self.write_delimiter.unwrap_or(defaults.delimiter),
+                null: self.write_null.clone().unwrap_or(defaults.null),
+                nested_as_json: self.nested_as_json,
+            },
             format: self.format,
             codec: self.compression,
             partition_on: self.partition_on.clone(),
@@ -440,7 +476,7 @@ impl WriteArgs {
             },
             schema_file_if_empty: self.schema_file_if_empty,
             ..WriteOptions::new(&self.to)
-        }
+        })
     }
 }
 

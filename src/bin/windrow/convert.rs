@@ -86,7 +86,7 @@ impl Job {
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
-        let report = frame.write(&self.write.options())?;
+        let report = frame.write(&self.write.options()?)?;
         run.done();
         match &self.write.report {
             Some(path) if path == Path::new("-") => print(as_json(&report)?)?,
