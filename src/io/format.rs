@@ -57,10 +57,12 @@ impl Format {
 /// The format a name ends with, below a codec's ending.
 fn by_name(path: &str) -> Result<Format> {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    let name = [".gz", ".zst", ".zstd"]
-        .iter()
-        .find_map(|codec| name.strip_suffix(codec))
-        .unwrap_or(&name);
+    let name = [
+        ".gz", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".sz", ".snappy",
+    ]
+    .iter()
+    .find_map(|codec| name.strip_suffix(codec))
+    .unwrap_or(&name);
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("parquet" | "pq" | "parq") => Ok(Format::Parquet),
         Some("arrow" | "feather" | "ipc") => Ok(Format::Ipc),

@@ -7,13 +7,14 @@
 //! walk ▶ store        which files, in which order
 //! url ▶ remote        objects behind URLs, and their bytes
 //! ranges ▶ unit       what of them can be opened on its own
-//! source, gzip, zstd  stored bytes to decompressed bytes, checked
+//! source, gzip, zstd, codecs  stored bytes to decompressed bytes, checked
 //! boundary, lines     decompressed bytes to chunks of whole records
 //! parquet, ipc        files that hold batches already
 //! ```
 
 mod array;
 mod boundary;
+mod codecs;
 pub mod columns;
 pub mod compression;
 pub mod csv;

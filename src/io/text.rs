@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::io::boundary::first_record;
+use crate::io::codecs::Decoded;
 use crate::io::compression::{Compression, MAGIC_BYTES};
 use crate::io::csv::CsvLayout;
 use crate::io::encoding::Transcoded;
@@ -126,7 +127,7 @@ pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
 /// Opens a unit. Holds one descriptor, and two chunks of memory at most beside
 /// the decoder's own.
 ///
-/// Plain text, gzip and zstd are told apart by their first bytes. A text of
+/// Plain text and its codecs are told apart by their first bytes. A text of
 /// JSON that is one array of objects is handed out with a record a line, every
 /// byte in its place.
 ///
@@ -271,6 +272,7 @@ pub(crate) fn decompressed(
         Compression::None => Box::new(input),
         Compression::Gzip => Box::new(Gzip::new(input, salvage)),
         Compression::Zstd => Box::new(Zstd::try_new(input, salvage)?),
+        other => Box::new(Decoded::try_new(input, other, salvage)?),
     };
     Ok(match framing.records {
         RecordKind::Json => source,

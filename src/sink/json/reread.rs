@@ -238,9 +238,11 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
+    use crate::sink::members::compress;
 
     #[test]
     fn rows_and_codec_are_read_from_the_bytes() {
