@@ -1,7 +1,7 @@
 //! A partitioned DataFrame engine on Apache Arrow.
 //!
-//! In:  logs and tables of any shape: files, globs, folders, gzip and zstd.
-//! Out: even partitions, as Parquet, JSON Lines or Arrow IPC, with nothing lost.
+//! In:  logs and tables of any shape: JSON, CSV, text, columns; files, globs, folders, any codec.
+//! Out: even partitions, as Parquet, JSON Lines, CSV or Arrow IPC, with nothing lost.
 //!
 //! ```text
 //! walk      io ▶ partition ▶ ops ▶ sink          (exec drives, plan decides)

@@ -15,10 +15,10 @@ use super::schema::RunSchema;
 use super::source::Chunk;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
+use crate::io::csv::{CsvDecoder, CsvLayout};
 use crate::io::json::{
     BadRecord, DecodeOptions, Decoded, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
-use crate::io::csv::{CsvDecoder, CsvLayout};
 use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, TextChunk};
 use crate::ops::{Filter, Kept};
@@ -87,9 +87,9 @@ impl WorkerPlan {
     fn decoder(&self) -> Decode {
         let options = Arc::clone(&self.decode);
         match self.format {
-            FileFormat::Csv => {
-                Decode::Csv(Box::new(CsvDecoder::new(options, None).with_places(self.keep_places)))
-            }
+            FileFormat::Csv => Decode::Csv(Box::new(
+                CsvDecoder::new(options, None).with_places(self.keep_places),
+            )),
             FileFormat::Text => {
                 Decode::Line(LineDecoder::new(options, None, self.byte_column.clone()))
             }

@@ -182,11 +182,7 @@ impl Begun {
     /// # Errors
     ///
     /// As [`open_framed`].
-    pub fn open(
-        self,
-        options: &TextOptions,
-        framing: &Framing,
-    ) -> Result<Box<dyn TextReader>> {
+    pub fn open(self, options: &TextOptions, framing: &Framing) -> Result<Box<dyn TextReader>> {
         match self.file {
             None => open_framed(&self.unit, options, framing),
             file => {

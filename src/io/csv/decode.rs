@@ -22,9 +22,9 @@ use super::build::{Built, Rows, Task, Which, padded, without_padding};
 use super::cell::Records;
 use super::layout::CsvLayout;
 use crate::error::{Error, Result};
+use crate::expr::RowError;
 use crate::io::json::decode::select;
 use crate::io::json::scan::Text;
-use crate::expr::RowError;
 use crate::io::json::{
     DecodeOptions, Decoded, FailedRecord, JsonSchema, Line, RowPredicate, SchemaMode,
 };

@@ -361,3 +361,44 @@ fn shown(content: &[u8]) -> String {
     let start: String = text.chars().take(LONGEST).collect();
     format!("{start:?}… ({} bytes)", content.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::json::scan::{PAD, Text};
+
+    #[test]
+    fn decimals_are_known_by_their_digits_as_by_writing_them_again() {
+        let mut seen = 0;
+        for whole in [0u64, 1, 9, 10, 120, 99_999, 12_345_678, 100_000_000_000_000] {
+            for decimals in 1..=7 {
+                for fraction in [0u64, 1, 5, 10, 99, 100, 1_234, 50_000, 9_999_999, 1_230_000] {
+                    if fraction >= 10u64.pow(decimals) {
+                        continue;
+                    }
+                    for sign in ["", "-"] {
+                        let width = decimals as usize;
+                        let literal = format!("{sign}{whole}.{fraction:0width$}");
+                        let mut text = literal.clone().into_bytes();
+                        text.push(b'\n');
+                        let end = text.len();
+                        text.resize(end + PAD, b'"');
+                        let Some(decimal) = scan_decimal(Text::new(&text, end), 0) else {
+                            continue;
+                        };
+                        assert_eq!(decimal.end, literal.len(), "{literal}");
+                        assert_eq!(Ok(decimal.value), literal.parse(), "{literal}");
+                        let last = literal.as_bytes()[literal.len() - 1];
+                        let Some(facts) = decimal_facts(&decimal, last) else {
+                            continue;
+                        };
+                        let written = NumberSpellings::of(decimal.value, literal.as_bytes());
+                        assert_eq!(facts, of_float(written), "{literal}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 300, "{seen}");
+    }
+}
