@@ -460,3 +460,62 @@ fn the_command_reads_csv_like_any_input() {
     assert!(same.check().is_err());
     run(&["count", "a.csv", "--delimiter", "ab"]).expect(2);
 }
+
+#[test]
+fn a_damaged_file_gives_what_precedes_the_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = orders(9000);
+    let whole = gzipped(text.as_bytes());
+    let path = dir.path().join("cut.csv.gz");
+    std::fs::write(&path, &whole[..whole.len() * 2 / 3]).unwrap();
+    let path = path.to_str().unwrap();
+    let read = |salvage| ReadOptions {
+        salvage,
+        ..ReadOptions::default()
+    };
+    let refused = session(2).read_csv(path, read(false)).unwrap().count();
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+    let frame = session(2).read_csv(path, read(true)).unwrap();
+    let kept = table(&frame).1;
+    assert!(kept.len() > 3000 && kept.len() < 9000, "{}", kept.len());
+    for (id, row) in kept.iter().enumerate() {
+        assert_eq!(row[0], id.to_string());
+    }
+    let report = frame.count_with_report().unwrap().1;
+    assert!(
+        report.inputs[0]
+            .damage
+            .as_ref()
+            .is_some_and(|damage| damage.contains("cut lines"))
+    );
+}
+
+#[test]
+fn standard_input_and_other_codecs_are_csv_like_any_file() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let text = orders(300);
+    let mut out = snap::write::FrameEncoder::new(Vec::new());
+    out.write_all(text.as_bytes()).unwrap();
+    let packed = out.into_inner().unwrap();
+    std::fs::write(dir.path().join("a.csv.sz"), &packed).unwrap();
+    let counted = windrow(dir.path(), &["count", "a.csv.sz"]).expect(0);
+    assert_eq!(counted.stdout.trim(), "300");
+    let mut child = cli_common::command()
+        .args([
+            "convert", "-", "--from", "csv", "--to", "out", "--format", "csv", "--quiet",
+        ])
+        .current_dir(dir.path())
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&packed).unwrap();
+    assert!(child.wait().unwrap().success());
+    let written = std::fs::read_to_string(dir.path().join("out/part-000000.csv")).unwrap();
+    let fields = |text: &str| -> Vec<csv::StringRecord> {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        reader.records().map(|record| record.unwrap()).collect()
+    };
+    assert_eq!(fields(&written).len(), 300);
+    assert_eq!(fields(&written)[14][4], fields(&text)[14][4]);
+}
