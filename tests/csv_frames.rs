@@ -519,3 +519,25 @@ fn standard_input_and_other_codecs_are_csv_like_any_file() {
     assert_eq!(fields(&written).len(), 300);
     assert_eq!(fields(&written)[14][4], fields(&text)[14][4]);
 }
+
+#[test]
+fn a_filter_that_fails_names_the_record_at_any_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(
+        &dir.path().join("a.csv"),
+        "id,n\n1,\"a\nb\"\n2,5\n3,x\n4,7\n",
+    );
+    let mut messages: Vec<String> = [(1, 1 << 40), (2, 1), (5, 9)]
+        .into_iter()
+        .map(|(threads, blocksize)| {
+            let frame = session(threads)
+                .read_csv(path.to_str().unwrap(), options(blocksize))
+                .unwrap();
+            let frame = frame.filter("id > 1 and cast(n as bigint) > 0").unwrap();
+            frame.compute().unwrap_err().to_string()
+        })
+        .collect();
+    messages.dedup();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("line 5 "), "{messages:?}");
+}
