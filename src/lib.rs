@@ -1,7 +1,7 @@
 //! A partitioned DataFrame engine on Apache Arrow.
 //!
-//! In:  logs and tables of any shape: files, globs, folders, gzip and zstd.
-//! Out: even partitions, as Parquet, JSON Lines or Arrow IPC, with nothing lost.
+//! In:  logs and tables of any shape: JSON, CSV, text, columns; files, globs, folders, any codec.
+//! Out: even partitions, as Parquet, JSON Lines, CSV or Arrow IPC, with nothing lost.
 //!
 //! ```text
 //! walk      io ▶ partition ▶ ops ▶ sink          (exec drives, plan decides)
@@ -32,12 +32,14 @@ pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
     DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
-    read_ipc, read_json, read_parquet,
+    read_csv, read_ipc, read_json, read_parquet, read_text,
 };
+pub use io::Encoding;
+pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
 pub use plan::{FileFormat, MaxRejects, OnBadRecord, PartitionRows, ReadOptions};
-pub use sink::{Codec, Existing, Format, WriteOptions, verify};
+pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.

@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
-use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
+use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
 
 /// The share of the budget that one record's text may take: its columns, and
 /// the pages they are encoded to, take as much again, and text is read ahead.
@@ -58,10 +58,11 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
     };
     let scan = &physical.scan;
     let ahead_bytes = reader_ahead(&context.settings);
-    let decodes = matches!(scan.source, Source::Json { .. });
+    let decodes = matches!(scan.source, Source::Text { .. });
     let steps = Steps::bind(physical, decodes)?;
     let read = match &scan.source {
-        Source::Json {
+        Source::Text {
+            format,
             inputs,
             options,
             look,
@@ -79,8 +80,9 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 salvage: options.salvage,
                 ahead_bytes,
             };
-            let units = text_units(io::list(inputs)?, text, &context.cancel);
-            read_json(units, options, look, steps.read, steps.asks_places)?
+            let framing = options.framing(*format);
+            let units = text_units(io::list(inputs)?, text, framing, &context.cancel);
+            read_text(units, *format, options, look, steps.read, steps.asks_places)?
         }
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
@@ -140,7 +142,7 @@ fn reader_ahead(settings: &Settings) -> u64 {
 /// What all readers of a source may fetch ahead.
 fn most_ahead(source: &Source, settings: &Settings) -> u64 {
     let inputs = match source {
-        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => inputs,
+        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => inputs,
         // Rows in memory are fetched already; a stage in front fetches for itself.
         _ => return 0,
     };
@@ -190,8 +192,9 @@ fn read_batches(
     })
 }
 
-fn read_json(
+fn read_text(
     units: Units,
+    format: FileFormat,
     options: &ReadOptions,
     look: &Look,
     steps: ReadSteps,
@@ -205,9 +208,14 @@ fn read_json(
     let start = match &decoded {
         Some(decoded) => look.head.merge(&look.spread).project(decoded),
         // A column that what comes out names is there from the start, as one that is selected.
-        None => look
-            .head
-            .merge(&look.head.merge(&look.spread).project(&steps.named)),
+        None => {
+            let head = if format == FileFormat::Csv {
+                typed_head(look)
+            } else {
+                look.head.clone()
+            };
+            head.merge(&look.head.merge(&look.spread).project(&steps.named))
+        }
     };
     let rejects = match (&options.on_bad_record, &options.rejects) {
         (OnBadRecord::Reject, Some(path)) => Some(Rejects::create(path)?),
@@ -216,6 +224,8 @@ fn read_json(
     Ok(Read {
         units,
         workers: WorkerPlan {
+            format,
+            byte_column: options.include_byte.clone(),
             decode: Arc::new(DecodeOptions {
                 columns: decoded,
                 mode: options.schema_mode,
@@ -241,8 +251,22 @@ fn read_json(
     })
 }
 
+/// The columns of the head with the types of all that was looked at: a filter on
+/// text is one on fields as they were written, also where early ones are numbers.
+fn typed_head(look: &Look) -> JsonSchema {
+    let head = look.head.to_arrow();
+    let names: Vec<String> = head
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    look.head.merge(&look.spread.project(&names))
+}
+
 pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
+        format: FileFormat::Json,
+        byte_column: None,
         decode: Arc::new(DecodeOptions {
             columns: None,
             mode: SchemaMode::Widen,

@@ -114,7 +114,7 @@ impl Branches {
 
 fn widens(source: &Source) -> bool {
     match source {
-        Source::Json { .. } => true,
+        Source::Text { .. } => true,
         Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
         Source::Columns { .. }
         | Source::Batches(_)

@@ -111,8 +111,10 @@ pub(crate) struct Sequencer<O> {
     rejected: u64,
     /// The first row, if it has no columns.
     pub bare: Option<Place>,
-    /// The place of the open file among the inputs, and its lines so far.
+    /// The place of the open file among the inputs.
     file: Option<u32>,
+    /// Physical lines of the open file so far, where records may hold some.
+    physical_lines: u64,
     progress: Arc<Progress>,
 }
 
@@ -134,6 +136,7 @@ impl<O: Output> Sequencer<O> {
             rejected: 0,
             bare: None,
             file: None,
+            physical_lines: 0,
             progress,
         }
     }
@@ -155,6 +158,7 @@ impl<O: Output> Sequencer<O> {
     fn open(&mut self, file: u32, path: &str) -> &mut InputReport {
         if self.file != Some(file) {
             self.file = Some(file);
+            self.physical_lines = 0;
             self.inputs.push(InputReport {
                 path: path.to_owned(),
                 ..InputReport::default()
@@ -183,7 +187,10 @@ impl<O: Output> Sequencer<O> {
         let chunk = ChunkPlace {
             path,
             first_byte: worked.first_byte,
-            lines_before: self.open(file, path).lines,
+            lines_before: {
+                self.open(file, path);
+                self.physical_lines
+            },
         };
         let failed = worked.failed.take();
         let mut failure = self.reject_all(&chunk, &worked.bad)?;
@@ -196,6 +203,7 @@ impl<O: Output> Sequencer<O> {
         if let (None, Some(place)) = (&self.bare, worked.bare) {
             self.bare = Some(chunk.place(place));
         }
+        self.physical_lines += worked.lines + worked.inner_lines;
         self.count(file, &worked, path)?;
         self.schema.widen(&worked.schema)?;
         self.progress.add_text_bytes(worked.text_bytes);

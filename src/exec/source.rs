@@ -16,7 +16,8 @@ use arrow_schema::SchemaRef;
 use super::control::Cancel;
 use super::stream::Streamed;
 use crate::error::{Error, Result};
-use crate::io::{self, Damage, FileList, SourceFile, TextChunk, TextOptions, TextReader};
+use crate::io::csv::CsvLayout;
+use crate::io::{self, Damage, FileList, Framing, SourceFile, TextChunk, TextOptions, TextReader};
 use crate::memory::Replay;
 
 use super::schema::RunSchema;
@@ -25,6 +26,8 @@ use super::schema::RunSchema;
 pub(crate) enum Chunk {
     /// Whole lines.
     Text(TextChunk),
+    /// Whole records of CSV, and what their file's first one says of them.
+    Csv(TextChunk, Arc<CsvLayout>),
     /// Rows that need no decoding.
     Batch(RecordBatch),
 }
@@ -80,12 +83,18 @@ pub(crate) fn patient(
 
 /// The units of text files. Units of objects behind URLs are begun before
 /// their turn, as many as one reader's `ahead_bytes` hold.
-pub(crate) fn text_units(files: FileList, options: TextOptions, cancel: &Cancel) -> Units {
+pub(crate) fn text_units(
+    files: FileList,
+    options: TextOptions,
+    framing: Framing,
+    cancel: &Cancel,
+) -> Units {
     Box::new(TextUnits {
         cancel: cancel.clone(),
         files: Some(files),
         options,
         n_begun: (options.ahead_bytes / io::FIRST_AHEAD_BYTES).clamp(1, MOST_BEGUN) as usize,
+        framing,
         ready: VecDeque::new(),
     })
 }
@@ -94,6 +103,7 @@ struct TextUnits {
     /// None once they have ended or failed.
     files: Option<FileList>,
     options: TextOptions,
+    framing: Framing,
     cancel: Cancel,
     n_begun: usize,
     ready: VecDeque<Result<Listed>>,
@@ -130,7 +140,7 @@ impl TextUnits {
     }
 
     fn add(&mut self, file: &SourceFile) -> Result<()> {
-        let units = io::units(file, RANGE_BYTES)?;
+        let units = io::units_framed(file, RANGE_BYTES, &self.framing)?;
         let path: Arc<str> = Arc::from(file.path.as_str());
         let last = units.len().saturating_sub(1);
         for (idx, unit) in units.into_iter().enumerate() {
@@ -183,13 +193,13 @@ impl Listed {
         }
     }
 
-    fn into_unit(self, options: TextOptions, cancel: &Cancel) -> Unit {
+    fn into_unit(self, options: TextOptions, framing: Framing, cancel: &Cancel) -> Unit {
         let (may_wait, unit) = (self.may_wait, self.unit);
         let open = move || -> Result<Box<dyn ChunkReader>> {
             Ok(Box::new(Text {
                 reader: match unit {
-                    Waiting::Cold(unit) => io::open(&unit, &options)?,
-                    Waiting::Begun(begun) => begun.open(&options)?,
+                    Waiting::Cold(unit) => io::open_framed(&unit, &options, &framing)?,
+                    Waiting::Begun(begun) => begun.open(&options, &framing)?,
                 },
             }))
         };
@@ -213,7 +223,8 @@ impl Iterator for TextUnits {
         }
         self.begin_ahead();
         let next = self.ready.pop_front()?;
-        Some(next.map(|listed| listed.into_unit(self.options, &self.cancel)))
+        let framing = self.framing.clone();
+        Some(next.map(|listed| listed.into_unit(self.options, framing, &self.cancel)))
     }
 }
 
@@ -223,7 +234,11 @@ struct Text {
 
 impl ChunkReader for Text {
     fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        Ok(self.reader.next_chunk(reuse)?.map(Chunk::Text))
+        let chunk = self.reader.next_chunk(reuse)?;
+        Ok(chunk.map(|chunk| match self.reader.csv_layout() {
+            Some(layout) => Chunk::Csv(chunk, Arc::clone(layout)),
+            None => Chunk::Text(chunk),
+        }))
     }
 
     fn stored_bytes_read(&self) -> u64 {
@@ -313,7 +328,9 @@ pub(crate) fn with_columns(units: Units, schema: &SchemaRef) -> Units {
             let batches =
                 std::iter::from_fn(move || match reader.next(Vec::new()).transpose()? {
                     Ok(Chunk::Batch(batch)) => Some(only(&batch, &schema)),
-                    Ok(Chunk::Text(_)) => Some(Err(Error::internal("text came in place of rows"))),
+                    Ok(Chunk::Text(_) | Chunk::Csv(..)) => {
+                        Some(Err(Error::internal("text came in place of rows")))
+                    }
                     Err(error) => Some(Err(error)),
                 });
             Ok(batches_reader(Box::new(batches)))

@@ -14,12 +14,15 @@ use super::predicate::Predicate;
 use super::schema::RunSchema;
 use super::source::Chunk;
 use super::steps::{Failure, RowStep, RowSteps};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
+use crate::io::csv::{CsvDecoder, CsvLayout};
 use crate::io::json::{
-    BadRecord, DecodeOptions, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
+    BadRecord, DecodeOptions, Decoded, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
+use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, TextChunk};
+use crate::plan::FileFormat;
 
 /// A record that did not decode, relative to its chunk.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(crate) struct Worked {
     /// Of the chunk, decompressed, from the file's start; none where there was no text.
     pub first_byte: Option<u64>,
     pub lines: u64,
+    /// Line ends that end none of them.
+    pub inner_lines: u64,
     pub blank: u64,
     pub filtered: u64,
     pub bad: Vec<Bad>,
@@ -61,6 +66,10 @@ pub(crate) struct Worked {
 /// Makes workers: one for each thread.
 #[derive(Clone)]
 pub(crate) struct WorkerPlan {
+    /// What text holds, if chunks are text.
+    pub format: FileFormat,
+    /// Where lines of text tell their place.
+    pub byte_column: Option<String>,
     pub decode: Arc<DecodeOptions>,
     /// What records must be to be decoded.
     pub filter: Option<BoundExpr>,
@@ -77,9 +86,24 @@ pub(crate) struct WorkerPlan {
 }
 
 impl WorkerPlan {
+    fn decoder(&self) -> Decode {
+        let options = Arc::clone(&self.decode);
+        match self.format {
+            FileFormat::Csv => Decode::Csv(Box::new(
+                CsvDecoder::new(options, None).with_places(self.keep_places),
+            )),
+            FileFormat::Text => {
+                Decode::Line(LineDecoder::new(options, None, self.byte_column.clone()))
+            }
+            FileFormat::Json | FileFormat::Parquet | FileFormat::Ipc => {
+                Decode::Json(Box::new(Decoder::new(options, None)))
+            }
+        }
+    }
+
     pub fn build(&self) -> Worker {
         Worker {
-            decoder: Decoder::new(Arc::clone(&self.decode), None),
+            decoder: self.decoder(),
             predicate: None,
             steps: RowSteps::new(&self.steps),
             plan: self.clone(),
@@ -98,9 +122,42 @@ impl WorkerPlan {
     }
 }
 
+/// From records to rows, by what a record is.
+enum Decode {
+    Json(Box<Decoder>),
+    Csv(Box<CsvDecoder>),
+    Line(LineDecoder),
+}
+
+impl Decode {
+    fn set_predicate(&mut self, predicate: Option<Arc<dyn RowPredicate>>) {
+        match self {
+            Decode::Json(json) => json.set_predicate(predicate),
+            Decode::Csv(csv) => csv.set_predicate(predicate),
+            Decode::Line(lines) => lines.set_predicate(predicate),
+        }
+    }
+
+    /// Decodes records that stand at `first_byte` of their file; CSV with its layout.
+    fn decode(
+        &mut self,
+        text: &mut Vec<u8>,
+        first_byte: u64,
+        layout: Option<&Arc<CsvLayout>>,
+        schema: &JsonSchema,
+    ) -> Result<Decoded> {
+        match (self, layout) {
+            (Decode::Json(json), _) => json.decode(text, schema),
+            (Decode::Line(lines), _) => lines.decode(text, first_byte),
+            (Decode::Csv(csv), Some(layout)) => csv.decode(text, first_byte, layout, schema),
+            (Decode::Csv(_), None) => Err(Error::internal("CSV came without its layout")),
+        }
+    }
+}
+
 /// One thread's decoder and operators, with the buffers that they reuse.
 pub(crate) struct Worker {
-    decoder: Decoder,
+    decoder: Decode,
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,
     steps: RowSteps,
@@ -118,16 +175,26 @@ impl Worker {
         match chunk {
             Chunk::Text(mut text) => {
                 let worked = match text.long.take() {
-                    Some(long) => self.long(&text, long, path, schema)?,
-                    None => self.text(&text, path, schema)?,
+                    Some(long) => self.long(text.clone(), long, path, schema)?,
+                    None => self.text(&mut text, None, path, schema)?,
                 };
+                Ok((worked, text.bytes))
+            }
+            Chunk::Csv(mut text, layout) => {
+                let worked = self.text(&mut text, Some(&layout), path, schema)?;
                 Ok((worked, text.bytes))
             }
             Chunk::Batch(batch) => Ok((self.batch(batch, schema)?, Vec::new())),
         }
     }
 
-    fn text(&mut self, text: &TextChunk, path: &str, schema: &RunSchema) -> Result<Worked> {
+    fn text(
+        &mut self,
+        text: &mut TextChunk,
+        layout: Option<&Arc<CsvLayout>>,
+        path: &str,
+        schema: &RunSchema,
+    ) -> Result<Worked> {
         let start = schema
             .decoded()
             .expect("text units come with a schema that widens");
@@ -141,10 +208,10 @@ impl Worker {
             self.decoder
                 .set_predicate(predicate.map(|predicate| predicate as Arc<dyn RowPredicate>));
         }
-        let mut end = text.bytes.len();
+        let at = text.first_byte;
+        let mut decoded = self.decoder.decode(&mut text.bytes, at, layout, start)?;
         let mut failed = None;
         loop {
-            let mut decoded = self.decoder.decode(&text.bytes[..end], start)?;
             failed = decoded.failed.take().or(failed);
             let batch = schema.with_path(decoded.batch, path)?;
             let kept = match self.steps.push(&batch) {
@@ -152,13 +219,14 @@ impl Worker {
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
                     let place = decoded.places[row];
-                    end = place.byte;
                     failed = Some(FailedRecord { place, error });
+                    let mut before = text.bytes[..place.byte].to_vec();
+                    decoded = self.decoder.decode(&mut before, at, layout, start)?;
                     continue;
                 }
             };
             if let Some(failed) = &mut failed {
-                self.judge_alone(failed, &text.bytes, path, schema)?;
+                self.judge_alone(failed, text, layout, path, schema)?;
             }
             let places = self.places(&batch, &kept, |row| decoded.places[row])?;
             return Ok(Worked {
@@ -166,6 +234,7 @@ impl Worker {
                 text_bytes: text.bytes.len() as u64,
                 first_byte: Some(text.first_byte),
                 lines: decoded.lines,
+                inner_lines: decoded.inner_lines,
                 blank: decoded.blank,
                 filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
                 bad: decoded
@@ -201,12 +270,12 @@ impl Worker {
     /// A record that was too long to be read whole.
     fn long(
         &mut self,
-        text: &TextChunk,
+        text: TextChunk,
         long: LongRecord,
         path: &str,
         schema: &RunSchema,
     ) -> Result<Worked> {
-        let nothing = TextChunk {
+        let mut nothing = TextChunk {
             bytes: Vec::new(),
             ..text.clone()
         };
@@ -222,7 +291,7 @@ impl Worker {
             text_bytes: long.bytes,
             lines: 1,
             bad: vec![bad],
-            ..self.text(&nothing, path, schema)?
+            ..self.text(&mut nothing, None, path, schema)?
         })
     }
 
@@ -247,6 +316,7 @@ impl Worker {
             schema: schema.clone(),
             first_byte: None,
             lines: batch.num_rows() as u64,
+            inner_lines: 0,
             blank: 0,
             filtered: (batch.num_rows() - kept.num_rows()) as u64,
             bad: Vec::new(),
@@ -282,13 +352,20 @@ impl Worker {
     fn judge_alone(
         &mut self,
         failed: &mut FailedRecord,
-        text: &[u8],
+        text: &TextChunk,
+        layout: Option<&Arc<CsvLayout>>,
         path: &str,
         schema: &RunSchema,
     ) -> Result<()> {
-        let rest = &text[failed.place.byte..];
-        let record = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        let decoded = self.decoder.decode(record, &self.plan.given)?;
+        let rest = &text.bytes[failed.place.byte..];
+        let end = match layout {
+            Some(layout) => layout.record_around(rest, 0).1,
+            None => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+        };
+        let mut record = rest[..end].to_vec();
+        let at = text.first_byte + failed.place.byte as u64;
+        let given = &self.plan.given;
+        let decoded = self.decoder.decode(&mut record, at, layout, given)?;
         if let Some(alone) = decoded.failed {
             failed.error = alone.error;
             return Ok(());

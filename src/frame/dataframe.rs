@@ -84,8 +84,7 @@ impl DataFrame {
     /// where inputs have different ones.
     pub fn format(&self) -> Option<FileFormat> {
         let format = |source: &Source| match source {
-            Source::Json { .. } => Some(FileFormat::Json),
-            Source::Columns { format, .. } => Some(*format),
+            Source::Text { format, .. } | Source::Columns { format, .. } => Some(*format),
             Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => {
                 None
             }
@@ -355,6 +354,20 @@ impl DataFrame {
     pub fn to_json(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
         self.write(&WriteOptions {
             format: Format::Json,
+            ..WriteOptions::new(dir.as_ref())
+        })
+    }
+
+    /// Writes CSV files into a new folder, each with a header; see
+    /// [`DataFrame::write`] and [`crate::CsvStyle`] for codecs, delimiters, the
+    /// text of nulls, and columns of structs and lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`]; [`Error::Plan`] for a column of a type that CSV has no form for.
+    pub fn to_csv(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions {
+            format: Format::Csv,
             ..WriteOptions::new(dir.as_ref())
         })
     }

@@ -36,6 +36,25 @@ pub fn read_json(inputs: impl IntoInputs) -> Result<DataFrame> {
     Session::from_env()?.read_json(inputs, ReadOptions::default())
 }
 
+/// Reads CSV and its relatives with default options in a default [`Session`].
+/// See [`Session::read_csv`].
+///
+/// # Errors
+///
+/// As [`Session::read_csv`].
+pub fn read_csv(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_csv(inputs, ReadOptions::default())
+}
+
+/// Reads lines of text into one column in a default [`Session`]. See [`Session::read_text`].
+///
+/// # Errors
+///
+/// As [`Session::read_text`].
+pub fn read_text(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_text(inputs, ReadOptions::default())
+}
+
 /// Reads Parquet files in a default [`Session`]. See [`Session::read_parquet`].
 ///
 /// # Errors

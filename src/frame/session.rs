@@ -88,12 +88,63 @@ impl Session {
     /// options that contradict each other, [`Error::Corrupt`] and
     /// [`Error::Decode`] where already the first records cannot be read.
     pub fn read_json(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Json, inputs, options)
+    }
+
+    /// Reads CSV and its relatives; see [`crate::io::csv`] for what each text
+    /// means. Otherwise as [`Session::read_json`]: any codec, one pass, columns
+    /// of all files united by name.
+    ///
+    /// ```
+    /// use windrow::{CsvOptions, ReadOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("prices.csv");
+    /// std::fs::write(&path, "id;name;price\n007;\"Bond; James\";1.50\n008;NA;2.25\n").unwrap();
+    /// let options = ReadOptions {
+    ///     csv: CsvOptions { nulls: vec!["NA".into()], ..CsvOptions::default() },
+    ///     ..ReadOptions::default()
+    /// };
+    /// let table = Session::default().read_csv(path.to_str().unwrap(), options)?.compute()?;
+    /// let types: Vec<_> = table.schema().fields().iter().map(|f| f.data_type().to_string()).collect();
+    /// assert_eq!(types, ["Utf8", "Utf8", "Float64"]); // 007 is no number that comes back
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_json`].
+    pub fn read_csv(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Csv, inputs, options)
+    }
+
+    /// Reads lines of text into one column, `line`; a blank line is an empty
+    /// text. [`ReadOptions::include_path`] and [`ReadOptions::include_byte`] add
+    /// columns that tell where each came from. A line that is not UTF-8 is bad.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_json`].
+    pub fn read_text(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Text, inputs, options)
+    }
+
+    /// Reads records of text.
+    pub(super) fn text(
+        &self,
+        format: FileFormat,
+        inputs: impl IntoInputs,
+        options: ReadOptions,
+    ) -> Result<DataFrame> {
         options.check()?;
+        options.check_format(format)?;
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
-        let (look, estimate) = look::json(&inputs, &options, self.context())?;
+        let (look, estimate) = look::text(format, &inputs, &options, self.context())?;
         let schema = look::schema(&look, &options);
         Ok(self.scan(
-            Source::Json {
+            Source::Text {
+                format,
                 inputs,
                 options: Arc::new(options),
                 look: Arc::new(look),
@@ -131,7 +182,7 @@ impl Session {
     }
 
     /// Reads files of any known format, told by their content; all must be of
-    /// one. `options` apply to text.
+    /// one. Lines of text are only read when asked for. `options` apply to text.
     ///
     /// # Errors
     ///
@@ -140,7 +191,7 @@ impl Session {
     pub fn read(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
         let inputs = expand(inputs.into_inputs())?;
         match look::format(&inputs, self.context())? {
-            FileFormat::Json => self.read_json(inputs, options),
+            format if format.is_text() => self.text(format, inputs, options),
             format => self.columns(inputs, format),
         }
     }

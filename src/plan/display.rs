@@ -191,8 +191,9 @@ fn sample_text(seed: u64, from: f64, to: f64) -> String {
 
 fn scan_text(scan: &Scan) -> String {
     let mut text = match &scan.source {
-        Source::Json { inputs, .. } => format!("json {}", shown(inputs)),
-        Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
+        Source::Text { inputs, format, .. } | Source::Columns { inputs, format } => {
+            format!("{format} {}", shown(inputs))
+        }
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),

@@ -241,7 +241,7 @@ impl Logical {
     /// Whether the columns that come out are known only once all is read.
     pub fn widens(&self) -> bool {
         match self {
-            Logical::Scan(scan) => matches!(scan.source, Source::Json { .. }),
+            Logical::Scan(scan) => matches!(scan.source, Source::Text { .. }),
             Logical::MapPartitions { .. } => false,
             other => other.inputs().into_iter().any(Logical::widens),
         }

@@ -70,7 +70,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
     match plan {
         Logical::Scan(scan) => {
             let layout = match &scan.source {
-                Source::Json { options, .. } => {
+                Source::Text { options, .. } => {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
