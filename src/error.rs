@@ -212,6 +212,19 @@ impl Error {
         }
     }
 
+    /// A panic, from what it left behind.
+    pub(crate) fn panic(task: impl Into<String>, panic: &(dyn std::any::Any + Send)) -> Self {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Error::Panic {
+            task: task.into(),
+            message,
+        }
+    }
+
     /// A sum that does not add up.
     pub fn internal(reason: impl Into<String>) -> Self {
         Error::Internal {

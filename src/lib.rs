@@ -1,7 +1,7 @@
 //! A partitioned DataFrame engine on Apache Arrow.
 //!
-//! In:  logs and tables of any shape: files, globs, folders, gzip and zstd.
-//! Out: even partitions, as Parquet, JSON Lines or Arrow IPC, with nothing lost.
+//! In:  logs and tables of any shape: JSON, CSV, text, columns; files, globs, folders, any codec.
+//! Out: even partitions, as Parquet, JSON Lines, CSV or Arrow IPC, with nothing lost.
 //!
 //! ```text
 //! walk      io ▶ partition ▶ ops ▶ sink          (exec drives, plan decides)
@@ -31,18 +31,21 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, InspectOptions, IntoInputs, Session, Table, read_ipc, read_json, read_parquet,
+    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
+    read_csv, read_ipc, read_json, read_parquet, read_text,
 };
+pub use io::Encoding;
+pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
-pub use plan::{FileFormat, MaxRejects, OnBadRecord, ReadOptions};
-pub use sink::{Codec, Existing, Format, WriteOptions, verify};
+pub use plan::{FileFormat, MaxRejects, OnBadRecord, PartitionRows, ReadOptions};
+pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{Expr, col, lit};
+    pub use crate::expr::{Expr, coalesce, col, lit, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

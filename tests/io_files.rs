@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use windrow::Error;
 use windrow::io::{
-    Compression, Extent, Format, MOST_CHUNK_BYTES, SourceFile, TextOptions, Unit, compression,
-    line_of, list, open, record_at, units,
+    Compression, Extent, Format, Framing, MOST_CHUNK_BYTES, SourceFile, TextOptions, Unit,
+    compression, line_of, list, open, record_at, units,
 };
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -83,8 +83,14 @@ fn a_pipe_is_read_once_and_never_ahead_of_time() {
         let units = units(file, 1).unwrap();
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].extent, Extent::Whole);
-        assert!(matches!(record_at(file, 0), Err(Error::Config { .. })));
-        assert!(matches!(line_of(file, 0), Err(Error::Config { .. })));
+        assert!(matches!(
+            record_at(file, 0, &Framing::default()),
+            Err(Error::Config { .. })
+        ));
+        assert!(matches!(
+            line_of(file, 0, &Framing::default()),
+            Err(Error::Config { .. })
+        ));
         let feeder = std::thread::spawn(move || {
             for byte in bytes {
                 writer.write_all(&[byte]).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flate2::{Compression, GzBuilder};
 use windrow::Error;
-use windrow::io::{Damage, SourceFile, TextOptions, Unit, open, record_at};
+use windrow::io::{Damage, Framing, SourceFile, TextOptions, Unit, open, record_at};
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::new(6));
@@ -347,18 +347,29 @@ fn a_record_is_found_by_any_of_its_bytes() {
         let mut at = 3;
         for (idx, line) in text[3..].split_inclusive(|byte| *byte == b'\n').enumerate() {
             for byte in [at, at + 3, at + line.len() - 1] {
-                let record = record_at(&file, byte as u64).unwrap().unwrap();
+                let record = record_at(&file, byte as u64, &Framing::default())
+                    .unwrap()
+                    .unwrap();
                 assert_eq!(record.first_byte, at as u64);
                 assert_eq!(record.line, idx as u64 + 1);
                 assert_eq!(record.bytes, line.trim_ascii_end());
                 assert_eq!(
-                    windrow::io::line_of(&file, byte as u64).unwrap(),
+                    windrow::io::line_of(&file, byte as u64, &Framing::default()).unwrap(),
                     record.line
                 );
             }
             at += line.len();
         }
-        assert_eq!(record_at(&file, 0).unwrap().unwrap().first_byte, 3);
-        assert_eq!(record_at(&file, at as u64).unwrap(), None);
+        assert_eq!(
+            record_at(&file, 0, &Framing::default())
+                .unwrap()
+                .unwrap()
+                .first_byte,
+            3
+        );
+        assert_eq!(
+            record_at(&file, at as u64, &Framing::default()).unwrap(),
+            None
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use windrow::arrow::array::RecordBatch;
 use windrow::arrow::schema::{DataType, Field, Schema};
 use windrow::exec::{Context, collect, count};
+use windrow::expr::col;
 use windrow::plan::optimize::{RULES, optimize_without};
 use windrow::plan::{Layout, lower};
 use windrow::{By, ByteSize, DataFrame, ReadOptions, SchemaMode, Session, Settings};
@@ -75,6 +76,60 @@ fn plans() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+/// Plans with computed columns.
+fn projections() -> Vec<(&'static str, DataFrame)> {
+    let logs = frame();
+    let computed = logs
+        .with_columns([
+            ("kib", col("bytes") / 1024),
+            ("slow", col("status").ge(500)),
+        ])
+        .unwrap();
+    vec![
+        ("with_columns", computed.clone()),
+        (
+            "what_nobody_looks_at",
+            computed.select(["id", "kib"]).unwrap(),
+        ),
+        (
+            "filter_above_a_rename",
+            logs.rename([("status", "code")])
+                .unwrap()
+                .filter("code >= 300 and geo.country = 'NL'")
+                .unwrap()
+                .drop(["geo"])
+                .unwrap(),
+        ),
+        (
+            "filter_on_a_computed_column",
+            computed
+                .filter("slow and method = 'GET' and kib > 1")
+                .unwrap()
+                .select([col("id"), (col("kib") * 2).alias("twice")])
+                .unwrap(),
+        ),
+        (
+            "columns_before_a_layout",
+            logs.repartition(By::Count(3))
+                .unwrap()
+                .with_column("host", "upper(host)")
+                .unwrap()
+                .select(["host", "id"])
+                .unwrap(),
+        ),
+        (
+            "columns_behind_a_limit",
+            logs.limit(20)
+                .with_column("twice", col("status") * 2)
+                .unwrap()
+                .filter("twice > 400")
+                .unwrap()
+                .select(["twice", "id"])
+                .unwrap(),
+        ),
+    ]
+}
+
 fn rows(batches: &[Vec<RecordBatch>]) -> String {
     let lines = batches
         .iter()
@@ -86,7 +141,7 @@ fn rows(batches: &[Vec<RecordBatch>]) -> String {
 #[test]
 fn plans_read_as_they_did() {
     let mut text = String::new();
-    for (name, frame) in plans() {
+    for (name, frame) in plans().into_iter().chain(projections()) {
         text.push_str(&format!("== {name}\n{}\n", frame.explain()));
     }
     // The path differs from machine to machine.
@@ -105,7 +160,7 @@ fn plans_read_as_they_did() {
 #[test]
 fn rows_are_the_same_with_any_rule_off() {
     let context = Context::new(Settings::default());
-    for (name, frame) in plans() {
+    for (name, frame) in plans().into_iter().chain(projections()) {
         let run = |off: &[&str]| {
             let plan = optimize_without(frame.plan().clone(), off);
             rows(
@@ -220,7 +275,7 @@ fn a_filter_leaves_one_partition_where_no_layout_was_asked_for() {
 #[test]
 fn a_count_reads_no_columns_and_equals_the_rows() {
     let context = Context::new(Settings::default());
-    for (name, frame) in plans() {
+    for (name, frame) in plans().into_iter().chain(projections()) {
         let rows: usize = frame.compute().unwrap().num_rows();
         assert_eq!(frame.count().unwrap(), rows as u64, "{name}");
         let plan = optimize_without(frame.plan().clone(), &[]);

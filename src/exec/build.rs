@@ -5,19 +5,23 @@
 
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
+
+use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
+use super::parts::{Branches, made_units, mapped_units};
 use super::rejects::Rejects;
 use super::run::Context;
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
-use super::source::{Units, memory_unit, text_units};
+use super::source::{Units, memory_unit, text_units, with_columns};
+use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
-use crate::error::Result;
-use crate::expr::BoundExpr;
+use crate::error::{Error, Result};
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
-use crate::plan::{Layout, Look, OnBadRecord, Physical, ReadOptions, Source, Step};
+use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
 
 /// The share of the budget that one record's text may take: its columns, and
 /// the pages they are encoded to, take as much again, and text is read ahead.
@@ -39,11 +43,26 @@ pub(super) struct Built {
 
 /// Builds a pipeline: opens lists, binds expressions, stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
+    let mut whole: Physical;
+    let mut branches = None;
+    let physical = match &physical.scan.source {
+        Source::Union(inputs) => {
+            let opened = Branches::open(inputs, context)?;
+            // Text among the inputs may have brought columns that the plan did not know.
+            whole = physical.clone();
+            whole.scan.schema = Arc::clone(&opened.schema);
+            branches = Some(opened);
+            &whole
+        }
+        _ => physical,
+    };
     let scan = &physical.scan;
-    let steps = Steps::bind(physical)?;
     let ahead_bytes = reader_ahead(&context.settings);
+    let decodes = matches!(scan.source, Source::Text { .. });
+    let steps = Steps::bind(physical, decodes)?;
     let read = match &scan.source {
-        Source::Json {
+        Source::Text {
+            format,
             inputs,
             options,
             look,
@@ -61,8 +80,9 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                 salvage: options.salvage,
                 ahead_bytes,
             };
-            let units = text_units(io::list(inputs)?, text, &context.cancel);
-            read_json(units, options, look, steps.read, steps.asks_places)?
+            let framing = options.framing(*format);
+            let units = text_units(io::list(inputs)?, text, framing, &context.cancel);
+            read_text(units, *format, options, look, steps.read, steps.asks_places)?
         }
         Source::Columns { inputs, format } => {
             let built = steps.read.columns.as_deref();
@@ -80,21 +100,34 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
                     &context.cancel,
                 )?,
                 schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
-                workers: batch_workers(steps.read.filter, steps.asks_places),
+                workers: batch_workers(steps.read.all_steps(), steps.asks_places),
                 bad: no_bad(),
             }
         }
-        Source::Batches(batches) => Read {
-            units: memory_unit(batches),
-            schema: RunSchema::fixed(Arc::clone(&scan.schema)),
-            workers: batch_workers(steps.read.filter, steps.asks_places),
-            bad: no_bad(),
-        },
+        Source::Made { make, n_partitions } => {
+            let units = made_units(make, *n_partitions, &scan.schema);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Mapped { map, input } => {
+            let units = mapped_units(map, input, &scan.schema, context)?;
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Union(_) => {
+            let branches = branches
+                .take()
+                .ok_or_else(|| Error::internal("no inputs to unite"))?;
+            let units = branches.units(context);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
+        Source::Batches(batches) => {
+            let units = memory_unit(batches);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
     };
     Ok(Built {
         units: read.units,
         workers: read.workers,
-        schema: read.schema.with_columns(steps.columns),
+        schema: read.schema.with_shape(steps.shape, steps.computed),
         ordered: steps.ordered,
         bad: read.bad,
         layout: physical.layout,
@@ -113,8 +146,9 @@ fn reader_ahead(settings: &Settings) -> u64 {
 /// What all readers of a source may fetch ahead.
 fn most_ahead(source: &Source, settings: &Settings) -> u64 {
     let inputs = match source {
-        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => inputs,
-        Source::Batches(_) => return 0,
+        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => inputs,
+        // Rows in memory are fetched already; a stage in front fetches for itself.
+        _ => return 0,
     };
     match io::may_be_remote(inputs) {
         true => reader_ahead(settings) * (settings.threads as u64 + 1),
@@ -133,88 +167,6 @@ pub(crate) fn longest_record(options: &ReadOptions, settings: &Settings) -> (u64
     }
 }
 
-/// A plan's steps, bound.
-struct Steps {
-    /// Columns that come out, in this order. `None`: all.
-    columns: Option<Vec<String>>,
-    /// What concerns reading.
-    read: ReadSteps,
-    /// What needs input order.
-    ordered: Vec<Ordered>,
-    /// Whether fewer rows may come out than are read.
-    drops_rows: bool,
-    /// Whether a step in input order may have to name the place of a row.
-    asks_places: bool,
-}
-
-/// What any thread does to a chunk.
-struct ReadSteps {
-    /// Columns that must be built: those that come out, and those that later
-    /// filters look at. `None`: all.
-    columns: Option<Vec<String>>,
-    /// All filters that need no order, those of the scan first. Together, so
-    /// that it makes no difference which of them a rule has moved where.
-    filter: Option<BoundExpr>,
-}
-
-impl Steps {
-    fn bind(physical: &Physical) -> Result<Self> {
-        let scan = &physical.scan;
-        let mut columns = scan.columns.clone();
-        let mut filter = scan.predicate.clone();
-        let mut ordered = Vec::new();
-        let mut looked_at = Vec::new();
-        for step in &physical.steps {
-            match step {
-                Step::Filter(predicate) => {
-                    filter = Some(match filter {
-                        Some(first) => first.and(predicate.clone()),
-                        None => predicate.clone(),
-                    });
-                }
-                // Filters find their columns by name, so that columns may be left out last.
-                Step::Select(names) => columns = Some(names.clone()),
-                Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
-            }
-        }
-        for step in &physical.ordered {
-            match step {
-                Step::Filter(predicate) => {
-                    let bound = predicate.bind(&scan.schema)?;
-                    looked_at.extend(bound.root_columns().iter().cloned());
-                    ordered.push(Ordered::filter(bound));
-                }
-                Step::Limit(rows) => ordered.push(Ordered::limit(*rows)),
-                Step::Select(names) => columns = Some(names.clone()),
-            }
-        }
-        let filter = match filter {
-            Some(filter) => Some(filter.bind(&scan.schema)?),
-            None => None,
-        };
-        // Where nothing is decoded, nobody else reads what the filter looks at.
-        if let (Some(filter), false) = (&filter, matches!(scan.source, Source::Json { .. })) {
-            looked_at.extend(filter.root_columns().iter().cloned());
-        }
-        let built = columns.clone().map(|mut built| {
-            built.extend(looked_at);
-            built
-        });
-        Ok(Steps {
-            drops_rows: filter.is_some() || !ordered.is_empty(),
-            asks_places: ordered
-                .iter()
-                .any(|step| matches!(step, Ordered::Filter(_))),
-            columns,
-            read: ReadSteps {
-                columns: built,
-                filter,
-            },
-            ordered,
-        })
-    }
-}
-
 /// How a source is read.
 struct Read {
     units: Units,
@@ -223,8 +175,30 @@ struct Read {
     bad: BadPolicy,
 }
 
-fn read_json(
+/// Rows that need no decoding, with the columns that somebody needs.
+fn read_batches(
     units: Units,
+    all: &SchemaRef,
+    steps: ReadSteps,
+    keep_places: bool,
+) -> Result<Read> {
+    let schema = columns::read_schema(all, steps.columns.as_deref())?;
+    let units = if schema == *all {
+        units
+    } else {
+        with_columns(units, &schema)
+    };
+    Ok(Read {
+        units,
+        schema: RunSchema::fixed(schema),
+        workers: batch_workers(steps.all_steps(), keep_places),
+        bad: no_bad(),
+    })
+}
+
+fn read_text(
+    units: Units,
+    format: FileFormat,
     options: &ReadOptions,
     look: &Look,
     steps: ReadSteps,
@@ -237,7 +211,15 @@ fn read_json(
     });
     let start = match &decoded {
         Some(decoded) => look.head.merge(&look.spread).project(decoded),
-        None => look.head.clone(),
+        // A column that what comes out names is there from the start, as one that is selected.
+        None => {
+            let head = if format == FileFormat::Csv {
+                typed_head(look)
+            } else {
+                look.head.clone()
+            };
+            head.merge(&look.head.merge(&look.spread).project(&steps.named))
+        }
     };
     let rejects = match (&options.on_bad_record, &options.rejects) {
         (OnBadRecord::Reject, Some(path)) => Some(Rejects::create(path)?),
@@ -246,6 +228,8 @@ fn read_json(
     Ok(Read {
         units,
         workers: WorkerPlan {
+            format,
+            byte_column: options.include_byte.clone(),
             decode: Arc::new(DecodeOptions {
                 columns: decoded,
                 mode: options.schema_mode,
@@ -253,6 +237,7 @@ fn read_json(
                 max_depth: options.max_depth,
             }),
             filter: steps.filter,
+            steps: steps.steps,
             path_column: path_column.map(Arc::from),
             given: match options.schema {
                 Some(_) => look.head.clone(),
@@ -270,15 +255,30 @@ fn read_json(
     })
 }
 
-pub(super) fn batch_workers(filter: Option<BoundExpr>, keep_places: bool) -> WorkerPlan {
+/// The columns of the head with the types of all that was looked at: a filter on
+/// text is one on fields as they were written, also where early ones are numbers.
+fn typed_head(look: &Look) -> JsonSchema {
+    let head = look.head.to_arrow();
+    let names: Vec<String> = head
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    look.head.merge(&look.spread.project(&names))
+}
+
+pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
+        format: FileFormat::Json,
+        byte_column: None,
         decode: Arc::new(DecodeOptions {
             columns: None,
             mode: SchemaMode::Widen,
             keep_bad: false,
             max_depth: 0,
         }),
-        filter,
+        filter: None,
+        steps,
         path_column: None,
         given: JsonSchema::default(),
         keep_raw: false,

@@ -11,12 +11,16 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
+mod bind;
 mod build;
 mod columns;
 mod control;
+mod keep;
 mod output;
+mod parts;
 mod predicate;
 mod queue;
+mod reader;
 mod rejects;
 mod report;
 mod run;
@@ -24,13 +28,16 @@ mod scheduler;
 mod schema;
 mod sequence;
 mod source;
+mod steps;
 mod stream;
 mod worker;
 mod write;
 
 pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
+pub use keep::{Kept, keep};
+pub use reader::Batches;
 pub use report::{InputReport, RunReport, WidenedReport};
-pub use run::{Collected, Context, collect, count, sizes, visit};
+pub use run::{Collected, Context, collect, count, last, sizes, visit};
 pub(crate) use stream::patiently;
 pub use write::write;

@@ -15,8 +15,8 @@ use arrow_schema::SchemaRef;
 use super::build::{Built, batch_workers, build, no_bad};
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Collect, Count, Each, Held, Hold, NoAppend, Output, Sizes, Visit, counted_cut,
-    streaming_cut,
+    Append, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts, Sizes,
+    Visit, counted_cut, streaming_cut,
 };
 use super::rejects::Rejects;
 use super::report::{RunReport, WidenedReport};
@@ -29,6 +29,7 @@ use crate::error::{Error, Place, Result};
 use crate::memory::{Budget, SpillDir};
 use crate::partition::{By, Cut, PartitionSize};
 use crate::plan::{Layout, Physical, Step};
+use crate::size::ByteSize;
 
 /// Bytes of text that a decoder is handed at once. Measured: at 1 MiB the text
 /// and the columns made of it stay in the second-level cache.
@@ -51,12 +52,15 @@ pub struct Context {
     pub cancel: Cancel,
     /// Shows it.
     pub progress: Arc<Progress>,
+    /// What kept rows may take of the memory: runs have as much less.
+    pub(crate) kept: Budget,
 }
 
 impl Context {
     /// Settings, with a way to stop and to watch that nobody holds yet.
     pub fn new(settings: Settings) -> Self {
         Context {
+            kept: Budget::new(ByteSize::new(settings.memory.bytes() / 2)),
             settings,
             cancel: Cancel::new(),
             progress: Arc::new(Progress::default()),
@@ -108,7 +112,7 @@ impl<'a> Run<'a> {
                 format!(
                     "{} is less than the {} that a run needs",
                     settings.memory,
-                    crate::size::ByteSize::new(LEAST_MEMORY)
+                    ByteSize::new(LEAST_MEMORY)
                 ),
             ));
         }
@@ -122,7 +126,7 @@ impl<'a> Run<'a> {
                 threads,
                 cancel: context.cancel.clone(),
                 progress: Arc::clone(&context.progress),
-                budget: Budget::new(settings.memory),
+                budget: Budget::new(ByteSize::new(settings.memory.bytes() - context.kept.used())),
                 spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
                 max_groups: if settings.memory.bytes() < TWO_GROUPS_BYTES {
@@ -172,7 +176,7 @@ impl<'a> Run<'a> {
         self.context.progress.set_phase(Phase::Laying);
         let built = Built {
             units: replay_unit(held.replay, held.schemas, schema.clone()),
-            workers: batch_workers(None, false),
+            workers: batch_workers(Vec::new(), false),
             schema,
             ordered: Vec::new(),
             bad: no_bad(),
@@ -300,6 +304,40 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     })
 }
 
+/// Gathers the last `rows` rows of a pipeline in memory, as one partition.
+///
+/// # Errors
+///
+/// As [`collect`].
+pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collected> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, context, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let budget = run.drive.budget.clone();
+    let LaidOut {
+        output,
+        schema,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |_| Ok((Last::new(rows, &budget), NoAppend)))?;
+    let batches = output
+        .kept
+        .iter()
+        .map(|rows| schema.finish(&rows.batch, &rows.from))
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    run.close(&mut report);
+    Ok(Collected {
+        schema: schema.output()?,
+        partitions: vec![batches],
+        report,
+    })
+}
+
 /// Counts the rows of a pipeline.
 ///
 /// # Errors
@@ -337,6 +375,34 @@ pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSiz
     } = run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
     run.close(&mut report);
     Ok((output.sizes, report))
+}
+
+/// Hands every partition of a pipeline to `each`, in order. Gives the schema
+/// that the last one has, and the balance sheet.
+///
+/// # Errors
+///
+/// As [`super::write`], and those of `each`.
+pub(super) fn each_part(
+    physical: &Physical,
+    context: &Context,
+    each: &mut EachPart<'_>,
+) -> Result<(RunSchema, RunReport)> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let built = build(physical, context, CHUNK_BYTES)?;
+    let budget = run.drive.budget.clone();
+    let LaidOut {
+        schema,
+        mut report,
+        rejects,
+        ..
+    } = run.lay_out(built, |cut| Ok((Parts::new(cut, &budget, each), NoAppend)))?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    run.close(&mut report);
+    Ok((schema, report))
 }
 
 /// Shows every batch of a pipeline to `each`, in input order, and keeps none.

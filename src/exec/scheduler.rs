@@ -111,7 +111,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                     // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
                     let next =
                         catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
-                            state.fail(panicked("listing inputs", &*panic));
+                            state.fail(Error::panic("listing inputs", &*panic));
                             Next::Stop
                         });
                     match next {
@@ -134,7 +134,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             let done = catch_unwind(AssertUnwindSafe(|| self.perform(task, &mut worker)));
             let outcome = match done {
                 Ok(outcome) => outcome,
-                Err(panic) => Err(panicked(&name, &*panic)),
+                Err(panic) => Err(Error::panic(name, &*panic)),
             };
             if let Err(error) = outcome {
                 lock(&self.state).fail(error);
@@ -253,17 +253,5 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         *self.schema.write().unwrap_or_else(PoisonError::into_inner) = schema;
         lock(&self.state).sequenced(groups, done);
         Ok(())
-    }
-}
-
-fn panicked(task: &str, panic: &(dyn std::any::Any + Send)) -> Error {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    Error::Panic {
-        task: task.to_owned(),
-        message,
     }
 }

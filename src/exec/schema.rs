@@ -8,18 +8,23 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{
+    ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
+};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::expr::{Origin, Shape, Slot};
 use crate::io::json::{JsonSchema, conform};
 
 /// What rows look like at one moment of a run. Clones are cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct RunSchema {
     kind: Kind,
-    /// Columns that come out, in this order. `None`: all.
-    columns: Option<Arc<[String]>>,
+    /// Columns that steps compute, at the end of each batch.
+    computed: Arc<[FieldRef]>,
+    /// The columns that come out.
+    shape: Arc<Shape>,
     /// Columns that do not come out: they are folder names.
     folders: Arc<[String]>,
 }
@@ -44,7 +49,8 @@ impl RunSchema {
                 schema,
                 path_column: path_column.map(Arc::from),
             },
-            columns: None,
+            computed: Arc::new([]),
+            shape: Arc::new(Shape::all()),
             folders: Arc::new([]),
         }
     }
@@ -53,20 +59,22 @@ impl RunSchema {
     pub fn fixed(schema: SchemaRef) -> Self {
         RunSchema {
             kind: Kind::Fixed(schema),
-            columns: None,
+            computed: Arc::new([]),
+            shape: Arc::new(Shape::all()),
             folders: Arc::new([]),
         }
     }
 
-    /// Lets only these columns out, in this order.
-    pub fn with_columns(mut self, columns: Option<Vec<String>>) -> Self {
-        self.columns = columns.map(Arc::from);
+    /// Lets columns out in this shape; `computed` stand at the end of each batch.
+    pub fn with_shape(mut self, shape: Shape, computed: Vec<FieldRef>) -> Self {
+        self.shape = Arc::new(shape);
+        self.computed = computed.into();
         self
     }
 
     /// Whether columns were chosen, and none of them.
     pub fn lets_nothing_out(&self) -> bool {
-        self.columns.as_deref().is_some_and(<[String]>::is_empty)
+        self.shape.is_nothing()
     }
 
     /// Keeps these columns out of the files: they name folders.
@@ -91,8 +99,11 @@ impl RunSchema {
             let decoded: Vec<_> = existing
                 .fields()
                 .iter()
-                .filter(|field| Some(field.name().as_str()) != path_column.as_deref())
-                .cloned()
+                .filter_map(|field| match self.shape.origin(field.name())? {
+                    Origin::Source(source) if Some(&*source) == path_column.as_deref() => None,
+                    Origin::Source(source) => Some(field.as_ref().clone().with_name(source)),
+                    Origin::Computed(_) => None,
+                })
                 .collect();
             let found = schema.project(folders);
             *schema = JsonSchema::from_arrow(&Schema::new(decoded))?.merge(&found);
@@ -125,7 +136,8 @@ impl RunSchema {
                     schema,
                     path_column: path_column.clone(),
                 },
-                columns: self.columns.clone(),
+                computed: Arc::clone(&self.computed),
+                shape: Arc::clone(&self.shape),
                 folders: Arc::clone(&self.folders),
             },
             Kind::Fixed(_) => self.clone(),
@@ -161,28 +173,27 @@ impl RunSchema {
             ));
         }
         *schema = wider;
+        // A late column may have a name that another was given.
+        self.outputs(&self.all())?;
         Ok(true)
     }
 
     /// All columns of a conformed batch, before columns are chosen.
     fn all(&self) -> SchemaRef {
-        match &self.kind {
-            Kind::Fixed(schema) => Arc::clone(schema),
+        let (found, path) = match &self.kind {
+            Kind::Fixed(schema) => (Arc::clone(schema), None),
             Kind::Json {
                 schema,
                 path_column,
-            } => {
-                let decoded = schema.to_arrow();
-                match path_column {
-                    None => decoded,
-                    Some(name) => {
-                        let mut fields: Vec<_> = decoded.fields().iter().cloned().collect();
-                        fields.push(Arc::new(path_field(name)));
-                        Arc::new(Schema::new(fields))
-                    }
-                }
-            }
+            } => (schema.to_arrow(), path_column.as_deref()),
+        };
+        if path.is_none() && self.computed.is_empty() {
+            return found;
         }
+        let path = path.map(|name| Arc::new(path_field(name)));
+        let fields = found.fields().iter().cloned();
+        let fields = fields.chain(path).chain(self.computed.iter().cloned());
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     /// The schema of the rows that come out.
@@ -192,26 +203,31 @@ impl RunSchema {
     /// [`Error::Plan`] if a chosen column does not exist.
     pub fn output(&self) -> Result<SchemaRef> {
         let all = self.all();
-        let indices = self.indices(&all)?;
-        Ok(Arc::new(all.project(&indices)?))
+        if self.lets_all_out() {
+            return Ok(all);
+        }
+        Ok(shown(&all, self.outputs(&all)?))
     }
 
-    /// Where the columns that come out stand in a conformed batch.
-    fn indices(&self, all: &Schema) -> Result<Vec<usize>> {
-        let stays = |name: &str| !self.folders.iter().any(|folder| folder == name);
-        match &self.columns {
-            Some(columns) => columns
-                .iter()
-                .filter(|name| stays(name))
-                .map(|name| {
-                    all.index_of(name)
-                        .map_err(|_| Error::plan(format!("there is no column {name:?}")))
-                })
-                .collect(),
-            None => Ok((0..all.fields().len())
-                .filter(|idx| stays(all.field(*idx).name()))
-                .collect()),
-        }
+    fn lets_all_out(&self) -> bool {
+        self.shape.is_all() && self.computed.is_empty() && self.folders.is_empty()
+    }
+
+    /// The columns that come out, with where each stands in a conformed batch.
+    fn outputs(&self, all: &Schema) -> Result<Vec<(String, usize)>> {
+        let found = all.fields().len() - self.computed.len();
+        let names: Vec<&str> = all.fields()[..found]
+            .iter()
+            .map(|field| &**field.name())
+            .collect();
+        let outputs = self.shape.outputs(&names)?.into_iter();
+        let outputs = outputs.map(|(name, slot)| match slot {
+            Slot::Source(idx) => (name, idx),
+            Slot::Computed(idx) => (name, found + idx),
+        });
+        Ok(outputs
+            .filter(|(name, _)| !self.folders.contains(name))
+            .collect())
     }
 
     /// Brings rows of schema `from` up to this one, all columns.
@@ -233,18 +249,24 @@ impl RunSchema {
         if narrow == wide {
             return Ok(batch.clone());
         }
-        if path_column.is_none() {
+        let found = batch.num_columns() - self.computed.len() - usize::from(path_column.is_some());
+        if found == batch.num_columns() {
             return conform(batch, narrow, wide);
         }
-        let last = batch.num_columns() - 1;
-        let decoded: Vec<usize> = (0..last).collect();
+        let decoded: Vec<usize> = (0..found).collect();
         let conformed = conform(&batch.project(&decoded)?, narrow, wide)?;
         let mut columns = conformed.columns().to_vec();
-        columns.push(Arc::clone(batch.column(last)));
-        Ok(RecordBatch::try_new(self.all(), columns)?)
+        columns.extend_from_slice(&batch.columns()[found..]);
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            self.all(),
+            columns,
+            &rows,
+        )?)
     }
 
-    /// Brings some columns of rows of schema `from`, found by name, up to this one.
+    /// Brings some columns of rows that came out under the schema `from`, found
+    /// by name, up to this one.
     ///
     /// # Errors
     ///
@@ -253,21 +275,43 @@ impl RunSchema {
         let (Some(wide), Some(narrow)) = (self.decoded(), from.decoded()) else {
             return Ok(batch.clone());
         };
-        let names: Vec<String> = batch
-            .schema_ref()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        // In the order of the schema, which is that of no file in particular.
-        let narrow = narrow.project(&names);
-        let order = narrow
-            .to_arrow()
-            .fields()
-            .iter()
-            .map(|field| batch.schema_ref().index_of(field.name()))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
-        conform(&batch.project(&order)?, &narrow, &wide.project(&names))
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let mut fields = Vec::with_capacity(batch.num_columns());
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let source = match self.shape.origin(field.name()) {
+                Some(Origin::Source(source)) => [source],
+                Some(Origin::Computed(_)) | None => {
+                    fields.push(Arc::clone(field));
+                    columns.push(Arc::clone(column));
+                    continue;
+                }
+            };
+            // Each by itself: two may come from one column of the source.
+            let (narrow, wide) = (narrow.project(&source), wide.project(&source));
+            if narrow.n_columns() == 0 {
+                // The path, or what is no longer read.
+                fields.push(Arc::clone(field));
+                columns.push(Arc::clone(column));
+                continue;
+            }
+            let [source] = source;
+            let named = Arc::new(field.as_ref().clone().with_name(source));
+            let one = RecordBatch::try_new_with_options(
+                Arc::new(Schema::new(vec![named])),
+                vec![Arc::clone(column)],
+                &rows,
+            )?;
+            let one = conform(&one, &narrow, &wide)?;
+            let widened = one.schema_ref().field(0).clone().with_name(field.name());
+            fields.push(Arc::new(widened));
+            columns.push(Arc::clone(one.column(0)));
+        }
+        Ok(RecordBatch::try_new_with_options(
+            Arc::new(Schema::new(fields)),
+            columns,
+            &rows,
+        )?)
     }
 
     /// Brings rows up to this schema and lets only the chosen columns out.
@@ -277,11 +321,20 @@ impl RunSchema {
     /// As [`RunSchema::conform`].
     pub fn finish(&self, batch: &RecordBatch, from: &RunSchema) -> Result<RecordBatch> {
         let batch = self.conform(batch, from)?;
-        if self.columns.is_none() && self.folders.is_empty() {
+        if self.lets_all_out() {
             return Ok(batch);
         }
-        let indices = self.indices(&batch.schema())?;
-        Ok(batch.project(&indices)?)
+        let outputs = self.outputs(batch.schema_ref())?;
+        let columns = outputs
+            .iter()
+            .map(|(_, idx)| Arc::clone(batch.column(*idx)));
+        let columns = columns.collect();
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            shown(batch.schema_ref(), outputs),
+            columns,
+            &rows,
+        )?)
     }
 
     /// Adds the path column to decoded rows, if there is one.
@@ -314,6 +367,20 @@ pub(super) fn add_path(batch: &RecordBatch, column: &str, path: &str) -> Result<
         Arc::new(Schema::new(fields)),
         columns,
     )?)
+}
+
+/// The fields that come out, under the names they come out with.
+fn shown(all: &Schema, outputs: Vec<(String, usize)>) -> SchemaRef {
+    let field = |(name, idx): (String, usize)| {
+        let field = &all.fields()[idx];
+        if *field.name() == name {
+            Arc::clone(field)
+        } else {
+            Arc::new(field.as_ref().clone().with_name(name))
+        }
+    };
+    let fields: Vec<FieldRef> = outputs.into_iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()))
 }
 
 fn path_field(name: &str) -> Field {

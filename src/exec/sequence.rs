@@ -9,31 +9,37 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+
 use super::control::Progress;
 use super::output::{Group, Output, Rows};
 use super::rejects::Rejects;
 use super::report::InputReport;
 use super::schema::RunSchema;
+use super::steps::{InOrder, RowStep};
 use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
-use crate::expr::{BoundExpr, RowError};
+use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::ops::{Filter, Limit};
+use crate::ops::{Compute, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
 pub(crate) enum Ordered {
     Filter(Filter),
+    Compute(Compute),
     Limit(Limit),
+    Sample(Sample),
 }
 
 impl Ordered {
-    pub fn filter(predicate: BoundExpr) -> Self {
-        Ordered::Filter(Filter::new(predicate))
-    }
-
-    pub fn limit(rows: u64) -> Self {
-        Ordered::Limit(Limit::new(rows))
+    pub fn new(step: InOrder) -> Self {
+        match step {
+            InOrder::Row(RowStep::Filter(predicate)) => Ordered::Filter(Filter::new(predicate)),
+            InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
+            InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
+            InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
+        }
     }
 }
 
@@ -105,8 +111,10 @@ pub(crate) struct Sequencer<O> {
     rejected: u64,
     /// The first row, if it has no columns.
     pub bare: Option<Place>,
-    /// The place of the open file among the inputs, and its lines so far.
+    /// The place of the open file among the inputs.
     file: Option<u32>,
+    /// Physical lines of the open file so far, where records may hold some.
+    physical_lines: u64,
     progress: Arc<Progress>,
 }
 
@@ -128,6 +136,7 @@ impl<O: Output> Sequencer<O> {
             rejected: 0,
             bare: None,
             file: None,
+            physical_lines: 0,
             progress,
         }
     }
@@ -149,6 +158,7 @@ impl<O: Output> Sequencer<O> {
     fn open(&mut self, file: u32, path: &str) -> &mut InputReport {
         if self.file != Some(file) {
             self.file = Some(file);
+            self.physical_lines = 0;
             self.inputs.push(InputReport {
                 path: path.to_owned(),
                 ..InputReport::default()
@@ -168,6 +178,7 @@ impl<O: Output> Sequencer<O> {
         if ends_file {
             self.progress.add_files_done(1);
         }
+        self.output.end_unit();
     }
 
     /// Takes the next chunk in input order. Its failure counts only if the
@@ -176,7 +187,10 @@ impl<O: Output> Sequencer<O> {
         let chunk = ChunkPlace {
             path,
             first_byte: worked.first_byte,
-            lines_before: self.open(file, path).lines,
+            lines_before: {
+                self.open(file, path);
+                self.physical_lines
+            },
         };
         let failed = worked.failed.take();
         let mut failure = self.reject_all(&chunk, &worked.bad)?;
@@ -189,6 +203,7 @@ impl<O: Output> Sequencer<O> {
         if let (None, Some(place)) = (&self.bare, worked.bare) {
             self.bare = Some(chunk.place(place));
         }
+        self.physical_lines += worked.lines + worked.inner_lines;
         self.count(file, &worked, path)?;
         self.schema.widen(&worked.schema)?;
         self.progress.add_text_bytes(worked.text_bytes);
@@ -240,8 +255,8 @@ impl<O: Output> Sequencer<O> {
         Ok(())
     }
 
-    /// Takes rows through the steps that need input order. A row that a filter
-    /// fails on ends the rows; the first such row comes back as an error, with the filter's step.
+    /// Takes rows through the steps that need input order. A row that a step
+    /// fails on ends the rows; the first such row comes back as an error, with the step.
     fn take_steps(
         &mut self,
         rows: &mut Rows,
@@ -256,6 +271,25 @@ impl<O: Output> Sequencer<O> {
                 Ordered::Limit(limit) => {
                     rows.batch = limit.push(batch);
                     self.counts.limited += (before - rows.batch.num_rows()) as u64;
+                }
+                Ordered::Sample(sample) => {
+                    let kept = sample.keep(&batch)?;
+                    self.inputs
+                        .last_mut()
+                        .expect("the file's sheet was opened before its rows")
+                        .filtered += (before - kept.batch.num_rows()) as u64;
+                    places = places.map(|all| kept.places().map(|row| all[row]).collect());
+                    rows.batch = kept.batch;
+                }
+                Ordered::Compute(compute) => {
+                    let (computed, failed) = compute_before_failure(compute, batch)?;
+                    if let Some((row, error)) = failed {
+                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
+                        failure = Some((idx, chunk.failure(all[row], error)));
+                        places = Some(all[..row].to_vec());
+                        self.counts.limited += (before - row) as u64;
+                    }
+                    rows.batch = computed;
                 }
                 Ordered::Filter(filter) => {
                     let all = places.take().unwrap_or_default();
@@ -330,6 +364,21 @@ impl<O: Output> Sequencer<O> {
     /// The rejects file, to be published with the output.
     pub fn take_rejects(&mut self) -> Option<Rejects> {
         self.bad.rejects.take()
+    }
+}
+
+/// The rows with what is computed; if there is no value for one, those before that row.
+fn compute_before_failure(
+    compute: &Compute,
+    batch: RecordBatch,
+) -> Result<(RecordBatch, Option<(usize, Error)>)> {
+    let error = match compute.add(&batch) {
+        Ok(computed) => return Ok((computed, None)),
+        Err(error) => error,
+    };
+    match RowError::of(&error).map(|at| at.row) {
+        Some(row) => Ok((compute.add(&batch.slice(0, row))?, Some((row, error)))),
+        None => Err(error),
     }
 }
 

@@ -11,11 +11,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use super::control::Cancel;
 use super::stream::Streamed;
-use crate::error::Result;
-use crate::io::{self, Damage, FileList, SourceFile, TextChunk, TextOptions, TextReader};
+use crate::error::{Error, Result};
+use crate::io::csv::CsvLayout;
+use crate::io::{self, Damage, FileList, Framing, SourceFile, TextChunk, TextOptions, TextReader};
 use crate::memory::Replay;
 
 use super::schema::RunSchema;
@@ -24,6 +26,8 @@ use super::schema::RunSchema;
 pub(crate) enum Chunk {
     /// Whole lines.
     Text(TextChunk),
+    /// Whole records of CSV, and what their file's first one says of them.
+    Csv(TextChunk, Arc<CsvLayout>),
     /// Rows that need no decoding.
     Batch(RecordBatch, Passed),
 }
@@ -89,12 +93,18 @@ pub(crate) fn patient(
 
 /// The units of text files. Units of objects behind URLs are begun before
 /// their turn, as many as one reader's `ahead_bytes` hold.
-pub(crate) fn text_units(files: FileList, options: TextOptions, cancel: &Cancel) -> Units {
+pub(crate) fn text_units(
+    files: FileList,
+    options: TextOptions,
+    framing: Framing,
+    cancel: &Cancel,
+) -> Units {
     Box::new(TextUnits {
         cancel: cancel.clone(),
         files: Some(files),
         options,
         n_begun: (options.ahead_bytes / io::FIRST_AHEAD_BYTES).clamp(1, MOST_BEGUN) as usize,
+        framing,
         ready: VecDeque::new(),
     })
 }
@@ -103,6 +113,7 @@ struct TextUnits {
     /// None once they have ended or failed.
     files: Option<FileList>,
     options: TextOptions,
+    framing: Framing,
     cancel: Cancel,
     n_begun: usize,
     ready: VecDeque<Result<Listed>>,
@@ -139,7 +150,7 @@ impl TextUnits {
     }
 
     fn add(&mut self, file: &SourceFile) -> Result<()> {
-        let units = io::units(file, RANGE_BYTES)?;
+        let units = io::units_framed(file, RANGE_BYTES, &self.framing)?;
         let path: Arc<str> = Arc::from(file.path.as_str());
         let last = units.len().saturating_sub(1);
         for (idx, unit) in units.into_iter().enumerate() {
@@ -192,13 +203,13 @@ impl Listed {
         }
     }
 
-    fn into_unit(self, options: TextOptions, cancel: &Cancel) -> Unit {
+    fn into_unit(self, options: TextOptions, framing: Framing, cancel: &Cancel) -> Unit {
         let (may_wait, unit) = (self.may_wait, self.unit);
         let open = move || -> Result<Box<dyn ChunkReader>> {
             Ok(Box::new(Text {
                 reader: match unit {
-                    Waiting::Cold(unit) => io::open(&unit, &options)?,
-                    Waiting::Begun(begun) => begun.open(&options)?,
+                    Waiting::Cold(unit) => io::open_framed(&unit, &options, &framing)?,
+                    Waiting::Begun(begun) => begun.open(&options, &framing)?,
                 },
             }))
         };
@@ -222,7 +233,8 @@ impl Iterator for TextUnits {
         }
         self.begin_ahead();
         let next = self.ready.pop_front()?;
-        Some(next.map(|listed| listed.into_unit(self.options, &self.cancel)))
+        let framing = self.framing.clone();
+        Some(next.map(|listed| listed.into_unit(self.options, framing, &self.cancel)))
     }
 }
 
@@ -232,7 +244,11 @@ struct Text {
 
 impl ChunkReader for Text {
     fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        Ok(self.reader.next_chunk(reuse)?.map(Chunk::Text))
+        let chunk = self.reader.next_chunk(reuse)?;
+        Ok(chunk.map(|chunk| match self.reader.csv_layout() {
+            Some(layout) => Chunk::Csv(chunk, Arc::clone(layout)),
+            None => Chunk::Text(chunk),
+        }))
     }
 
     fn stored_bytes_read(&self) -> u64 {
@@ -300,8 +316,47 @@ fn batch_unit(batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>) -> 
         path: Arc::from("memory"),
         file: 0,
         ends_file: true,
-        open: Box::new(move || Ok(Box::new(Batches { batches }))),
+        open: Box::new(move || Ok(batches_reader(batches))),
     })))
+}
+
+/// A reader of batches.
+pub(crate) fn batches_reader(
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+) -> Box<dyn ChunkReader> {
+    Box::new(Batches { batches })
+}
+
+/// Units of batches with the columns `schema`, less those that nobody needs.
+pub(crate) fn with_columns(units: Units, schema: &SchemaRef) -> Units {
+    let schema = Arc::clone(schema);
+    Box::new(units.map(move |unit| {
+        let unit = unit?;
+        let (open, schema) = (unit.open, Arc::clone(&schema));
+        let open: Open = Box::new(move || {
+            let mut reader = open()?;
+            let batches =
+                std::iter::from_fn(move || match reader.next(Vec::new()).transpose()? {
+                    Ok(Chunk::Batch(batch, _)) => Some(only(&batch, &schema)),
+                    Ok(Chunk::Text(_) | Chunk::Csv(..)) => {
+                        Some(Err(Error::internal("text came in place of rows")))
+                    }
+                    Err(error) => Some(Err(error)),
+                });
+            Ok(batches_reader(Box::new(batches)))
+        });
+        Ok(Unit { open, ..unit })
+    }))
+}
+
+/// The columns of a batch that a schema names.
+fn only(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let places = schema
+        .fields()
+        .iter()
+        .map(|field| batch.schema_ref().index_of(field.name()));
+    let places = places.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(batch.project(&places)?)
 }
 
 /// Batches from any iterator.

@@ -13,13 +13,16 @@ use arrow_array::RecordBatch;
 use super::predicate::Predicate;
 use super::schema::RunSchema;
 use super::source::{Chunk, Passed};
-use crate::error::Result;
+use super::steps::{Failure, RowStep, RowSteps};
+use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
+use crate::io::csv::{CsvDecoder, CsvLayout};
 use crate::io::json::{
-    BadRecord, DecodeOptions, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
+    BadRecord, DecodeOptions, Decoded, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
+use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, TextChunk};
-use crate::ops::{Filter, Kept};
+use crate::plan::FileFormat;
 
 /// A record that did not decode, relative to its chunk.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(crate) struct Worked {
     /// Of the chunk, decompressed, from the file's start; none where there was no text.
     pub first_byte: Option<u64>,
     pub lines: u64,
+    /// Line ends that end none of them.
+    pub inner_lines: u64,
     pub blank: u64,
     pub filtered: u64,
     /// Row groups that no row of the chunk was read from.
@@ -63,9 +68,15 @@ pub(crate) struct Worked {
 /// Makes workers: one for each thread.
 #[derive(Clone)]
 pub(crate) struct WorkerPlan {
+    /// What text holds, if chunks are text.
+    pub format: FileFormat,
+    /// Where lines of text tell their place.
+    pub byte_column: Option<String>,
     pub decode: Arc<DecodeOptions>,
-    /// What rows must be to be kept.
+    /// What records must be to be decoded.
     pub filter: Option<BoundExpr>,
+    /// What is done to rows.
+    pub steps: Vec<RowStep>,
     /// The column that holds the input's path, if there is one.
     pub path_column: Option<Arc<str>>,
     /// What is known of records before any is read.
@@ -77,11 +88,26 @@ pub(crate) struct WorkerPlan {
 }
 
 impl WorkerPlan {
+    fn decoder(&self) -> Decode {
+        let options = Arc::clone(&self.decode);
+        match self.format {
+            FileFormat::Csv => Decode::Csv(Box::new(
+                CsvDecoder::new(options, None).with_places(self.keep_places),
+            )),
+            FileFormat::Text => {
+                Decode::Line(LineDecoder::new(options, None, self.byte_column.clone()))
+            }
+            FileFormat::Json | FileFormat::Parquet | FileFormat::Ipc => {
+                Decode::Json(Box::new(Decoder::new(options, None)))
+            }
+        }
+    }
+
     pub fn build(&self) -> Worker {
         Worker {
-            decoder: Decoder::new(Arc::clone(&self.decode), None),
+            decoder: self.decoder(),
             predicate: None,
-            filter: self.filter.clone().map(Filter::new),
+            steps: RowSteps::new(&self.steps),
             plan: self.clone(),
         }
     }
@@ -98,13 +124,45 @@ impl WorkerPlan {
     }
 }
 
+/// From records to rows, by what a record is.
+enum Decode {
+    Json(Box<Decoder>),
+    Csv(Box<CsvDecoder>),
+    Line(LineDecoder),
+}
+
+impl Decode {
+    fn set_predicate(&mut self, predicate: Option<Arc<dyn RowPredicate>>) {
+        match self {
+            Decode::Json(json) => json.set_predicate(predicate),
+            Decode::Csv(csv) => csv.set_predicate(predicate),
+            Decode::Line(lines) => lines.set_predicate(predicate),
+        }
+    }
+
+    /// Decodes records that stand at `first_byte` of their file; CSV with its layout.
+    fn decode(
+        &mut self,
+        text: &mut Vec<u8>,
+        first_byte: u64,
+        layout: Option<&Arc<CsvLayout>>,
+        schema: &JsonSchema,
+    ) -> Result<Decoded> {
+        match (self, layout) {
+            (Decode::Json(json), _) => json.decode(text, schema),
+            (Decode::Line(lines), _) => lines.decode(text, first_byte),
+            (Decode::Csv(csv), Some(layout)) => csv.decode(text, first_byte, layout, schema),
+            (Decode::Csv(_), None) => Err(Error::internal("CSV came without its layout")),
+        }
+    }
+}
+
 /// One thread's decoder and operators, with the buffers that they reuse.
 pub(crate) struct Worker {
-    decoder: Decoder,
+    decoder: Decode,
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,
-    /// The same, for batches that need no decoding.
-    filter: Option<Filter>,
+    steps: RowSteps,
     plan: WorkerPlan,
 }
 
@@ -119,16 +177,26 @@ impl Worker {
         match chunk {
             Chunk::Text(mut text) => {
                 let worked = match text.long.take() {
-                    Some(long) => self.long(&text, long, path, schema)?,
-                    None => self.text(&text, path, schema)?,
+                    Some(long) => self.long(text.clone(), long, path, schema)?,
+                    None => self.text(&mut text, None, path, schema)?,
                 };
+                Ok((worked, text.bytes))
+            }
+            Chunk::Csv(mut text, layout) => {
+                let worked = self.text(&mut text, Some(&layout), path, schema)?;
                 Ok((worked, text.bytes))
             }
             Chunk::Batch(batch, passed) => Ok((self.batch(batch, passed, schema)?, Vec::new())),
         }
     }
 
-    fn text(&mut self, text: &TextChunk, path: &str, schema: &RunSchema) -> Result<Worked> {
+    fn text(
+        &mut self,
+        text: &mut TextChunk,
+        layout: Option<&Arc<CsvLayout>>,
+        path: &str,
+        schema: &RunSchema,
+    ) -> Result<Worked> {
         let start = schema
             .decoded()
             .expect("text units come with a schema that widens");
@@ -142,43 +210,75 @@ impl Worker {
             self.decoder
                 .set_predicate(predicate.map(|predicate| predicate as Arc<dyn RowPredicate>));
         }
-        let mut decoded = self.decoder.decode(&text.bytes, start)?;
-        if let Some(failed) = &mut decoded.failed {
-            self.judge_alone(failed, &text.bytes)?;
+        let at = text.first_byte;
+        let mut decoded = self.decoder.decode(&mut text.bytes, at, layout, start)?;
+        let mut failed = None;
+        loop {
+            failed = decoded.failed.take().or(failed);
+            let batch = schema.with_path(decoded.batch, path)?;
+            let kept = match self.steps.push(&batch) {
+                Ok(kept) => kept,
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Row(row, error)) => {
+                    let place = decoded.places[row];
+                    failed = Some(FailedRecord { place, error });
+                    let mut before = text.bytes[..place.byte].to_vec();
+                    decoded = self.decoder.decode(&mut before, at, layout, start)?;
+                    continue;
+                }
+            };
+            if let Some(failed) = &mut failed {
+                self.judge_alone(failed, text, layout, path, schema)?;
+            }
+            let places = self.places(&batch, &kept, |row| decoded.places[row])?;
+            return Ok(Worked {
+                schema: schema.local(decoded.schema),
+                text_bytes: text.bytes.len() as u64,
+                first_byte: Some(text.first_byte),
+                lines: decoded.lines,
+                inner_lines: decoded.inner_lines,
+                blank: decoded.blank,
+                filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
+                skipped_row_groups: 0,
+                bad: decoded
+                    .bad
+                    .into_iter()
+                    .map(|bad| self.bad(bad, &text.bytes))
+                    .collect(),
+                duplicate_keys: decoded.duplicate_keys,
+                ignored_values: decoded.ignored_values,
+                bare: first_bare(&kept, places.as_deref()),
+                places: places.filter(|_| self.plan.keep_places),
+                batch: kept,
+                failed,
+            });
         }
-        let bare = decoded.batch.num_columns() == 0;
-        let batch = schema.with_path(decoded.batch, path)?;
-        Ok(Worked {
-            batch,
-            schema: schema.local(decoded.schema),
-            text_bytes: text.bytes.len() as u64,
-            first_byte: Some(text.first_byte),
-            lines: decoded.lines,
-            blank: decoded.blank,
-            filtered: decoded.filtered,
-            skipped_row_groups: 0,
-            bad: decoded
-                .bad
-                .into_iter()
-                .map(|bad| self.bad(bad, &text.bytes))
-                .collect(),
-            duplicate_keys: decoded.duplicate_keys,
-            ignored_values: decoded.ignored_values,
-            bare: decoded.places.first().filter(|_| bare).copied(),
-            places: self.plan.keep_places.then_some(decoded.places),
-            failed: decoded.failed,
-        })
+    }
+
+    /// Where the rows stand that the steps `kept` of `batch`, whose rows stand
+    /// where `place_of` says; nothing where nobody asks.
+    fn places(
+        &self,
+        batch: &RecordBatch,
+        kept: &RecordBatch,
+        place_of: impl Fn(usize) -> Line,
+    ) -> Result<Option<Vec<Line>>> {
+        if !self.plan.keep_places && kept.num_columns() > 0 {
+            return Ok(None);
+        }
+        let rows = self.steps.kept(batch)?;
+        Ok(Some(rows.into_iter().map(place_of).collect()))
     }
 
     /// A record that was too long to be read whole.
     fn long(
         &mut self,
-        text: &TextChunk,
+        text: TextChunk,
         long: LongRecord,
         path: &str,
         schema: &RunSchema,
     ) -> Result<Worked> {
-        let nothing = TextChunk {
+        let mut nothing = TextChunk {
             bytes: Vec::new(),
             ..text.clone()
         };
@@ -194,7 +294,7 @@ impl Worker {
             text_bytes: long.bytes,
             lines: 1,
             bad: vec![bad],
-            ..self.text(&nothing, path, schema)?
+            ..self.text(&mut nothing, None, path, schema)?
         })
     }
 
@@ -205,39 +305,35 @@ impl Worker {
         schema: &RunSchema,
     ) -> Result<Worked> {
         let mut failed = None;
-        let kept = match &self.filter {
-            None => Kept::all(batch.clone()),
-            Some(filter) => {
-                let (kept, failure) = filter.keep_before_failure(&batch)?;
-                if let Some((row, error)) = failure {
+        let kept = loop {
+            match self.steps.push(&batch) {
+                Ok(kept) => break kept,
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Row(row, error)) => {
                     batch = batch.slice(0, row);
                     failed = Some(FailedRecord {
                         place: row_place(row),
                         error,
                     });
                 }
-                kept
             }
         };
-        let first = kept.places().next().map(row_place);
-        let bare = first.filter(|_| kept.batch.num_columns() == 0);
+        let places = self.places(&batch, &kept, row_place)?;
         Ok(Worked {
             text_bytes: crate::partition::batch_bytes(&batch),
             schema: schema.clone(),
             first_byte: None,
             lines: batch.num_rows() as u64 + passed.rows,
+            inner_lines: 0,
             blank: 0,
-            filtered: (batch.num_rows() - kept.batch.num_rows()) as u64 + passed.rows,
+            filtered: (batch.num_rows() - kept.num_rows()) as u64 + passed.rows,
             skipped_row_groups: passed.row_groups,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
-            bare,
-            places: self
-                .plan
-                .keep_places
-                .then(|| kept.places().map(row_place).collect()),
-            batch: kept.batch,
+            bare: first_bare(&kept, places.as_deref()),
+            places: places.filter(|_| self.plan.keep_places),
+            batch: kept,
             failed,
         })
     }
@@ -262,14 +358,37 @@ impl Worker {
     /// Says what is wrong with a record in the words that it gives when it is
     /// read alone: in a chunk, the types of its neighbours show in its values.
     #[cold]
-    fn judge_alone(&mut self, failed: &mut FailedRecord, text: &[u8]) -> Result<()> {
-        let rest = &text[failed.place.byte..];
-        let record = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        if let Some(alone) = self.decoder.decode(record, &self.plan.given)?.failed {
+    fn judge_alone(
+        &mut self,
+        failed: &mut FailedRecord,
+        text: &TextChunk,
+        layout: Option<&Arc<CsvLayout>>,
+        path: &str,
+        schema: &RunSchema,
+    ) -> Result<()> {
+        let rest = &text.bytes[failed.place.byte..];
+        let end = match layout {
+            Some(layout) => layout.record_around(rest, 0).1,
+            None => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+        };
+        let mut record = rest[..end].to_vec();
+        let at = text.first_byte + failed.place.byte as u64;
+        let given = &self.plan.given;
+        let decoded = self.decoder.decode(&mut record, at, layout, given)?;
+        if let Some(alone) = decoded.failed {
             failed.error = alone.error;
+            return Ok(());
+        }
+        let batch = schema.with_path(decoded.batch, path)?;
+        if let Err(Failure::Row(_, error)) = self.steps.push(&batch) {
+            failed.error = error;
         }
         Ok(())
     }
+}
+
+fn first_bare(kept: &RecordBatch, places: Option<&[Line]>) -> Option<Line> {
+    places?.first().filter(|_| kept.num_columns() == 0).copied()
 }
 
 /// The place of a row of a batch that came from no text.

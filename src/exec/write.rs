@@ -44,6 +44,9 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         Layout::By(By::FileBytes(size)) => Some(size.bytes()),
         _ => None,
     };
+    if options.format == Format::Csv {
+        options.csv.check_columns(&*built.schema.output()?)?;
+    }
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }
@@ -156,19 +159,35 @@ fn check_folders(built: &Built, options: &WriteOptions) -> Result<()> {
 }
 
 fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::Value {
-    serde_json::json!({
+    let mut all = serde_json::json!({
         "plan": crate::plan::physical_text(physical),
         "format": options.format.to_string(),
         "codec": options.codec.map(|codec| codec.to_string()),
         "partition_on": options.partition_on,
-    })
+    });
+    if options.format == Format::Csv {
+        all["csv"] = serde_json::json!({
+            "delimiter": char::from(options.csv.delimiter).to_string(),
+            "null": options.csv.null,
+            "nested_as_json": options.csv.nested_as_json,
+        });
+    }
+    all
 }
 
 /// Local places that the output must not touch.
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
-        Source::Json { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
-        Source::Batches(_) => Ok(Vec::new()),
+        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
+        Source::Mapped { input, .. } => input_places(&input.scan.source),
+        Source::Union(inputs) => {
+            let mut places = Vec::new();
+            for (input, _) in inputs {
+                places.extend(input_places(&input.scan.source)?);
+            }
+            Ok(places)
+        }
+        Source::Batches(_) | Source::Made { .. } => Ok(Vec::new()),
     }
 }
 

@@ -261,6 +261,50 @@ impl Expr {
         true
     }
 
+    /// The same expression over other columns; none if `rename` has no name for one.
+    pub(crate) fn map_columns(
+        &self,
+        rename: &mut dyn FnMut(&str) -> Option<String>,
+    ) -> Option<Expr> {
+        let mut mapped = self.clone();
+        let mut rest = vec![&mut mapped];
+        while let Some(expr) = rest.pop() {
+            match expr {
+                Expr::Column(name) => *name = rename(name)?,
+                other => rest.extend(other.children_mut()),
+            }
+        }
+        Some(mapped)
+    }
+
+    /// The expressions directly inside, to be changed.
+    fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Expr::Column(_) | Expr::Literal(_) => Vec::new(),
+            Expr::Binary { left, right, .. } => vec![left, right],
+            Expr::And(terms) | Expr::Or(terms) => terms.iter_mut().collect(),
+            Expr::Not(expr)
+            | Expr::Negate(expr)
+            | Expr::IsNull { expr, .. }
+            | Expr::IsBool { expr, .. }
+            | Expr::Cast { expr, .. }
+            | Expr::Alias { expr, .. } => vec![expr],
+            Expr::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
+            Expr::Like { expr, pattern, .. } => vec![expr, pattern],
+            Expr::Function { args, .. } => args.iter_mut().collect(),
+            Expr::Case {
+                operand,
+                branches,
+                otherwise,
+            } => operand
+                .as_deref_mut()
+                .into_iter()
+                .chain(branches.iter_mut().flat_map(|(when, then)| [when, then]))
+                .chain(otherwise.as_deref_mut())
+                .collect(),
+        }
+    }
+
     /// The expressions directly inside.
     pub(crate) fn children(&self) -> Vec<&Expr> {
         match self {

@@ -20,7 +20,7 @@ use super::text::texts;
 use crate::error::Result;
 
 /// The type that holds the values of both; none for objects or lists beside anything else.
-pub(super) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
+pub(crate) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     if a == b {
         return Some(a.clone());
     }

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
-use crate::expr::IntoExpr;
+use crate::expr::{IntoExpr, Projection};
 use crate::partition::{By, PartitionSize};
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
@@ -38,21 +38,40 @@ use crate::sink::{Format, WriteOptions};
 pub struct DataFrame {
     session: Session,
     plan: Arc<Logical>,
+    /// Columns as known before reading.
+    schema: SchemaRef,
 }
 
 impl DataFrame {
-    pub(super) fn new(session: Session, plan: Logical) -> Self {
+    pub(super) fn new(session: Session, plan: Logical, schema: SchemaRef) -> Self {
         DataFrame {
             session,
             plan: Arc::new(plan),
+            schema,
         }
     }
 
+    /// The same columns by another plan.
     fn with(&self, plan: Logical) -> Self {
-        DataFrame::new(self.session.clone(), plan)
+        DataFrame::new(self.session.clone(), plan, Arc::clone(&self.schema))
     }
 
-    fn input(&self) -> Box<Logical> {
+    /// One projection more, checked.
+    pub(super) fn project(&self, projection: Projection) -> Result<DataFrame> {
+        let schema = projection.schema(&self.schema)?;
+        let plan = Logical::Project {
+            input: self.input(),
+            projection,
+        };
+        Ok(DataFrame::new(self.session.clone(), plan, schema))
+    }
+
+    /// Columns and types as known before reading.
+    pub(super) fn known(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(super) fn input(&self) -> Box<Logical> {
         Box::new((*self.plan).clone())
     }
 
@@ -61,13 +80,19 @@ impl DataFrame {
         &self.plan
     }
 
-    /// The format of the files that are read; none for rows in memory.
+    /// The format of the files that are read; none for rows in memory, or
+    /// where inputs have different ones.
     pub fn format(&self) -> Option<FileFormat> {
-        match &self.plan.scan().source {
-            Source::Json { .. } => Some(FileFormat::Json),
-            Source::Columns { format, .. } => Some(*format),
-            Source::Batches(_) => None,
-        }
+        let format = |source: &Source| match source {
+            Source::Text { format, .. } | Source::Columns { format, .. } => Some(*format),
+            Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => {
+                None
+            }
+        };
+        let scans = self.plan.scans();
+        let first = format(&scans.first()?.source);
+        let same = scans.iter().all(|scan| format(&scan.source) == first);
+        first.filter(|_| same)
     }
 
     /// Columns and types as known before reading. Text may bring more columns
@@ -77,7 +102,7 @@ impl DataFrame {
     ///
     /// None for a frame that could be built.
     pub fn schema(&self) -> Result<SchemaRef> {
-        self.plan.schema()
+        Ok(Arc::clone(&self.schema))
     }
 
     /// Rows for which `predicate` is true; null is not. It is an
@@ -89,8 +114,7 @@ impl DataFrame {
     /// not meet, or something that is not a condition; [`Error::Config`] for text that does not parse.
     pub fn filter(&self, predicate: impl IntoExpr) -> Result<DataFrame> {
         let predicate = predicate.into_expr()?;
-        let schema = self.schema()?;
-        let bound = predicate.bind(&schema)?;
+        let bound = predicate.bind(&self.schema)?;
         if !bound.is_condition() {
             return Err(Error::plan(format!(
                 "a filter must be true or false, but {predicate} is {}",
@@ -101,30 +125,6 @@ impl DataFrame {
             input: self.input(),
             predicate,
         }))
-    }
-
-    /// These columns, in this order.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] for an unknown column, with near names, or one named twice.
-    pub fn select<I>(&self, columns: I) -> Result<DataFrame>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
-        for (place, name) in columns.iter().enumerate() {
-            if columns[..place].contains(name) {
-                return Err(Error::plan(format!("column {name:?} is selected twice")));
-            }
-        }
-        let frame = self.with(Logical::Select {
-            input: self.input(),
-            columns,
-        });
-        frame.schema()?;
-        Ok(frame)
     }
 
     /// The same rows in other partitions; see [`By`]. The source is read once.
@@ -148,7 +148,81 @@ impl DataFrame {
         })
     }
 
-    fn lower(&self) -> Physical {
+    /// A share of the rows, from 0 to 1, chosen by their place: the same rows
+    /// for the same seed, whatever the number of threads. About that share of
+    /// them comes out, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a share that is not from 0 to 1.
+    pub fn sample(&self, fraction: f64, seed: u64) -> Result<DataFrame> {
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(Error::config(
+                "fraction",
+                format!("{fraction} is not a share from 0 to 1"),
+            ));
+        }
+        Ok(self.share(seed, 0.0, fraction))
+    }
+
+    /// The rows in several frames, each row in one of them, in shares like
+    /// `weights`; chosen as by [`DataFrame::sample`]. Each frame reads the input
+    /// when it is computed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for weights that are negative, or all zero.
+    pub fn random_split(&self, weights: &[f64], seed: u64) -> Result<Vec<DataFrame>> {
+        let total: f64 = weights.iter().sum();
+        let fit = weights.iter().all(|weight| *weight >= 0.0);
+        if !fit || !total.is_finite() || total <= 0.0 {
+            return Err(Error::config(
+                "weights",
+                format!("{weights:?} are not shares of something"),
+            ));
+        }
+        let mut so_far = 0.0;
+        let mut from = 0.0;
+        let last = weights.len() - 1;
+        let frames = weights.iter().enumerate().map(|(idx, weight)| {
+            so_far += weight;
+            let to = if idx == last {
+                1.0
+            } else {
+                (so_far / total).min(1.0)
+            };
+            let frame = self.share(seed, from, to);
+            from = to;
+            frame
+        });
+        Ok(frames.collect())
+    }
+
+    fn share(&self, seed: u64, from: f64, to: f64) -> DataFrame {
+        self.with(Logical::Sample {
+            input: self.input(),
+            seed,
+            from,
+            to,
+        })
+    }
+
+    /// The last `rows` rows, in memory. All is read, and no more than these rows
+    /// and a chunk or two are held.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::compute`].
+    pub fn tail(&self, rows: u64) -> Result<Table> {
+        let collected = exec::last(&self.lower(), rows, self.session.context())?;
+        Ok(Table::new(collected))
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(super) fn lower(&self) -> Physical {
         let optimized = plan::optimize::optimize((*self.plan).clone());
         plan::lower(optimized, self.session.settings().blocksize)
     }
@@ -193,14 +267,10 @@ impl DataFrame {
     /// As [`DataFrame::count`].
     pub fn count_with_report(&self) -> Result<(u64, RunReport)> {
         let estimate = self.plan.estimate();
-        let text = matches!(self.plan.scan().source, Source::Json { .. });
-        if estimate.exact && !text {
+        if estimate.exact && !self.plan.widens() {
             return Ok((estimate.rows, RunReport::default()));
         }
-        let none = self.with(Logical::Select {
-            input: self.input(),
-            columns: Vec::new(),
-        });
+        let none = self.project(Projection::only(Vec::new()))?;
         exec::count(&none.lower(), self.session.context())
     }
 
@@ -243,14 +313,11 @@ impl DataFrame {
     ///
     /// The first error of the input in input order.
     pub fn full_schema(&self) -> Result<SchemaRef> {
-        match self.plan.scan().source {
-            Source::Json { .. } => {
-                let (schema, _) =
-                    exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
-                Ok(schema)
-            }
-            Source::Columns { .. } | Source::Batches(_) => self.schema(),
+        if !self.plan.widens() {
+            return self.schema();
         }
+        let (schema, _) = exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
+        Ok(schema)
     }
 
     /// What will run: the plan as built, after the rules, and its stages, with
@@ -287,6 +354,20 @@ impl DataFrame {
     pub fn to_json(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
         self.write(&WriteOptions {
             format: Format::Json,
+            ..WriteOptions::new(dir.as_ref())
+        })
+    }
+
+    /// Writes CSV files into a new folder, each with a header; see
+    /// [`DataFrame::write`] and [`crate::CsvStyle`] for codecs, delimiters, the
+    /// text of nulls, and columns of structs and lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::write`]; [`Error::Plan`] for a column of a type that CSV has no form for.
+    pub fn to_csv(&self, dir: impl AsRef<Path>) -> Result<RunReport> {
+        self.write(&WriteOptions {
+            format: Format::Csv,
             ..WriteOptions::new(dir.as_ref())
         })
     }

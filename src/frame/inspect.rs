@@ -13,7 +13,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 
 use super::inputs::IntoInputs;
-use super::look;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::inspect::{KeyCounter, PartitionSize, Skew, footers};
@@ -98,7 +97,9 @@ impl Session {
                 group.iter().map(|file| file.input()).collect()
             };
             match format {
-                FileFormat::Json => survey.text(&inputs, &group)?,
+                FileFormat::Json | FileFormat::Csv | FileFormat::Text => {
+                    survey.text(format, &inputs, &group)?;
+                }
                 FileFormat::Parquet => survey.parquet(&inputs, &group)?,
                 FileFormat::Ipc => survey.ipc(&group)?,
             }
@@ -124,7 +125,7 @@ fn by_format(
     for file in files {
         let format = match known {
             Some(format) => format,
-            None => look::format_of(file)?,
+            None => FileFormat::of(file)?,
         };
         match groups.iter_mut().find(|(other, _)| *other == format) {
             Some((_, group)) => group.push(file),
@@ -146,12 +147,12 @@ impl Survey<'_> {
     }
 
     /// Decodes all text once. Each row brings its file's path along.
-    fn text(&mut self, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
+    fn text(&mut self, format: FileFormat, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
         let read = ReadOptions {
             include_path: Some(FILE_COLUMN.into()),
             ..self.options.read.clone()
         };
-        let frame = self.session.read_json(inputs, read)?;
+        let frame = self.session.text(format, inputs, read)?;
         if let Some(keys) = &mut self.keys {
             keys.bind(&*frame.schema()?)?;
         }

@@ -14,7 +14,8 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::exec::{Context, longest_record, patiently};
 use crate::io::json::{JsonSchema, infer};
-use crate::io::{self, SourceFile};
+use crate::io::line::line_schema;
+use crate::io::{self, Framing, SourceFile, csv};
 use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
 
 /// Decompressed bytes of each file that are looked at.
@@ -29,7 +30,8 @@ const EMPTY_FILES: usize = 1000;
 /// Looks at text files. One that is damaged is passed over here: the run meets
 /// it in its place and says so. Where the system refuses to read, what the plan
 /// would be checked against is not known, and that is the error.
-pub(super) fn json(
+pub(super) fn text(
+    format: FileFormat,
     inputs: &[String],
     options: &ReadOptions,
     context: &Context,
@@ -38,7 +40,7 @@ pub(super) fn json(
     let mut stored_bytes = 0;
     let mut files = 0;
     let mut head = None;
-    let mut sample = Sample::default();
+    let mut sample = Sample::new(format, options);
     for file in io::list(inputs)? {
         let file = file?;
         stored_bytes += file.bytes;
@@ -117,14 +119,25 @@ impl Spread {
 }
 
 /// What was looked at so far.
-#[derive(Default)]
 struct Sample {
+    format: FileFormat,
+    framing: Framing,
     stored_bytes: u64,
     text_bytes: u64,
     lines: u64,
 }
 
 impl Sample {
+    fn new(format: FileFormat, options: &ReadOptions) -> Self {
+        Sample {
+            format,
+            framing: options.framing(format),
+            stored_bytes: 0,
+            text_bytes: 0,
+            lines: 0,
+        }
+    }
+
     fn add(
         &mut self,
         file: &SourceFile,
@@ -133,12 +146,12 @@ impl Sample {
     ) -> Result<JsonSchema> {
         let longest = longest_record(options, &context.settings).0;
         let peek = if file.may_wait() {
-            let file = file.clone();
+            let (file, framing) = (file.clone(), self.framing.clone());
             patiently(&context.cancel, move || {
-                io::peek(&file, LOOK_BYTES, longest)
+                io::peek(&file, LOOK_BYTES, longest, &framing)
             })
         } else {
-            io::peek(file, LOOK_BYTES, longest)
+            io::peek(file, LOOK_BYTES, longest, &self.framing)
         };
         let peek = match peek {
             Ok(peek) => peek,
@@ -148,7 +161,11 @@ impl Sample {
         self.stored_bytes += peek.stored_bytes;
         self.text_bytes += peek.text.len() as u64;
         self.lines += memchr::memchr_iter(b'\n', &peek.text).count() as u64;
-        Ok(infer(&peek.text, options.max_depth))
+        match (self.format, &peek.csv_layout) {
+            (FileFormat::Text, _) => line_schema(options.include_byte.as_deref()),
+            (_, Some(layout)) => csv::infer(&peek.text, peek.first_byte, layout),
+            (_, None) => Ok(infer(&peek.text, options.max_depth)),
+        }
     }
 
     fn estimate(&self, stored_bytes: u64) -> Estimate {
@@ -176,7 +193,7 @@ pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat>
     for file in io::list(inputs)? {
         context.cancel.check()?;
         let file = file?;
-        let format = format_of(&file)?;
+        let format = FileFormat::of(&file)?;
         match &first {
             None => first = Some((format, file.path)),
             Some((one, _)) if *one == format => {}
@@ -191,15 +208,6 @@ pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat>
         }
     }
     Ok(first.map_or(FileFormat::Json, |(format, _)| format))
-}
-
-/// The format of a file, by its content.
-pub(super) fn format_of(file: &SourceFile) -> Result<FileFormat> {
-    Ok(match io::Format::detect(file)? {
-        io::Format::Json => FileFormat::Json,
-        io::Format::Parquet => FileFormat::Parquet,
-        io::Format::Ipc => FileFormat::Ipc,
-    })
 }
 
 /// Reads the footers of column files: all their columns, all their rows.

@@ -3,17 +3,24 @@
 //! In:  inputs and calls.
 //! Out: plans, and what running them gives.
 
+mod columns;
+mod concat;
 mod dataframe;
 mod inputs;
 mod inspect;
 mod look;
+mod partitions;
 mod session;
+mod stream;
 mod table;
 
+pub use columns::{How, IntoColumn};
+pub use concat::concat;
 pub use dataframe::DataFrame;
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
 pub use session::Session;
+pub use stream::{Reader, Stream};
 pub use table::Table;
 
 use crate::error::Result;
@@ -27,6 +34,25 @@ use crate::plan::ReadOptions;
 /// As [`Session::read_json`].
 pub fn read_json(inputs: impl IntoInputs) -> Result<DataFrame> {
     Session::from_env()?.read_json(inputs, ReadOptions::default())
+}
+
+/// Reads CSV and its relatives with default options in a default [`Session`].
+/// See [`Session::read_csv`].
+///
+/// # Errors
+///
+/// As [`Session::read_csv`].
+pub fn read_csv(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_csv(inputs, ReadOptions::default())
+}
+
+/// Reads lines of text into one column in a default [`Session`]. See [`Session::read_text`].
+///
+/// # Errors
+///
+/// As [`Session::read_text`].
+pub fn read_text(inputs: impl IntoInputs) -> Result<DataFrame> {
+    Session::from_env()?.read_text(inputs, ReadOptions::default())
 }
 
 /// Reads Parquet files in a default [`Session`]. See [`Session::read_parquet`].

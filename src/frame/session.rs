@@ -88,19 +88,70 @@ impl Session {
     /// options that contradict each other, [`Error::Corrupt`] and
     /// [`Error::Decode`] where already the first records cannot be read.
     pub fn read_json(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Json, inputs, options)
+    }
+
+    /// Reads CSV and its relatives; see [`crate::io::csv`] for what each text
+    /// means. Otherwise as [`Session::read_json`]: any codec, one pass, columns
+    /// of all files united by name.
+    ///
+    /// ```
+    /// use windrow::{CsvOptions, ReadOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("prices.csv");
+    /// std::fs::write(&path, "id;name;price\n007;\"Bond; James\";1.50\n008;NA;2.25\n").unwrap();
+    /// let options = ReadOptions {
+    ///     csv: CsvOptions { nulls: vec!["NA".into()], ..CsvOptions::default() },
+    ///     ..ReadOptions::default()
+    /// };
+    /// let table = Session::default().read_csv(path.to_str().unwrap(), options)?.compute()?;
+    /// let types: Vec<_> = table.schema().fields().iter().map(|f| f.data_type().to_string()).collect();
+    /// assert_eq!(types, ["Utf8", "Utf8", "Float64"]); // 007 is no number that comes back
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_json`].
+    pub fn read_csv(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Csv, inputs, options)
+    }
+
+    /// Reads lines of text into one column, `line`; a blank line is an empty
+    /// text. [`ReadOptions::include_path`] and [`ReadOptions::include_byte`] add
+    /// columns that tell where each came from. A line that is not UTF-8 is bad.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_json`].
+    pub fn read_text(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
+        self.text(FileFormat::Text, inputs, options)
+    }
+
+    /// Reads records of text.
+    pub(super) fn text(
+        &self,
+        format: FileFormat,
+        inputs: impl IntoInputs,
+        options: ReadOptions,
+    ) -> Result<DataFrame> {
         options.check()?;
+        options.check_format(format)?;
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
-        let (look, estimate) = look::json(&inputs, &options, self.context())?;
+        let (look, estimate) = look::text(format, &inputs, &options, self.context())?;
         let schema = look::schema(&look, &options);
-        self.scan(
-            Source::Json {
+        Ok(self.scan(
+            Source::Text {
+                format,
                 inputs,
                 options: Arc::new(options),
                 look: Arc::new(look),
             },
             schema,
             estimate,
-        )
+        ))
     }
 
     /// Reads Parquet files. Footers are read now, rows later. Columns of all
@@ -127,11 +178,11 @@ impl Session {
     fn columns(&self, inputs: impl IntoInputs, format: FileFormat) -> Result<DataFrame> {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let (schema, estimate) = look::columns(&inputs, format, self.context())?;
-        self.scan(Source::Columns { inputs, format }, schema, estimate)
+        Ok(self.scan(Source::Columns { inputs, format }, schema, estimate))
     }
 
     /// Reads files of any known format, told by their content; all must be of
-    /// one. `options` apply to text.
+    /// one. Lines of text are only read when asked for. `options` apply to text.
     ///
     /// # Errors
     ///
@@ -140,7 +191,7 @@ impl Session {
     pub fn read(&self, inputs: impl IntoInputs, options: ReadOptions) -> Result<DataFrame> {
         let inputs = expand(inputs.into_inputs())?;
         match look::format(&inputs, self.context())? {
-            FileFormat::Json => self.read_json(inputs, options),
+            format if format.is_text() => self.text(format, inputs, options),
             format => self.columns(inputs, format),
         }
     }
@@ -156,31 +207,43 @@ impl Session {
         batches: impl IntoIterator<Item = RecordBatch>,
     ) -> Result<DataFrame> {
         let batches: Vec<_> = batches.into_iter().collect();
-        if let Some(other) = batches.iter().find(|batch| batch.schema() != schema) {
-            return Err(Error::plan(format!(
-                "a batch has the columns {}, not {}",
-                other.schema(),
-                schema
-            )));
-        }
+        check_schemas(&schema, &batches)?;
         let estimate = Estimate {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(batch_bytes).sum(),
             exact: true,
         };
-        self.scan(Source::Batches(Arc::new(batches)), schema, estimate)
+        Ok(self.scan(Source::Batches(Arc::new(batches)), schema, estimate))
     }
 
-    fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> Result<DataFrame> {
-        Ok(DataFrame::new(
+    pub(super) fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> DataFrame {
+        DataFrame::new(
             self.clone(),
             Logical::Scan(Box::new(Scan {
                 source,
-                schema,
+                schema: Arc::clone(&schema),
                 columns: None,
                 predicate: None,
                 estimate,
             })),
-        ))
+            schema,
+        )
+    }
+}
+
+/// Refuses batches of another schema.
+pub(super) fn check_schemas<'a>(
+    schema: &SchemaRef,
+    batches: impl IntoIterator<Item = &'a RecordBatch>,
+) -> Result<()> {
+    match batches
+        .into_iter()
+        .find(|batch| batch.schema_ref() != schema)
+    {
+        None => Ok(()),
+        Some(other) => Err(Error::plan(format!(
+            "a batch has the columns {}, not {schema}",
+            other.schema()
+        ))),
     }
 }

@@ -8,6 +8,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
 use crate::io::{RawRecord, SourceFile, record_at};
+use crate::plan::{FileFormat, ReadOptions};
 
 /// The values of a column as people read them; null is `null`.
 ///
@@ -23,11 +24,21 @@ pub fn cells(column: &dyn Array) -> Result<Vec<String>> {
 }
 
 /// The record that a byte of a file's decompressed text lies in; none behind its end.
-/// Reads the file up to there.
+/// Reads the file up to there. Without `format`, that is told as for reading.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Io`] if there is no such file, [`crate::Error::Corrupt`] if it is damaged before that byte.
-pub fn raw_record(path: &str, byte: u64) -> Result<Option<RawRecord>> {
-    record_at(&SourceFile::at(path, 0)?, byte)
+pub fn raw_record(
+    path: &str,
+    byte: u64,
+    format: Option<FileFormat>,
+    options: &ReadOptions,
+) -> Result<Option<RawRecord>> {
+    let file = SourceFile::at(path, 0)?;
+    let format = match format {
+        Some(format) => format,
+        None => FileFormat::of(&file)?,
+    };
+    record_at(&file, byte, &options.framing(format))
 }

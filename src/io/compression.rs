@@ -19,6 +19,14 @@ pub enum Compression {
     Gzip,
     /// Zstandard, of one frame or many.
     Zstd,
+    /// bzip2, of one stream or many. Needs the feature `codecs`.
+    Bzip2,
+    /// xz, of one stream or many. Needs the feature `codecs`.
+    Xz,
+    /// LZ4, of one frame or many.
+    Lz4,
+    /// Snappy in its framing format.
+    Snappy,
 }
 
 impl fmt::Display for Compression {
@@ -27,18 +35,29 @@ impl fmt::Display for Compression {
             Compression::None => "none",
             Compression::Gzip => "gzip",
             Compression::Zstd => "zstd",
+            Compression::Bzip2 => "bzip2",
+            Compression::Xz => "xz",
+            Compression::Lz4 => "lz4",
+            Compression::Snappy => "snappy",
         })
     }
 }
 
+/// Codecs by their first bytes.
+const READ: [(Compression, &[u8]); 4] = [
+    (Compression::Xz, b"\xfd7zXZ\0"),
+    (Compression::Lz4, b"\x04\x22\x4d\x18"),
+    (Compression::Snappy, b"\xff\x06\0\0sNaPpY"),
+    (Compression::Bzip2, b"BZh"), // and a digit, then what a block or the end begins with
+];
+
+/// What a bzip2 stream goes on with: a block, or its end.
+const BZIP2: [&[u8]; 2] = [b"1AY&SY", b"\x17\x72\x45\x38\x50\x90"];
+
 /// Codecs that are recognised but not read: name, first bytes, what unpacks it.
-const OTHERS: [(&str, &[u8], &str); 9] = [
-    ("bzip2", b"1AY&SY", "bzip2 -dc"), // after "BZh" and a digit
-    ("xz", b"\xfd7zXZ\0", "xz -dc"),
-    ("lz4", b"\x04\x22\x4d\x18", "lz4 -dc"),
-    ("lz4", b"\x02\x21\x4c\x18", "lz4 -dc"),
+const OTHERS: [(&str, &[u8], &str); 5] = [
+    ("lz4 of the legacy format", b"\x02\x21\x4c\x18", "lz4 -dc"),
     ("Unix compress", b"\x1f\x9d", "uncompress -c"),
-    ("snappy", b"\xff\x06\0\0sNaPpY", "snzip -dc"),
     ("zip", b"PK\x03\x04", "unzip -p"),
     ("zip", b"PK\x05\x06", "unzip -p"),
     ("7z", b"7z\xbc\xaf\x27\x1c", "7z x -so"),
@@ -59,23 +78,43 @@ impl Compression {
         if head.starts_with(b"\x28\xb5\x2f\xfd") || skippable {
             return Ok(Compression::Zstd);
         }
-        for (name, magic, tool) in OTHERS {
-            let at = if name == "bzip2" && head.starts_with(b"BZh") {
-                4
-            } else {
-                0
-            };
-            if head.get(at..).is_some_and(|head| head.starts_with(magic)) {
-                return Err(Error::config(
-                    path,
-                    format!(
-                        "this is {name}, and windrow reads plain text, gzip and zstd: unpack it first, as in `{tool} FILE | windrow COMMAND -`"
-                    ),
-                ));
-            }
+        let known = READ.iter().find(|(codec, magic)| {
+            head.starts_with(magic)
+                && (*codec != Compression::Bzip2
+                    || BZIP2
+                        .iter()
+                        .any(|next| head.get(4..).is_some_and(|head| head.starts_with(next))))
+        });
+        if let Some((codec, _)) = known {
+            return codec.or_refuse(path);
         }
-        Ok(Compression::None)
+        let other = OTHERS.iter().find(|(_, magic, _)| head.starts_with(magic));
+        match other {
+            Some((name, _, tool)) => Err(refused(path, name, tool)),
+            None => Ok(Compression::None),
+        }
     }
+
+    /// The codec, if this build reads it.
+    fn or_refuse(self, path: &str) -> Result<Self> {
+        if cfg!(feature = "codecs") {
+            return Ok(self);
+        }
+        match self {
+            Compression::Bzip2 => Err(refused(path, "bzip2", "bzip2 -dc")),
+            Compression::Xz => Err(refused(path, "xz", "xz -dc")),
+            other => Ok(other),
+        }
+    }
+}
+
+fn refused(path: &str, name: &str, tool: &str) -> Error {
+    Error::config(
+        path,
+        format!(
+            "this is {name}, which windrow does not read: unpack it first, as in `{tool} FILE | windrow COMMAND -`"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -92,15 +131,23 @@ mod tests {
         assert_eq!(detect(b"\x1f\x8b\x08"), Compression::Gzip);
         assert_eq!(detect(b"\x28\xb5\x2f\xfd\x04"), Compression::Zstd);
         assert_eq!(detect(b"\x5e\x2a\x4d\x18\x04"), Compression::Zstd);
+        assert_eq!(detect(b"\x04\x22\x4d\x18\x60"), Compression::Lz4);
+        assert_eq!(detect(b"\xff\x06\0\0sNaPpY"), Compression::Snappy);
+        for (head, codec) in [
+            (b"BZh91AY&SY".as_slice(), Compression::Bzip2),
+            (b"BZh1\x17\x72\x45\x38\x50\x90", Compression::Bzip2),
+            (b"\xfd7zXZ\0\0", Compression::Xz),
+        ] {
+            let found = Compression::detect("x", head);
+            assert_eq!(found.ok(), cfg!(feature = "codecs").then_some(codec));
+        }
     }
 
     #[test]
     fn other_codecs_are_refused_by_name() {
         for (head, name) in [
-            (b"BZh91AY&SY\0".as_slice(), "bzip2"),
-            (b"\xfd7zXZ\0\0", "xz"),
-            (b"\x04\x22\x4d\x18", "lz4"),
-            (b"PK\x03\x04", "zip"),
+            (b"PK\x03\x04".as_slice(), "zip"),
+            (b"\x02\x21\x4c\x18", "lz4"),
             (b"\x1f\x9d\x90", "Unix compress"),
         ] {
             let error = Compression::detect("logs.json", head)

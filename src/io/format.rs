@@ -1,7 +1,7 @@
 //! What kind of file it is.
 //!
 //! In:  a file's first bytes, then its name.
-//! Out: JSON lines, Parquet or Arrow IPC.
+//! Out: JSON lines, CSV, Parquet or Arrow IPC.
 
 use crate::error::{Error, Result};
 use crate::io::source;
@@ -16,6 +16,8 @@ pub enum Format {
     Parquet,
     /// An Arrow IPC file, also known as Feather.
     Ipc,
+    /// CSV, perhaps compressed.
+    Csv,
 }
 
 impl Format {
@@ -27,7 +29,7 @@ impl Format {
     ///
     /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for an
     /// Arrow stream, which has no footer to read it by, and for a name that
-    /// says CSV or another format that windrow does not read.
+    /// says a format that windrow does not read.
     pub fn detect(file: &SourceFile) -> Result<Self> {
         if !file.seekable {
             return Ok(Format::Json);
@@ -55,16 +57,21 @@ impl Format {
 /// The format a name ends with, below a codec's ending.
 fn by_name(path: &str) -> Result<Format> {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    let name = [".gz", ".zst", ".zstd"]
-        .iter()
-        .find_map(|codec| name.strip_suffix(codec))
-        .unwrap_or(&name);
+    let name = [
+        ".gz", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".sz", ".snappy",
+    ]
+    .iter()
+    .find_map(|codec| name.strip_suffix(codec))
+    .unwrap_or(&name);
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("parquet" | "pq" | "parq") => Ok(Format::Parquet),
         Some("arrow" | "feather" | "ipc") => Ok(Format::Ipc),
-        Some(other @ ("csv" | "tsv" | "avro" | "orc" | "xml" | "xlsx")) => Err(Error::config(
+        Some("csv" | "tsv" | "tab" | "psv") => Ok(Format::Csv),
+        Some(other @ ("avro" | "orc" | "xml" | "xlsx")) => Err(Error::config(
             path,
-            format!("windrow does not read .{other} files; it reads JSON, Parquet and Arrow IPC"),
+            format!(
+                "windrow does not read .{other} files; it reads JSON, CSV, Parquet and Arrow IPC"
+            ),
         )),
         _ => Ok(Format::Json),
     }
@@ -88,7 +95,9 @@ mod tests {
         assert_eq!(detect("a", b"").unwrap(), Format::Json);
         assert_eq!(detect("a.parquet", b"").unwrap(), Format::Parquet);
         assert_eq!(detect("a.Arrow", b"ab").unwrap(), Format::Ipc);
-        assert!(detect("a.csv.gz", b"a,b\n").is_err());
+        assert_eq!(detect("a.csv.gz", b"a,b\n").unwrap(), Format::Csv);
+        assert_eq!(detect("A.TSV", b"a\tb\n").unwrap(), Format::Csv);
+        assert!(detect("a.avro", b"Obj").is_err());
         assert!(detect("a", &[0xff; 8]).is_err());
         assert_eq!(
             Format::detect(&SourceFile::at("-", 0).unwrap()).unwrap(),

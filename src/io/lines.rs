@@ -19,7 +19,9 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Position, Result};
-use crate::io::array::{ArrayText, is_array, is_whole_object};
+use crate::io::array::{ArrayText, is_array};
+use crate::io::csv::{CsvLayout, CsvOptions};
+use crate::io::framing::{Ends, Framing, RecordKind};
 use crate::io::head::{BOM_BYTES, HEAD_BYTES, skip_bom};
 use crate::io::locate;
 use crate::io::salvage::Damage;
@@ -42,7 +44,11 @@ pub(crate) struct Lines {
     source: Box<dyn Source>,
     file: Arc<SourceFile>,
     options: TextOptions,
+    framing: Framing,
+    /// Where records end.
+    ends: Ends,
     array: Option<ArrayText>,
+    csv_layout: Option<Arc<CsvLayout>>,
     /// `text[from..to]` is read and not handed out; behind `to` lies room.
     text: Vec<u8>,
     from: usize,
@@ -76,34 +82,63 @@ enum Stop {
 }
 
 impl Lines {
-    /// The whole of a text: a byte order mark is dropped, and an array of
-    /// records is made into lines.
+    /// The whole of a text: a byte order mark is dropped, an array of records
+    /// is made into lines, and the layout of CSV is found.
     pub(crate) fn whole(
         source: Box<dyn Source>,
         file: Arc<SourceFile>,
         options: TextOptions,
+        framing: &Framing,
     ) -> Result<Self> {
-        let mut lines = Lines::from(source, file, options, 0, u64::MAX);
+        let mut lines = Lines::from(source, file, options, framing, 0, u64::MAX);
         lines.drop_bom()?;
+        match &framing.records {
+            RecordKind::Json => lines.look_for_array()?,
+            RecordKind::Line => lines.ends = Ends::Line,
+            RecordKind::Csv(csv) => lines.look_for_layout(csv)?,
+        }
+        Ok(lines)
+    }
+
+    fn look_for_array(&mut self) -> Result<()> {
         let mut look = 256;
         let is_array = loop {
             // Counted from the file's start, as `units` does.
-            lines.gather(look - lines.position as usize)?;
-            match is_array(&lines.text[lines.from..lines.to]) {
+            self.gather(look - self.position as usize)?;
+            match is_array(&self.text[self.from..self.to]) {
                 Some(is_array) => break is_array,
-                None if lines.stop.is_some() || look >= HEAD_BYTES => break false,
+                None if self.stop.is_some() || look >= HEAD_BYTES => break false,
                 None => look *= 2,
             }
         };
         if is_array {
-            let mut array = ArrayText::new(lines.position);
-            array.rewrite(&lines.file.path, &mut lines.text[lines.from..lines.to])?;
-            if lines.stop == Some(Stop::End) {
-                array.finish(&lines.file.path)?;
+            let mut array = ArrayText::new(self.position);
+            array.rewrite(&self.file.path, &mut self.text[self.from..self.to])?;
+            if self.stop == Some(Stop::End) {
+                array.finish(&self.file.path)?;
             }
-            lines.array = Some(array);
+            self.array = Some(array);
         }
-        Ok(lines)
+        Ok(())
+    }
+
+    fn look_for_layout(&mut self, csv: &CsvOptions) -> Result<()> {
+        let longest = longest_record(&self.options);
+        let mut look = LEAST_ROOM_BYTES.min(longest);
+        let layout = loop {
+            self.gather(look)?;
+            let head = &self.text[self.from..self.to];
+            let is_all = self.stop.is_some();
+            let found = CsvLayout::find(head, is_all, csv, &self.file.path, self.position)?;
+            match found {
+                Some(layout) => break Arc::new(layout),
+                None if look >= longest => return Err(self.too_long()),
+                None => look = look.saturating_mul(2).min(longest),
+            }
+        };
+        self.ends = Ends::Csv(Arc::clone(layout.dialect()));
+        self.csv_layout = Some(layout);
+        Ok(())
     }
 
     /// The records that begin in `start..end`, where one begins at `start`.
@@ -111,10 +146,18 @@ impl Lines {
         source: Box<dyn Source>,
         file: Arc<SourceFile>,
         options: TextOptions,
+        framing: &Framing,
         start: u64,
         end: u64,
     ) -> Result<Self> {
-        let mut lines = Lines::from(source, file, options, start, end);
+        let mut lines = Lines::from(source, file, options, framing, start, end);
+        match framing.records {
+            RecordKind::Json => {}
+            RecordKind::Line => lines.ends = Ends::Line,
+            RecordKind::Csv(_) => {
+                return Err(Error::internal("a range of CSV has no first record"));
+            }
+        }
         if start == 0 {
             lines.drop_bom()?;
         }
@@ -125,6 +168,7 @@ impl Lines {
         source: Box<dyn Source>,
         file: Arc<SourceFile>,
         options: TextOptions,
+        framing: &Framing,
         start: u64,
         end: u64,
     ) -> Self {
@@ -132,7 +176,10 @@ impl Lines {
             source,
             file,
             options,
+            framing: framing.clone(),
+            ends: Ends::Json,
             array: None,
+            csv_layout: None,
             text: Vec::new(),
             from: 0,
             to: 0,
@@ -220,9 +267,7 @@ impl Lines {
 
     /// Reads on until it is known what the next chunk is.
     fn find_chunk(&mut self) -> Result<Next> {
-        // One more than the longest record, for its newline.
-        let longest =
-            usize::try_from(self.options.max_record_bytes.saturating_add(1)).unwrap_or(usize::MAX);
+        let longest = longest_record(&self.options);
         'record: loop {
             if self.after_gap && !self.pass_lost_start(longest)? {
                 continue;
@@ -244,9 +289,9 @@ impl Lines {
                 let view = &held[..held.len().min(window)];
                 let is_all = self.stop.is_some() && view.len() == held.len();
                 let cut = if is_all || view.len() == window {
-                    end_of_lines(view, room)
+                    self.ends.of_records(view, room)
                 } else {
-                    end_of_block(view, room)
+                    self.ends.of_block(view, room)
                 };
                 if let Some(n) = cut {
                     return Ok(Next::Lines(n));
@@ -277,7 +322,7 @@ impl Lines {
         if self.stop == Some(Stop::End) {
             return Some(rest.len());
         }
-        if is_whole_object(rest) {
+        if self.ends.is_whole(rest) {
             return Some(rest.len());
         }
         self.drop_piece(rest.len());
@@ -304,7 +349,7 @@ impl Lines {
                 continue;
             }
             self.after_gap = false;
-            if is_whole_object(line) || line.trim_ascii().is_empty() {
+            if self.ends.is_whole(line) || line.trim_ascii().is_empty() {
                 return Ok(true);
             }
             self.drop_piece(newline.map_or(held.len(), |at| at + 1));
@@ -423,7 +468,7 @@ impl Lines {
         let line = if !self.file.seekable || self.array.is_some() {
             Ok(self.n_lines + 1)
         } else {
-            locate::line_of(&self.file, self.position)
+            locate::line_of(&self.file, self.position, &self.framing)
         };
         match line {
             Ok(line) => Error::Decode {
@@ -444,7 +489,10 @@ impl TextReader for Lines {
     fn next_chunk(&mut self, reuse: Vec<u8>) -> Result<Option<TextChunk>> {
         match self.find_chunk()? {
             Next::Lines(n) => Ok(Some(self.hand_out(n, reuse))),
-            Next::TooLong if self.options.pass_long => self.pass_long().map(Some),
+            // Where a record of CSV ends is not known without all of its quotes.
+            Next::TooLong if self.options.pass_long && self.csv_layout.is_none() => {
+                self.pass_long().map(Some)
+            }
             Next::TooLong => Err(self.too_long()),
             Next::End => Ok(None),
         }
@@ -457,21 +505,15 @@ impl TextReader for Lines {
     fn damage(&self) -> Option<&Damage> {
         self.source.damage().filter(|damage| damage.n_spans > 0)
     }
+
+    fn csv_layout(&self) -> Option<&Arc<CsvLayout>> {
+        self.csv_layout.as_ref()
+    }
 }
 
-/// Where the lines that begin in the first `room` bytes end, if that is seen.
-fn end_of_block(view: &[u8], room: usize) -> Option<usize> {
-    let from = room.checked_sub(1)?;
-    let newline = memchr::memchr(b'\n', view.get(from..)?)?;
-    Some(from + newline + 1)
-}
-
-/// Where the whole lines of `view` that begin in its first `room` bytes end.
-fn end_of_lines(view: &[u8], room: usize) -> Option<usize> {
-    end_of_block(view, room).or_else(|| {
-        let newline = memchr::memrchr(b'\n', &view[..view.len().min(room)])?;
-        Some(newline + 1)
-    })
+/// One more than the longest record has, for its newline.
+fn longest_record(options: &TextOptions) -> usize {
+    usize::try_from(options.max_record_bytes.saturating_add(1)).unwrap_or(usize::MAX)
 }
 
 /// A source that was given up.

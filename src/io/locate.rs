@@ -9,9 +9,10 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::io::framing::Framing;
 use crate::io::source::Filled;
 use crate::io::store::SourceFile;
-use crate::io::text::{TextOptions, open, open_whole};
+use crate::io::text::{TextOptions, open_framed, open_whole};
 use crate::io::unit::Unit;
 
 /// A record as it stands in its file.
@@ -26,18 +27,19 @@ pub struct RawRecord {
 }
 
 /// The record that decompressed byte `byte` of a file lies in; its newline
-/// counts as its own. None behind the end. Reads the file up to there.
+/// counts as its own, and so do those that a record of CSV holds. None behind the end. Reads the file up to there.
 ///
 /// # Errors
 ///
-/// As [`open`] and the reader it gives; [`Error::Config`] for standard input.
-pub fn record_at(file: &SourceFile, byte: u64) -> Result<Option<RawRecord>> {
+/// As [`open_framed`] and the reader it gives; [`Error::Config`] for standard input.
+pub fn record_at(file: &SourceFile, byte: u64, framing: &Framing) -> Result<Option<RawRecord>> {
     refuse_stream(file)?;
     let options = TextOptions {
         blocksize: u64::MAX,
         ..TextOptions::default()
     };
-    let mut reader = open(&Unit::whole(Arc::new(file.clone())), &options)?;
+    let unit = Unit::whole(Arc::new(file.clone()));
+    let mut reader = open_framed(&unit, &options, framing)?;
     let mut buf = Vec::new();
     let mut newlines = 0;
     while let Some(chunk) = reader.next_chunk(std::mem::take(&mut buf))? {
@@ -50,8 +52,13 @@ pub fn record_at(file: &SourceFile, byte: u64) -> Result<Option<RawRecord>> {
         // Before the first record lies only a byte order mark.
         let at = byte.saturating_sub(chunk.first_byte) as usize;
         let text = &chunk.bytes;
-        let from = memchr::memrchr(b'\n', &text[..at]).map_or(0, |at| at + 1);
-        let to = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end);
+        let (from, to) = match reader.csv_layout() {
+            Some(layout) => layout.record_around(text, at),
+            None => (
+                memchr::memrchr(b'\n', &text[..at]).map_or(0, |at| at + 1),
+                memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end),
+            ),
+        };
         newlines += memchr::memchr_iter(b'\n', &text[..from]).count() as u64;
         let record = &text[from..to];
         return Ok(Some(RawRecord {
@@ -69,9 +76,9 @@ pub fn record_at(file: &SourceFile, byte: u64) -> Result<Option<RawRecord>> {
 /// # Errors
 ///
 /// [`Error::Io`], [`Error::Corrupt`]; [`Error::Config`] for standard input.
-pub fn line_of(file: &SourceFile, byte: u64) -> Result<u64> {
+pub fn line_of(file: &SourceFile, byte: u64, framing: &Framing) -> Result<u64> {
     refuse_stream(file)?;
-    let mut source = open_whole(file, false)?;
+    let mut source = open_whole(file, false, framing)?;
     let mut buf = vec![0; 256 << 10];
     let mut left = byte;
     let mut newlines = 0;

@@ -7,22 +7,27 @@
 //! walk ▶ store        which files, in which order
 //! url ▶ remote        objects behind URLs, and their bytes
 //! ranges ▶ unit       what of them can be opened on its own
-//! source, gzip, zstd  stored bytes to decompressed bytes, checked
+//! source, gzip, zstd, codecs  stored bytes to decompressed bytes, checked
 //! boundary, lines     decompressed bytes to chunks of whole records
 //! parquet, ipc        files that hold batches already
 //! ```
 
 mod array;
 mod boundary;
+mod codecs;
 pub mod columns;
 pub mod compression;
+pub mod csv;
+mod encoding;
 pub mod format;
+mod framing;
 mod guard;
 mod gzip;
 mod head;
 mod inflate;
 pub mod ipc;
 pub mod json;
+pub mod line;
 mod lines;
 pub mod locate;
 mod pattern;
@@ -43,7 +48,9 @@ mod walk;
 mod zstd;
 
 pub use compression::Compression;
+pub use encoding::Encoding;
 pub use format::Format;
+pub use framing::{Framing, RecordKind};
 pub use ipc::{IpcBatches, IpcInput};
 pub use locate::{RawRecord, line_of, record_at};
 pub use parquet::{ParquetBatches, ParquetInput, RowGroup};
@@ -54,5 +61,6 @@ pub use source::FIRST_AHEAD_BYTES;
 pub use store::{FileList, SourceFile, list, may_be_remote};
 pub use text::{
     Begun, LongRecord, MOST_CHUNK_BYTES, TextChunk, TextOptions, TextReader, begin, open,
+    open_framed,
 };
-pub use unit::{Extent, Unit, compression, units};
+pub use unit::{Extent, Unit, compression, units, units_framed};

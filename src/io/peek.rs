@@ -7,14 +7,13 @@ use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::io::compression::{Compression, MAGIC_BYTES};
-use crate::io::gzip::Gzip;
+use crate::io::csv::CsvLayout;
+use crate::io::framing::Framing;
 use crate::io::lines::Lines;
-use crate::io::source::{Source, Stored};
+use crate::io::source::Stored;
 use crate::io::store::SourceFile;
 use crate::io::text::{self, TextOptions, TextReader};
 use crate::io::unit::Unit;
-use crate::io::zstd::Zstd;
 
 /// The first lines of a text.
 #[derive(Debug, Default)]
@@ -25,6 +24,10 @@ pub struct Peek {
     pub stored_bytes: u64,
     /// Whether this is all the text there is.
     pub whole: bool,
+    /// The byte of the file that `text` begins with, decompressed.
+    pub first_byte: u64,
+    /// What a CSV file's first record says of the others.
+    pub csv_layout: Option<Arc<CsvLayout>>,
 }
 
 /// Stored bytes of standard input that were read ahead, to be read again.
@@ -36,7 +39,12 @@ static STDIN_AHEAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// # Errors
 ///
 /// As [`text::open`] and [`TextReader::next_chunk`].
-pub fn peek(file: &SourceFile, bytes: usize, max_record_bytes: u64) -> Result<Peek> {
+pub fn peek(
+    file: &SourceFile,
+    bytes: usize,
+    max_record_bytes: u64,
+    framing: &Framing,
+) -> Result<Peek> {
     let options = TextOptions {
         chunk_bytes: bytes.max(1),
         ahead_bytes: bytes as u64, // a look needs little more than it shows
@@ -45,32 +53,38 @@ pub fn peek(file: &SourceFile, bytes: usize, max_record_bytes: u64) -> Result<Pe
         ..TextOptions::default()
     };
     if file.is_stdin() {
-        return peek_stdin(file, options);
+        return peek_stdin(file, options, framing);
     }
     if !file.seekable {
         return Ok(Peek::default()); // a pipe can be read only once
     }
-    let mut reader = text::open(&Unit::whole(Arc::new(file.clone())), &options)?;
-    let first = first_chunk(reader.as_mut())?;
+    let unit = Unit::whole(Arc::new(file.clone()));
+    let mut reader = text::open_framed(&unit, &options, framing)?;
+    let peek = first_of(&mut *reader)?;
     Ok(Peek {
-        whole: file.bytes > 0 && reader.stored_bytes_read() >= file.bytes,
-        text: first,
-        stored_bytes: reader.stored_bytes_read(),
+        whole: file.bytes > 0 && peek.stored_bytes >= file.bytes,
+        ..peek
     })
 }
 
-/// The first lines that are records, as far as length tells.
-fn first_chunk(reader: &mut dyn TextReader) -> Result<Vec<u8>> {
-    loop {
+fn first_of(reader: &mut dyn TextReader) -> Result<Peek> {
+    // The first lines that are records, as far as length tells.
+    let first = loop {
         match reader.next_chunk(Vec::new())? {
-            None => return Ok(Vec::new()),
-            Some(chunk) if chunk.long.is_none() => return Ok(chunk.bytes),
-            Some(_) => {}
+            Some(chunk) if chunk.long.is_some() => {}
+            first => break first,
         }
-    }
+    };
+    Ok(Peek {
+        whole: false,
+        first_byte: first.as_ref().map_or(0, |chunk| chunk.first_byte),
+        text: first.map(|chunk| chunk.bytes).unwrap_or_default(),
+        stored_bytes: reader.stored_bytes_read(),
+        csv_layout: reader.csv_layout().cloned(),
+    })
 }
 
-fn peek_stdin(file: &SourceFile, options: TextOptions) -> Result<Peek> {
+fn peek_stdin(file: &SourceFile, options: TextOptions, framing: &Framing) -> Result<Peek> {
     let mut ahead = STDIN_AHEAD.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = options.chunk_bytes;
     let mut more = Vec::new();
@@ -81,20 +95,14 @@ fn peek_stdin(file: &SourceFile, options: TextOptions) -> Result<Peek> {
         .map_err(|source| Error::io(&file.path, "read", source))?;
     ahead.extend_from_slice(&more);
     let whole = ahead.len() < wanted;
-    let mut input = Stored::new(Box::new(Cursor::new(ahead.clone())), &file.path);
+    let input = Stored::new(Box::new(Cursor::new(ahead.clone())), &file.path);
     drop(ahead);
-    input.want(MAGIC_BYTES)?;
     // What was read ahead may end inside a member: whole lines before that are all we want.
-    let source: Box<dyn Source> = match Compression::detect(&file.path, input.available())? {
-        Compression::None => Box::new(input),
-        Compression::Gzip => Box::new(Gzip::new(input, true)),
-        Compression::Zstd => Box::new(Zstd::try_new(input, true)?),
-    };
-    let mut lines = Lines::whole(source, Arc::new(file.clone()), options)?;
+    let source = text::decompressed(input, &file.path, true, framing)?;
+    let mut lines = Lines::whole(source, Arc::new(file.clone()), options, framing)?;
     Ok(Peek {
-        text: first_chunk(&mut lines)?,
-        stored_bytes: lines.stored_bytes_read(),
         whole,
+        ..first_of(&mut lines)?
     })
 }
 

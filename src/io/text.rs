@@ -8,9 +8,15 @@
 //! passed over, what lies behind the first bytes of records that are too long.
 //! CRLF is kept.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::io::boundary::first_record;
+use crate::io::codecs::Decoded;
 use crate::io::compression::{Compression, MAGIC_BYTES};
+use crate::io::csv::CsvLayout;
+use crate::io::encoding::Transcoded;
+use crate::io::framing::{Framing, RecordKind};
 use crate::io::gzip::Gzip;
 use crate::io::lines::Lines;
 use crate::io::salvage::Damage;
@@ -104,28 +110,45 @@ pub trait TextReader: Send {
 
     /// What was passed over so far, if anything was. Only with [`TextOptions::salvage`].
     fn damage(&self) -> Option<&Damage>;
+
+    /// What a file's first record says of the others. Only of CSV.
+    fn csv_layout(&self) -> Option<&Arc<CsvLayout>>;
+}
+
+/// Opens a unit of JSON lines; as [`open_framed`].
+///
+/// # Errors
+///
+/// As [`open_framed`].
+pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+    open_framed(unit, options, &Framing::default())
 }
 
 /// Opens a unit. Holds one descriptor, and two chunks of memory at most beside
 /// the decoder's own.
 ///
-/// Plain text, gzip and zstd are told apart by their first bytes. A text that
-/// is one array of objects is handed out with a record a line, every byte in
-/// its place.
+/// Plain text and its codecs are told apart by their first bytes. A text of
+/// JSON that is one array of objects is handed out with a record a line, every
+/// byte in its place.
 ///
 /// # Errors
 ///
 /// [`Error::Config`] for options of zero, chunks above
 /// [`MOST_CHUNK_BYTES`] or a codec that is not read,
-/// [`Error::Decode`] for UTF-16 or UTF-32, [`Error::Io`] if the file cannot be
+/// [`Error::Decode`] for UTF-16 or UTF-32 where that is not read and for a
+/// header that is no record, [`Error::Io`] if the file cannot be
 /// read; else as [`TextReader::next_chunk`].
-pub fn open(unit: &Unit, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+pub fn open_framed(
+    unit: &Unit,
+    options: &TextOptions,
+    framing: &Framing,
+) -> Result<Box<dyn TextReader>> {
     check(options)?;
     let file = match unit.file.is_stdin() {
         true => None,
         false => Some(open_stored(unit, options)?),
     };
-    lines(unit, file, options)
+    lines(unit, file, options, framing)
 }
 
 /// A unit that will be read before long.
@@ -154,17 +177,17 @@ pub fn begin(unit: Unit, options: &TextOptions) -> Result<Begun> {
 }
 
 impl Begun {
-    /// Opens the unit, as [`open`] does.
+    /// Opens the unit, as [`open_framed`] does.
     ///
     /// # Errors
     ///
-    /// As [`open`].
-    pub fn open(self, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+    /// As [`open_framed`].
+    pub fn open(self, options: &TextOptions, framing: &Framing) -> Result<Box<dyn TextReader>> {
         match self.file {
-            None => open(&self.unit, options),
+            None => open_framed(&self.unit, options, framing),
             file => {
                 check(options)?;
-                lines(&self.unit, file, options)
+                lines(&self.unit, file, options, framing)
             }
         }
     }
@@ -196,7 +219,12 @@ fn open_stored(unit: &Unit, options: &TextOptions) -> Result<Opened> {
 }
 
 /// Cuts a unit into chunks of lines; without a file it is standard input.
-fn lines(unit: &Unit, file: Option<Opened>, options: &TextOptions) -> Result<Box<dyn TextReader>> {
+fn lines(
+    unit: &Unit,
+    file: Option<Opened>,
+    options: &TextOptions,
+    framing: &Framing,
+) -> Result<Box<dyn TextReader>> {
     let lines = match (unit.extent, file) {
         (Extent::Range { start, end }, Some(mut file)) => {
             let path = &unit.file.path;
@@ -204,30 +232,48 @@ fn lines(unit: &Unit, file: Option<Opened>, options: &TextOptions) -> Result<Box
             // A range inside one record has none of its own.
             let from = first.unwrap_or(end);
             let source = Plain::new(file, path, from, unit.file.bytes)?;
-            Lines::range(Box::new(source), unit.file.clone(), *options, from, end)?
+            let source = Box::new(source);
+            Lines::range(source, unit.file.clone(), *options, framing, from, end)?
         }
         (_, file) => {
             let input = match file {
                 Some(file) => Stored::new(Box::new(file), &unit.file.path),
                 None => Stored::open(&unit.file)?,
             };
-            let source = decompressed(input, options.salvage)?;
-            Lines::whole(source, unit.file.clone(), *options)?
+            let source = decompressed(input, &unit.file.path, options.salvage, framing)?;
+            Lines::whole(source, unit.file.clone(), *options, framing)?
         }
     };
     Ok(Box::new(lines))
 }
 
-/// A file's decompressed bytes, from the first.
-pub(crate) fn open_whole(file: &SourceFile, salvage: bool) -> Result<Box<dyn Source>> {
-    decompressed(Stored::open(file)?, salvage)
+/// A file's text, from the first byte.
+pub(crate) fn open_whole(
+    file: &SourceFile,
+    salvage: bool,
+    framing: &Framing,
+) -> Result<Box<dyn Source>> {
+    decompressed(Stored::open(file)?, &file.path, salvage, framing)
 }
 
-fn decompressed(mut input: Stored, salvage: bool) -> Result<Box<dyn Source>> {
+/// The text that stored bytes stand for.
+pub(crate) fn decompressed(
+    mut input: Stored,
+    path: &str,
+    salvage: bool,
+    framing: &Framing,
+) -> Result<Box<dyn Source>> {
     input.want(MAGIC_BYTES)?;
-    Ok(match Compression::detect(&input.path, input.available())? {
+    let source: Box<dyn Source> = match Compression::detect(path, input.available())? {
         Compression::None => Box::new(input),
         Compression::Gzip => Box::new(Gzip::new(input, salvage)),
         Compression::Zstd => Box::new(Zstd::try_new(input, salvage)?),
+        other => Box::new(Decoded::try_new(input, other, salvage)?),
+    };
+    Ok(match framing.records {
+        RecordKind::Json => source,
+        RecordKind::Line | RecordKind::Csv(_) => {
+            Box::new(Transcoded::new(source, path, framing.encoding))
+        }
     })
 }

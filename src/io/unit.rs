@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::io::array::is_array;
 use crate::io::compression::Compression;
+use crate::io::framing::{Framing, RecordKind};
 use crate::io::head::{HEAD_BYTES, skip_bom};
 use crate::io::ranges;
 use crate::io::source;
@@ -65,12 +66,22 @@ impl Unit {
 ///
 /// [`Error::Config`] for a codec that is not read, [`Error::Io`] if the file cannot be read.
 pub fn units(file: &SourceFile, range_bytes: u64) -> Result<Vec<Unit>> {
+    units_framed(file, range_bytes, &Framing::default())
+}
+
+/// The same for records of any kind. CSV is one unit: where its records begin
+/// depends on all quotes before.
+///
+/// # Errors
+///
+/// As [`units`].
+pub fn units_framed(file: &SourceFile, range_bytes: u64, framing: &Framing) -> Result<Vec<Unit>> {
     let shared = Arc::new(file.clone());
     // Nothing to cut, or nothing that could be read twice. A file in /proc has
     // a length of zero and is read as a stream.
     let mut ranges = ranges::cut(file.bytes, range_bytes);
     let many = ranges.next().is_some() && ranges.next().is_some();
-    if !file.seekable || !many || !is_cuttable(file)? {
+    if !file.seekable || !many || !framing.is_cuttable() || !is_cuttable(file, framing)? {
         return Ok(vec![Unit::whole(shared)]);
     }
     Ok(ranges::cut(file.bytes, range_bytes)
@@ -85,7 +96,7 @@ pub fn units(file: &SourceFile, range_bytes: u64) -> Result<Vec<Unit>> {
 }
 
 /// Whether a record begins after every newline of the file as it is stored.
-fn is_cuttable(file: &SourceFile) -> Result<bool> {
+fn is_cuttable(file: &SourceFile, framing: &Framing) -> Result<bool> {
     let mut reader = source::open_head(file)?;
     let mut head = vec![0; 4 << 10];
     let mut filled = 0;
@@ -98,6 +109,9 @@ fn is_cuttable(file: &SourceFile) -> Result<bool> {
         }
         if Compression::detect(&file.path, known)? != Compression::None {
             return Ok(false);
+        }
+        if framing.records == RecordKind::Line {
+            return Ok(!matches!(known, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]));
         }
         let text = &known[skip_bom(&file.path, known)?..];
         match is_array(text) {

@@ -199,11 +199,23 @@ impl SpillFile {
     ///
     /// [`Error::Io`] if it cannot be opened.
     pub fn read(self) -> Result<SpillReader> {
+        Arc::new(self).read_again()
+    }
+
+    /// Reads the batches back and keeps the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be opened.
+    pub fn read_again(self: &Arc<Self>) -> Result<SpillReader> {
         let file = File::open(&self.path)
             .map_err(|source| Error::io(self.path.display(), "open", source))?;
         let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None)
             .map_err(|source| spill_error(&self.path, "read", source))?;
-        Ok(SpillReader { file: self, reader })
+        Ok(SpillReader {
+            file: Arc::clone(self),
+            reader,
+        })
     }
 }
 
@@ -214,9 +226,9 @@ impl Drop for SpillFile {
     }
 }
 
-/// The batches of a spill file. The file is removed when this is dropped.
+/// The batches of a spill file. The file is removed when nobody reads or keeps it.
 pub struct SpillReader {
-    file: SpillFile,
+    file: Arc<SpillFile>,
     reader: StreamReader<BufReader<File>>,
 }
 

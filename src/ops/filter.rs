@@ -4,14 +4,14 @@ use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 
-use super::Operator;
+use super::{Operator, Seen};
 use crate::error::{Error, Result};
-use crate::expr::{BoundExpr, RowError};
+use crate::expr::RowError;
 
 /// Keeps rows for which `predicate` is true; null is not. Streaming, keeps
 /// order and partitioning, holds nothing.
 pub struct Filter {
-    predicate: BoundExpr,
+    predicate: Seen,
 }
 
 /// Rows that a filter kept.
@@ -28,6 +28,21 @@ impl Kept {
         Kept { batch, mask: None }
     }
 
+    /// The rows of a batch whose bit is set.
+    ///
+    /// # Errors
+    ///
+    /// None that can happen where there is a bit for each row.
+    pub fn by(batch: &RecordBatch, mask: BooleanBuffer) -> Result<Self> {
+        if mask.count_set_bits() == batch.num_rows() {
+            return Ok(Kept::all(batch.clone()));
+        }
+        Ok(Kept {
+            batch: filter_record_batch(batch, &BooleanArray::new(mask.clone(), None))?,
+            mask: Some(mask),
+        })
+    }
+
     /// Where each row stood in the batch that went in.
     pub fn places(&self) -> Box<dyn Iterator<Item = usize> + '_> {
         match &self.mask {
@@ -38,8 +53,8 @@ impl Kept {
 }
 
 impl Filter {
-    /// A filter on batches of the schema that `predicate` was bound to.
-    pub fn new(predicate: BoundExpr) -> Self {
+    /// A filter on batches that `predicate` was bound to.
+    pub fn new(predicate: Seen) -> Self {
         Filter { predicate }
     }
 
@@ -50,17 +65,13 @@ impl Filter {
     /// As [`Operator::push`].
     pub fn keep(&self, batch: &RecordBatch) -> Result<Kept> {
         let mask = self.predicate.mask(batch)?;
-        if mask.true_count() == batch.num_rows() {
-            return Ok(Kept::all(batch.clone()));
-        }
-        let mask = match mask.nulls() {
-            Some(nulls) => mask.values() & nulls.inner(),
-            None => mask.values().clone(),
-        };
-        Ok(Kept {
-            batch: filter_record_batch(batch, &BooleanArray::new(mask.clone(), None))?,
-            mask: Some(mask),
-        })
+        Kept::by(
+            batch,
+            match mask.nulls() {
+                Some(nulls) => mask.values() & nulls.inner(),
+                None => mask.values().clone(),
+            },
+        )
     }
 
     /// The rows that are kept of those before the first that the predicate has

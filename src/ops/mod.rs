@@ -8,19 +8,24 @@
 //! take batches and partials in input order and answer at the end.
 
 mod aggregate;
+mod compute;
 mod describe;
 mod filter;
 mod limit;
+mod sample;
+mod seen;
 #[cfg(test)]
 mod test_rows;
 mod top_rows;
 mod value_counts;
 
 pub use aggregate::Aggregate;
+pub use compute::Compute;
 pub use describe::Describe;
-
 pub use filter::{Filter, Kept};
 pub use limit::Limit;
+pub use sample::Sample;
+pub use seen::Seen;
 pub use top_rows::TopRows;
 pub use value_counts::ValueCounts;
 

@@ -94,6 +94,30 @@ impl Partitioning {
     }
 }
 
+impl Partitioning {
+    /// What stays known when columns get other names; `follow` gives the name
+    /// that a column has afterwards, if it is still there.
+    #[must_use]
+    pub fn renamed(self, follow: impl Fn(&str) -> Option<String>) -> Partitioning {
+        match self {
+            Partitioning::Hash { keys, count } => {
+                let keys: Option<Vec<String>> = keys.iter().map(|key| follow(key)).collect();
+                keys.map_or(Partitioning::Unknown, |keys| Partitioning::Hash {
+                    keys,
+                    count,
+                })
+            }
+            Partitioning::Range { key, count } => {
+                follow(&key).map_or(Partitioning::Unknown, |key| Partitioning::Range {
+                    key,
+                    count,
+                })
+            }
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Partitioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,5 +128,22 @@ impl fmt::Display for Partitioning {
             }
             Partitioning::Range { key, count } => write!(f, "range({key}) in {count}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_follows_a_rename_and_ends_with_its_column() {
+        let hash = Partitioning::Hash {
+            keys: vec!["user".into()],
+            count: 4,
+        };
+        let renamed = hash.clone().renamed(|name| Some(format!("{name}_id")));
+        assert_eq!(renamed.to_string(), "hash(user_id) in 4");
+        assert_eq!(hash.renamed(|_| None), Partitioning::Unknown);
+        assert_eq!(Partitioning::Single.renamed(|_| None), Partitioning::Single);
     }
 }

@@ -20,6 +20,8 @@ use super::sizes::{batch_bytes, row_bytes};
 pub enum Cut {
     /// Never: one partition holds all.
     Never,
+    /// Where [`Cutter::end_partition`] says: the rows came in partitions.
+    Given,
     /// After this many rows.
     Rows(u64),
     /// Once it holds at least this many logical bytes.
@@ -96,7 +98,7 @@ impl Cutter {
             }
             let left = rows - start;
             let take = match self.cut {
-                Cut::Never | Cut::Text(_) => left,
+                Cut::Never | Cut::Given | Cut::Text(_) => left,
                 Cut::Rows(limit) => left.min(to_usize(limit - self.rows)),
                 Cut::Count { .. } => left.min(to_usize(self.row_end() - self.total_rows)),
                 Cut::Bytes(_) | Cut::EvenBytes { .. } => {
@@ -133,12 +135,19 @@ impl Cutter {
         pieces
     }
 
+    /// The end of a partition, where partitions are given. One without rows is none.
+    pub fn end_partition(&mut self) {
+        if self.cut == Cut::Given && self.rows > 0 {
+            self.close();
+        }
+    }
+
     fn is_full(&self) -> bool {
         if self.rows == 0 {
             return false;
         }
         match self.cut {
-            Cut::Never => false,
+            Cut::Never | Cut::Given => false,
             Cut::Rows(limit) => self.rows >= limit,
             Cut::Bytes(limit) => self.bytes >= limit,
             Cut::Text(limit) => self.text_bytes >= limit,

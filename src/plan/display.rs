@@ -26,6 +26,8 @@ pub struct Explained {
 /// A node of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExplainedNode {
+    /// How many nodes read from it, one through the other.
+    pub depth: usize,
     /// What it does.
     pub node: String,
     /// Rows that come out.
@@ -59,7 +61,7 @@ impl fmt::Display for Explained {
             ("after the rules", &self.optimized),
         ] {
             writeln!(f, "{title}")?;
-            for (depth, node) in nodes.iter().enumerate() {
+            for node in nodes {
                 let about = if node.exact { "" } else { "about " };
                 writeln!(
                     f,
@@ -69,7 +71,7 @@ impl fmt::Display for Explained {
                     node.rows,
                     ByteSize::new(node.bytes),
                     node.partitioning,
-                    indent = depth * 2,
+                    indent = node.depth * 2,
                 )?;
             }
         }
@@ -83,8 +85,23 @@ impl fmt::Display for Explained {
 
 /// The stages of a pipeline, a line each.
 pub fn physical_text(physical: &Physical) -> String {
-    let mut text = String::new();
-    let mut line = format!("  1. read {}", scan_text(&physical.scan));
+    let mut stages = Vec::new();
+    add_stages(physical, &mut stages);
+    let lines = stages.iter().enumerate();
+    lines
+        .map(|(idx, stage)| format!("  {}. {stage}\n", idx + 1))
+        .collect()
+}
+
+fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
+    match &physical.scan.source {
+        Source::Mapped { input, .. } => add_stages(input, stages),
+        Source::Union(inputs) => inputs
+            .iter()
+            .for_each(|(input, _)| add_stages(input, stages)),
+        _ => {}
+    }
+    let mut line = format!("read {}", scan_text(&physical.scan));
     for step in &physical.steps {
         line.push_str(", ");
         line.push_str(&step_text(step));
@@ -94,59 +111,70 @@ pub fn physical_text(physical: &Physical) -> String {
         line.push_str(&step_text(step));
     }
     match physical.layout {
-        Layout::By(By::Count(_) | By::Bytes(_)) => {
-            line.push_str(", hold rows until all are counted\n");
-            let Layout::By(by) = physical.layout else {
-                unreachable!("matched above")
-            };
-            line.push_str(&format!("  2. cut into partitions: {by}"));
+        Layout::By(by @ (By::Count(_) | By::Bytes(_))) => {
+            line.push_str(", hold rows until all are counted");
+            stages.push(std::mem::take(&mut line));
+            line = format!("cut into partitions: {by}");
         }
-        Layout::By(by) => line.push_str(&format!(", cut into partitions: {by}")),
-        Layout::Blocks(bytes) => line.push_str(&format!(
-            ", a partition for each {} of text",
-            ByteSize::new(bytes)
-        )),
-        Layout::Coalesce(bytes) => line.push_str(&format!(
-            ", partitions of about {} of Arrow data",
-            ByteSize::new(bytes)
-        )),
+        Layout::By(by) => {
+            let _ = write!(line, ", cut into partitions: {by}");
+        }
+        Layout::Blocks(bytes) => {
+            let _ = write!(
+                line,
+                ", a partition for each {} of text",
+                ByteSize::new(bytes)
+            );
+        }
+        Layout::Coalesce(bytes) => {
+            let _ = write!(
+                line,
+                ", partitions of about {} of Arrow data",
+                ByteSize::new(bytes)
+            );
+        }
+        Layout::Given => line.push_str(", partitions as they are given"),
     }
-    text.push_str(&line);
-    text.push('\n');
-    text
+    stages.push(line);
 }
 
 fn step_text(step: &Step) -> String {
     match step {
         Step::Filter(predicate) => format!("filter {predicate}"),
-        Step::Select(columns) => format!("select {}", columns.join(", ")),
+        Step::Project(projection) => projection.to_string(),
         Step::Limit(rows) => format!("first {rows} rows"),
+        Step::Sample { seed, from, to } => sample_text(*seed, *from, *to),
     }
 }
 
-/// The nodes from the last call to the scan.
+/// The nodes from the last call to the scans.
 fn chain(plan: &Logical) -> Vec<ExplainedNode> {
     let mut nodes = Vec::new();
-    let mut next = Some(plan);
-    while let Some(node) = next {
+    let mut rest = vec![(plan, 0)];
+    while let Some((node, depth)) = rest.pop() {
         let estimate = node.estimate();
         nodes.push(ExplainedNode {
+            depth,
             node: match node {
                 Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
                 Logical::Filter { predicate, .. } => format!("filter {predicate}"),
-                Logical::Select { columns, .. } => format!("select {}", columns.join(", ")),
+                Logical::Project { projection, .. } => projection.to_string(),
                 Logical::Repartition { by, .. } => format!("repartition {by}"),
                 Logical::Coalesce { bytes, .. } => {
                     format!("coalesce to about {}", ByteSize::new(*bytes))
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
+                Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
+                Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
+                Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
             rows: estimate.rows,
             bytes: estimate.bytes,
             exact: estimate.exact,
             partitioning: node.partitioning().to_string(),
         });
-        next = node.input();
+        let inputs = node.inputs().into_iter().rev();
+        rest.extend(inputs.map(|input| (input, depth + 1)));
     }
     nodes
 }
@@ -157,11 +185,19 @@ fn shown(inputs: &[String]) -> String {
     words.join(" ")
 }
 
+fn sample_text(seed: u64, from: f64, to: f64) -> String {
+    format!("sample {from} to {to} by seed {seed}")
+}
+
 fn scan_text(scan: &Scan) -> String {
     let mut text = match &scan.source {
-        Source::Json { inputs, .. } => format!("json {}", shown(inputs)),
-        Source::Columns { inputs, format } => format!("{format} {}", shown(inputs)),
+        Source::Text { inputs, format, .. } | Source::Columns { inputs, format } => {
+            format!("{format} {}", shown(inputs))
+        }
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
+        Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
+        Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
+        Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {
         let _ = write!(text, " [columns {}]", columns.join(", "));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::local::{Local, Map};
 use super::source::Source;
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{Expr, Projection};
 use crate::partition::{By, Partitioning};
 
 /// What is known of how much a node gives before it runs.
@@ -21,6 +22,15 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The estimate for the rows of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Estimate {
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            exact: self.exact && other.exact,
+        }
+    }
+
     /// The estimate for a share of the rows, by a factor from 0 to 1.
     fn scaled(self, factor: f64) -> Self {
         Estimate {
@@ -46,6 +56,20 @@ pub struct Scan {
     pub estimate: Estimate,
 }
 
+impl Scan {
+    /// Columns that come out.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] if one of `columns` is unknown.
+    pub fn output(&self) -> Result<SchemaRef> {
+        match &self.columns {
+            Some(columns) => project(&self.schema, columns),
+            None => Ok(Arc::clone(&self.schema)),
+        }
+    }
+}
+
 /// A plan: a chain of calls on a scan.
 #[derive(Debug, Clone)]
 pub enum Logical {
@@ -58,12 +82,12 @@ pub enum Logical {
         /// True, false or null for each row.
         predicate: Expr,
     },
-    /// Columns by name, in this order.
-    Select {
+    /// Columns chosen, renamed, left out, computed.
+    Project {
         /// Rows come from here.
         input: Box<Logical>,
-        /// Names of top-level columns.
-        columns: Vec<String>,
+        /// Which.
+        projection: Projection,
     },
     /// The same rows in other partitions.
     Repartition {
@@ -79,6 +103,33 @@ pub enum Logical {
         /// Logical bytes of Arrow data per partition.
         bytes: u64,
     },
+    /// The rows whose number, by the seed and their place, lies in a share.
+    Sample {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Other seeds give other rows.
+        seed: u64,
+        /// Numbers go from 0 to 1; this is the least that is kept.
+        from: f64,
+        /// The least that is kept no more.
+        to: f64,
+    },
+    /// What a function makes of each partition. It cannot leave this process.
+    MapPartitions {
+        /// Partitions come from here.
+        input: Box<Logical>,
+        /// Makes rows of one.
+        map: Local<Map>,
+        /// The columns that it has declared.
+        schema: SchemaRef,
+    },
+    /// The rows of several inputs, one behind the other, their columns by name.
+    Union {
+        /// In this order.
+        inputs: Vec<Logical>,
+        /// The columns of all.
+        schema: SchemaRef,
+    },
     /// The first rows, in input order.
     Limit {
         /// Rows come from here.
@@ -92,66 +143,107 @@ pub enum Logical {
 const SELECTIVITY: f64 = 0.2;
 
 impl Logical {
-    /// The node that this one reads from.
+    /// The nodes that this one reads from, in order.
+    pub fn inputs(&self) -> Vec<&Logical> {
+        match self {
+            Logical::Union { inputs, .. } => inputs.iter().collect(),
+            other => other.input().into_iter().collect(),
+        }
+    }
+
+    /// The one node that this one reads from, if it is one.
     pub fn input(&self) -> Option<&Logical> {
         match self {
-            Logical::Scan(_) => None,
+            Logical::Scan(_) | Logical::Union { .. } => None,
             Logical::Filter { input, .. }
-            | Logical::Select { input, .. }
+            | Logical::Project { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
+            | Logical::MapPartitions { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
 
-    /// The same node on another input. A scan stays as it is.
+    /// The same node on what `change` makes of its one input. A scan stays as it
+    /// is, and so does a union, whose inputs are plans of their own.
     #[must_use]
-    pub fn with_input(self, new: Logical) -> Logical {
-        let input = Box::new(new);
+    pub fn map_input(self, change: impl FnOnce(Logical) -> Logical) -> Logical {
+        let changed = |input: Box<Logical>| Box::new(change(*input));
         match self {
-            Logical::Scan(scan) => Logical::Scan(scan),
-            Logical::Filter { predicate, .. } => Logical::Filter { input, predicate },
-            Logical::Select { columns, .. } => Logical::Select { input, columns },
-            Logical::Repartition { by, .. } => Logical::Repartition { input, by },
-            Logical::Coalesce { bytes, .. } => Logical::Coalesce { input, bytes },
-            Logical::Limit { rows, .. } => Logical::Limit { input, rows },
+            Logical::Scan(_) | Logical::Union { .. } => self,
+            Logical::Filter { input, predicate } => Logical::Filter {
+                input: changed(input),
+                predicate,
+            },
+            Logical::Project { input, projection } => Logical::Project {
+                input: changed(input),
+                projection,
+            },
+            Logical::Repartition { input, by } => Logical::Repartition {
+                input: changed(input),
+                by,
+            },
+            Logical::Coalesce { input, bytes } => Logical::Coalesce {
+                input: changed(input),
+                bytes,
+            },
+            Logical::Sample {
+                input,
+                seed,
+                from,
+                to,
+            } => Logical::Sample {
+                input: changed(input),
+                seed,
+                from,
+                to,
+            },
+            Logical::MapPartitions { input, map, schema } => Logical::MapPartitions {
+                input: changed(input),
+                map,
+                schema,
+            },
+            Logical::Limit { input, rows } => Logical::Limit {
+                input: changed(input),
+                rows,
+            },
         }
     }
 
     /// Applies `change` to every node, inputs first.
     #[must_use]
     pub fn rewrite(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
-        let node = match self {
-            Logical::Scan(_) => self,
-            Logical::Filter { input, predicate } => Logical::Filter {
-                input: Box::new(input.rewrite(change)),
-                predicate,
+        change(match self {
+            Logical::Union { inputs, schema } => Logical::Union {
+                inputs: inputs
+                    .into_iter()
+                    .map(|input| input.rewrite(change))
+                    .collect(),
+                schema,
             },
-            Logical::Select { input, columns } => Logical::Select {
-                input: Box::new(input.rewrite(change)),
-                columns,
-            },
-            Logical::Repartition { input, by } => Logical::Repartition {
-                input: Box::new(input.rewrite(change)),
-                by,
-            },
-            Logical::Coalesce { input, bytes } => Logical::Coalesce {
-                input: Box::new(input.rewrite(change)),
-                bytes,
-            },
-            Logical::Limit { input, rows } => Logical::Limit {
-                input: Box::new(input.rewrite(change)),
-                rows,
-            },
-        };
-        change(node)
+            other => other.map_input(|input| input.rewrite(change)),
+        })
     }
 
-    /// The scan at the chain's foot.
-    pub fn scan(&self) -> &Scan {
+    /// The scans at the plan's feet, in order.
+    pub fn scans(&self) -> Vec<&Scan> {
         match self {
-            Logical::Scan(scan) => scan,
-            other => other.input().expect("only a scan has no input").scan(),
+            Logical::Scan(scan) => vec![scan],
+            other => other
+                .inputs()
+                .into_iter()
+                .flat_map(Logical::scans)
+                .collect(),
+        }
+    }
+
+    /// Whether the columns that come out are known only once all is read.
+    pub fn widens(&self) -> bool {
+        match self {
+            Logical::Scan(scan) => matches!(scan.source, Source::Text { .. }),
+            Logical::MapPartitions { .. } => false,
+            other => other.inputs().into_iter().any(Logical::widens),
         }
     }
 
@@ -159,31 +251,41 @@ impl Logical {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Plan`] if a selected column is unknown.
+    /// [`crate::Error::Plan`] if a step names an unknown column, or types do not meet.
     pub fn schema(&self) -> Result<SchemaRef> {
         match self {
-            Logical::Scan(scan) => match &scan.columns {
-                Some(columns) => project(&scan.schema, columns),
-                None => Ok(Arc::clone(&scan.schema)),
-            },
-            Logical::Select { input, columns } => project(&input.schema()?, columns),
+            Logical::Scan(scan) => scan.output(),
+            Logical::Project { input, projection } => projection.schema(&*input.schema()?),
+            Logical::MapPartitions { schema, .. } | Logical::Union { schema, .. } => {
+                Ok(Arc::clone(schema))
+            }
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => input.schema(),
         }
     }
 
-    /// How rows lie.
+    /// How rows lie. What is known of a column follows it to its new name.
     pub fn partitioning(&self) -> Partitioning {
         match self {
             Logical::Repartition {
                 by: By::Count(1), ..
             } => Partitioning::Single,
-            Logical::Repartition { .. } | Logical::Scan(_) => Partitioning::Unknown,
+            Logical::Repartition { .. }
+            | Logical::MapPartitions { .. }
+            | Logical::Union { .. }
+            | Logical::Scan(_) => Partitioning::Unknown,
+            Logical::Project { input, projection } => match input.schema() {
+                Ok(schema) => input
+                    .partitioning()
+                    .renamed(|name| projection.follow(name, &schema)),
+                Err(_) => Partitioning::Unknown,
+            },
             Logical::Filter { input, .. }
-            | Logical::Select { input, .. }
             | Logical::Coalesce { input, .. }
+            | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => input.partitioning(),
         }
     }
@@ -203,16 +305,29 @@ impl Logical {
                 }
             }
             Logical::Filter { input, .. } => input.estimate().scaled(SELECTIVITY),
-            Logical::Select { input, columns } => {
+            Logical::Project { input, projection } => {
                 let mut estimate = input.estimate();
-                let all = input.schema().map_or(1, |schema| schema.fields().len());
-                let share = columns.len() as f64 / all.max(1) as f64;
-                estimate.bytes = (estimate.bytes as f64 * share.min(1.0)) as u64;
+                let columns = |schema: Result<SchemaRef>| schema.map_or(1, |s| s.fields().len());
+                let before = input.schema();
+                let after = before.clone().and_then(|schema| projection.schema(&schema));
+                let share = columns(after) as f64 / columns(before).max(1) as f64;
+                estimate.bytes = (estimate.bytes as f64 * share) as u64;
                 estimate
             }
             Logical::Repartition { input, .. } | Logical::Coalesce { input, .. } => {
                 input.estimate()
             }
+            Logical::Sample {
+                input, from, to, ..
+            } => input.estimate().scaled(to - from),
+            Logical::Union { inputs, .. } => {
+                let estimates = inputs.iter().map(Logical::estimate);
+                estimates.reduce(Estimate::and).unwrap_or_default()
+            }
+            Logical::MapPartitions { input, .. } => Estimate {
+                exact: false,
+                ..input.estimate()
+            },
             Logical::Limit { input, rows } => {
                 let estimate = input.estimate();
                 if estimate.rows <= *rows {
@@ -228,7 +343,7 @@ impl Logical {
 }
 
 /// The named fields, in the order of the names.
-pub(crate) fn project(schema: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
+fn project(schema: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
     let fields = columns
         .iter()
         .map(|name| match schema.column_with_name(name) {

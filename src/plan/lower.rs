@@ -4,9 +4,13 @@
 //! Out: a scan, steps that any thread may do to any batch, steps that need
 //!      input order, and the layout of what comes out.
 
-use super::logical::{Logical, Scan};
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use super::logical::{Estimate, Logical, Scan};
 use super::source::Source;
-use crate::expr::Expr;
+use crate::expr::{Expr, Projection};
 use crate::partition::By;
 use crate::size::ByteSize;
 
@@ -15,10 +19,20 @@ use crate::size::ByteSize;
 pub enum Step {
     /// Keeps rows for which this is true.
     Filter(Expr),
-    /// Keeps these columns, in this order.
-    Select(Vec<String>),
+    /// Chooses, renames, leaves out and computes columns.
+    Project(Projection),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
+    /// Keeps rows whose number, by the seed and their place, lies in the share.
+    /// Needs input order.
+    Sample {
+        /// Other seeds give other rows.
+        seed: u64,
+        /// The least number that is kept.
+        from: f64,
+        /// The least that is kept no more.
+        to: f64,
+    },
 }
 
 /// How the rows that come out lie in partitions.
@@ -29,6 +43,8 @@ pub enum Layout {
     Blocks(u64),
     /// Partitions of about this many logical bytes; the last may be smaller.
     Coalesce(u64),
+    /// As the source gives them.
+    Given,
     /// As asked for.
     By(By),
 }
@@ -54,10 +70,11 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
     match plan {
         Logical::Scan(scan) => {
             let layout = match &scan.source {
-                Source::Json { options, .. } => {
+                Source::Text { options, .. } => {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
+                Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => Layout::Given,
             };
             Physical {
                 scan: *scan,
@@ -66,15 +83,43 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 layout,
             }
         }
+        Logical::Union { inputs, schema } => {
+            let estimates = inputs.iter().map(Logical::estimate);
+            let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
+            let lowered = inputs.into_iter().map(|input| {
+                // Unknown columns were refused when the plan was built.
+                let columns = input.schema().unwrap_or_else(|_| Arc::clone(&schema));
+                (Arc::new(lower(input, blocksize)), columns)
+            });
+            given(Source::Union(lowered.collect()), schema, estimate)
+        }
+        Logical::MapPartitions { input, map, schema } => {
+            let estimate = Estimate {
+                exact: false,
+                ..input.estimate()
+            };
+            let input = Arc::new(lower(*input, blocksize));
+            given(Source::Mapped { map, input }, schema, estimate)
+        }
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))
         }
-        Logical::Select { input, columns } => {
-            with_step(lower(*input, blocksize), Step::Select(columns))
+        Logical::Project { input, projection } => {
+            with_step(lower(*input, blocksize), Step::Project(projection))
         }
         Logical::Limit { input, rows } => {
             let mut physical = lower(*input, blocksize);
             physical.ordered.push(Step::Limit(rows));
+            physical
+        }
+        Logical::Sample {
+            input,
+            seed,
+            from,
+            to,
+        } => {
+            let mut physical = lower(*input, blocksize);
+            physical.ordered.push(Step::Sample { seed, from, to });
             physical
         }
         Logical::Repartition { input, by } => Physical {
@@ -85,6 +130,22 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             layout: Layout::Coalesce(bytes),
             ..lower(*input, blocksize)
         },
+    }
+}
+
+/// A stage whose source gives it its partitions.
+fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
+    Physical {
+        scan: Scan {
+            source,
+            schema,
+            columns: None,
+            predicate: None,
+            estimate,
+        },
+        steps: Vec::new(),
+        ordered: Vec::new(),
+        layout: Layout::Given,
     }
 }
 

@@ -12,12 +12,16 @@
 //! ```
 
 mod display;
+mod local;
 mod logical;
 mod lower;
 pub mod optimize;
 mod source;
+mod union;
 
 pub use display::{Explained, ExplainedNode, explain, physical_text};
+pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
 pub use source::{FileFormat, Look, MaxRejects, OnBadRecord, ReadOptions, Source};
+pub use union::united;

@@ -8,8 +8,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::local::{Local, Make, Map};
+use super::lower::Physical;
 use crate::error::{Error, Result};
+use crate::io::csv::CsvOptions;
 use crate::io::json::{JsonSchema, SchemaMode};
+use crate::io::{Encoding, Framing, RecordKind, SourceFile};
 use crate::size::ByteSize;
 
 /// The format of input files.
@@ -21,6 +25,32 @@ pub enum FileFormat {
     Parquet,
     /// Arrow IPC files.
     Ipc,
+    /// CSV and its relatives.
+    Csv,
+    /// Lines of text.
+    Text,
+}
+
+impl FileFormat {
+    /// The format of a file: by its first bytes where those tell, else by its
+    /// name, else JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::io::Format::detect`].
+    pub fn of(file: &SourceFile) -> Result<FileFormat> {
+        Ok(match crate::io::Format::detect(file)? {
+            crate::io::Format::Json => FileFormat::Json,
+            crate::io::Format::Parquet => FileFormat::Parquet,
+            crate::io::Format::Ipc => FileFormat::Ipc,
+            crate::io::Format::Csv => FileFormat::Csv,
+        })
+    }
+
+    /// Whether records are decoded from text, under a schema that widens.
+    pub fn is_text(self) -> bool {
+        matches!(self, FileFormat::Json | FileFormat::Csv | FileFormat::Text)
+    }
 }
 
 impl fmt::Display for FileFormat {
@@ -29,6 +59,8 @@ impl fmt::Display for FileFormat {
             FileFormat::Json => "json",
             FileFormat::Parquet => "parquet",
             FileFormat::Ipc => "ipc",
+            FileFormat::Csv => "csv",
+            FileFormat::Text => "text",
         })
     }
 }
@@ -108,6 +140,14 @@ pub struct ReadOptions {
     pub max_record: ByteSize,
     /// Deepest nesting that is read. Default 128.
     pub max_depth: usize,
+    /// What the bytes of CSV and lines of text mean. Default: UTF-8, or UTF-16
+    /// where a byte order mark says so. JSON is always UTF-8.
+    pub encoding: Encoding,
+    /// Name of a column to hold the byte, decompressed, that a line of text
+    /// begins at. Default: none.
+    pub include_byte: Option<String>,
+    /// How the fields of CSV are told apart.
+    pub csv: CsvOptions,
 }
 
 impl Default for ReadOptions {
@@ -123,6 +163,9 @@ impl Default for ReadOptions {
             include_path: None,
             max_record: ByteSize::mib(256),
             max_depth: 128,
+            encoding: Encoding::default(),
+            include_byte: None,
+            csv: CsvOptions::default(),
         }
     }
 }
@@ -137,6 +180,7 @@ impl ReadOptions {
         if self.blocksize.is_some_and(|size| size.bytes() == 0) {
             return Err(Error::config("blocksize", "it must be more than zero"));
         }
+        self.csv.check()?;
         match (self.on_bad_record, &self.rejects) {
             (OnBadRecord::Reject, None) => Err(Error::config(
                 "on-bad-record",
@@ -160,6 +204,43 @@ impl ReadOptions {
     }
 }
 
+impl ReadOptions {
+    /// Refuses options that mean nothing for `format`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the option.
+    pub(crate) fn check_format(&self, format: FileFormat) -> Result<()> {
+        let is_default = self.encoding == Encoding::default();
+        match format {
+            FileFormat::Json if !is_default => Err(Error::config(
+                "encoding",
+                "JSON is UTF-8 always: it is for CSV and text",
+            )),
+            FileFormat::Text if self.schema.is_some() => Err(Error::config(
+                "schema",
+                "text has one column, line: there is nothing to choose",
+            )),
+            FileFormat::Json | FileFormat::Csv if self.include_byte.is_some() => Err(
+                Error::config("include-byte", "it is for lines of text only"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// How text of `format` is cut into records.
+    pub fn framing(&self, format: FileFormat) -> Framing {
+        Framing {
+            records: match format {
+                FileFormat::Csv => RecordKind::Csv(Arc::new(self.csv.clone())),
+                FileFormat::Text => RecordKind::Line,
+                FileFormat::Json | FileFormat::Parquet | FileFormat::Ipc => RecordKind::Json,
+            },
+            encoding: self.encoding,
+        }
+    }
+}
+
 /// What a first look at text files showed.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
@@ -172,8 +253,10 @@ pub struct Look {
 /// Where rows come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Lines of JSON.
-    Json {
+    /// Records of text: JSON, CSV or lines.
+    Text {
+        /// Which of them.
+        format: FileFormat,
         /// Files, globs, folders, URLs, `@lists`, `-`, as given.
         inputs: Arc<[String]>,
         /// How they are read.
@@ -190,4 +273,21 @@ pub enum Source {
     },
     /// Rows in memory.
     Batches(Arc<Vec<RecordBatch>>),
+    /// Partitions that a function makes when their turn comes.
+    Made {
+        /// Makes one by its place.
+        make: Local<Make>,
+        /// How many there are.
+        n_partitions: usize,
+    },
+    /// The partitions of other pipelines, one behind the other, each with the
+    /// columns that are known of it.
+    Union(Vec<(Arc<Physical>, SchemaRef)>),
+    /// What a function makes of each partition of another pipeline.
+    Mapped {
+        /// Makes rows of a partition.
+        map: Local<Map>,
+        /// Gives the partitions.
+        input: Arc<Physical>,
+    },
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
+use super::csv::{self, CsvStyle};
 use super::file::Closed;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
-use super::json::{JsonFile, JsonJob};
+use super::members::{TextFile, TextForm, TextJob};
 use super::options::{Codec, Format, WriteOptions};
 use super::parquet::{ColumnChunk, ColumnJob, ParquetFile, compression};
 use super::rows::Rows;
@@ -20,13 +21,28 @@ use crate::error::{Error, Result};
 use crate::partition::batch_bytes;
 
 /// The format and codec of part files.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Style {
     pub(crate) format: Format,
     pub(crate) codec: Codec,
+    pub(crate) csv: Arc<CsvStyle>,
 }
 
 impl Style {
+    /// What options ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the codec does not fit the format, or CSV could not be read again.
+    pub(crate) fn of(options: &WriteOptions) -> Result<Self> {
+        options.csv.check()?;
+        Ok(Style {
+            format: options.format,
+            codec: options.codec()?,
+            csv: Arc::new(options.csv.clone()),
+        })
+    }
+
     /// The schema as part files hold it.
     ///
     /// # Errors
@@ -49,6 +65,9 @@ impl Style {
         if names.is_empty() && self.format != Format::Json {
             return Err(Error::plan("there is no column to write"));
         }
+        if self.format == Format::Csv {
+            self.csv.check_columns(schema)?;
+        }
         stored_schema(schema, self.format == Format::Ipc)
     }
 
@@ -57,7 +76,12 @@ impl Style {
     pub(crate) fn create(&self, path: &Path, stored: &SchemaRef, room: bool) -> Result<Open> {
         Ok(match self.format {
             Format::Parquet => Open::Parquet(ParquetFile::create(path, stored, self.codec, room)?),
-            Format::Json => Open::Json(JsonFile::create(path, self.codec)?),
+            Format::Json => Open::Text(TextFile::create(path, self.codec)?),
+            Format::Csv => {
+                let mut file = TextFile::create(path, self.codec)?;
+                file.append_text(csv::header(stored, &self.csv))?;
+                Open::Text(file)
+            }
             Format::Ipc => Open::Ipc(IpcFile::create(path, stored, self.codec)?),
         })
     }
@@ -66,7 +90,7 @@ impl Style {
 /// A file under construction, in one of the formats.
 pub(crate) enum Open {
     Parquet(ParquetFile),
-    Json(JsonFile),
+    Text(TextFile),
     Ipc(IpcFile),
 }
 
@@ -89,7 +113,7 @@ impl Open {
                     .collect::<Result<Vec<_>>>()?;
                 file.append(chunks.into_iter().flatten())
             }
-            Open::Json(file) => {
+            Open::Text(file) => {
                 for piece in pieces {
                     file.append(&wanted(piece, |piece| match piece {
                         Piece::Text(text) => Some(text),
@@ -114,7 +138,7 @@ impl Open {
     pub(crate) fn written(&self) -> u64 {
         match self {
             Open::Parquet(file) => file.written(),
-            Open::Json(file) => file.written(),
+            Open::Text(file) => file.written(),
             Open::Ipc(file) => file.written(),
         }
     }
@@ -123,7 +147,7 @@ impl Open {
     pub(crate) fn finish(self) -> Result<Closed> {
         match self {
             Open::Parquet(file) => file.finish(),
-            Open::Json(file) => file.finish(),
+            Open::Text(file) => file.finish(),
             Open::Ipc(file) => file.finish(),
         }
     }
@@ -147,7 +171,7 @@ pub(crate) struct Share {
 
 enum Work {
     Column(ColumnJob),
-    Json(JsonJob),
+    Text(TextJob),
     Ipc(IpcJob),
 }
 
@@ -173,7 +197,7 @@ impl EncodeJob {
     pub fn run(self) -> Result<Encoded> {
         let piece = match self.work {
             Work::Column(job) => Piece::Columns(job.run()?),
-            Work::Json(job) => Piece::Text(job.run()?),
+            Work::Text(job) => Piece::Text(job.run()?),
             Work::Ipc(job) => Piece::Message(job.run()?),
         };
         Ok(Encoded {
@@ -187,7 +211,7 @@ impl EncodeJob {
 /// schema; all their results go to one call of [`PartWriter::append`](super::PartWriter::append), in this
 /// order. No rows, no jobs.
 ///
-/// Parquet: one job a column. JSON: one a slice of rows, each a compressed
+/// Parquet: one job a column. JSON and CSV: one a slice of rows, each a compressed
 /// member of its own. IPC: one a record batch. How the rows are cut into
 /// `batches` does not change what is written.
 ///
@@ -200,17 +224,14 @@ pub fn jobs(
     options: &WriteOptions,
     batches: Vec<RecordBatch>,
 ) -> Result<Vec<EncodeJob>> {
-    let style = Style {
-        format: options.format,
-        codec: options.codec()?,
-    };
+    let style = Style::of(options)?;
     let stored = style.stored(schema)?;
-    cut(style, schema, &stored, batches)
+    cut(&style, schema, &stored, batches)
 }
 
 /// As [`jobs`], with what it works out first.
 pub(crate) fn cut(
-    style: Style,
+    style: &Style,
     known: &SchemaRef,
     stored: &SchemaRef,
     batches: Vec<RecordBatch>,
@@ -235,8 +256,13 @@ pub(crate) fn cut(
             }
         }
         Format::Json => {
-            let jobs = JsonJob::cut(batches, rows, bytes, style.codec);
-            works.extend(jobs.map(Work::Json));
+            let jobs = TextJob::cut(batches, rows, bytes, TextForm::Json, style.codec);
+            works.extend(jobs.map(Work::Text));
+        }
+        Format::Csv => {
+            let form = TextForm::Csv(Arc::clone(&style.csv));
+            let jobs = TextJob::cut(batches, rows, bytes, form, style.codec);
+            works.extend(jobs.map(Work::Text));
         }
         Format::Ipc => {
             let jobs = IpcJob::cut(batches, rows, stored, style.codec);

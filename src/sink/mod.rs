@@ -13,15 +13,18 @@ mod shown;
 mod widen;
 mod report;
 mod hive;
+mod csv;
 mod ipc;
 mod json;
 mod parquet;
+mod members;
 mod encode;
 mod part;
 mod settle;
 mod staging;
 mod verify;
 
+pub use csv::CsvStyle;
 pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, NULL_FOLDER, split};
 pub use json::json_lines;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::csv::CsvStyle;
 use crate::error::{Error, Result};
 
 /// The format of part files.
@@ -22,6 +23,8 @@ pub enum Format {
     Json,
     /// The Arrow IPC file format, also called Feather 2.
     Ipc,
+    /// CSV: a header, then one record a row.
+    Csv,
 }
 
 impl fmt::Display for Format {
@@ -30,6 +33,7 @@ impl fmt::Display for Format {
             Format::Parquet => "parquet",
             Format::Json => "json",
             Format::Ipc => "ipc",
+            Format::Csv => "csv",
         })
     }
 }
@@ -42,9 +46,10 @@ impl FromStr for Format {
             "parquet" => Ok(Format::Parquet),
             "json" | "jsonl" | "ndjson" => Ok(Format::Json),
             "ipc" | "arrow" | "feather" => Ok(Format::Ipc),
+            "csv" => Ok(Format::Csv),
             _ => Err(Error::config(
                 "format",
-                format!("{text:?} cannot be written; use parquet, json or ipc"),
+                format!("{text:?} cannot be written; use parquet, json, csv or ipc"),
             )),
         }
     }
@@ -154,7 +159,7 @@ pub struct WriteOptions {
     pub dir: PathBuf,
     /// The format of part files. Default Parquet.
     pub format: Format,
-    /// Their compression. Default: zstd(1) for Parquet, lz4 for IPC, none for JSON.
+    /// Their compression. Default: zstd(1) for Parquet, lz4 for IPC, none for JSON and CSV.
     pub codec: Option<Codec>,
     /// What may happen to a folder in use. Default: it is refused.
     pub existing: Existing,
@@ -166,6 +171,8 @@ pub struct WriteOptions {
     /// Whether files and folders are flushed to the disk before the run is
     /// called done. Default yes; switch off for output that is cheap to make again.
     pub durable: bool,
+    /// How CSV is written.
+    pub csv: CsvStyle,
 }
 
 impl Default for WriteOptions {
@@ -178,6 +185,7 @@ impl Default for WriteOptions {
             schema_file_if_empty: false,
             partition_on: Vec::new(),
             durable: true,
+            csv: CsvStyle::default(),
         }
     }
 }
@@ -200,7 +208,7 @@ impl WriteOptions {
         let Some(codec) = self.codec else {
             return Ok(match self.format {
                 Format::Parquet => Codec::Zstd(1),
-                Format::Json => Codec::None,
+                Format::Json | Format::Csv => Codec::None,
                 Format::Ipc => Codec::Lz4,
             });
         };
@@ -208,7 +216,9 @@ impl WriteOptions {
         codec.to_string().parse::<Codec>()?;
         let fits = match self.format {
             Format::Parquet => true,
-            Format::Json => matches!(codec, Codec::Zstd(_) | Codec::Gzip(_) | Codec::None),
+            Format::Json | Format::Csv => {
+                matches!(codec, Codec::Zstd(_) | Codec::Gzip(_) | Codec::None)
+            }
             Format::Ipc => matches!(codec, Codec::Zstd(_) | Codec::Lz4 | Codec::None),
         };
         if fits {
@@ -216,7 +226,7 @@ impl WriteOptions {
         }
         let choice = match self.format {
             Format::Parquet => "zstd, gzip, snappy, lz4 or none",
-            Format::Json => "gzip, zstd or none",
+            Format::Json | Format::Csv => "gzip, zstd or none",
             Format::Ipc => "lz4, zstd or none",
         };
         Err(Error::config(
@@ -237,6 +247,9 @@ impl WriteOptions {
             (Format::Json, Codec::Gzip(_)) => "json.gz",
             (Format::Json, Codec::Zstd(_)) => "json.zst",
             (Format::Json, _) => "json",
+            (Format::Csv, Codec::Gzip(_)) => "csv.gz",
+            (Format::Csv, Codec::Zstd(_)) => "csv.zst",
+            (Format::Csv, _) => "csv",
         })
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A staged file without rows.
-    pub(crate) fn empty(style: Style, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
+    pub(crate) fn empty(style: &Style, path: PathBuf, stored: &SchemaRef) -> Result<Self> {
         let closed = style.create(&path, stored, false)?.finish()?;
         Ok(Segment {
             path,
@@ -153,7 +153,7 @@ impl PartWriter {
     ///
     /// [`Error::Internal`] if a batch does not have the part's schema.
     pub fn jobs(&self, batches: Vec<RecordBatch>) -> Result<Vec<EncodeJob>> {
-        cut(self.recipe.style, &self.known, &self.stored, batches)
+        cut(&self.recipe.style, &self.known, &self.stored, batches)
     }
 
     /// Appends one row group: the results of the jobs of one [`PartWriter::jobs`]

@@ -19,7 +19,7 @@ use super::part::{FinishedPart, Segment};
 use super::report::{OutputReport, Range};
 use super::schema::difference;
 use super::widen::Widen;
-use super::{ipc, json, parquet};
+use super::{csv, ipc, json, parquet};
 use crate::error::{Error, Result};
 
 /// What a file was found to hold.
@@ -49,7 +49,7 @@ pub(crate) fn settle(
     part: &FinishedPart,
     path: &Path,
     name: String,
-    style: Style,
+    style: &Style,
     stored: &SchemaRef,
     durable: bool,
     widen: &Widen<'_>,
@@ -78,7 +78,7 @@ pub(crate) fn settle(
 fn place(
     part: &FinishedPart,
     path: &Path,
-    style: Style,
+    style: &Style,
     stored: &SchemaRef,
     widen: &Widen<'_>,
 ) -> Result<(Sum, bool)> {
@@ -98,7 +98,7 @@ fn place(
 }
 
 /// Brings a segment to the final schema where it lies, if that can be done.
-fn in_place(segment: &Segment, style: Style, stored: &SchemaRef) -> Result<Option<Sum>> {
+fn in_place(segment: &Segment, style: &Style, stored: &SchemaRef) -> Result<Option<Sum>> {
     if style.stored(&segment.known)? == *stored {
         return Ok(Some(segment.closed.whole));
     }
@@ -113,7 +113,7 @@ fn in_place(segment: &Segment, style: Style, stored: &SchemaRef) -> Result<Optio
 fn rewrite(
     segments: &[Segment],
     path: &Path,
-    style: Style,
+    style: &Style,
     stored: &SchemaRef,
     widen: &Widen<'_>,
 ) -> Result<Sum> {
@@ -130,15 +130,17 @@ fn rewrite(
         }
         Format::Ipc => ipc::rewrite(segments, path, stored, style.codec, widen),
         Format::Json => json::rewrite(segments, path, stored, style.codec, widen),
+        Format::Csv => csv::rewrite(segments, path, stored, &style.csv, style.codec, widen),
     }
 }
 
-/// Reads back what a file says about itself; JSON, which has no footer, whole.
+/// Reads back what a file says about itself; text, which has no footer, whole.
 pub(crate) fn inspect(path: &Path, format: Format) -> Result<Found> {
     match format {
         Format::Parquet => parquet::inspect(path),
         Format::Ipc => ipc::inspect(path),
         Format::Json => json::inspect(path),
+        Format::Csv => csv::inspect(path),
     }
 }
 
@@ -167,7 +169,7 @@ pub(crate) fn schema_of(path: &Path, format: Format) -> Result<Option<SchemaRef>
     match format {
         Format::Parquet => Ok(Some(parquet::read_schema(path)?)),
         Format::Ipc => Ok(Some(ipc::read_schema(path)?)),
-        Format::Json => Err(Error::config(
+        Format::Json | Format::Csv => Err(Error::config(
             "append",
             format!(
                 "{} came without a manifest, so its columns are not known; write to another folder",

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
-    By, ByteSize, Codec, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord, ReadOptions,
-    Result, SchemaMode, Settings, WriteOptions,
+    By, ByteSize, Codec, CsvStyle, Encoding, Error, Existing, FileFormat, Format, MaxRejects,
+    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, WriteOptions,
 };
 
+use crate::csv_args::{CsvArgs, character};
 use crate::progress::When;
 
 /// What to read.
@@ -47,6 +48,12 @@ pub enum From {
     /// Arrow IPC files
     #[value(alias = "arrow", alias = "feather")]
     Ipc,
+    /// CSV, or what is near to it: tabs, semicolons, no header; in any codec
+    #[value(alias = "tsv")]
+    Csv,
+    /// Lines, as they are, in one column
+    #[value(alias = "lines")]
+    Text,
 }
 
 impl From {
@@ -56,6 +63,8 @@ impl From {
             From::Json => FileFormat::Json,
             From::Parquet => FileFormat::Parquet,
             From::Ipc => FileFormat::Ipc,
+            From::Csv => FileFormat::Csv,
+            From::Text => FileFormat::Text,
         }
     }
 }
@@ -116,6 +125,25 @@ pub struct ReadArgs {
     /// Deepest nesting that is read [default: 128]
     #[arg(long, value_name = "N")]
     pub max_depth: Option<usize>,
+
+    /// What the bytes of CSV and lines mean, such as latin1 or utf-16le [default: utf-8, or utf-16 by its mark]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<Encoding>,
+
+    /// Add a column that holds the byte each line begins at (--from text)
+    #[arg(long, value_name = "COLUMN")]
+    pub include_byte: Option<String>,
+
+    #[command(flatten)]
+    pub csv: CsvArgs,
+}
+
+/// The name of the first flag that was given.
+pub fn first_given(flags: &[(&'static str, bool)]) -> Option<&'static str> {
+    flags
+        .iter()
+        .find(|(_, given)| *given)
+        .map(|(name, _)| *name)
 }
 
 /// What to do with keys and types outside a schema.
@@ -152,12 +180,8 @@ impl ReadArgs {
             ("salvage", self.salvage),
             ("blocksize", self.blocksize.is_some()),
             ("max-record", self.max_record.is_some()),
-            ("max-depth", self.max_depth.is_some()),
         ];
-        flags
-            .iter()
-            .find(|(_, given)| *given)
-            .map(|(name, _)| *name)
+        first_given(&flags)
     }
 
     /// Refuses flags that would do nothing for input of this format.
@@ -167,12 +191,36 @@ impl ReadArgs {
     /// [`Error::Config`] naming the flag.
     pub fn check(&self, format: Option<FileFormat>, include_path: Option<&str>) -> Result<()> {
         let text_only = self.given().or(include_path.map(|_| "include-path"));
-        match (format, text_only) {
-            (Some(format), Some(flag)) if format != FileFormat::Json => Err(Error::config(
+        let json_only = self.max_depth.map(|_| "max-depth");
+        let csv_only = self.csv.given();
+        let line_only = self.include_byte.as_ref().map(|_| "include-byte");
+        let Some(format) = format else {
+            return Ok(());
+        };
+        let useless = match format {
+            FileFormat::Json => csv_only
+                .or(line_only)
+                .or(self.encoding.map(|_| "encoding"))
+                .map(|flag| (flag, "CSV or text")),
+            FileFormat::Csv => json_only
+                .map(|flag| (flag, "JSON"))
+                .or(line_only.map(|flag| (flag, "text"))),
+            FileFormat::Text => json_only
+                .map(|flag| (flag, "JSON"))
+                .or(csv_only.map(|flag| (flag, "CSV"))),
+            FileFormat::Parquet | FileFormat::Ipc => text_only
+                .or(json_only)
+                .or(csv_only)
+                .or(line_only)
+                .or(self.encoding.map(|_| "encoding"))
+                .map(|flag| (flag, "text")),
+        };
+        match useless {
+            Some((flag, what)) => Err(Error::config(
                 flag,
-                format!("it is for text, and has no meaning for {format} input"),
+                format!("it is for {what}, and has no meaning for {format} input"),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -216,6 +264,9 @@ impl ReadArgs {
             include_path,
             max_record: self.max_record.unwrap_or(defaults.max_record),
             max_depth: self.max_depth.unwrap_or(defaults.max_depth),
+            encoding: self.encoding.unwrap_or_default(),
+            include_byte: self.include_byte.clone(),
+            csv: self.csv.options(),
         })
     }
 }
@@ -265,13 +316,25 @@ pub struct WriteArgs {
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     pub format: Format,
 
-    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json]
+    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json and csv]
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<Codec>,
 
     /// Write folders COLUMN=value/ for the values of these columns
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub partition_on: Vec<String>,
+
+    /// What stands between the fields of CSV output, or \\t for a tab [default: a comma]
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub write_delimiter: Option<u8>,
+
+    /// The text of a null in CSV output [default: nothing]
+    #[arg(long, value_name = "TEXT")]
+    pub write_null: Option<String>,
+
+    /// Write structs and lists as JSON text in CSV output; else they are refused
+    #[arg(long)]
+    pub nested_as_json: bool,
 
     /// Add parts to what an earlier run wrote there; its schema must be the same
     #[arg(long, conflicts_with = "overwrite")]
@@ -292,8 +355,32 @@ pub struct WriteArgs {
 
 impl WriteArgs {
     /// The library's options.
-    pub fn options(&self) -> WriteOptions {
-        WriteOptions {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a flag of CSV where another format is written.
+    pub fn options(&self) -> Result<WriteOptions> {
+        let flags = [
+            ("write-delimiter", self.write_delimiter.is_some()),
+            ("write-null", self.write_null.is_some()),
+            ("nested-as-json", self.nested_as_json),
+        ];
+        if let (true, Some(flag)) = (self.format != Format::Csv, first_given(&flags)) {
+            return Err(Error::config(
+                flag,
+                format!(
+                    "it is for CSV, and has no meaning for {} output",
+                    self.format
+                ),
+            ));
+        }
+        let defaults = CsvStyle::default();
+        Ok(WriteOptions {
+            csv: CsvStyle {
+                delimiter: self.write_delimiter.unwrap_or(defaults.delimiter),
+                null: self.write_null.clone().unwrap_or(defaults.null),
+                nested_as_json: self.nested_as_json,
+            },
             format: self.format,
             codec: self.compression,
             partition_on: self.partition_on.clone(),
@@ -304,7 +391,7 @@ impl WriteArgs {
             },
             schema_file_if_empty: self.schema_file_if_empty,
             ..WriteOptions::new(&self.to)
-        }
+        })
     }
 }
 

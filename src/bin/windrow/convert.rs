@@ -13,7 +13,7 @@ use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs, WriteArgs}
 use crate::console::{Outcome, print};
 use crate::run::Run;
 
-/// Convert files to Parquet (or JSON, or Arrow IPC), evenly partitioned
+/// Convert files to Parquet (or JSON, CSV or Arrow IPC), evenly partitioned
 ///
 /// Reads each input once. Columns and types are found while reading, and
 /// nothing that is there gets lost. The output appears complete or not at all.
@@ -24,6 +24,7 @@ Examples:
   windrow convert logs/ --to errors --where \"status >= 500\" --columns ts,user,bytes --npartitions 4
   windrow convert logs/ --to out --on-bad-record reject --rejects bad.json --max-rejects 0.1%
   windrow convert - --to out --format json --compression gzip --file-size 64MiB
+  windrow convert 'exports/*.csv.gz' --to out --null NA --encoding latin1
   windrow convert logs/ --to by-day --partition-on day --overwrite --report run.json")]
 pub struct Convert {
     #[command(flatten)]
@@ -86,7 +87,7 @@ impl Job {
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
-        let report = frame.write(&self.write.options())?;
+        let report = frame.write(&self.write.options()?)?;
         run.done();
         match &self.write.report {
             Some(path) if path == Path::new("-") => print(as_json(&report)?)?,

@@ -30,7 +30,7 @@ pub struct Args {
     inputs: Vec<String>,
 
     /// Print the one raw record that this byte of the file's decompressed text lies in, as errors name it
-    #[arg(long, value_name = "FILE:BYTE", conflicts_with_all = ["inputs", "rows", "output", "from"])]
+    #[arg(long, value_name = "FILE:BYTE", conflicts_with_all = ["inputs", "rows", "output"])]
     at: Option<Place>,
 
     /// How many rows
@@ -80,7 +80,7 @@ impl Args {
     /// Prints the rows, or the record.
     pub fn run(&self) -> Outcome {
         if let Some(place) = &self.at {
-            return print_record(place);
+            return self.print_record(place);
         }
         let mut run = Run::start(&self.run)?;
         let input = InputArgs {
@@ -103,18 +103,20 @@ impl Args {
             }
         }
     }
-}
 
-/// The record, as it stands in the file, and a newline.
-fn print_record(place: &Place) -> Outcome {
-    let Some(record) = raw_record(&place.path, place.byte)? else {
-        let reason = format!("the file has no byte {}: it ends before", place.byte);
-        return Err(Failure::Error(Error::config(place.path.as_str(), reason)));
-    };
-    let mut out = Stdout::new();
-    out.write_bytes(&record.bytes)?;
-    out.write_bytes(b"\n")?;
-    out.finish()
+    /// The record, as it stands in the file, and a newline.
+    fn print_record(&self, place: &Place) -> Outcome {
+        let options = self.read.options(None)?;
+        let format = self.from.map(From::format);
+        let Some(record) = raw_record(&place.path, place.byte, format, &options)? else {
+            let reason = format!("the file has no byte {}: it ends before", place.byte);
+            return Err(Failure::Error(Error::config(place.path.as_str(), reason)));
+        };
+        let mut out = Stdout::new();
+        out.write_bytes(&record.bytes)?;
+        out.write_bytes(b"\n")?;
+        out.finish()
+    }
 }
 
 /// The cells of a table, column by column.

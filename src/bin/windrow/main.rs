@@ -12,6 +12,7 @@ mod completions;
 mod console;
 mod convert;
 mod count;
+mod csv_args;
 mod explain;
 mod head;
 mod inspect;

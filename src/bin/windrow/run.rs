@@ -57,9 +57,13 @@ impl Run {
         read: &ReadArgs,
     ) -> Result<DataFrame, Failure> {
         let options = read.options(pick.include_path.clone())?;
+        let known = input.from.map(From::format);
+        read.check(known, pick.include_path.as_deref())?;
         let mut frame = match input.from {
             None => self.session.read(&input.inputs, options)?,
             Some(From::Json) => self.session.read_json(&input.inputs, options)?,
+            Some(From::Csv) => self.session.read_csv(&input.inputs, options)?,
+            Some(From::Text) => self.session.read_text(&input.inputs, options)?,
             Some(From::Parquet) => self.session.read_parquet(&input.inputs)?,
             Some(From::Ipc) => self.session.read_ipc(&input.inputs)?,
         };

@@ -38,6 +38,10 @@ impl Sizes {
 }
 
 impl Output for Sizes {
+    fn end_unit(&mut self) {
+        self.cutter.end_partition();
+    }
+
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
         // Under the run's schema: which one a chunk was decoded under is a matter of timing.
         let batch = schema.finish(&rows.batch, &rows.from)?;
@@ -83,6 +87,10 @@ impl Collect {
 }
 
 impl Output for Collect {
+    fn end_unit(&mut self) {
+        self.cutter.end_partition();
+    }
+
     fn push(&mut self, rows: Rows, _schema: &RunSchema) -> Result<Vec<Group>> {
         let wanted = self.reservation.bytes() + held_bytes(&rows.batch);
         if !self.reservation.try_resize(wanted) {

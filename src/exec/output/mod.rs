@@ -6,6 +6,8 @@
 mod collect;
 mod flush;
 mod hold;
+mod last;
+mod parts;
 mod visit;
 mod write;
 
@@ -13,6 +15,8 @@ use arrow_array::RecordBatch;
 
 pub(crate) use collect::{Collect, Count, Sizes};
 pub(crate) use hold::{Held, Hold};
+pub(crate) use last::Last;
+pub(crate) use parts::{EachPart, Part, Parts};
 pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 
@@ -50,6 +54,9 @@ pub(crate) trait Output: Send {
         Ok(Vec::new())
     }
 
+    /// The end of a unit, which is a partition where partitions are given.
+    fn end_unit(&mut self) {}
+
     /// Whether more rows would change nothing.
     fn is_done(&self) -> bool {
         false
@@ -76,6 +83,7 @@ pub(crate) fn streaming_cut(layout: Layout) -> Option<Cut> {
     match layout {
         Layout::Blocks(bytes) => Some(Cut::Text(bytes)),
         Layout::Coalesce(bytes) => Some(Cut::Bytes(bytes)),
+        Layout::Given => Some(Cut::Given),
         Layout::By(By::Rows(rows)) => Some(Cut::Rows(rows)),
         Layout::By(By::FileBytes(_)) => Some(Cut::Never),
         Layout::By(By::Count(_) | By::Bytes(_)) => None,

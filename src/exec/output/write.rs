@@ -319,6 +319,12 @@ fn nulls(schema: &SchemaRef, rows: u64) -> Result<RecordBatch> {
 }
 
 impl Output for RowGroups {
+    fn end_unit(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.cutter.end_partition();
+        }
+    }
+
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
         let mut groups = Vec::new();
         let folders = &self.plan.options.partition_on;
@@ -455,9 +461,13 @@ impl Append for PartAppender {
                 self.close(&oldest)?;
             }
         }
-        if !self.schemas.iter().any(|(schema, _)| *schema == tag.schema) {
-            self.schemas
-                .push((Arc::clone(&tag.schema), tag.run_schema.clone()));
+        // The latest meaning of a schema holds for all rows that were written under it.
+        match self.schemas.last_mut() {
+            Some((schema, meaning)) if *schema == tag.schema => *meaning = tag.run_schema.clone(),
+            _ => {
+                let meaning = tag.run_schema.clone();
+                self.schemas.push((Arc::clone(&tag.schema), meaning));
+            }
         }
         let part = match self.open.entry(tag.folder.clone()) {
             std::collections::hash_map::Entry::Occupied(entry) => {
@@ -499,6 +509,7 @@ pub(crate) fn widen_with<'a>(
         };
         let from = schemas
             .iter()
+            .rev()
             .find(|(schema, _)| has_all(schema))
             .map(|(_, run)| run)
             .ok_or_else(|| Error::internal("a part file has a schema that no row group had"))?;

@@ -28,6 +28,7 @@ use crate::expr::ast::BinaryOp;
 use crate::expr::cast::cast;
 use crate::expr::compare::{Members, Mode, compare, equal, with_texts};
 use crate::expr::convert::Value;
+use crate::expr::exact::exactly;
 use crate::expr::functions::{self, Prepared};
 use crate::expr::names::ColumnPath;
 use crate::expr::row_error::RowError;
@@ -127,14 +128,40 @@ impl BoundExpr {
     /// handled: a whole number beyond 64 bits, a `cast` that does not fit. It is
     /// about the first such row, whichever part of the expression fails there.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef> {
-        let value = self.first_failure(batch, |node, rows| {
-            node.eval(rows)?.into_array(batch.num_rows())
-        })?;
+        let value =
+            self.first_failure(batch, |node, rows| node.eval(rows)?.into_array(rows.len()))?;
         // Nulls without a type take the one that was promised.
         if *value.data_type() == DataType::Null {
             return Ok(new_null_array(self.data_type(), value.len()));
         }
         Ok(value)
+    }
+
+    /// The type of a column that is computed with it. Nothing but nulls is text,
+    /// as in a column of JSON.
+    pub fn column_type(&self) -> DataType {
+        match self.data_type() {
+            DataType::Null => DataType::Utf8,
+            other => other.clone(),
+        }
+    }
+
+    /// Computes a column of exactly [`column_type`](Self::column_type), whatever
+    /// types the batch has. Text that holds JSON gives the strings in it without quotes.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate), and for a value that its type does not
+    /// hold: of a column whose type has widened since the expression was bound.
+    pub fn column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        let wanted = self.column_type();
+        self.first_failure(batch, |node, rows| {
+            let value = plain(node.eval(rows)?)?;
+            exactly(&value, &node.data_type, &wanted)
+                .map_err(|failure| failure.named(&self.text))
+                .map(|array| Value { array, ..value })?
+                .into_array(rows.len())
+        })
     }
 
     /// Computes a condition per row; null where it is unknown, which selects nothing.
@@ -150,9 +177,7 @@ impl BoundExpr {
                 self.data_type()
             )));
         }
-        self.first_failure(batch, |node, rows| {
-            node.eval(rows)?.bools_of(batch.num_rows())
-        })
+        self.first_failure(batch, |node, rows| node.eval(rows)?.bools_of(rows.len()))
     }
 
     /// Whether it can stand as a filter: [`mask`](Self::mask) refuses what cannot.
@@ -181,7 +206,7 @@ impl BoundExpr {
                 batch: &before,
                 columns: &self.root_columns,
             };
-            match self.node.eval(&rows) {
+            match run(&self.node, &rows) {
                 Err(earlier) if RowError::of(&earlier).is_some() => first = earlier,
                 _ => break,
             }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Bits, appended.
 #[derive(Debug, Default)]
-pub(super) struct Bitmap {
+pub(in crate::io) struct Bitmap {
     bytes: Vec<u8>,
     len: usize,
 }
@@ -56,7 +56,7 @@ impl Bitmap {
 
 /// How many rows a column has, and which are null. Bits are kept only from the first null on.
 #[derive(Debug, Default)]
-pub(super) struct Validity {
+pub(in crate::io) struct Validity {
     len: usize,
     has_nulls: bool,
     bits: Bitmap,
@@ -99,7 +99,7 @@ impl Validity {
 
 /// Strings one after the other, and where each starts and ends.
 #[derive(Debug)]
-pub(super) struct TextBuffer {
+pub(in crate::io) struct TextBuffer {
     pub bytes: Vec<u8>,
     offsets: Vec<i32>,
 }

@@ -25,14 +25,14 @@ use crate::error::{Error, Result};
 
 /// A list column: where each list ends, and one column with all items.
 #[derive(Debug)]
-pub(super) struct List {
+pub(in crate::io) struct List {
     pub ends: Vec<i32>,
     pub item: Column,
 }
 
 /// The values of a column, by type.
 #[derive(Debug)]
-pub(super) enum Values {
+pub(in crate::io) enum Values {
     /// Only nulls so far.
     Null,
     Bool(Bitmap),
@@ -50,7 +50,7 @@ pub(super) enum Values {
 
 /// A column under construction.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(in crate::io) struct Column {
     pub values: Values,
     validity: Validity,
     /// What is known of its scalars, from the schema or from values of this batch.

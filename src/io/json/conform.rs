@@ -17,9 +17,10 @@ use arrow_schema::DataType;
 use super::canonical::as_scalar;
 use super::grammar::{DEEPEST, Parser, SchemaMode};
 use super::lattice::{Fields, Kind, Node, ScalarType, Scalars};
-use super::number::{write_float, write_int, write_uint};
+use super::number::{write_int, write_uint};
 use super::scan::{PAD, Text};
 use super::schema::JsonSchema;
+use super::spelling::{BoolSpellings, NumberSpellings};
 use super::string::write_quoted;
 use crate::error::{Error, Result};
 
@@ -194,10 +195,10 @@ struct Cells<'a> {
 }
 
 enum CellKind<'a> {
-    Bool,
+    Bool(BoolSpellings),
     Int,
     UInt,
-    Float,
+    Float(NumberSpellings),
     /// Plain text, and whether all of it was strings.
     Text,
     /// Canonical JSON text, with room to read it again.
@@ -212,10 +213,10 @@ impl<'a> Cells<'a> {
     fn new(array: &'a ArrayRef, node: &'a Node) -> Result<Self> {
         let kind = match node.kind() {
             Kind::Scalar(ScalarType::Null) => CellKind::Null,
-            Kind::Scalar(ScalarType::Bool) => CellKind::Bool,
+            Kind::Scalar(ScalarType::Bool) => CellKind::Bool(node.scalars.bool_spellings()),
             Kind::Scalar(ScalarType::Int) => CellKind::Int,
             Kind::Scalar(ScalarType::UInt) => CellKind::UInt,
-            Kind::Scalar(ScalarType::Float) => CellKind::Float,
+            Kind::Scalar(ScalarType::Float) => CellKind::Float(node.scalars.number_spellings()),
             Kind::Scalar(ScalarType::Text) => CellKind::Text,
             Kind::Json => CellKind::Json(Vec::new()),
             Kind::Struct(fields) => {
@@ -245,12 +246,13 @@ impl<'a> Cells<'a> {
     /// A scalar's text, a row that is not null.
     fn write_plain(&mut self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         match &self.kind {
-            CellKind::Bool if self.array.as_boolean().value(row) => out.extend_from_slice(b"true"),
-            CellKind::Bool => out.extend_from_slice(b"false"),
+            CellKind::Bool(spellings) => {
+                spellings.write(self.array.as_boolean().value(row), out);
+            }
             CellKind::Int => write_int(self.array.as_primitive::<Int64Type>().value(row), out),
             CellKind::UInt => write_uint(self.array.as_primitive::<UInt64Type>().value(row), out),
-            CellKind::Float => {
-                write_float(self.array.as_primitive::<Float64Type>().value(row), out);
+            CellKind::Float(spellings) => {
+                spellings.write(self.array.as_primitive::<Float64Type>().value(row), out);
             }
             CellKind::Text => {
                 out.extend_from_slice(self.array.as_string::<i32>().value(row).as_bytes());
@@ -271,7 +273,11 @@ impl<'a> Cells<'a> {
             CellKind::Text if to.scalars.has(Scalars::STRING) => {
                 write_quoted(self.array.as_string::<i32>().value(row).as_bytes(), out);
             }
-            CellKind::Bool | CellKind::Int | CellKind::UInt | CellKind::Float | CellKind::Text => {
+            CellKind::Bool(_)
+            | CellKind::Int
+            | CellKind::UInt
+            | CellKind::Float(_)
+            | CellKind::Text => {
                 let mut plain = Vec::new();
                 self.write_plain(row, &mut plain)?;
                 as_scalar(Some(to), out, |out| out.extend_from_slice(&plain));

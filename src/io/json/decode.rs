@@ -64,6 +64,8 @@ pub struct Decoded {
     pub bad: Vec<BadRecord>,
     /// Whether decoding ended at a bad record, as [`DecodeOptions::keep_bad`] was not set.
     pub stopped: bool,
+    /// Line ends of the chunk that end none of its `lines`: those within quotes, and a header's.
+    pub inner_lines: u64,
     /// Keys that came twice in one object; the last value counted.
     pub duplicate_keys: u64,
     /// Values left out because the schema does not know their key ([`SchemaMode::Ignore`]).
@@ -194,10 +196,11 @@ impl Decoder {
         };
         let narrow = schema.project(predicate.columns());
         let seen = looked_at.build(&narrow, &mut self.narrow)?;
-        let selected = match select(predicate.as_ref(), &seen) {
+        let selected = match select(predicate.as_ref(), &seen.batch) {
             Ok(selected) => selected,
             Err(error) => return self.decode_before(chunk, schema, &seen, error),
         };
+        let selected: Vec<Line> = selected.iter().map(|row| seen.lines[*row]).collect();
         let filtered = (seen.lines.len() - selected.len()) as u64;
         let chosen = Task {
             which: Which::Only(&selected),
@@ -247,15 +250,18 @@ fn set_of(columns: &[String]) -> Wanted {
     Arc::new(columns.iter().map(|name| name.as_bytes().into()).collect())
 }
 
-/// The lines of the rows that a predicate selects.
-fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
-    let rows = seen.batch.num_rows();
+/// The rows of a batch that a predicate selects.
+pub(in crate::io) fn select(
+    predicate: &dyn RowPredicate,
+    seen: &RecordBatch,
+) -> Result<Vec<usize>> {
+    let rows = seen.num_rows();
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for name in predicate.columns() {
-        let known = seen.batch.schema_ref().column_with_name(name);
+        let known = seen.schema_ref().column_with_name(name);
         let (field, column) = match known {
-            Some((idx, field)) => (field.clone(), Arc::clone(seen.batch.column(idx))),
+            Some((idx, field)) => (field.clone(), Arc::clone(seen.column(idx))),
             None => (
                 Field::new(name, DataType::Utf8, true),
                 new_null_array(&DataType::Utf8, rows),
@@ -278,7 +284,7 @@ fn select(predicate: &dyn RowPredicate, seen: &Built) -> Result<Vec<Line>> {
         Some(nulls) => mask.values() & nulls.inner(),
         None => mask.values().clone(),
     };
-    Ok(mask.set_indices().map(|row| seen.lines[row]).collect())
+    Ok(mask.set_indices().collect())
 }
 
 impl Built {
@@ -291,6 +297,7 @@ impl Built {
             filtered,
             bad: self.bad,
             stopped: self.stopped,
+            inner_lines: 0,
             duplicate_keys: self.visited.duplicate_keys,
             ignored_values: self.visited.ignored_values,
             places: self.lines,

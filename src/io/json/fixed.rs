@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// A scalar as it stands in the text.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Scalar<'a> {
+pub(in crate::io) enum Scalar<'a> {
     /// Without quotes and escapes.
     String(&'a [u8]),
     /// The value and the literal.
@@ -28,7 +28,7 @@ pub(super) enum Scalar<'a> {
 
 /// Values of one fixed type, held wide until the column is finished.
 #[derive(Debug)]
-pub(super) struct FixedColumn {
+pub(in crate::io) struct FixedColumn {
     data_type: DataType,
     ints: Vec<i64>,
     floats: Vec<f32>,
@@ -36,7 +36,7 @@ pub(super) struct FixedColumn {
 }
 
 /// Whether a user's schema may ask for this scalar type.
-pub(super) fn is_supported(data_type: &DataType) -> bool {
+pub(in crate::io) fn is_supported(data_type: &DataType) -> bool {
     match data_type {
         DataType::Boolean
         | DataType::Int8

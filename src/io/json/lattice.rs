@@ -26,9 +26,11 @@ use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::spelling::{BoolSpellings, NumberSpellings};
+
 /// Facts about the scalars seen at one place, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Scalars(u8);
+pub(in crate::io) struct Scalars(u32);
 
 impl Scalars {
     pub const NONE: Scalars = Scalars(0);
@@ -49,8 +51,42 @@ impl Scalars {
     /// A number that neither 64-bit integers nor a finite `f64` hold.
     pub const HUGE: Scalars = Scalars(1 << 7 | 1 << 2);
 
+    /// A field of a text without types, such as CSV: a column that turns into
+    /// text must give each field back as it was written.
+    pub const FIELD: Scalars = Scalars(1 << 8);
+    /// A field that is no other scalar; so is whatever stands beside it.
+    pub const TEXT_FIELD: Scalars = Scalars(u32::MAX);
+
     const ALL: Scalars = Scalars(0xFF);
-    const ALL_BUT_STRING: Scalars = Scalars(!Scalars::STRING.0);
+    const ALL_BUT_STRING: Scalars = Scalars(Scalars::ALL.0 & !Scalars::STRING.0);
+
+    /// The first bit for ways in which the numbers were not written, see [`super::spelling`].
+    const NUMBER_SHIFT: u32 = 9;
+    const ALL_NUMBER_SPELLINGS: Scalars =
+        Scalars(NumberSpellings::ALL.0 << Scalars::NUMBER_SHIFT | Scalars::FLOAT.0);
+    const BOOL_SHIFT: u32 = Scalars::NUMBER_SHIFT + NumberSpellings::ALL.0.count_ones();
+    const ALL_BOOL_SPELLINGS: Scalars =
+        Scalars(BoolSpellings::ALL.0 << Scalars::BOOL_SHIFT | Scalars::BOOL.0);
+
+    /// The fact that a number was written in these ways only.
+    pub const fn number_spelled(written: NumberSpellings) -> Scalars {
+        Scalars((NumberSpellings::ALL.0 & !written.0) << Scalars::NUMBER_SHIFT)
+    }
+
+    /// The ways in which all numbers were written.
+    pub const fn number_spellings(self) -> NumberSpellings {
+        NumberSpellings(!(self.0 >> Scalars::NUMBER_SHIFT) & NumberSpellings::ALL.0)
+    }
+
+    /// The fact that a boolean was written in these ways only.
+    pub const fn bool_spelled(written: BoolSpellings) -> Scalars {
+        Scalars((BoolSpellings::ALL.0 & !written.0) << Scalars::BOOL_SHIFT)
+    }
+
+    /// The ways in which all booleans were written.
+    pub const fn bool_spellings(self) -> BoolSpellings {
+        BoolSpellings(!(self.0 >> Scalars::BOOL_SHIFT) & BoolSpellings::ALL.0)
+    }
 
     pub const fn has(self, other: Scalars) -> bool {
         self.0 & other.0 == other.0
@@ -77,6 +113,8 @@ impl Scalars {
         let union = Scalars(self.0 | other.0);
         if !union.is_text() || union.0 == Scalars::STRING.0 {
             union
+        } else if union.has(Scalars::FIELD) {
+            Scalars::TEXT_FIELD
         } else if union.has(Scalars::STRING) {
             Scalars::ALL
         } else {
@@ -90,6 +128,8 @@ impl Scalars {
             || self.has(Scalars(Scalars::BOOL.0 | Scalars::NUMBER.0))
             || self.has(Scalars(Scalars::NEGATIVE.0 | Scalars::BIG.0))
             || self.has(Scalars(Scalars::FLOAT.0 | Scalars::INEXACT.0))
+            || self.has(Scalars::ALL_NUMBER_SPELLINGS)
+            || self.has(Scalars::ALL_BOOL_SPELLINGS)
     }
 
     pub const fn scalar_type(self) -> ScalarType {
@@ -111,7 +151,7 @@ impl Scalars {
 
 /// The type that holds a set of scalars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScalarType {
+pub(in crate::io) enum ScalarType {
     Null,
     Bool,
     Int,
@@ -122,7 +162,7 @@ pub(super) enum ScalarType {
 
 /// Everything seen at one place, or what a user's schema says of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Node {
+pub(in crate::io) struct Node {
     pub scalars: Scalars,
     pub object: Option<Arc<Fields>>,
     pub list: Option<Arc<Item>>,
@@ -132,7 +172,7 @@ pub(super) struct Node {
 
 /// How far a user's schema decides a node.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Fixed {
+pub(in crate::io) enum Fixed {
     /// Exactly this scalar type.
     Leaf(Arc<DataType>),
     /// An object; keys outside it follow the schema mode.
@@ -143,7 +183,7 @@ pub(super) enum Fixed {
 
 /// The items of a list.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
+pub(in crate::io) struct Item {
     /// What Arrow calls the item; `item` unless the user's schema differs.
     pub name: Arc<str>,
     pub node: Node,
@@ -160,7 +200,7 @@ impl Default for Item {
 
 /// The type of a node.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind<'a> {
+pub(in crate::io) enum Kind<'a> {
     Scalar(ScalarType),
     /// Canonical JSON text: mixed, an object in which no key was ever seen (no
     /// file format stores a struct without fields), or one whose keys are data.
@@ -171,7 +211,7 @@ pub(super) enum Kind<'a> {
 }
 
 /// Arrow's name for text that is JSON.
-pub(super) const JSON_EXTENSION: &str = "arrow.json";
+pub(in crate::io) const JSON_EXTENSION: &str = "arrow.json";
 
 impl Node {
     pub fn kind(&self) -> Kind<'_> {
@@ -306,11 +346,11 @@ impl Node {
 /// Different keys that an object inside a record may have. With more it is
 /// taken for a map, whose keys are data: as many columns would neither fit a
 /// Parquet footer nor a chunk's memory.
-pub(super) const MOST_KEYS: usize = 1000;
+pub(in crate::io) const MOST_KEYS: usize = 1000;
 
 /// The keys of an object in order of first appearance.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fields {
+pub(in crate::io) struct Fields {
     /// Keys with their nodes; of a map, one node for the values of all keys.
     entries: Vec<(Arc<str>, Node)>,
     /// Places in `entries` by key.

@@ -12,15 +12,16 @@
 //! batch under an older schema ──▶ conform ──▶ batch under the final one
 //! ```
 
-mod scan;
+pub(in crate::io) mod scan;
 mod string;
-mod lattice;
-mod number;
+pub(in crate::io) mod lattice;
+pub(in crate::io) mod number;
 mod grammar;
+pub(in crate::io) mod spelling;
 mod canonical;
-mod fixed;
-mod buffer;
-mod column;
+pub(in crate::io) mod fixed;
+pub(in crate::io) mod buffer;
+pub(in crate::io) mod column;
 mod object;
 mod learn;
 mod unusual;
@@ -29,7 +30,7 @@ mod lines;
 mod schema;
 mod conform;
 mod build;
-mod decode;
+pub(in crate::io) mod decode;
 
 pub use build::{BadRecord, DecodeOptions, infer};
 pub use conform::conform;

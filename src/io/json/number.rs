@@ -13,7 +13,7 @@ use super::scan::{self, Text};
 
 /// A number literal's value in the first type of the lattice that holds it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Number {
+pub(in crate::io) enum Number {
     Int(i64),
     /// Above `i64::MAX`.
     UInt(u64),
@@ -34,7 +34,7 @@ impl Number {
     }
 }
 
-pub(super) fn int_facts(value: i64) -> Scalars {
+pub(in crate::io) fn int_facts(value: i64) -> Scalars {
     let sign = if value < 0 {
         Scalars::NEGATIVE
     } else {
@@ -47,7 +47,7 @@ pub(super) fn int_facts(value: i64) -> Scalars {
     }
 }
 
-pub(super) fn uint_facts(value: u64) -> Scalars {
+pub(in crate::io) fn uint_facts(value: u64) -> Scalars {
     let size = if value > i64::MAX as u64 {
         Scalars::BIG
     } else {
@@ -67,7 +67,7 @@ fn is_exact(magnitude: u64) -> bool {
 
 /// What all values of an integer column say, unioned. One pass, and a second
 /// one only where a value leaves 53 bits.
-pub(super) fn facts_of_ints(values: &[i64]) -> Scalars {
+pub(in crate::io) fn facts_of_ints(values: &[i64]) -> Scalars {
     let (mut signs, mut magnitudes) = (0, 0);
     for value in values {
         signs |= *value;
@@ -86,7 +86,7 @@ pub(super) fn facts_of_ints(values: &[i64]) -> Scalars {
 }
 
 /// The same for a column of `u64`.
-pub(super) fn facts_of_uints(values: &[u64]) -> Scalars {
+pub(in crate::io) fn facts_of_uints(values: &[u64]) -> Scalars {
     values
         .iter()
         .map(|value| uint_facts(*value))
@@ -95,14 +95,17 @@ pub(super) fn facts_of_uints(values: &[u64]) -> Scalars {
 
 /// Why a number literal is none: what stands at `at` is not what a number needs there.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct BadNumber {
+pub(in crate::io) struct BadNumber {
     pub at: usize,
     pub leading_zero: bool,
 }
 
 /// Reads the number that starts at `start`; returns its value and where it ends.
 #[inline]
-pub(super) fn scan_number(text: Text<'_>, start: usize) -> Result<(Number, usize), BadNumber> {
+pub(in crate::io) fn scan_number(
+    text: Text<'_>,
+    start: usize,
+) -> Result<(Number, usize), BadNumber> {
     match scan_int(text, start) {
         Some((value, end)) => Ok((Number::Int(value), end)),
         None => scan_long(text, start),
@@ -111,7 +114,7 @@ pub(super) fn scan_number(text: Text<'_>, start: usize) -> Result<(Number, usize
 
 /// Reads an integer of up to 15 digits, which is nearly every one.
 #[inline(always)]
-pub(super) fn scan_int(text: Text<'_>, start: usize) -> Option<(i64, usize)> {
+pub(in crate::io) fn scan_int(text: Text<'_>, start: usize) -> Option<(i64, usize)> {
     let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (end, value) = scan_15_digits(text, first)?;
@@ -125,7 +128,23 @@ pub(super) fn scan_int(text: Text<'_>, start: usize) -> Option<(i64, usize)> {
 /// Reads a number of up to 15 digits with a fraction of up to 7 and no
 /// exponent, which is nearly every float of a log.
 #[inline(always)]
-pub(super) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, usize)> {
+pub(in crate::io) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, usize)> {
+    scan_decimal(text, start).map(|decimal| (decimal.value, decimal.end))
+}
+
+/// A number with a fraction, read without a doubt.
+pub(in crate::io) struct Decimal {
+    pub value: f64,
+    /// Its digits as one integer.
+    pub mantissa: u64,
+    /// How many of them are behind the point.
+    pub decimals: usize,
+    pub end: usize,
+}
+
+/// The same, with how it was written.
+#[inline(always)]
+pub(in crate::io) fn scan_decimal(text: Text<'_>, start: usize) -> Option<Decimal> {
     let negative = text.byte(start) == b'-';
     let first = start + usize::from(negative);
     let (point, whole) = scan_15_digits(text, first)?;
@@ -138,7 +157,12 @@ pub(super) fn scan_float(text: Text<'_>, start: usize) -> Option<(f64, usize)> {
         return None;
     }
     let magnitude = mantissa as f64 / EXACT_POWERS[n];
-    Some((if negative { -magnitude } else { magnitude }, end))
+    Some(Decimal {
+        value: if negative { -magnitude } else { magnitude },
+        mantissa,
+        decimals: n,
+        end,
+    })
 }
 
 /// Reads 1 to 15 digits without a leading zero; returns where they end, and their value.
@@ -160,7 +184,7 @@ fn scan_15_digits(text: Text<'_>, first: usize) -> Option<(usize, u64)> {
 
 /// Where the number at `start` ends, whatever its value.
 #[inline(always)]
-pub(super) fn skip_number(text: Text<'_>, start: usize) -> Result<usize, BadNumber> {
+pub(in crate::io) fn skip_number(text: Text<'_>, start: usize) -> Result<usize, BadNumber> {
     let first = start + usize::from(text.byte(start) == b'-');
     let end = first + scan::count_digits(text.word(first));
     let n = end - first;
@@ -281,7 +305,7 @@ fn scan_long(text: Text<'_>, start: usize) -> Result<(Number, usize), BadNumber>
 }
 
 /// The correctly rounded value of a literal that JSON's grammar has accepted.
-pub(super) fn parse_float(literal: &[u8]) -> f64 {
+pub(in crate::io) fn parse_float(literal: &[u8]) -> f64 {
     let literal = std::str::from_utf8(literal).expect("a number literal is ASCII");
     literal
         .parse()
@@ -307,7 +331,7 @@ fn integer(digits: &[u8], wrapped: u64, negative: bool) -> Number {
 }
 
 /// Appends a number's canonical text; `literal` is how it was written.
-pub(super) fn write_number(number: Number, literal: &[u8], out: &mut Vec<u8>) {
+pub(in crate::io) fn write_number(number: Number, literal: &[u8], out: &mut Vec<u8>) {
     match number {
         Number::Int(value) => write_int(value, out),
         Number::UInt(value) => write_uint(value, out),
@@ -316,17 +340,17 @@ pub(super) fn write_number(number: Number, literal: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn write_int(value: i64, out: &mut Vec<u8>) {
+pub(in crate::io) fn write_int(value: i64, out: &mut Vec<u8>) {
     write!(out, "{value}").expect("writing to memory does not fail");
 }
 
-pub(super) fn write_uint(value: u64, out: &mut Vec<u8>) {
+pub(in crate::io) fn write_uint(value: u64, out: &mut Vec<u8>) {
     write!(out, "{value}").expect("writing to memory does not fail");
 }
 
 /// Appends the shortest text that reads back as `value`; a whole number in the
 /// range of 64-bit integers looks like the integer it equals.
-pub(super) fn write_float(value: f64, out: &mut Vec<u8>) {
+pub(in crate::io) fn write_float(value: f64, out: &mut Vec<u8>) {
     const I64_MIN: f64 = i64::MIN as f64;
     const U64_END: f64 = 18_446_744_073_709_551_616.0;
     let is_negative_zero = value == 0.0 && value.is_sign_negative();

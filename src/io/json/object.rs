@@ -96,7 +96,7 @@ impl Pattern {
 
 /// What a slot's values are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(in crate::io) enum Use {
     /// They go into the slot's column.
     Build,
     /// They are checked and left out, as asked for by a projection.
@@ -107,7 +107,7 @@ pub(super) enum Use {
 
 /// A key and its column.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(in crate::io) struct Slot {
     pub name: Arc<str>,
     pattern: Pattern,
     pub purpose: Use,
@@ -117,11 +117,11 @@ pub(super) struct Slot {
 }
 
 /// Which keys of a record are wanted: none named means all.
-pub(super) type Wanted = Arc<HashSet<Box<[u8]>>>;
+pub(in crate::io) type Wanted = Arc<HashSet<Box<[u8]>>>;
 
 /// The columns of an object.
 #[derive(Debug)]
-pub(super) struct Object {
+pub(in crate::io) struct Object {
     /// Keys with columns in the schema's order, then keys without.
     pub slots: Vec<Slot>,
     n_columns: usize,
@@ -135,7 +135,7 @@ pub(super) struct Object {
 }
 
 /// No slot: the guess after the last one, before anything was learned.
-pub(super) const NO_SLOT: usize = u32::MAX as usize;
+pub(in crate::io) const NO_SLOT: usize = u32::MAX as usize;
 
 impl Object {
     pub fn new(fields: &Fields) -> Self {

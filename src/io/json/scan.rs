@@ -1,18 +1,18 @@
-//! The kernels over bytes: where a string ends, how many digits follow.
+//! The kernels over bytes: where a string or field ends, how many digits follow.
 //!
 //! In:  [`Text`], which can be read [`PAD`] bytes past any line's end.
-//! Out: places and values; nothing here knows of JSON's structure.
+//! Out: places and values; nothing here knows of the structure of a record.
 //!
 //! Each kernel exists twice: for SSE2, which every x86-64 has, and portably,
 //! eight bytes in a `u64`. Both are always compiled and run by the same tests.
 
 /// Bytes that must be readable past the newline that ends a record.
-pub(super) const PAD: usize = 64;
+pub(in crate::io) const PAD: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use sse2::{copy_plain, find_special};
+pub(in crate::io) use sse2::{copy_plain, copy_until, find_either, find_special};
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use swar::{copy_plain, find_special};
+pub(in crate::io) use swar::{copy_plain, copy_until, find_either, find_special};
 
 /// Lines, and [`PAD`] readable bytes after the last one.
 ///
@@ -22,7 +22,7 @@ pub(super) use swar::{copy_plain, find_special};
 /// [`PAD`] bytes, stays inside, and is not checked but in debug builds, which
 /// all tests are; checking costs 11 % of decoding (benches/decode.rs).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a>(&'a [u8]);
+pub(in crate::io) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
     /// Takes `bytes`, of which those before `end` are whole lines.
@@ -32,8 +32,18 @@ impl<'a> Text<'a> {
     /// If there is no newline before `end`, or no padding behind it: the
     /// caller has just seen to both.
     pub fn new(bytes: &'a [u8], end: usize) -> Self {
+        Text::ended_by(bytes, end, b'\n')
+    }
+
+    /// The same for lines that end with another byte. Where lines may hold that
+    /// byte in quotes, a parser must look for a quote that the padding holds, too.
+    ///
+    /// # Panics
+    ///
+    /// As [`Text::new`].
+    pub fn ended_by(bytes: &'a [u8], end: usize, terminator: u8) -> Self {
         assert!(
-            end > 0 && bytes[end - 1] == b'\n' && bytes.len() - end >= PAD,
+            end > 0 && bytes[end - 1] == terminator && bytes.len() - end >= PAD,
             "text must be whole lines with padding"
         );
         Text(bytes)
@@ -77,7 +87,7 @@ impl<'a> Text<'a> {
 
 /// How many of a word's bytes, from the first, are digits: 0 to 8.
 #[inline(always)]
-pub(super) fn count_digits(word: u64) -> usize {
+pub(in crate::io) fn count_digits(word: u64) -> usize {
     // A byte is a digit iff its high nibble is 3 and adding 6 does not change that.
     let nibbles = word & 0xF0F0_F0F0_F0F0_F0F0;
     let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
@@ -87,7 +97,7 @@ pub(super) fn count_digits(word: u64) -> usize {
 
 /// How many of a word's bytes, from the first, are digits (0 to 8), and their value.
 #[inline(always)]
-pub(super) fn digits(word: u64) -> (usize, u64) {
+pub(in crate::io) fn digits(word: u64) -> (usize, u64) {
     let n = count_digits(word);
     if n == 0 {
         return (0, 0);
@@ -102,7 +112,7 @@ pub(super) fn digits(word: u64) -> (usize, u64) {
 
 /// Kernels for SSE2.
 #[cfg(target_arch = "x86_64")]
-pub(super) mod sse2 {
+pub(in crate::io) mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
         _mm_storeu_si128,
@@ -122,9 +132,31 @@ pub(super) mod sse2 {
         }
     }
 
+    /// One bit for each of 16 bytes that is one of two.
+    #[inline(always)]
+    fn either(bytes: __m128i, one: u8, other: u8) -> u32 {
+        // SAFETY: SSE2 is part of every x86-64.
+        unsafe {
+            let first = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(one as i8));
+            let second = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other as i8));
+            _mm_movemask_epi8(_mm_or_si128(first, second)) as u32
+        }
+    }
+
     /// Where the first quote, backslash or control character at or after `pos` is.
     #[inline(always)]
-    pub fn find_special(text: Text<'_>, mut pos: usize) -> usize {
+    pub fn find_special(text: Text<'_>, pos: usize) -> usize {
+        find_by(text, pos, special)
+    }
+
+    /// Where the first of two bytes at or after `pos` is; one is in every line's end or padding.
+    #[inline(always)]
+    pub fn find_either(text: Text<'_>, pos: usize, one: u8, other: u8) -> usize {
+        find_by(text, pos, |bytes| either(bytes, one, other))
+    }
+
+    #[inline(always)]
+    fn find_by(text: Text<'_>, mut pos: usize, special: impl Fn(__m128i) -> u32) -> usize {
         loop {
             let [low, high] = text.load::<[__m128i; 2]>(pos);
             let found = special(low) | special(high) << 16;
@@ -138,7 +170,24 @@ pub(super) mod sse2 {
     /// Appends to `out` what stands before the first quote, backslash or
     /// control character at or after `pos`, and returns where that one is.
     #[inline(always)]
-    pub fn copy_plain(text: Text<'_>, mut pos: usize, out: &mut Vec<u8>) -> usize {
+    pub fn copy_plain(text: Text<'_>, pos: usize, out: &mut Vec<u8>) -> usize {
+        copy_by(text, pos, out, special)
+    }
+
+    /// Appends to `out` what stands before the first of two bytes at or after
+    /// `pos`, and returns where that one is; as [`find_either`].
+    #[inline(always)]
+    pub fn copy_until(text: Text<'_>, pos: usize, one: u8, other: u8, out: &mut Vec<u8>) -> usize {
+        copy_by(text, pos, out, |bytes| either(bytes, one, other))
+    }
+
+    #[inline(always)]
+    fn copy_by(
+        text: Text<'_>,
+        mut pos: usize,
+        out: &mut Vec<u8>,
+        special: impl Fn(__m128i) -> u32,
+    ) -> usize {
         loop {
             let [low, high] = text.load::<[__m128i; 2]>(pos);
             if out.capacity() - out.len() < 32 {
@@ -171,7 +220,7 @@ pub(super) mod sse2 {
 
 /// Kernels for any machine.
 #[cfg_attr(target_arch = "x86_64", allow(dead_code))]
-pub(super) mod swar {
+pub(in crate::io) mod swar {
     use super::Text;
 
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -181,16 +230,33 @@ pub(super) mod swar {
     /// ones: borrows run upwards, so only the lowest set bit is meant.
     #[inline(always)]
     fn special(word: u64) -> u64 {
-        let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGHS;
         let quote = zero(word ^ (ONES * b'"' as u64));
         let escape = zero(word ^ (ONES * b'\\' as u64));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
         quote | escape | control
     }
 
+    /// The high bit of the lowest byte that is zero, and perhaps of later ones.
+    #[inline(always)]
+    fn zero(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & HIGHS
+    }
+
     /// Where the first quote, backslash or control character at or after `pos` is.
     #[inline(always)]
-    pub fn find_special(text: Text<'_>, mut pos: usize) -> usize {
+    pub fn find_special(text: Text<'_>, pos: usize) -> usize {
+        find_by(text, pos, special)
+    }
+
+    /// Where the first of two bytes at or after `pos` is; one is in every line's end or padding.
+    #[inline(always)]
+    pub fn find_either(text: Text<'_>, pos: usize, one: u8, other: u8) -> usize {
+        let either = |word| zero(word ^ (ONES * one as u64)) | zero(word ^ (ONES * other as u64));
+        find_by(text, pos, either)
+    }
+
+    #[inline(always)]
+    fn find_by(text: Text<'_>, mut pos: usize, special: impl Fn(u64) -> u64) -> usize {
         loop {
             let found = special(text.word(pos));
             if found != 0 {
@@ -198,6 +264,15 @@ pub(super) mod swar {
             }
             pos += 8;
         }
+    }
+
+    /// Appends to `out` what stands before the first of two bytes at or after
+    /// `pos`, and returns where that one is; as [`find_either`].
+    #[inline(always)]
+    pub fn copy_until(text: Text<'_>, pos: usize, one: u8, other: u8, out: &mut Vec<u8>) -> usize {
+        let end = find_either(text, pos, one, other);
+        out.extend_from_slice(text.between(pos, end));
+        end
     }
 
     /// Appends to `out` what stands before the first quote, backslash or
@@ -263,6 +338,30 @@ mod tests {
         for pos in 0..4096 {
             assert_eq!(find_special(padded, pos), plain_search(&text, pos));
             assert_eq!(swar::find_special(padded, pos), plain_search(&text, pos));
+        }
+    }
+
+    #[test]
+    fn every_twin_finds_the_first_of_two_bytes_at_every_distance() {
+        for (one, other) in [(b',', b'\n'), (b'"', b'"'), (0, 0xFF), (b'\t', b'\r')] {
+            for found in [one, other] {
+                for distance in 0..70 {
+                    let mut plain = vec![b'a'; distance];
+                    plain.extend([found, one, other, b'\n']);
+                    let end = plain.len();
+                    plain.extend([b'a'; PAD]);
+                    let text = Text::new(&plain, end);
+                    let (mut fast, mut slow) = (b"x".to_vec(), b"x".to_vec());
+                    assert_eq!(find_either(text, 0, one, other), distance);
+                    assert_eq!(swar::find_either(text, 0, one, other), distance);
+                    assert_eq!(copy_until(text, 0, one, other, &mut fast), distance);
+                    assert_eq!(swar::copy_until(text, 0, one, other, &mut slow), distance);
+                    assert_eq!(
+                        (&fast[1..], &slow[1..]),
+                        (&plain[..distance], &plain[..distance])
+                    );
+                }
+            }
         }
     }
 

@@ -63,14 +63,14 @@ impl JsonSchema {
         JsonSchema::from_fields(Fields::of_record())
     }
 
-    pub(super) fn from_fields(fields: Fields) -> Self {
+    pub(in crate::io) fn from_fields(fields: Fields) -> Self {
         JsonSchema(Arc::new(Inner {
             fields,
             arrow: OnceLock::new(),
         }))
     }
 
-    pub(super) fn fields(&self) -> &Fields {
+    pub(in crate::io) fn fields(&self) -> &Fields {
         &self.0.fields
     }
 
@@ -245,6 +245,8 @@ fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
         Kind::Fixed(_) => return,
         Kind::Scalar(ScalarType::Null) => "never more than null, kept as text",
         Kind::Scalar(ScalarType::Text) if node.scalars == Scalars::STRING => return,
+        // Text is what fields are made of: nothing was given up.
+        Kind::Scalar(ScalarType::Text) if node.scalars.has(Scalars::FIELD) => return,
         Kind::Scalar(ScalarType::Text) if node.scalars.is_mixed_with_strings() => {
             "strings and other scalars, kept as text"
         }

@@ -4,6 +4,7 @@
 //! keeps one row in a thousand become one partition, not 214.
 
 use super::Logical;
+use crate::plan::Source;
 
 /// Logical bytes of Arrow data that a joined partition has at most (128 MiB).
 const TARGET_BYTES: u64 = 128 << 20;
@@ -19,13 +20,19 @@ pub(super) fn apply(plan: Logical) -> Logical {
 }
 
 fn lays_out(plan: &Logical) -> bool {
-    matches!(plan, Logical::Repartition { .. } | Logical::Coalesce { .. })
-        || plan.input().is_some_and(lays_out)
+    match plan {
+        Logical::Repartition { .. }
+        | Logical::Coalesce { .. }
+        | Logical::MapPartitions { .. }
+        | Logical::Union { .. } => true,
+        Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
+        other => other.input().is_some_and(lays_out),
+    }
 }
 
 fn filters(plan: &Logical) -> bool {
     match plan {
-        Logical::Filter { .. } => true,
+        Logical::Filter { .. } | Logical::Sample { .. } => true,
         Logical::Scan(scan) => scan.predicate.is_some(),
         other => other.input().is_some_and(filters),
     }

@@ -1,11 +1,12 @@
 //! Moves filters down into the scan, where rows that fail are never built.
 //!
-//! A filter passes a repartition (fewer rows are laid out, evenly) and a
-//! selection (which only drops columns). It does not pass a limit: the first
-//! ten rows that are kept are not those kept of the first ten.
+//! A filter passes a repartition (fewer rows are laid out, evenly) and, under
+//! the names that columns have there, a projection that does not compute what
+//! it looks at. It does not pass a limit or a sample: the first ten rows that are kept are
+//! not those kept of the first ten. Of several terms each goes as far as it can.
 
 use super::Logical;
-use crate::expr::Expr;
+use crate::expr::{Expr, Projection};
 
 pub(super) fn apply(plan: Logical) -> Logical {
     plan.rewrite(&|node| match node {
@@ -24,18 +25,10 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             });
             Logical::Scan(scan)
         }
-        Logical::Repartition { input, by } => Logical::Repartition {
-            input: Box::new(sink(*input, predicate)),
-            by,
-        },
-        Logical::Coalesce { input, bytes } => Logical::Coalesce {
-            input: Box::new(sink(*input, predicate)),
-            bytes,
-        },
-        Logical::Select { input, columns } => Logical::Select {
-            input: Box::new(sink(*input, predicate)),
-            columns,
-        },
+        Logical::Repartition { .. } | Logical::Coalesce { .. } => {
+            node.map_input(|input| sink(input, predicate))
+        }
+        Logical::Project { input, projection } => pass(*input, projection, predicate),
         Logical::Filter {
             input,
             predicate: first,
@@ -43,9 +36,50 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             input,
             predicate: first.and(predicate),
         },
-        limit @ Logical::Limit { .. } => Logical::Filter {
-            input: Box::new(limit),
-            predicate,
-        },
+        // What these give depends on all rows that they are given.
+        whole @ (Logical::Limit { .. }
+        | Logical::Sample { .. }
+        | Logical::Union { .. }
+        | Logical::MapPartitions { .. }) => filtered(whole, predicate),
+    }
+}
+
+/// Puts the terms that know nothing of what is computed below the projection.
+fn pass(input: Logical, projection: Projection, predicate: Expr) -> Logical {
+    let project = |input| Logical::Project {
+        input: Box::new(input),
+        projection: projection.clone(),
+    };
+    let Ok(schema) = input.schema() else {
+        return filtered(project(input), predicate);
+    };
+    if let Some(whole) = projection.before(&predicate, &schema) {
+        return project(sink(input, whole));
+    }
+    let (mut below, mut above) = (Vec::new(), Vec::new());
+    for term in predicate.conjuncts() {
+        match projection.before(&term, &schema) {
+            Some(term) => below.push(term),
+            None => above.push(term),
+        }
+    }
+    let input = match all_of(below) {
+        Some(below) => sink(input, below),
+        None => input,
+    };
+    match all_of(above) {
+        Some(above) => filtered(project(input), above),
+        None => project(input),
+    }
+}
+
+fn all_of(terms: Vec<Expr>) -> Option<Expr> {
+    terms.into_iter().reduce(Expr::and)
+}
+
+fn filtered(input: Logical, predicate: Expr) -> Logical {
+    Logical::Filter {
+        input: Box::new(input),
+        predicate,
     }
 }

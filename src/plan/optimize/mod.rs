@@ -3,9 +3,9 @@
 //! One rule a file, one ordered table. Each rule is a function from plan to plan.
 
 mod coalesce_sparse;
+mod columns_into_scan;
 mod filter_into_scan;
 mod merge_selects;
-mod select_into_scan;
 
 use super::logical::Logical;
 
@@ -16,7 +16,7 @@ pub type Rule = (&'static str, fn(Logical) -> Logical);
 pub const RULES: [Rule; 4] = [
     ("filter_into_scan", filter_into_scan::apply),
     ("merge_selects", merge_selects::apply),
-    ("select_into_scan", select_into_scan::apply),
+    ("columns_into_scan", columns_into_scan::apply),
     ("coalesce_sparse", coalesce_sparse::apply),
 ];
 

@@ -16,7 +16,7 @@ use super::text::{is_json, write_text};
 use crate::error::{Error, Result};
 
 /// The text of a column's values; nothing for null.
-pub(super) type Spans<'t> = Vec<Option<&'t [u8]>>;
+pub(crate) type Spans<'t> = Vec<Option<&'t [u8]>>;
 
 /// The length of the value that text starts with.
 pub(super) fn skip_value(text: &[u8]) -> usize {
@@ -66,7 +66,7 @@ fn broken() -> Error {
 
 /// A column from the text of its values. Types nest at most as deep as the
 /// stored schema's limit lets pass, and so do these calls.
-pub(super) fn parse(field: &Field, spans: &Spans<'_>) -> Result<ArrayRef> {
+pub(crate) fn parse(field: &Field, spans: &Spans<'_>) -> Result<ArrayRef> {
     Ok(match field.data_type() {
         DataType::Null => Arc::new(NullArray::new(spans.len())),
         DataType::Boolean => {

@@ -7,8 +7,7 @@
 //! copied. A reader for text that is known to be ours can be small: members
 //! come in the order of the schema, and there is no white space.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -16,9 +15,9 @@ use arrow_schema::SchemaRef;
 
 use super::parse::{Spans, parse, skip_value};
 use super::text::{Lines, write_text};
-use super::{JsonFile, compress};
 use crate::error::{Error, Result};
 use crate::sink::file::Sum;
+use crate::sink::members::{TextFile, open};
 use crate::sink::options::Codec;
 use crate::sink::part::Segment;
 use crate::sink::schema::same_column;
@@ -27,26 +26,6 @@ use crate::sink::widen::{Widen, widen_columns};
 
 /// Rows widened at once.
 const WINDOW_ROWS: usize = 8192;
-
-const GZIP: [u8; 2] = [0x1F, 0x8B];
-const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-
-/// A file's text, and the codec its first bytes name.
-fn open(path: &Path) -> Result<(Box<dyn BufRead>, &'static str)> {
-    let reading = |source| Error::io(path.display(), "read", source);
-    let file = File::open(path).map_err(|source| Error::io(path.display(), "open", source))?;
-    let mut file = BufReader::with_capacity(1 << 20, file);
-    let head = file.fill_buf().map_err(reading)?;
-    Ok(if head.starts_with(&GZIP) {
-        let text = flate2::bufread::MultiGzDecoder::new(file);
-        (Box::new(BufReader::with_capacity(1 << 18, text)), "gzip")
-    } else if head.starts_with(&ZSTD) {
-        let text = zstd::stream::read::Decoder::with_buffer(file).map_err(reading)?;
-        (Box::new(BufReader::with_capacity(1 << 18, text)), "zstd")
-    } else {
-        (Box::new(file), "none")
-    })
-}
 
 /// Decompresses a file and counts its lines.
 pub(crate) fn inspect(path: &Path) -> Result<Found> {
@@ -85,7 +64,7 @@ pub(crate) fn rewrite(
     codec: Codec,
     widen: &Widen<'_>,
 ) -> Result<Sum> {
-    let mut out = JsonFile::create(path, codec)?;
+    let mut out = TextFile::create(path, codec)?;
     for segment in segments {
         let columns = Columns::new(&segment.known, stored);
         let (mut text, _) = open(&segment.path)?;
@@ -102,7 +81,7 @@ pub(crate) fn rewrite(
                     }
                     other => other,
                 })?;
-            out.append(&compress(wider, codec)?)?;
+            out.append_text(wider)?;
         }
     }
     Ok(out.finish()?.whole)
@@ -259,9 +238,11 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
+    use crate::sink::members::compress;
 
     #[test]
     fn rows_and_codec_are_read_from_the_bytes() {

@@ -31,8 +31,7 @@ use parquet::file::writer::{SerializedFileWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use super::footer::metadata;
-use super::splice::nulls;
-use super::{ColumnJob, compression, parquet_schema, properties};
+use super::{compression, null_chunks, parquet_schema, properties};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, parquet_error};
 use crate::sink::options::Codec;
@@ -188,12 +187,7 @@ impl Nulls {
                 .map_err(|_| Error::corrupt(path.display(), None, "a row group has no count"))?;
             let mut chunks = writer.next_row_group().map_err(failed)?;
             for field in missing {
-                let job = ColumnJob {
-                    field: Arc::clone(field),
-                    rows: nulls(field.data_type(), rows),
-                    compression: compression(codec)?,
-                };
-                for chunk in job.run()? {
+                for chunk in null_chunks(field, rows, compression(codec)?)? {
                     chunk.append_to(&mut chunks).map_err(failed)?;
                 }
             }

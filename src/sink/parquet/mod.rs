@@ -16,7 +16,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_array::new_null_array;
+use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
@@ -133,15 +134,8 @@ impl ColumnJob {
         let descriptor = parquet_schema(&schema)?;
 
         if let Some(leaves) = column::leaves(&self.field, &stored)? {
-            return leaves
-                .iter()
-                .zip(descriptor.columns())
-                .map(|(leaf, column)| {
-                    column::encode(leaf, Arc::clone(column), self.compression)
-                        .map(|chunk| ColumnChunk(Chunk::Ours(chunk)))
-                        .map_err(|error| self.failed(error))
-                })
-                .collect();
+            return encode(&leaves, &descriptor, self.compression)
+                .map_err(|error| self.failed(error));
         }
         self.run_crates(&Rows::new(stored), schema, &descriptor)
     }
@@ -181,6 +175,55 @@ impl ColumnJob {
             .map(|writer| Ok(ColumnChunk(Chunk::Crates(writer.close().map_err(failed)?))))
             .collect()
     }
+}
+
+fn encode(
+    leaves: &[column::Leaf<'_>],
+    descriptor: &SchemaDescriptor,
+    compression: Compression,
+) -> Result<Vec<ColumnChunk>, ParquetError> {
+    leaves
+        .iter()
+        .zip(descriptor.columns())
+        .map(|(leaf, column)| {
+            let chunk = column::encode(leaf, Arc::clone(column), compression)?;
+            Ok(ColumnChunk(Chunk::Ours(chunk)))
+        })
+        .collect()
+}
+
+/// A column of a row group of nothing but nulls.
+fn null_chunks(
+    field: &FieldRef,
+    rows: usize,
+    compression: Compression,
+) -> Result<Vec<ColumnChunk>> {
+    match column::null_leaves(field, rows) {
+        Some(leaves) => {
+            let schema = Schema::new(vec![Arc::clone(field)]);
+            encode(&leaves, &parquet_schema(&schema)?, compression).map_err(|source| {
+                Error::external(
+                    format!("encoding column {:?} as Parquet", field.name()),
+                    source,
+                )
+            })
+        }
+        None => ColumnJob {
+            field: Arc::clone(field),
+            rows: nulls(field.data_type(), rows),
+            compression,
+        }
+        .run(),
+    }
+}
+
+fn nulls(data_type: &DataType, rows: usize) -> Rows {
+    let window = new_null_array(data_type, WINDOW_ROWS.min(rows));
+    let arrays = (0..rows)
+        .step_by(WINDOW_ROWS)
+        .map(|start| window.slice(0, WINDOW_ROWS.min(rows - start)))
+        .collect();
+    Rows::new(arrays)
 }
 
 /// A Parquet file under construction.

@@ -14,8 +14,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, new_null_array};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_array::ArrayRef;
+use arrow_schema::{Field, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -26,7 +26,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::footer::metadata;
-use super::{ColumnJob, ParquetFile, WINDOW_ROWS, compression};
+use super::{ColumnJob, ParquetFile, WINDOW_ROWS, compression, null_chunks};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, arrow_error, parquet_error};
 use crate::sink::options::Codec;
@@ -106,10 +106,11 @@ impl Segment<'_> {
 
         let out_path = out.path().to_owned();
         let writing = |error| parquet_error(&out_path, "write", error);
+        let compression = compression(self.codec)?;
         let rows = self.rows(group_idx)?;
         let mut group = out.writer.next_row_group().map_err(writing)?;
         for (origin, field) in origins.into_iter().zip(self.stored.fields()) {
-            let rows = match origin {
+            let chunks = match origin {
                 Origin::Copied(leaves) => {
                     for leaf in leaves {
                         group
@@ -118,17 +119,20 @@ impl Segment<'_> {
                     }
                     continue;
                 }
-                Origin::Widened(_) => widened.next().ok_or_else(|| {
-                    Error::internal(format!("column {:?} was not widened", field.name()))
-                })?,
-                Origin::Nulls => nulls(field.data_type(), rows),
+                Origin::Widened(_) => {
+                    let rows = widened.next().ok_or_else(|| {
+                        Error::internal(format!("column {:?} was not widened", field.name()))
+                    })?;
+                    ColumnJob {
+                        field: Arc::clone(field),
+                        rows,
+                        compression,
+                    }
+                    .run()?
+                }
+                Origin::Nulls => null_chunks(field, rows, compression)?,
             };
-            let job = ColumnJob {
-                field: Arc::clone(field),
-                rows,
-                compression: compression(self.codec)?,
-            };
-            for chunk in job.run()? {
+            for chunk in chunks {
                 chunk.append_to(&mut group).map_err(writing)?;
             }
         }
@@ -256,14 +260,4 @@ fn leaves_of(schema: &SchemaDescriptor, root: usize) -> Range<usize> {
     let start = (0..schema.num_columns()).find(belongs).unwrap_or(0);
     let len = (start..schema.num_columns()).take_while(belongs).count();
     start..start + len
-}
-
-/// A column of nothing but nulls.
-pub(super) fn nulls(data_type: &DataType, rows: usize) -> Rows {
-    let window = new_null_array(data_type, WINDOW_ROWS.min(rows));
-    let arrays = (0..rows)
-        .step_by(WINDOW_ROWS)
-        .map(|start| window.slice(0, WINDOW_ROWS.min(rows - start)))
-        .collect();
-    Rows::new(arrays)
 }

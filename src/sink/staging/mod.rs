@@ -77,7 +77,6 @@ impl Staging {
     /// [`Error::Config`] if the request is at fault, [`Error::Io`] if the folder
     /// cannot be written or another run holds it.
     pub fn open(options: &WriteOptions, inputs: &[PathBuf]) -> Result<Self> {
-        let codec = options.codec()?;
         let extension = options.extension()?;
         let path = target::resolve(&options.dir)?;
         target::check_inputs(&path, inputs)?;
@@ -100,10 +99,7 @@ impl Staging {
         };
         Ok(Staging {
             recipe: Arc::new(Recipe {
-                style: Style {
-                    format: options.format,
-                    codec,
-                },
+                style: Style::of(options)?,
                 segments,
                 room: false,
             }),
@@ -122,7 +118,7 @@ impl Staging {
     pub fn with_room(mut self) -> Self {
         self.recipe = Arc::new(Recipe {
             room: true,
-            style: self.recipe.style,
+            style: self.recipe.style.clone(),
             segments: self.recipe.segments.clone(),
         });
         self
@@ -281,7 +277,7 @@ impl Staging {
                 Some(folder) => (folder.below(new)?.join(&file), format!("{folder}/{file}")),
                 None => (new.join(&file), file),
             };
-            let style = self.recipe.style;
+            let style = &self.recipe.style;
             let durable = self.options.durable;
             jobs.push(Box::new(move || {
                 let report = settle(part, &path, name, style, stored, durable, widen)?;
@@ -308,7 +304,7 @@ impl Staging {
         widen: &Widen<'_>,
     ) -> Result<OutputReport> {
         let path = self.recipe.segments.join("schema");
-        let segment = Segment::empty(self.recipe.style, path, stored)?;
+        let segment = Segment::empty(&self.recipe.style, path, stored)?;
         let part = FinishedPart {
             number: self.first,
             folder: None,
@@ -320,7 +316,7 @@ impl Staging {
             &part,
             &place,
             name,
-            self.recipe.style,
+            &self.recipe.style,
             stored,
             self.options.durable,
             widen,

@@ -120,6 +120,7 @@ impl Target {
             Format::Parquet => &[".parquet"],
             Format::Ipc => &[".arrow", ".feather"],
             Format::Json => &[".json", ".json.gz", ".json.zst", ".jsonl"],
+            Format::Csv => &[".csv", ".csv.gz", ".csv.zst"],
         };
         self.holds
             .iter()
@@ -176,7 +177,7 @@ impl Target {
 
 /// Whether a name is that of a part file, of windrow or of its peers.
 pub(super) fn is_part_name(name: &str) -> bool {
-    const DATA: [&str; 8] = [
+    const DATA: [&str; 10] = [
         ".parquet",
         ".json",
         ".json.gz",
@@ -185,6 +186,8 @@ pub(super) fn is_part_name(name: &str) -> bool {
         ".arrow",
         ".feather",
         ".csv",
+        ".csv.gz",
+        ".csv.zst",
     ];
     let number = name
         .strip_prefix("part-")

@@ -144,23 +144,48 @@ pub(crate) fn leaves<'a>(column: &Field, arrays: &'a [ArrayRef]) -> Result<Optio
     leaves.collect::<Result<_>>().map(Some)
 }
 
-fn leaf<'a>(way: &Way, arrays: &'a [ArrayRef]) -> Result<Leaf<'a>, String> {
-    let (mut definition, mut repetition) = (u8::from(way.nullable), 0);
-    for step in &way.steps {
-        match step {
-            Step::Member { nullable, .. } => definition += u8::from(*nullable),
-            Step::Items { nullable } => {
-                definition += 1 + u8::from(*nullable);
-                repetition += 1;
+/// The leaves of a nullable column of which every row is null, or nothing if
+/// one of them is of a type that is left to the crate's writer.
+pub(crate) fn null_leaves(column: &Field, rows: usize) -> Option<Vec<Leaf<'static>>> {
+    let leaf = |way: &Way| {
+        let levels = way.levels();
+        Leaf {
+            levels: Levels {
+                count: rows,
+                definition: vec![0; rows],
+                repetition: vec![0; if levels.max_repetition > 0 { rows } else { 0 }],
+                ..levels
+            },
+            values: Values::new(way.kind, 0),
+        }
+    };
+    Some(ways(column)?.iter().map(leaf).collect())
+}
+
+impl Way {
+    /// No slots yet, and the highest levels on this way.
+    fn levels(&self) -> Levels {
+        let (mut definition, mut repetition) = (u8::from(self.nullable), 0);
+        for step in &self.steps {
+            match step {
+                Step::Member { nullable, .. } => definition += u8::from(*nullable),
+                Step::Items { nullable } => {
+                    definition += 1 + u8::from(*nullable);
+                    repetition += 1;
+                }
             }
         }
-    }
-    let mut leaf = Leaf {
-        levels: Levels {
+        Levels {
             max_definition: definition,
             max_repetition: repetition,
             ..Levels::default()
-        },
+        }
+    }
+}
+
+fn leaf<'a>(way: &Way, arrays: &'a [ArrayRef]) -> Result<Leaf<'a>, String> {
+    let mut leaf = Leaf {
+        levels: way.levels(),
         values: Values::new(way.kind, arrays.iter().map(|array| array.len()).sum()),
     };
     for array in arrays {

@@ -29,7 +29,7 @@ use parquet::schema::types::ColumnDescPtr;
 use super::{DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS};
 use chunk::{ChunkWriter, DataPage};
 use dictionary::Dictionary;
-use leaf::{Leaf, Levels};
+use leaf::Levels;
 use value::{Order, Value};
 use values::Values;
 
@@ -46,7 +46,7 @@ mod value;
 mod values;
 
 pub(super) use chunk::Encoded;
-pub(super) use leaf::leaves;
+pub(super) use leaf::{Leaf, leaves, null_leaves};
 
 /// Encodes and compresses one leaf.
 pub(super) fn encode(

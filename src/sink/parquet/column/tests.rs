@@ -27,7 +27,9 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
-use crate::sink::parquet::{Chunk, ColumnJob, PAGE_ROWS, parquet_schema, properties};
+use crate::sink::parquet::{
+    Chunk, ColumnChunk, ColumnJob, PAGE_ROWS, null_chunks, parquet_schema, properties,
+};
 use crate::sink::rows::Rows;
 
 const ZSTD: fn() -> Compression = || Compression::ZSTD(ZstdLevel::default());
@@ -46,22 +48,28 @@ fn file(
     arrays: Vec<ArrayRef>,
     compression: Compression,
 ) -> (Bytes, Vec<ColumnCloseResult>) {
+    let chunks = job(field, arrays, compression).run().unwrap();
+    let closes = chunks.iter().map(|chunk| match &chunk.0 {
+        Chunk::Ours(encoded) => encoded.close().clone(),
+        Chunk::Crates(_) => panic!("{} was left to the crate", field.data_type()),
+    });
+    let closes = closes.collect();
+    (file_of(field, chunks, compression), closes)
+}
+
+/// The chunks of a column in a file of one row group.
+fn file_of(field: &FieldRef, chunks: Vec<ColumnChunk>, compression: Compression) -> Bytes {
     let schema = Schema::new(vec![Arc::clone(field)]);
     let mut properties = properties(compression).build();
     add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
     let root = parquet_schema(&schema).unwrap().root_schema_ptr();
     let mut writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties)).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    let mut closes = Vec::new();
-    for chunk in job(field, arrays, compression).run().unwrap() {
-        let Chunk::Ours(encoded) = &chunk.0 else {
-            panic!("{} was left to the crate", field.data_type());
-        };
-        closes.push(encoded.close().clone());
+    for chunk in chunks {
         chunk.append_to(&mut group).unwrap();
     }
     group.close().unwrap();
-    (writer.into_inner().unwrap().into(), closes)
+    writer.into_inner().unwrap().into()
 }
 
 fn read(bytes: &Bytes, selection: Option<RowSelection>) -> RecordBatch {
@@ -569,5 +577,34 @@ proptest! {
             lists.append_option(row);
         }
         check(Arc::new(lists.finish()), true);
+    }
+}
+
+#[test]
+fn a_column_of_nulls_is_what_null_arrays_give() {
+    let item = Arc::new(Field::new("item", DataType::Utf8, true));
+    let members = vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::List(Arc::clone(&item)), false),
+    ];
+    let types = [
+        DataType::Utf8,
+        DataType::Boolean,
+        DataType::Float64,
+        DataType::List(item),
+        DataType::Struct(members.into()),
+        DataType::Decimal128(30, 2), // the crate's
+    ];
+    for data_type in types {
+        let field: FieldRef = Arc::new(Field::new("c", data_type.clone(), true));
+        for rows in [1, 8193, 200_000] {
+            let array = arrow_array::new_null_array(&data_type, rows);
+            let slow = job(&field, vec![array], ZSTD()).run().unwrap();
+            let quick = null_chunks(&field, rows, ZSTD()).unwrap();
+            assert!(
+                file_of(&field, quick, ZSTD()) == file_of(&field, slow, ZSTD()),
+                "{rows} nulls of {data_type}"
+            );
+        }
     }
 }

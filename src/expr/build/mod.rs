@@ -3,9 +3,15 @@
 //! In:  names, values and other expressions.
 //! Out: [`Expr`] trees; `and` and `or` put chains into one list.
 
+mod calls;
+mod when;
+
 use std::ops;
 
 use arrow_schema::DataType;
+
+pub use calls::coalesce;
+pub use when::{Then, When, when};
 
 use super::ast::{BinaryOp, Expr};
 use super::scalar::Scalar;
@@ -208,6 +214,19 @@ impl Expr {
         copy.ge(low).and(self.le(high))
     }
 
+    /// Whether the value equals none of the list.
+    pub fn is_not_in<I>(self, list: I) -> Expr
+    where
+        I: IntoIterator,
+        I::Item: Into<Expr>,
+    {
+        Expr::InList {
+            expr: Box::new(self),
+            list: list.into_iter().map(Into::into).collect(),
+            negated: true,
+        }
+    }
+
     /// Whether the text has a shape: `%` is any text, `_` any character.
     pub fn like(self, pattern: impl Into<Expr>) -> Expr {
         Expr::Like {
@@ -331,5 +350,25 @@ mod tests {
         same(col("a").is_null().is_true(), "a is null is true");
         same(col("a").concat("-").concat(col("b")), "a || '-' || b");
         same(call("lower", [col("a")]), "LOWER(a)");
+        same(col("a").is_not_in(["x"]), "a not in ('x')");
+        same(col("a").fill_null(0), "coalesce(a, 0)");
+        same(coalesce([col("a"), lit(1)]), "coalesce(a, 1)");
+        same(col("a").trim().length(), "length(trim(a))");
+        same(
+            col("a").replace("x", "y").substring(1, 2),
+            "substring(replace(a, 'x', 'y'), 1, 2)",
+        );
+        same(
+            col("a").date_trunc("hour").year(),
+            "year(date_trunc('hour', a))",
+        );
+        same(
+            col("a").matches("^x").or(col("b").contains("y")),
+            "regexp_like(a, '^x') or contains(b, 'y')",
+        );
+        same(
+            when(col("a").gt(1)).then("x").into(),
+            "case when a > 1 then 'x' end",
+        );
     }
 }

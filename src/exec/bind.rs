@@ -1,0 +1,304 @@
+//! The steps of a plan, with names and types checked.
+//!
+//! In:  a scan and steps that name columns as each of them sees them.
+//! Out: operators over batches as the source makes them, which columns the
+//!      source must build, and the shape of what comes out.
+//!
+//! What nobody looks at is not computed, and not read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_schema::{Field, FieldRef, SchemaRef};
+
+use super::sequence::Ordered;
+use super::steps::{InOrder, RowStep};
+use crate::error::Result;
+use crate::expr::{BoundExpr, Expr, Origin, Projection, Shape, roots};
+use crate::ops::Seen;
+use crate::plan::{Physical, Step};
+
+/// A plan's steps, bound.
+pub(super) struct Steps {
+    /// Columns that are computed, in the order in which they are.
+    pub computed: Vec<FieldRef>,
+    /// The columns that come out.
+    pub shape: Shape,
+    /// What concerns reading.
+    pub read: ReadSteps,
+    /// What needs input order.
+    pub ordered: Vec<Ordered>,
+    /// Whether fewer rows may come out than are read.
+    pub drops_rows: bool,
+    /// Whether a step in input order may have to name the place of a row.
+    pub asks_places: bool,
+}
+
+/// What any thread does to a chunk.
+pub(super) struct ReadSteps {
+    /// Columns that must be built: those that come out, and those that steps
+    /// look at. `None`: all.
+    pub columns: Option<Vec<String>>,
+    /// Columns that are named by what comes out, whether others pass or not.
+    pub named: Vec<String>,
+    /// All filters that need no order and nothing that is computed, those of the
+    /// scan first. Together, so that it makes no difference which of them a rule has moved where.
+    pub filter: Option<BoundExpr>,
+    /// What is done to rows that were read.
+    pub steps: Vec<RowStep>,
+}
+
+impl ReadSteps {
+    /// Every step, for sources that decode nothing.
+    pub fn all_steps(self) -> Vec<RowStep> {
+        let filter = self.filter.map(Seen::as_named).map(RowStep::Filter);
+        filter.into_iter().chain(self.steps).collect()
+    }
+}
+
+/// An expression, with the columns that it sees.
+struct Expression {
+    expr: Expr,
+    schema: SchemaRef,
+    shape: Shape,
+}
+
+impl Expression {
+    fn origins(&self) -> impl Iterator<Item = Origin> {
+        let roots = roots(&self.expr, &self.schema).into_iter();
+        roots.filter_map(|name| self.shape.origin(&name))
+    }
+}
+
+/// A step whose columns are not counted yet.
+enum Draft {
+    Filter(Expression),
+    /// Columns by their place among all that a plan computes.
+    Compute(Vec<usize>),
+    Limit(u64),
+    Sample {
+        seed: u64,
+        from: f64,
+        to: f64,
+    },
+}
+
+/// The steps of a plan before it is known what nobody looks at.
+struct Drafts {
+    /// What rows must be to be read, by the names of the source.
+    filter: Vec<Expr>,
+    steps: Vec<Draft>,
+    /// The place in `steps` from which on they need input order.
+    first_ordered: usize,
+    computed: Vec<Expression>,
+    shape: Shape,
+}
+
+impl Drafts {
+    fn of(physical: &Physical) -> Result<Self> {
+        let scan = &physical.scan;
+        let mut schema = scan.output()?;
+        // The projections so far, with what each of them is given.
+        let mut passed: Vec<(&Projection, SchemaRef)> = Vec::new();
+        let mut drafts = Drafts {
+            filter: scan.predicate.iter().cloned().collect(),
+            steps: Vec::new(),
+            first_ordered: usize::MAX,
+            computed: Vec::new(),
+            shape: match &scan.columns {
+                Some(columns) => Shape::only(columns),
+                None => Shape::all(),
+            },
+        };
+        for (place, step) in physical.steps.iter().chain(&physical.ordered).enumerate() {
+            if place == physical.steps.len() {
+                drafts.first_ordered = drafts.steps.len();
+            }
+            match step {
+                Step::Limit(rows) => drafts.steps.push(Draft::Limit(*rows)),
+                Step::Filter(predicate) => {
+                    let mut left = Vec::new();
+                    for term in predicate.clone().conjuncts() {
+                        match before_all(&passed, &term) {
+                            Some(term) if place < physical.steps.len() => drafts.filter.push(term),
+                            _ => left.push(term),
+                        }
+                    }
+                    if let Some(expr) = left.into_iter().reduce(Expr::and) {
+                        drafts.steps.push(Draft::Filter(Expression {
+                            expr,
+                            schema: Arc::clone(&schema),
+                            shape: drafts.shape.clone(),
+                        }));
+                    }
+                }
+                Step::Sample { seed, from, to } => drafts.steps.push(Draft::Sample {
+                    seed: *seed,
+                    from: *from,
+                    to: *to,
+                }),
+                Step::Project(projection) => {
+                    let before = drafts.shape.clone();
+                    let first = drafts.computed.len();
+                    let computed = &mut drafts.computed;
+                    let shape = before.then(projection, &schema, &mut |expr| {
+                        computed.push(Expression {
+                            expr: expr.clone(),
+                            schema: Arc::clone(&schema),
+                            shape: before.clone(),
+                        });
+                        computed.len() - 1
+                    });
+                    let columns = (first..drafts.computed.len()).collect();
+                    drafts.steps.push(Draft::Compute(columns));
+                    drafts.shape = shape;
+                    let after = projection.schema(&schema)?;
+                    passed.push((projection, std::mem::replace(&mut schema, after)));
+                }
+            }
+        }
+        Ok(drafts)
+    }
+
+    /// Which computed columns are looked at by a filter, or come out, or are
+    /// needed for one that is.
+    fn live(&self) -> Vec<bool> {
+        let mut live = vec![false; self.computed.len()];
+        let mut found: Vec<Origin> = self.shape.named().cloned().collect();
+        for step in &self.steps {
+            if let Draft::Filter(filter) = step {
+                found.extend(filter.origins());
+            }
+        }
+        while let Some(origin) = found.pop() {
+            if let Origin::Computed(idx) = origin
+                && !std::mem::replace(&mut live[idx], true)
+            {
+                found.extend(self.computed[idx].origins());
+            }
+        }
+        live
+    }
+}
+
+impl Steps {
+    pub fn bind(physical: &Physical, decodes: bool) -> Result<Self> {
+        let scan = &physical.scan;
+        let drafts = Drafts::of(physical)?;
+        let live = drafts.live();
+        let number = |idx: usize| live[idx].then(|| live[..idx].iter().filter(|l| **l).count());
+        let mut computed: Vec<FieldRef> = Vec::new();
+        let (mut steps, mut ordered) = (Vec::new(), Vec::new());
+        for (place, draft) in drafts.steps.iter().enumerate() {
+            let step = match draft {
+                Draft::Limit(rows) => {
+                    ordered.push(InOrder::Limit(*rows));
+                    continue;
+                }
+                Draft::Sample { seed, from, to } => {
+                    let (seed, from, to) = (*seed, *from, *to);
+                    ordered.push(InOrder::Sample { seed, from, to });
+                    continue;
+                }
+                Draft::Filter(filter) => RowStep::Filter(seen(filter, number, computed.len())?),
+                Draft::Compute(columns) => {
+                    let before = computed.len();
+                    let mut added = Vec::new();
+                    for idx in columns.iter().filter(|idx| live[**idx]) {
+                        let seen = seen(&drafts.computed[*idx], number, before)?;
+                        let name = computed_name(computed.len());
+                        let field = Field::new(name, seen.bound().column_type(), true);
+                        computed.push(Arc::new(field));
+                        added.push((Arc::clone(&computed[computed.len() - 1]), seen));
+                    }
+                    if added.is_empty() {
+                        continue;
+                    }
+                    RowStep::Compute(added)
+                }
+            };
+            if place < drafts.first_ordered {
+                steps.push(step);
+            } else {
+                ordered.push(InOrder::Row(step));
+            }
+        }
+        let filter = match drafts.filter.iter().cloned().reduce(Expr::and) {
+            Some(filter) => Some(filter.bind(&scan.schema)?),
+            None => None,
+        };
+        let mut shape = drafts.shape.renumbered(number)?;
+        if !decodes {
+            let fields = scan.schema.fields().iter();
+            shape = shape.settled(&fields.map(|field| &**field.name()).collect::<Vec<_>>())?;
+        }
+        let mut looked_at: BTreeSet<String> = ordered
+            .iter()
+            .filter_map(InOrder::row)
+            .chain(&steps)
+            .flat_map(RowStep::expressions)
+            .flat_map(Seen::sources)
+            .collect();
+        // Where nothing is decoded, nobody else reads what the filter looks at.
+        if let (Some(filter), false) = (&filter, decodes) {
+            looked_at.extend(filter.root_columns().iter().cloned());
+        }
+        let named = shape.named().filter_map(|origin| match origin {
+            Origin::Source(name) => Some(name.clone()),
+            Origin::Computed(_) => None,
+        });
+        let named: Vec<String> = named.collect();
+        Ok(Steps {
+            asks_places: ordered.iter().any(|step| step.row().is_some()),
+            drops_rows: filter.is_some()
+                || steps.iter().any(RowStep::drops_rows)
+                || ordered.iter().any(InOrder::drops_rows),
+            read: ReadSteps {
+                columns: built(&shape, &named, looked_at),
+                named,
+                filter,
+                steps,
+            },
+            computed,
+            shape,
+            ordered: ordered.into_iter().map(Ordered::new).collect(),
+        })
+    }
+}
+
+/// The same condition by the names of the source; none if it looks at what is computed.
+fn before_all(passed: &[(&Projection, SchemaRef)], condition: &Expr) -> Option<Expr> {
+    passed
+        .iter()
+        .rev()
+        .try_fold(condition.clone(), |condition, (projection, input)| {
+            projection.before(&condition, input)
+        })
+}
+
+fn seen(
+    expression: &Expression,
+    number: impl Fn(usize) -> Option<usize>,
+    computed: usize,
+) -> Result<Seen> {
+    let wanted: BTreeSet<String> = roots(&expression.expr, &expression.schema);
+    let shape = expression.shape.narrowed(&wanted).renumbered(number)?;
+    Seen::bind(&expression.expr, &expression.schema, &shape, computed)
+}
+
+/// The columns that the source builds. `None`: all, and those that come late.
+fn built(shape: &Shape, named: &[String], looked_at: BTreeSet<String>) -> Option<Vec<String>> {
+    if shape.passes_rest() {
+        return None;
+    }
+    let mut built = named.to_vec();
+    built.extend(looked_at);
+    let mut once = BTreeSet::new();
+    built.retain(|name| once.insert(name.clone()));
+    Some(built)
+}
+
+/// A name that no column of a source has: it cannot be written in one, and is never shown.
+fn computed_name(idx: usize) -> String {
+    format!("\u{1}computed {idx}")
+}

@@ -1,0 +1,86 @@
+//! Rows, partition by partition, to a closure.
+
+use arrow_array::RecordBatch;
+
+use super::{Group, Output, Rows};
+use crate::error::Result;
+use crate::exec::schema::RunSchema;
+use crate::memory::{Budget, Reservation, held_bytes};
+use crate::partition::{Cut, Cutter};
+
+/// The rows of one partition, all columns of the run, under one schema.
+pub(crate) struct Part {
+    pub idx: usize,
+    pub batches: Vec<RecordBatch>,
+    /// What the run looked like when the partition ended.
+    pub schema: RunSchema,
+}
+
+/// What is called with each partition, in order.
+pub(crate) type EachPart<'a> = dyn FnMut(Part) -> Result<()> + Send + 'a;
+
+/// Holds the open partition and hands it over once it ends.
+pub(crate) struct Parts<'a, 'b> {
+    each: &'a mut EachPart<'b>,
+    cutter: Cutter,
+    idx: u64,
+    open: Vec<(RecordBatch, RunSchema)>,
+    reservation: Reservation,
+}
+
+impl<'a, 'b> Parts<'a, 'b> {
+    pub fn new(cut: Cut, budget: &Budget, each: &'a mut EachPart<'b>) -> Self {
+        Parts {
+            each,
+            cutter: Cutter::new(cut),
+            idx: 0,
+            open: Vec::new(),
+            reservation: budget.open(),
+        }
+    }
+
+    fn hand_over(&mut self, schema: &RunSchema) -> Result<()> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let open = std::mem::take(&mut self.open);
+        let batches = open
+            .iter()
+            .map(|(batch, from)| schema.conform(batch, from))
+            .collect::<Result<Vec<_>>>()?;
+        self.reservation.resize_anyway(0);
+        (self.each)(Part {
+            idx: self.idx as usize,
+            batches,
+            schema: schema.clone(),
+        })
+    }
+}
+
+impl Output for Parts<'_, '_> {
+    fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
+        for piece in self.cutter.push(&rows.batch, rows.text_bytes) {
+            if piece.partition_idx != self.idx {
+                self.hand_over(schema)?;
+                self.idx = piece.partition_idx;
+            }
+            let wanted = self.reservation.bytes() + held_bytes(&piece.batch);
+            if !self.reservation.try_resize(wanted) {
+                let cure =
+                    "raise --memory, or repartition into smaller partitions before this step";
+                return Err(self.reservation.refused("a partition", wanted, cure));
+            }
+            self.open.push((piece.batch, rows.from.clone()));
+        }
+        Ok(Vec::new())
+    }
+
+    fn end_unit(&mut self) {
+        self.cutter.end_partition();
+    }
+
+    fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
+        self.hand_over(schema)?;
+        Ok(Vec::new())
+    }
+}

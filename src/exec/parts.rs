@@ -1,0 +1,234 @@
+//! Units that are partitions: made by a function, or by other pipelines.
+//!
+//! In:  a function; for a stage behind another, that one's pipeline.
+//! Out: one unit for each partition. Functions are called when a worker gets to
+//!      the unit, on any thread.
+//!
+//! A pipeline in front runs on a thread of its own and waits while nobody
+//! takes its partitions; it ends when its units are dropped.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::keep::{Kept, keep};
+use super::output::Part;
+use super::run::{Context, each_part};
+use super::source::{ChunkReader, Open, Unit, Units, batches_reader};
+use crate::error::{Error, Result};
+use crate::expr::fit;
+use crate::plan::{Local, Make, Map, PartitionRows, Physical, Source, united};
+
+/// Partitions that were made and not taken yet.
+const AHEAD: usize = 1;
+
+/// The units of a function that makes partitions.
+pub(super) fn made_units(make: &Local<Make>, n_partitions: usize, schema: &SchemaRef) -> Units {
+    let (make, schema) = (make.clone(), Arc::clone(schema));
+    Box::new((0..n_partitions).map(move |idx| {
+        let (call, schema) = (make.clone(), Arc::clone(&schema));
+        let open: Open = Box::new(move || opened(call.call(idx, &schema)?));
+        Ok(Unit {
+            path: Arc::clone(&make.name),
+            file: 0,
+            ends_file: idx + 1 == n_partitions,
+            open,
+        })
+    }))
+}
+
+/// The units of a function on the partitions of another pipeline.
+pub(super) fn mapped_units(
+    map: &Local<Map>,
+    input: &Arc<Physical>,
+    schema: &SchemaRef,
+    context: &Context,
+) -> Result<Units> {
+    let (name, map, schema) = (Arc::clone(&map.name), map.clone(), Arc::clone(schema));
+    let change = move |part: Part| map.apply(rows_of(&part)?, &schema);
+    Ok(Box::new(PartUnits::start(
+        input,
+        context,
+        name,
+        0,
+        Arc::new(change),
+    )?))
+}
+
+/// Inputs of a union, and the columns that all of them have together.
+pub(super) struct Branches {
+    branches: Vec<Branch>,
+    pub schema: SchemaRef,
+}
+
+enum Branch {
+    /// Text: its columns are known only once all of it is read.
+    Kept(Arc<Kept>),
+    Running(Arc<Physical>),
+}
+
+impl Branches {
+    /// Reads those inputs whose columns only reading can tell, and keeps their rows.
+    pub fn open(inputs: &[(Arc<Physical>, SchemaRef)], context: &Context) -> Result<Self> {
+        let mut branches = Vec::new();
+        let mut schemas = Vec::new();
+        for (input, known) in inputs {
+            if widens(&input.scan.source) {
+                let kept = keep(input, context)?;
+                schemas.push(kept.schema()?);
+                branches.push(Branch::Kept(Arc::new(kept)));
+            } else {
+                schemas.push(Arc::clone(known));
+                branches.push(Branch::Running(Arc::clone(input)));
+            }
+        }
+        Ok(Branches {
+            branches,
+            schema: united(&schemas)?,
+        })
+    }
+
+    /// The partitions of all inputs, in order.
+    pub fn units(self, context: &Context) -> Units {
+        let (schema, context) = (self.schema, context.clone());
+        let inputs = self.branches.into_iter().enumerate();
+        Box::new(inputs.flat_map(move |(idx, branch)| -> Units {
+            let name: Arc<str> = format!("input {idx} of concat").into();
+            let schema = Arc::clone(&schema);
+            match branch {
+                Branch::Kept(kept) => kept_units(kept, name, idx as u32, schema),
+                Branch::Running(input) => {
+                    let change = move |part: Part| fitted(rows_of(&part)?.batches, &schema);
+                    match PartUnits::start(&input, &context, name, idx as u32, Arc::new(change)) {
+                        Ok(units) => Box::new(units),
+                        Err(error) => Box::new(std::iter::once(Err(error))),
+                    }
+                }
+            }
+        }))
+    }
+}
+
+fn widens(source: &Source) -> bool {
+    match source {
+        Source::Text { .. } => true,
+        Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
+        Source::Columns { .. }
+        | Source::Batches(_)
+        | Source::Made { .. }
+        | Source::Mapped { .. } => false,
+    }
+}
+
+fn kept_units(kept: Arc<Kept>, path: Arc<str>, file: u32, schema: SchemaRef) -> Units {
+    let n_partitions = kept.n_partitions();
+    Box::new((0..n_partitions).map(move |idx| {
+        let (kept, schema) = (Arc::clone(&kept), Arc::clone(&schema));
+        Ok(Unit {
+            path: Arc::clone(&path),
+            file,
+            ends_file: idx + 1 == n_partitions,
+            open: Box::new(move || opened(fitted(kept.read(idx)?, &schema)?)),
+        })
+    }))
+}
+
+/// Batches with all columns of a union: cast where the type is wider, null
+/// where there is none.
+fn fitted(batches: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    batches.iter().map(|batch| fit(batch, schema)).collect()
+}
+
+fn send_all(input: &Physical, context: &Context, sender: &SyncSender<Part>) -> Result<()> {
+    // Only if nobody wants the rest: then nobody looks at the error either.
+    let send = &mut |part| sender.send(part).map_err(|_| Error::Cancelled);
+    each_part(input, context, send).map(drop)
+}
+
+/// Makes the rows of a unit of those of a partition.
+type Change = dyn Fn(Part) -> Result<Vec<RecordBatch>> + Send + Sync;
+
+/// The partitions of a pipeline that runs on a thread of its own.
+struct PartUnits {
+    path: Arc<str>,
+    file: u32,
+    change: Arc<Change>,
+    /// None once the pipeline is over.
+    receiver: Option<Receiver<Part>>,
+    run: Option<JoinHandle<Result<()>>>,
+}
+
+impl PartUnits {
+    fn start(
+        input: &Arc<Physical>,
+        context: &Context,
+        path: Arc<str>,
+        file: u32,
+        change: Arc<Change>,
+    ) -> Result<Self> {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let (input, context) = (Arc::clone(input), context.clone());
+        let run = std::thread::Builder::new()
+            .name("partitions".into())
+            .spawn(move || send_all(&input, &context, &sender))
+            .map_err(|source| Error::io("partitions", "start a thread for", source))?;
+        Ok(PartUnits {
+            path,
+            file,
+            change,
+            receiver: Some(receiver),
+            run: Some(run),
+        })
+    }
+
+    fn join(&mut self) -> Option<Result<()>> {
+        self.receiver = None;
+        let joined = self.run.take()?.join();
+        Some(joined.unwrap_or_else(|panic| Err(Error::panic("making partitions", &*panic))))
+    }
+}
+
+impl Iterator for PartUnits {
+    type Item = Result<Unit>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Ok(part) = self.receiver.as_ref()?.recv() else {
+            return match self.join()? {
+                Ok(()) => None,
+                Err(error) => Some(Err(error)),
+            };
+        };
+        let change = Arc::clone(&self.change);
+        Some(Ok(Unit {
+            path: Arc::clone(&self.path),
+            file: self.file,
+            ends_file: false,
+            open: Box::new(move || opened(change(part)?)),
+        }))
+    }
+}
+
+impl Drop for PartUnits {
+    fn drop(&mut self) {
+        // What the pipeline says now is of no use to anybody.
+        drop(self.join());
+    }
+}
+
+/// The columns of a partition that come out.
+fn rows_of(part: &Part) -> Result<PartitionRows> {
+    let batches = part.batches.iter();
+    let finished = batches.map(|batch| part.schema.finish(batch, &part.schema));
+    Ok(PartitionRows {
+        idx: part.idx,
+        schema: part.schema.output()?,
+        batches: finished.collect::<Result<_>>()?,
+    })
+}
+
+fn opened(batches: Vec<RecordBatch>) -> Result<Box<dyn ChunkReader>> {
+    Ok(batches_reader(Box::new(batches.into_iter().map(Ok))))
+}

@@ -1,0 +1,176 @@
+//! The steps that a chunk goes through, and the first row that one fails on.
+//!
+//! In:  a batch.
+//! Out: the rows that come out of all steps; or the row of the batch that one of
+//!      them has no answer for.
+//!
+//! Rows are counted in the batch that went in, whatever filters before the
+//! failing step left out.
+
+use arrow_array::RecordBatch;
+use arrow_schema::FieldRef;
+
+use crate::error::{Error, Result};
+use crate::expr::RowError;
+use crate::ops::{Compute, Filter, Operator, Seen};
+
+/// A step that any thread may do to any batch.
+#[derive(Debug, Clone)]
+pub(crate) enum RowStep {
+    /// Keeps rows for which this is true.
+    Filter(Seen),
+    /// Adds these columns.
+    Compute(Vec<(FieldRef, Seen)>),
+}
+
+impl RowStep {
+    /// The expressions that are evaluated.
+    pub fn expressions(&self) -> impl Iterator<Item = &Seen> {
+        let (one, many) = match self {
+            RowStep::Filter(seen) => (Some(seen), [].as_slice()),
+            RowStep::Compute(columns) => (None, columns.as_slice()),
+        };
+        one.into_iter().chain(many.iter().map(|(_, seen)| seen))
+    }
+
+    /// Whether fewer rows may come out than go in.
+    pub fn drops_rows(&self) -> bool {
+        matches!(self, RowStep::Filter(_))
+    }
+}
+
+/// A step that needs input order, or stands behind one that does.
+pub(crate) enum InOrder {
+    /// A step on rows that were put in order.
+    Row(RowStep),
+    /// The first so many rows.
+    Limit(u64),
+    /// The rows whose number by the seed lies in the share.
+    Sample { seed: u64, from: f64, to: f64 },
+}
+
+impl InOrder {
+    /// The step, if it is one on rows.
+    pub fn row(&self) -> Option<&RowStep> {
+        match self {
+            InOrder::Row(step) => Some(step),
+            InOrder::Limit(_) | InOrder::Sample { .. } => None,
+        }
+    }
+
+    /// Whether fewer rows may come out than go in.
+    pub fn drops_rows(&self) -> bool {
+        self.row().is_none_or(RowStep::drops_rows)
+    }
+}
+
+/// A step, ready to run.
+enum Running {
+    Filter(Filter),
+    Compute(Compute),
+}
+
+/// Steps, one after the other.
+pub(crate) struct RowSteps(Vec<Running>);
+
+/// Why steps gave nothing.
+pub(crate) enum Failure {
+    /// One has no answer for this row; those before it are fine for that step.
+    Row(usize, Error),
+    /// No row is to blame.
+    Other(Error),
+}
+
+impl RowSteps {
+    pub fn new(steps: &[RowStep]) -> Self {
+        let running = steps.iter().cloned().map(|step| match step {
+            RowStep::Filter(predicate) => Running::Filter(Filter::new(predicate)),
+            RowStep::Compute(columns) => Running::Compute(Compute::new(columns)),
+        });
+        RowSteps(running.collect())
+    }
+
+    /// The rows that all filters keep, with what was computed.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+        let mut left = batch.clone();
+        for idx in 0..self.0.len() {
+            let pushed = match &mut self.0[idx] {
+                Running::Filter(filter) => filter.push(left),
+                Running::Compute(compute) => compute.push(left),
+            };
+            left = match pushed {
+                Ok(left) => left,
+                Err(error) => return Err(self.blame(idx, batch, error)),
+            };
+        }
+        Ok(left)
+    }
+
+    /// Where in `batch` the rows stand that all filters keep.
+    pub fn kept(&self, batch: &RecordBatch) -> Result<Vec<usize>> {
+        kept_by(&self.0, batch)
+    }
+
+    #[cold]
+    fn blame(&self, failed: usize, batch: &RecordBatch, error: Error) -> Failure {
+        let Some(row) = RowError::of(&error).map(|at| at.row) else {
+            return Failure::Other(error);
+        };
+        match kept_by(&self.0[..failed], batch) {
+            Ok(rows) => match rows.get(row) {
+                Some(&row) => Failure::Row(row, error),
+                None => Failure::Other(error),
+            },
+            Err(error) => Failure::Other(error),
+        }
+    }
+}
+
+fn kept_by(steps: &[Running], batch: &RecordBatch) -> Result<Vec<usize>> {
+    let mut rows: Vec<usize> = (0..batch.num_rows()).collect();
+    let mut left = batch.clone();
+    for step in steps {
+        let filter = match step {
+            Running::Filter(filter) => filter,
+            Running::Compute(compute) => {
+                left = compute.add(&left)?;
+                continue;
+            }
+        };
+        let kept = filter.keep(&left)?;
+        rows = kept.places().map(|place| rows[place]).collect();
+        left = kept.batch;
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array};
+
+    use super::*;
+    use crate::expr::{IntoExpr, Shape};
+
+    #[test]
+    fn a_failing_row_is_counted_in_the_batch_that_went_in() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![0, 5, 0, 7, 300, 9]));
+        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let bind = |text: &str| {
+            let expr = text.into_expr().unwrap();
+            RowStep::Filter(Seen::bind(&expr, &batch.schema(), &Shape::all(), 0).unwrap())
+        };
+        let mut filters = RowSteps::new(&[bind("n > 0"), bind("cast(n as tinyint) > 6")]);
+        match filters.push(&batch) {
+            Err(Failure::Row(row, error)) => {
+                assert_eq!(row, 4);
+                assert!(error.to_string().contains("300"), "{error}");
+            }
+            _ => panic!("300 is no tinyint"),
+        }
+        let before = batch.slice(0, 4);
+        assert_eq!(filters.push(&before).ok().unwrap().num_rows(), 1);
+        assert_eq!(filters.kept(&before).unwrap(), [3]);
+    }
+}

@@ -1,0 +1,194 @@
+//! Partition by partition: made by functions, given to functions, kept.
+//!
+//! In:  functions over the rows of one partition.
+//! Out: frames, and what folding partitions gives.
+//!
+//! Functions run on any thread of a run, several at once, in no given order;
+//! what they give is put in the order of their partitions. Computing another
+//! frame inside one is fine, on a single thread as well.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+
+use super::dataframe::DataFrame;
+use super::session::Session;
+use crate::error::Result;
+use crate::exec;
+use crate::partition::batch_bytes;
+use crate::plan::{Estimate, Local, Logical, PartitionRows, Source};
+
+impl Session {
+    /// A frame whose partitions a function makes when their turn comes: `make`
+    /// is given the place of each, from 0, and gives its batches, which have the
+    /// columns `schema`. A partition without rows is none.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// use windrow::arrow::schema::{DataType, Field, Schema};
+    /// use windrow::Session;
+    /// # fn main() -> windrow::Result<()> {
+    /// let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+    /// let columns = Arc::clone(&schema);
+    /// let frame = Session::default().from_map(schema, 3, move |idx| {
+    ///     let n: ArrayRef = Arc::new(Int64Array::from(vec![idx as i64; 2]));
+    ///     Ok(vec![RecordBatch::try_new(Arc::clone(&columns), vec![n])?])
+    /// });
+    /// let table = frame.compute()?;
+    /// assert_eq!((table.num_rows(), table.num_partitions()), (6, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_map(
+        &self,
+        schema: SchemaRef,
+        n_partitions: usize,
+        make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> DataFrame {
+        let make = Local::making("from_map", make);
+        let source = Source::Made { make, n_partitions };
+        self.scan(source, schema, Estimate::default())
+    }
+
+    /// A frame of rows in memory, in the partitions in which they are given.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] if a batch has another schema than `schema`.
+    pub fn from_partitions(
+        &self,
+        schema: SchemaRef,
+        partitions: Vec<Vec<RecordBatch>>,
+    ) -> Result<DataFrame> {
+        let batches = || partitions.iter().flatten();
+        super::session::check_schemas(&schema, batches())?;
+        let estimate = Estimate {
+            rows: batches().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: batches().map(batch_bytes).sum(),
+            exact: true,
+        };
+        let n_partitions = partitions.len();
+        let make = Local::making("from_partitions", move |idx| Ok(partitions[idx].clone()));
+        let source = Source::Made { make, n_partitions };
+        Ok(self.scan(source, schema, estimate))
+    }
+}
+
+impl DataFrame {
+    /// What `map` makes of each partition: it is given the rows of one and gives
+    /// batches of the columns `schema`, which is checked. Partitions keep their
+    /// order and bounds; one that becomes empty is none. The rows of a partition are held while it is worked on.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// use windrow::arrow::schema::{DataType, Field, Schema};
+    /// use windrow::{By, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let schema = Arc::new(Schema::new(vec![Field::new("rows", DataType::Int64, true)]));
+    /// let columns = Arc::clone(&schema);
+    /// let counts = frame.repartition(By::Rows(4))?.map_partitions(schema, move |partition| {
+    ///     let rows: i64 = partition.batches.iter().map(|batch| batch.num_rows() as i64).sum();
+    ///     let rows: ArrayRef = Arc::new(Int64Array::from(vec![rows]));
+    ///     Ok(vec![RecordBatch::try_new(Arc::clone(&columns), vec![rows])?])
+    /// });
+    /// assert_eq!(counts.filter("rows = 4")?.count()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A panic of `map`, an error of it, and batches of other columns end the
+    /// run with an error that names the partition.
+    pub fn map_partitions(
+        &self,
+        schema: SchemaRef,
+        map: impl Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> DataFrame {
+        let plan = Logical::MapPartitions {
+            input: self.input(),
+            map: Local::mapping("map_partitions", map),
+            schema: Arc::clone(&schema),
+        };
+        DataFrame::new(self.session().clone(), plan, schema)
+    }
+
+    /// Makes a value of each partition and combines the values in the order of
+    /// the partitions; none if there are no rows.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::{By, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// # let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let sizes = frame.repartition(By::Rows(4))?.reduce_partitions(
+    ///     |partition| Ok(vec![partition.batches.iter().map(|batch| batch.num_rows()).sum::<usize>()]),
+    ///     |mut all, mut more| {
+    ///         all.append(&mut more);
+    ///         all
+    ///     },
+    /// )?;
+    /// assert_eq!(sizes, Some(vec![4, 4, 2]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order, or of `fold`.
+    pub fn reduce_partitions<T: Send + 'static>(
+        &self,
+        fold: impl Fn(PartitionRows) -> Result<T> + Send + Sync + 'static,
+        combine: impl FnMut(T, T) -> T,
+    ) -> Result<Option<T>> {
+        let values = Arc::new(Mutex::new(BTreeMap::new()));
+        let folded = Arc::clone(&values);
+        let map = move |partition: PartitionRows| {
+            let idx = partition.idx;
+            let value = fold(partition)?;
+            let mut values = folded.lock().unwrap_or_else(PoisonError::into_inner);
+            values.insert(idx, value);
+            Ok(Vec::new())
+        };
+        let plan = Logical::MapPartitions {
+            input: self.input(),
+            map: Local::mapping("reduce_partitions", map),
+            schema: Arc::new(Schema::empty()),
+        };
+        let nothing = DataFrame::new(self.session().clone(), plan, Arc::new(Schema::empty()));
+        exec::count(&nothing.lower(), self.session().context())?;
+        let values = std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(values.into_values().reduce(combine))
+    }
+
+    /// The same frame, computed now and kept: whatever is done with it reads the
+    /// kept rows, in the same partitions. They count against the memory budget
+    /// and are spilled past half of it; dropping the last frame that has them
+    /// frees memory and files.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the input in input order; [`crate::Error::Io`] if rows must be
+    /// spilled and cannot; [`crate::Error::Memory`] if one partition does not fit.
+    pub fn persist(&self) -> Result<DataFrame> {
+        let kept = exec::keep(&self.lower(), self.session().context())?;
+        let schema = kept.schema()?;
+        let estimate = Estimate {
+            rows: kept.rows,
+            bytes: kept.bytes,
+            exact: true,
+        };
+        let n_partitions = kept.n_partitions();
+        let make = Local::making("persist", move |idx| kept.read(idx));
+        let source = Source::Made { make, n_partitions };
+        Ok(self.session().scan(source, schema, estimate))
+    }
+}

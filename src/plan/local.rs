@@ -1,0 +1,156 @@
+//! What a plan holds of the program that made it: functions. A plan with one
+//! runs in this process only.
+//!
+//! In:  a closure and a name.
+//! Out: something that a plan can hold, clone and show.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+
+/// One partition, as a function is given it.
+#[derive(Debug, Clone)]
+pub struct PartitionRows {
+    /// Its place among the partitions, from 0.
+    pub idx: usize,
+    /// The columns of its batches. Text may bring more in later partitions.
+    pub schema: SchemaRef,
+    /// Its rows, in order.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// Makes a partition by its place.
+pub type Make = dyn Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync;
+
+/// Makes rows of the rows of a partition.
+pub type Map = dyn Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync;
+
+/// A function with its name. Two are equal if they are the same one.
+pub struct Local<F: ?Sized> {
+    /// How plans and errors show it.
+    pub name: Arc<str>,
+    function: Arc<F>,
+}
+
+impl Local<Make> {
+    /// A function that makes partitions, under a name.
+    pub fn making(
+        name: &str,
+        make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> Self {
+        Local {
+            name: Arc::from(name),
+            function: Arc::new(make),
+        }
+    }
+}
+
+impl Local<Map> {
+    /// A function of the rows of a partition, under a name.
+    pub fn mapping(
+        name: &str,
+        map: impl Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> Self {
+        Local {
+            name: Arc::from(name),
+            function: Arc::new(map),
+        }
+    }
+}
+
+impl<F: ?Sized> Clone for Local<F> {
+    fn clone(&self) -> Self {
+        Local {
+            name: Arc::clone(&self.name),
+            function: Arc::clone(&self.function),
+        }
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Local<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)
+    }
+}
+
+impl Local<Make> {
+    /// The rows of partition `idx`, which must have the columns `schema`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the function; [`Error::Panic`] naming the partition if it
+    /// panics; [`Error::Plan`] if a batch has other columns.
+    pub fn call(&self, idx: usize, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let made = self.guarded(idx, || (self.function)(idx))?;
+        self.checked(made, idx, schema)
+    }
+}
+
+impl Local<Map> {
+    /// What the function makes of a partition; it must have the columns `schema`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Local::call`] of a function that makes partitions.
+    pub fn apply(&self, rows: PartitionRows, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let idx = rows.idx;
+        let made = self.guarded(idx, || (self.function)(rows))?;
+        self.checked(made, idx, schema)
+    }
+}
+
+impl<F: ?Sized> Local<F> {
+    /// Calls foreign code: a panic there is an error that names the partition.
+    fn guarded<T>(&self, idx: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+            Err(Error::panic(
+                format!("partition {idx} of {}", self.name),
+                &*panic,
+            ))
+        })
+    }
+
+    /// Batches of the declared columns: same names, same types, in the same order.
+    fn checked(
+        &self,
+        batches: Vec<RecordBatch>,
+        idx: usize,
+        schema: &SchemaRef,
+    ) -> Result<Vec<RecordBatch>> {
+        let fits = |held: &Schema| {
+            held.fields().len() == schema.fields().len()
+                && held
+                    .fields()
+                    .iter()
+                    .zip(schema.fields())
+                    .all(|(held, wanted)| {
+                        held.name() == wanted.name() && held.data_type() == wanted.data_type()
+                    })
+        };
+        let fitted = |batch: RecordBatch| {
+            if !fits(batch.schema_ref()) {
+                return Err(Error::plan(format!(
+                    "partition {idx} of {} has the columns ({}), but ({}) were declared",
+                    self.name,
+                    columns(batch.schema_ref()),
+                    columns(schema)
+                )));
+            }
+            batch.with_schema(Arc::clone(schema)).map_err(|source| {
+                Error::external(format!("partition {idx} of {}", self.name), source)
+            })
+        };
+        batches.into_iter().map(fitted).collect()
+    }
+}
+
+fn columns(schema: &Schema) -> String {
+    let fields = schema.fields().iter();
+    let texts = fields.map(|field| format!("{} {}", field.name(), field.data_type()));
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,83 @@
+//! Tells the scan which columns are looked at; others are skipped, not built.
+//!
+//! From the last node down: what a node is asked for, and what it looks at
+//! itself, is what it asks of its input. Columns that nobody asks for are not
+//! computed. The scan's own predicate reads its columns whether they are asked
+//! for or not.
+
+use std::collections::BTreeSet;
+
+use super::Logical;
+use crate::expr::{Projection, roots};
+
+pub(super) fn apply(plan: Logical) -> Logical {
+    ask(plan, None)
+}
+
+/// `wanted` are the columns of `node` that somebody looks at; none: all, and
+/// those that come late.
+fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
+    match node {
+        Logical::Scan(mut scan) => {
+            if let Some(wanted) = wanted {
+                let all = scan.columns.take().unwrap_or_else(|| {
+                    let fields = scan.schema.fields().iter();
+                    fields.map(|field| field.name().clone()).collect()
+                });
+                let asked = all.into_iter().filter(|name| wanted.contains(name));
+                scan.columns = Some(asked.collect());
+            }
+            Logical::Scan(scan)
+        }
+        Logical::Project { input, projection } => project(*input, projection, wanted),
+        Logical::Filter { input, predicate } => {
+            let wanted = wanted.and_then(|mut wanted| {
+                wanted.extend(roots(&predicate, &*input.schema().ok()?));
+                Some(wanted)
+            });
+            Logical::Filter {
+                input: Box::new(ask(*input, wanted)),
+                predicate,
+            }
+        }
+        // A function may look at every column.
+        map @ Logical::MapPartitions { .. } => map.map_input(|input| ask(input, None)),
+        // All inputs give the same columns, those that come late too.
+        Logical::Union { inputs, schema } => Logical::Union {
+            inputs: inputs.into_iter().map(|input| ask(input, None)).collect(),
+            schema,
+        },
+        other => other.map_input(|input| ask(input, wanted)),
+    }
+}
+
+fn project(input: Logical, projection: Projection, wanted: Option<BTreeSet<String>>) -> Logical {
+    let Ok(schema) = input.schema() else {
+        return Logical::Project {
+            input: Box::new(input),
+            projection,
+        };
+    };
+    let (projection, needed) = match wanted {
+        Some(wanted) => {
+            let (reduced, needed) = projection.reduced(&wanted, &schema);
+            (reduced, Some(needed))
+        }
+        None => {
+            let needed = projection.needs(&schema);
+            (projection, needed)
+        }
+    };
+    if let (Some(names), Logical::Scan(_)) = (projection.selection(&schema), &input) {
+        let Logical::Scan(mut scan) = input else {
+            unreachable!("matched above")
+        };
+        scan.columns = Some(names);
+        return Logical::Scan(scan);
+    }
+    let input = Box::new(ask(input, needed));
+    if projection.is_all() {
+        return *input;
+    }
+    Logical::Project { input, projection }
+}

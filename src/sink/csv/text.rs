@@ -1,0 +1,300 @@
+//! Rows as records of CSV.
+//!
+//! In:  a batch, and how CSV is written.
+//! Out: a header; one line a row, but for line ends in quotes.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::{CsvStyle, is_nested};
+use crate::error::{Error, Result};
+use crate::sink::json::Lines;
+
+/// Writes the value of a row that is not null.
+type WriteValue<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<()> + 'a>;
+
+/// One column of a batch.
+struct Column<'a> {
+    nulls: Option<NullBuffer>,
+    write: WriteValue<'a>,
+}
+
+/// The names of the columns, as a record.
+pub(crate) fn header(schema: &Schema, style: &CsvStyle) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (idx, field) in schema.fields().iter().enumerate() {
+        if idx > 0 {
+            out.push(style.delimiter);
+        }
+        let name = field.name().as_bytes();
+        // A name with what might be a delimiter is quoted, so that readers tell which one is.
+        if name.iter().any(|byte| b",;\t|".contains(byte)) {
+            write_quoted(name, &mut out);
+        } else {
+            write_text(name, style, &mut out);
+        }
+    }
+    out.push(b'\n');
+    out
+}
+
+/// Appends every row of a batch as a record.
+///
+/// # Errors
+///
+/// [`Error::Plan`] or [`Error::External`] for a value that has no text.
+pub(crate) fn write_records(
+    batch: &RecordBatch,
+    style: &CsvStyle,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    // Nested columns are JSON's to write.
+    let json = Lines::try_new(batch)?;
+    let columns = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .enumerate()
+        .map(|(idx, (field, column))| {
+            Ok(Column {
+                nulls: column
+                    .logical_nulls()
+                    .filter(|nulls| nulls.null_count() > 0),
+                write: if is_nested(field.data_type()) {
+                    nested(&json, idx, style)
+                } else {
+                    flat(field, column.as_ref(), style)?
+                },
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let null = match (style.null.as_bytes(), columns.len()) {
+        (b"", 1) => b"\"\"",
+        (null, _) => null,
+    };
+    for row in 0..batch.num_rows() {
+        for (idx, column) in columns.iter().enumerate() {
+            if idx > 0 {
+                out.push(style.delimiter);
+            }
+            match &column.nulls {
+                Some(nulls) if nulls.is_null(row) => out.extend_from_slice(null),
+                _ => (column.write)(row, out)?,
+            }
+        }
+        out.push(b'\n');
+    }
+    Ok(())
+}
+
+fn nested<'a>(json: &'a Lines<'a>, idx: usize, style: &'a CsvStyle) -> WriteValue<'a> {
+    Box::new(move |row, out| {
+        let mut value = Vec::new();
+        json.write_value(idx, row, &mut value)?;
+        write_text(&value, style, out);
+        Ok(())
+    })
+}
+
+fn flat<'a>(field: &Field, column: &'a dyn Array, style: &'a CsvStyle) -> Result<WriteValue<'a>> {
+    Ok(match column.data_type() {
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            Box::new(move |row, out| put(out, values.value(row)))
+        }
+        DataType::Int8 => whole::<Int8Type>(column),
+        DataType::Int16 => whole::<Int16Type>(column),
+        DataType::Int32 => whole::<Int32Type>(column),
+        DataType::Int64 => whole::<Int64Type>(column),
+        DataType::UInt8 => whole::<UInt8Type>(column),
+        DataType::UInt16 => whole::<UInt16Type>(column),
+        DataType::UInt32 => whole::<UInt32Type>(column),
+        DataType::UInt64 => whole::<UInt64Type>(column),
+        DataType::Float16 => {
+            let values = column.as_primitive::<Float16Type>();
+            Box::new(move |row, out| write_float(&values.value(row).to_f32(), out))
+        }
+        DataType::Float32 => {
+            let values = column.as_primitive::<Float32Type>();
+            Box::new(move |row, out| write_float(&values.value(row), out))
+        }
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>();
+            Box::new(move |row, out| write_float(&values.value(row), out))
+        }
+        DataType::Utf8 => {
+            let values = column.as_string::<i32>();
+            text(style, move |row| values.value(row))
+        }
+        DataType::LargeUtf8 => {
+            let values = column.as_string::<i64>();
+            text(style, move |row| values.value(row))
+        }
+        DataType::Utf8View => {
+            let values = column.as_string_view();
+            text(style, move |row| values.value(row))
+        }
+        DataType::Dictionary(_, _) => {
+            let dictionary = column.as_any_dictionary();
+            let values = dictionary.values();
+            if values.is_empty() {
+                // Then every row is null, and this is never called.
+                return Ok(Box::new(|_, _| Ok(())));
+            }
+            let item = field.clone().with_data_type(values.data_type().clone());
+            let write = flat(&item, values.as_ref(), style)?;
+            let keys = dictionary.normalized_keys();
+            Box::new(move |row, out| write(keys[row], out))
+        }
+        _ => {
+            let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+            Box::new(move |row, out| {
+                let shown = formatter.value(row).try_to_string()?;
+                write_text(shown.as_bytes(), style, out);
+                Ok(())
+            })
+        }
+    })
+}
+
+fn whole<'a, T: ArrowPrimitiveType>(column: &'a dyn Array) -> WriteValue<'a>
+where
+    T::Native: Display,
+{
+    let values = column.as_primitive::<T>();
+    Box::new(|row, out| put(out, values.value(row)))
+}
+
+fn text<'a>(style: &'a CsvStyle, value: impl Fn(usize) -> &'a str + 'a) -> WriteValue<'a> {
+    Box::new(move |row, out| {
+        write_text(value(row).as_bytes(), style, out);
+        Ok(())
+    })
+}
+
+fn put(out: &mut Vec<u8>, value: impl Display) -> Result<()> {
+    write!(out, "{value}").map_err(|error| Error::external("writing CSV", error))
+}
+
+/// The fewest digits that read back as the same float, always with a point or
+/// an exponent of two digits or more, as Python has it: one way for a whole
+/// column, so that it is known to be of floats when it is read.
+fn write_float<F>(value: &F, out: &mut Vec<u8>) -> Result<()>
+where
+    F: Copy + Into<f64> + std::fmt::Debug + std::fmt::LowerExp,
+{
+    let magnitude = (*value).into().abs();
+    let written = if magnitude.is_infinite() {
+        let sign = if (*value).into() < 0.0 { "-" } else { "" };
+        write!(out, "{sign}inf")
+    } else if magnitude == 0.0 || magnitude.is_nan() || (1e-4..1e16).contains(&magnitude) {
+        write!(out, "{value:?}")
+    } else {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        match exponent.strip_prefix('-') {
+            Some(exponent) => write!(out, "{digits}e-{exponent:0>2}"),
+            None => write!(out, "{digits}e+{exponent:0>2}"),
+        }
+    };
+    written.map_err(|error| Error::external("writing CSV", error))
+}
+
+/// Text, in quotes where it would not read back as it is.
+fn write_text(text: &[u8], style: &CsvStyle, out: &mut Vec<u8>) {
+    let is_plain =
+        !text.is_empty() && text != style.null.as_bytes() && !needs_quotes(text, style.delimiter);
+    if is_plain {
+        return out.extend_from_slice(text);
+    }
+    write_quoted(text, out);
+}
+
+fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut start = 0;
+    for quote in memchr::memchr_iter(b'"', text) {
+        out.extend_from_slice(&text[start..=quote]);
+        out.push(b'"');
+        start = quote + 1;
+    }
+    out.extend_from_slice(&text[start..]);
+    out.push(b'"');
+}
+
+/// Whether text without quotes would be cut, or taken for a quoted one.
+pub(super) fn needs_quotes(text: &[u8], delimiter: u8) -> bool {
+    memchr::memchr3(b'"', b'\n', b'\r', text).is_some() || memchr::memchr(delimiter, text).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float32Array, Float64Array, StringArray};
+
+    use super::*;
+
+    fn written(columns: Vec<ArrayRef>, style: &CsvStyle) -> String {
+        let named = columns.into_iter().enumerate();
+        let named = named.map(|(idx, column)| (format!("c{idx}"), column, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
+        let mut out = header(batch.schema_ref(), style);
+        write_records(&batch, style, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn text_is_quoted_where_it_would_not_come_back() {
+        let texts = ["a", "", "a,b", "x\ny", "say \"hi\"", "\r", " b ", "NA"];
+        let mut column: Vec<Option<&str>> = texts.into_iter().map(Some).collect();
+        column.push(None);
+        let column: ArrayRef = Arc::new(StringArray::from(column));
+        let style = CsvStyle::default();
+        assert_eq!(
+            written(vec![column.clone(), column.clone()], &style),
+            "c0,c1\na,a\n\"\",\"\"\n\"a,b\",\"a,b\"\n\"x\ny\",\"x\ny\"\n\
+             \"say \"\"hi\"\"\",\"say \"\"hi\"\"\"\n\"\r\",\"\r\"\n b , b \nNA,NA\n,\n"
+        );
+        let style = CsvStyle {
+            null: "NA".into(),
+            ..style
+        };
+        assert!(written(vec![column], &style).ends_with(" b \n\"NA\"\nNA\n"));
+    }
+
+    #[test]
+    fn floats_are_floats_again() {
+        let wide = [
+            1.0,
+            -0.0,
+            0.1,
+            1e16,
+            1e-5,
+            5e-324,
+            f64::MAX,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        let wide: ArrayRef = Arc::new(Float64Array::from(wide.to_vec()));
+        let text = written(vec![wide], &CsvStyle::default());
+        assert_eq!(
+            text,
+            "c0\n1.0\n-0.0\n0.1\n1e+16\n1e-05\n5e-324\n1.7976931348623157e+308\n-inf\nNaN\n"
+        );
+        let narrow: ArrayRef = Arc::new(Float32Array::from(vec![0.1f32, 1e-7, 16_777_216.0]));
+        let text = written(vec![narrow], &CsvStyle::default());
+        assert_eq!(text, "c0\n0.1\n1e-07\n16777216.0\n");
+    }
+}

@@ -1,0 +1,370 @@
+//! Partition by partition: made by functions, given to functions, folded, kept.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use windrow::arrow::array::cast::AsArray;
+use windrow::arrow::array::types::Int64Type;
+use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use windrow::arrow::schema::{DataType, Field, Schema, SchemaRef};
+use windrow::expr::col;
+use windrow::{
+    By, ByteSize, Cancel, DataFrame, Error, PartitionRows, ReadOptions, Session, Settings, Table,
+};
+
+fn session(threads: usize) -> Session {
+    Session::new(Settings {
+        threads,
+        ..Settings::default()
+    })
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]))
+}
+
+fn batch(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(numbers));
+    RecordBatch::try_new(schema(), vec![column]).unwrap()
+}
+
+fn numbers(batches: &[RecordBatch]) -> Vec<i64> {
+    let of_batch = |batch: &RecordBatch| {
+        let column = batch.column_by_name("n").unwrap();
+        column.as_primitive::<Int64Type>().values().to_vec()
+    };
+    batches.iter().flat_map(of_batch).collect()
+}
+
+fn partitions(table: &Table) -> Vec<Vec<i64>> {
+    table
+        .partitions()
+        .iter()
+        .map(|part| numbers(part))
+        .collect()
+}
+
+/// Partitions of 0, 1, 2, ... rows: every third one has none at all.
+fn uneven(session: &Session, count: usize) -> DataFrame {
+    session.from_map(schema(), count, |idx| {
+        Ok(match idx % 3 {
+            0 => Vec::new(),
+            1 => vec![batch(0..0), batch([idx as i64])],
+            _ => vec![batch([idx as i64; 2]), batch([idx as i64])],
+        })
+    })
+}
+
+fn uneven_rows(count: i64) -> Vec<Vec<i64>> {
+    let rows = (0..count).map(|idx| match idx % 3 {
+        0 => vec![],
+        1 => vec![idx],
+        _ => vec![idx; 3],
+    });
+    rows.filter(|rows| !rows.is_empty()).collect()
+}
+
+#[test]
+fn partitions_that_are_given_stay_as_they_are_and_empty_ones_are_none() {
+    for threads in [1, 2, 5] {
+        let session = session(threads);
+        let made = uneven(&session, 50);
+        assert_eq!(partitions(&made.compute().unwrap()), uneven_rows(50));
+        assert_eq!(made.npartitions().unwrap(), uneven_rows(50).len());
+        assert_eq!(made.count().unwrap(), uneven_rows(50).concat().len() as u64);
+        let kept = made
+            .filter("n % 2 = 0")
+            .unwrap()
+            .with_column("n", col("n") * 10)
+            .unwrap();
+        let wanted: Vec<Vec<i64>> = uneven_rows(50)
+            .iter()
+            .map(|rows| {
+                rows.iter()
+                    .filter(|n| *n % 2 == 0)
+                    .map(|n| n * 10)
+                    .collect::<Vec<_>>()
+            })
+            .filter(|rows| !rows.is_empty())
+            .collect();
+        assert_eq!(partitions(&kept.compute().unwrap()), wanted);
+        let even = made.repartition(By::Count(7)).unwrap().compute().unwrap();
+        assert_eq!(partitions(&even).concat(), uneven_rows(50).concat());
+        assert_eq!(even.num_partitions(), 7);
+
+        let parts = vec![vec![batch(0..3), batch(3..5)], vec![], vec![batch(5..6)]];
+        let given = session.from_partitions(schema(), parts).unwrap();
+        assert_eq!(
+            partitions(&given.compute().unwrap()),
+            [vec![0, 1, 2, 3, 4], vec![5]]
+        );
+        assert_eq!(given.count().unwrap(), 6);
+        let out = tempfile::tempdir().unwrap();
+        let report = given.to_parquet(out.path().join("out")).unwrap();
+        let rows: Vec<u64> = report.outputs.iter().map(|part| part.rows).collect();
+        assert_eq!(rows, [5, 1], "a partition is a part file");
+    }
+    let none = session(2).from_map(schema(), 0, |_| unreachable!());
+    assert_eq!(none.compute().unwrap().num_rows(), 0);
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let other = RecordBatch::try_from_iter([("n", text)]).unwrap();
+    assert!(
+        session(1)
+            .from_partitions(schema(), vec![vec![other]])
+            .is_err()
+    );
+}
+
+fn doubled(part: PartitionRows) -> windrow::Result<Vec<RecordBatch>> {
+    Ok(vec![batch(
+        numbers(&part.batches).into_iter().map(|n| n * 2),
+    )])
+}
+
+#[test]
+fn a_function_gets_each_partition_once_and_whole() {
+    for threads in [1, 2, 5] {
+        let session = session(threads);
+        for by in [By::Count(6), By::Rows(7), By::Rows(1000)] {
+            let frame = uneven(&session, 60).repartition(by).unwrap();
+            let wanted = partitions(&frame.compute().unwrap());
+            let seen = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&seen);
+            let whole = wanted.clone();
+            let mapped = frame.map_partitions(schema(), move |part| {
+                assert_eq!(numbers(&part.batches), whole[part.idx]);
+                count.fetch_add(1, Ordering::Relaxed);
+                doubled(part)
+            });
+            let found = partitions(&mapped.compute().unwrap());
+            let twice = |rows: &Vec<i64>| rows.iter().map(|n| n * 2).collect::<Vec<_>>();
+            assert_eq!(found, wanted.iter().map(twice).collect::<Vec<_>>());
+            assert_eq!(seen.load(Ordering::Relaxed), wanted.len());
+            // A stage behind a stage, and steps on both sides.
+            let again = frame
+                .filter("n > 10")
+                .unwrap()
+                .map_partitions(schema(), doubled)
+                .filter("n < 90")
+                .unwrap()
+                .map_partitions(schema(), doubled);
+            let all: Vec<i64> = wanted.concat();
+            let kept = all
+                .iter()
+                .filter(|n| **n > 10 && **n * 2 < 90)
+                .map(|n| n * 4);
+            assert_eq!(
+                partitions(&again.compute().unwrap()).concat(),
+                kept.collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_function_does_wrong_names_the_partition() {
+    let frame = uneven(&session(2), 30).repartition(By::Rows(5)).unwrap();
+    let panics = frame.map_partitions(schema(), |part| {
+        assert!(part.idx != 3, "no partition 3, please");
+        doubled(part)
+    });
+    match panics.compute().unwrap_err() {
+        Error::Panic { task, message } => {
+            assert_eq!(task, "partition 3 of map_partitions");
+            assert!(message.contains("no partition 3"), "{message}");
+        }
+        other => panic!("{other}"),
+    }
+    let undeclared = frame.map_partitions(schema(), |part| {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+        let wrong = RecordBatch::try_from_iter([("n", text)])?;
+        if part.idx == 1 {
+            Ok(vec![wrong])
+        } else {
+            doubled(part)
+        }
+    });
+    let error = undeclared.compute().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "partition 1 of map_partitions has the columns (n Utf8), but (n Int64) were declared"
+    );
+    let makes = session(2).from_map(schema(), 9, |idx| {
+        assert!(idx < 4, "{idx} is too many");
+        Ok(vec![batch([1])])
+    });
+    let error = makes.count().unwrap_err().to_string();
+    assert_eq!(error, "partition 4 of from_map panicked: 4 is too many");
+    let table = makes.head(3).unwrap();
+    assert_eq!(
+        table.num_rows(),
+        3,
+        "what stands behind the rows asked for is not made"
+    );
+}
+
+#[test]
+fn computing_inside_a_function_finishes_on_one_thread() {
+    let session = session(1);
+    let inner = session.clone();
+    let outer = uneven(&session, 12).map_partitions(schema(), move |part| {
+        let total: i64 = numbers(&part.batches).iter().sum();
+        let frame = uneven(&inner, 9).with_column("n", col("n") + total)?;
+        let mapped = frame.map_partitions(schema(), doubled);
+        Ok(vec![batch([mapped.count()? as i64])])
+    });
+    let found = partitions(&outer.compute().unwrap()).concat();
+    assert_eq!(found, vec![12; uneven_rows(12).len()]);
+}
+
+#[test]
+fn partitions_fold_in_their_order() {
+    for threads in [1, 5] {
+        let frame = uneven(&session(threads), 40)
+            .repartition(By::Rows(6))
+            .unwrap();
+        let wanted = partitions(&frame.compute().unwrap());
+        let folded = frame
+            .reduce_partitions(
+                |part| Ok(vec![numbers(&part.batches)]),
+                |mut all, more| {
+                    all.extend(more);
+                    all
+                },
+            )
+            .unwrap();
+        assert_eq!(folded, Some(wanted));
+        let nothing = frame.filter("n < 0").unwrap();
+        assert_eq!(
+            nothing.reduce_partitions(|_| Ok(1), |a, b| a + b).unwrap(),
+            None
+        );
+        let failed = frame.reduce_partitions(
+            |part| match part.idx {
+                2 => Err(Error::Cancelled),
+                idx => Ok(idx),
+            },
+            |a, b| a + b,
+        );
+        assert!(failed.is_err());
+    }
+}
+
+#[test]
+fn a_kept_frame_is_made_once_and_gives_back_what_it_took() {
+    let parent = tempfile::tempdir().unwrap();
+    let text = "x".repeat(1000);
+    let wide: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, true),
+        Field::new("text", DataType::Utf8, true),
+    ]));
+    for (memory, spills) in [(ByteSize::mib(512), false), (ByteSize::mib(32), true)] {
+        let session = Session::new(Settings {
+            memory,
+            threads: 2,
+            spill_dir: parent.path().to_path_buf(),
+            ..Settings::default()
+        });
+        let made = Arc::new(AtomicUsize::new(0));
+        let (count, columns, text) = (Arc::clone(&made), Arc::clone(&wide), text.clone());
+        let frame = session.from_map(Arc::clone(&wide), 30, move |idx| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let n: ArrayRef = Arc::new(Int64Array::from(vec![idx as i64; 1000]));
+            let texts: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 1000]));
+            Ok(vec![RecordBatch::try_new(
+                Arc::clone(&columns),
+                vec![n, texts],
+            )?])
+        });
+        let kept = frame.persist().unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 30);
+        let spilled = || std::fs::read_dir(parent.path()).unwrap().count();
+        assert_eq!(spilled() > 0, spills, "{memory}");
+        for _ in 0..2 {
+            assert_eq!(kept.count().unwrap(), 30_000);
+            assert_eq!(kept.npartitions().unwrap(), 30);
+            let some = kept.filter("n % 10 = 3").unwrap().select(["n"]).unwrap();
+            let found = partitions(&some.compute().unwrap());
+            assert_eq!(found, [3, 13, 23].map(|n| vec![n; 1000]));
+        }
+        assert_eq!(made.load(Ordering::Relaxed), 30, "rows are made once");
+        let head = kept.head(2).unwrap();
+        drop(kept);
+        assert_eq!(spilled(), 0, "files go with the last frame");
+        assert_eq!(head.num_rows(), 2);
+        // What was kept is free again: as much can be kept once more.
+        let again = frame.select(["n"]).unwrap().persist().unwrap();
+        assert_eq!(again.count().unwrap(), 30_000);
+        assert_eq!(spilled(), 0);
+    }
+}
+
+#[test]
+fn text_that_widens_is_kept_under_its_last_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: String = (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    std::fs::write(
+        dir.path().join("a.json"),
+        lines + "{\"n\":2.5,\"late\":true}\n",
+    )
+    .unwrap();
+    let options = ReadOptions {
+        blocksize: Some(ByteSize::kib(4)),
+        ..ReadOptions::default()
+    };
+    let frame = session(2).read_json(dir.path(), options).unwrap();
+    let kept = frame.rename([("n", "m")]).unwrap().persist().unwrap();
+    let columns = kept.schema().unwrap();
+    let names: Vec<_> = columns
+        .fields()
+        .iter()
+        .map(|f| (f.name().as_str(), f.data_type()))
+        .collect();
+    assert_eq!(
+        names,
+        [("m", &DataType::Float64), ("late", &DataType::Boolean)]
+    );
+    assert_eq!(
+        kept.filter("m >= 2999 or late").unwrap().count().unwrap(),
+        2
+    );
+    assert_eq!(kept.npartitions().unwrap(), frame.npartitions().unwrap());
+}
+
+#[test]
+fn a_run_of_functions_is_cancelled_within_a_second() {
+    let cancel = Cancel::new();
+    let session = session(2).with_cancel(cancel.clone());
+    let frame = session
+        .from_map(schema(), 100_000, |idx| {
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(vec![batch([idx as i64])])
+        })
+        .map_partitions(schema(), doubled);
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        cancel.cancel();
+        Instant::now()
+    });
+    let error = frame.compute().unwrap_err();
+    assert!(stopper.join().unwrap().elapsed() < Duration::from_secs(1));
+    assert!(matches!(error, Error::Cancelled), "{error}");
+}
+
+#[test]
+fn many_partitions_are_planned_without_being_made() {
+    let frame = session(2).from_map(schema(), 100_000_000, |_| unreachable!("nothing is made"));
+    let planned = frame
+        .filter("n > 1")
+        .unwrap()
+        .map_partitions(schema(), doubled)
+        .select(["n"])
+        .unwrap();
+    let text = planned.explain().to_string();
+    assert!(text.contains("100000000 partitions of from_map"), "{text}");
+    assert!(
+        text.contains("2. read each partition through map_partitions"),
+        "{text}"
+    );
+}

@@ -1,0 +1,17 @@
+//! Slow, plain versions of what frames do: row by row, value by value, with
+//! nothing shared, planned or cut.
+//!
+//! ```text
+//! rows     a table of named cells, from JSON text and from batches
+//! value    expressions of whole numbers, as windrow and as a function of a row
+//! calls    frame calls, applied to a frame and to rows
+//! ```
+#![allow(dead_code, unused_imports)] // Each test file uses its part.
+
+pub mod calls;
+pub mod rows;
+pub mod value;
+
+pub use calls::Call;
+pub use rows::{Cell, Row, rows_of};
+pub use value::Value;
