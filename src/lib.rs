@@ -31,7 +31,7 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
+    DataFrame, GroupBy, How, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
     read_csv, read_ipc, read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
@@ -45,7 +45,7 @@ pub use size::ByteSize;
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{Expr, coalesce, col, lit, when};
+    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, lit, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

@@ -3,6 +3,7 @@
 //! In:  inputs and calls.
 //! Out: plans, and what running them gives.
 
+mod aggregate;
 mod columns;
 mod concat;
 mod dataframe;
@@ -14,6 +15,7 @@ mod session;
 mod stream;
 mod table;
 
+pub use aggregate::{GroupBy, IntoAggregate};
 pub use columns::{How, IntoColumn};
 pub use concat::concat;
 pub use dataframe::DataFrame;

@@ -96,6 +96,12 @@ pub fn physical_text(physical: &Physical) -> String {
 fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
     match &physical.scan.source {
         Source::Mapped { input, .. } => add_stages(input, stages),
+        Source::Folded { fold, input } => {
+            add_stages(input, stages);
+            if let Some(last) = stages.last_mut() {
+                let _ = write!(last, ", {fold}");
+            }
+        }
         Source::Union(inputs) => inputs
             .iter()
             .for_each(|(input, _)| add_stages(input, stages)),
@@ -165,6 +171,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
                 Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
+                Logical::Aggregate { fold, .. } => fold.to_string(),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
@@ -197,6 +204,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
+        Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {
