@@ -31,8 +31,9 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, GroupBy, How, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
-    read_csv, read_ipc, read_json, read_parquet, read_text,
+    ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
+    IntoInputs, Reader, Session, Stream, Table, concat, read_csv, read_ipc, read_json,
+    read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;

@@ -345,3 +345,20 @@ fn the_answer_is_the_same_without_a_rule_and_only_what_is_needed_is_read() {
         assert_eq!(run(&[name]), all, "without {name}");
     }
 }
+
+#[test]
+fn info_counts_rows_nulls_and_columns_that_came_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let mut all = Vec::new();
+    for threads in [1, 5] {
+        all.push(frame(dir.path(), threads, 500).info().unwrap());
+    }
+    assert_eq!(all[0], all[1]);
+    assert_eq!(all[0].rows, 1000);
+    for column in &all[0].columns {
+        let nulls = rows.iter().filter(|row| !row.contains_key(&column.name));
+        assert_eq!(column.nulls, nulls.count() as u64, "{}", column.name);
+    }
+    assert!(all[0].to_string().contains("code: Utf8, 0 nulls"), "{}", all[0]);
+}
