@@ -360,5 +360,31 @@ fn info_counts_rows_nulls_and_columns_that_came_late() {
         let nulls = rows.iter().filter(|row| !row.contains_key(&column.name));
         assert_eq!(column.nulls, nulls.count() as u64, "{}", column.name);
     }
-    assert!(all[0].to_string().contains("code: Utf8, 0 nulls"), "{}", all[0]);
+    assert!(
+        all[0].to_string().contains("code: Utf8, 0 nulls"),
+        "{}",
+        all[0]
+    );
+}
+
+#[test]
+fn what_was_folded_is_a_frame_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let frame = frame(dir.path(), 2, 1000);
+    let users = frame.groupby(["user"]).unwrap().size().unwrap();
+    let total = users.agg(["sum(count)", "count(*)"]).unwrap();
+    let expected = [1000, groups(&rows, "user").len() as i64];
+    let found = rows_of(&total.to_batches().unwrap());
+    let found = ["sum(count)", "count(*)"].map(|name| found[0].get(name).and_then(Cell::int));
+    assert_eq!(found, expected.map(Some), "{total}");
+    let target = dir.path().join("out");
+    let report = users.to_parquet(&target).unwrap();
+    assert_eq!(report.rows_written(), users.count().unwrap());
+    let back = windrow::read_parquet(target.display().to_string()).unwrap();
+    let of = |frame: &DataFrame| rows_of(&frame.to_batches().unwrap());
+    assert_eq!(of(&back), of(&users));
+    assert_eq!(of(&users.persist().unwrap()), of(&users));
+    let twice = windrow::concat([&users, &users]).unwrap();
+    assert_eq!(twice.count().unwrap(), 2 * users.count().unwrap());
 }

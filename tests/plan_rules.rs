@@ -147,10 +147,7 @@ fn folds() -> Vec<(&'static str, DataFrame)> {
                 .unwrap()
                 .limit(3),
         ),
-        (
-            "groups_without_null",
-            by_status.dropna().size().unwrap(),
-        ),
+        ("groups_without_null", by_status.dropna().size().unwrap()),
         (
             "columns_of_the_largest_rows",
             logs.nlargest(5, "bytes")
