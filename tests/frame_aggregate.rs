@@ -28,11 +28,11 @@ fn lines() -> Vec<String> {
             n => format!(r#","user":"u{}""#, n * idx % 4),
         };
         let bytes = match idx {
-            700.. if idx % 50 == 0 => "0.5".to_owned(),
+            700.. if idx.is_multiple_of(50) => "0.5".to_owned(),
             _ => (idx * 37 % 1000).to_string(),
         };
         let code = match idx {
-            850.. if idx % 3 == 0 => r#""x""#.to_owned(),
+            850.. if idx.is_multiple_of(3) => r#""x""#.to_owned(),
             _ => (idx % 5).to_string(),
         };
         format!(r#"{{"id":{idx},"status":{status}{user},"bytes":{bytes},"code":{code}}}"#)
