@@ -388,3 +388,63 @@ fn what_was_folded_is_a_frame_like_others() {
     let twice = windrow::concat([&users, &users]).unwrap();
     assert_eq!(twice.count().unwrap(), 2 * users.count().unwrap());
 }
+
+/// The weather of three airports, hour by hour in 2013, as gzip JSON.
+fn write_weather(path: &Path) -> bool {
+    let Some(folder) = std::env::var_os("WINDROW_REAL_DATA") else {
+        println!("skipped: real weather needs WINDROW_REAL_DATA");
+        return false;
+    };
+    let text = std::fs::read_to_string(Path::new(&folder).join("nycflights13/weather.csv"));
+    let text = text.unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let mut gz = GzEncoder::new(std::fs::File::create(path).unwrap(), Compression::fast());
+    for cells in lines {
+        let fields = names.iter().zip(cells).map(|(name, cell)| match *name {
+            _ if cell == "NA" => format!("\"{name}\":null"),
+            "origin" | "time_hour" => format!("\"{name}\":\"{cell}\""),
+            _ => format!("\"{name}\":{cell}"),
+        });
+        let fields: Vec<String> = fields.collect();
+        writeln!(gz, "{{{}}}", fields.join(",")).unwrap();
+    }
+    gz.finish().unwrap();
+    true
+}
+
+#[test]
+fn a_year_of_weather_is_grouped_as_duckdb_does() {
+    // DuckDB 2.0: select origin, count(*), count(temp), min(dewp), max(pressure), median(temp),
+    // count(distinct wind_dir), sum(month) … group by origin order by origin
+    let stored = [
+        ("EWR", [8703.0, 8702.0, -9.04, 1041.9, 55.94, 37.0, 56600.0]),
+        ("JFK", [8706.0, 8706.0, -9.94, 1042.1, 53.96, 37.0, 56621.0]),
+        ("LGA", [8706.0, 8706.0, -7.06, 1041.9, 55.94, 37.0, 56624.0]),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    if !write_weather(&dir.path().join("weather.json.gz")) {
+        return;
+    }
+    let texts = [
+        "count(*) as rows",
+        "count(temp) as temps",
+        "min(dewp) as least",
+        "max(pressure) as most",
+        "median(temp) as middle",
+        "count(distinct wind_dir) as winds",
+        "sum(month) as months",
+    ];
+    for threads in [1, 2] {
+        let frame = frame(dir.path(), threads, 64 << 10);
+        let grouped = frame.groupby(["origin"]).unwrap().agg(texts).unwrap();
+        for (row, (origin, values)) in rows_of(&grouped.to_batches().unwrap()).iter().zip(stored) {
+            assert_eq!(row["origin"], Cell::Text(origin.to_owned()));
+            for (text, value) in texts.iter().zip(values) {
+                let name = text.rsplit(' ').next().unwrap();
+                assert_eq!(row[name], Cell::Number(value), "{origin}: {text}");
+            }
+        }
+        assert_eq!(grouped.count().unwrap(), stored.len() as u64);
+    }
+}
