@@ -31,8 +31,9 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
-    DataFrame, How, InspectOptions, IntoColumn, IntoInputs, Reader, Session, Stream, Table, concat,
-    read_csv, read_ipc, read_json, read_parquet, read_text,
+    ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
+    IntoInputs, Reader, Session, Stream, Table, concat, read_csv, read_ipc, read_json,
+    read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;
@@ -45,7 +46,7 @@ pub use size::ByteSize;
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{Expr, coalesce, col, lit, when};
+    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, lit, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

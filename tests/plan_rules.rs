@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use windrow::arrow::array::RecordBatch;
 use windrow::arrow::schema::{DataType, Field, Schema};
-use windrow::exec::{Context, collect, count};
-use windrow::expr::col;
+use windrow::exec::{Context, collect};
+use windrow::expr::{col, count};
 use windrow::plan::optimize::{RULES, optimize_without};
 use windrow::plan::{Layout, lower};
 use windrow::{By, ByteSize, DataFrame, ReadOptions, SchemaMode, Session, Settings};
@@ -130,6 +130,51 @@ fn projections() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+/// Plans that fold rows.
+fn folds() -> Vec<(&'static str, DataFrame)> {
+    let logs = frame();
+    let by_status = logs.groupby(["status"]).unwrap();
+    vec![
+        (
+            "groups_of_a_filter",
+            logs.filter("method = 'GET'")
+                .unwrap()
+                .groupby(["status"])
+                .unwrap()
+                .agg([col("bytes").sum(), (col("bytes") / 1024).max(), count()])
+                .unwrap()
+                .filter("count > 1")
+                .unwrap()
+                .limit(3),
+        ),
+        ("groups_without_null", by_status.dropna().size().unwrap()),
+        (
+            "columns_of_the_largest_rows",
+            logs.nlargest(5, "bytes")
+                .unwrap()
+                .select(["id", "host"])
+                .unwrap(),
+        ),
+        (
+            "counts_of_values_of_a_nested_field",
+            logs.value_counts(["geo.country"]).unwrap(),
+        ),
+        (
+            "statistics_of_the_first_rows",
+            logs.limit(100)
+                .select(["bytes", "method"])
+                .unwrap()
+                .describe()
+                .unwrap(),
+        ),
+    ]
+}
+
+/// All of them.
+fn all_plans() -> impl Iterator<Item = (&'static str, DataFrame)> {
+    plans().into_iter().chain(projections()).chain(folds())
+}
+
 fn rows(batches: &[Vec<RecordBatch>]) -> String {
     let lines = batches
         .iter()
@@ -141,7 +186,7 @@ fn rows(batches: &[Vec<RecordBatch>]) -> String {
 #[test]
 fn plans_read_as_they_did() {
     let mut text = String::new();
-    for (name, frame) in plans().into_iter().chain(projections()) {
+    for (name, frame) in all_plans() {
         text.push_str(&format!("== {name}\n{}\n", frame.explain()));
     }
     // The path differs from machine to machine.
@@ -160,7 +205,7 @@ fn plans_read_as_they_did() {
 #[test]
 fn rows_are_the_same_with_any_rule_off() {
     let context = Context::new(Settings::default());
-    for (name, frame) in plans().into_iter().chain(projections()) {
+    for (name, frame) in all_plans() {
         let run = |off: &[&str]| {
             let plan = optimize_without(frame.plan().clone(), off);
             rows(
@@ -275,11 +320,11 @@ fn a_filter_leaves_one_partition_where_no_layout_was_asked_for() {
 #[test]
 fn a_count_reads_no_columns_and_equals_the_rows() {
     let context = Context::new(Settings::default());
-    for (name, frame) in plans().into_iter().chain(projections()) {
+    for (name, frame) in all_plans() {
         let rows: usize = frame.compute().unwrap().num_rows();
         assert_eq!(frame.count().unwrap(), rows as u64, "{name}");
         let plan = optimize_without(frame.plan().clone(), &[]);
-        let (counted, _) = count(&lower(plan, ByteSize::mib(1)), &context).unwrap();
+        let (counted, _) = windrow::exec::count(&lower(plan, ByteSize::mib(1)), &context).unwrap();
         assert_eq!(counted, rows as u64, "{name}");
     }
 }

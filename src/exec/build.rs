@@ -11,7 +11,7 @@ use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
 use super::parts::{Branches, made_units, mapped_units};
 use super::rejects::Rejects;
-use super::run::Context;
+use super::run::{Context, fold_all};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::source::{Units, memory_unit, text_units, with_columns};
@@ -37,7 +37,7 @@ pub(super) struct Built {
     pub layout: Layout,
     /// Rows that will come out, where they are known before reading.
     pub known_rows: Option<u64>,
-    /// Bytes that readers may hold of what they fetch ahead.
+    /// Bytes that readers may hold of what they fetch ahead, or hold of rows that were folded.
     pub ahead_bytes: u64,
 }
 
@@ -45,6 +45,7 @@ pub(super) struct Built {
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
     let mut whole: Physical;
     let mut branches = None;
+    let mut folded = None;
     let physical = match &physical.scan.source {
         Source::Union(inputs) => {
             let opened = Branches::open(inputs, context)?;
@@ -52,6 +53,13 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             whole = physical.clone();
             whole.scan.schema = Arc::clone(&opened.schema);
             branches = Some(opened);
+            &whole
+        }
+        Source::Folded { fold, input } => {
+            let rows = fold_all(fold, input, context)?;
+            whole = physical.clone();
+            whole.scan.schema = Arc::clone(&rows.schema);
+            folded = Some(rows);
             &whole
         }
         _ => physical,
@@ -119,6 +127,13 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             let units = branches.units(context);
             read_batches(units, &scan.schema, steps.read, steps.asks_places)?
         }
+        Source::Folded { .. } => {
+            let rows = folded
+                .as_ref()
+                .ok_or_else(|| Error::internal("nothing was folded"))?;
+            let units = memory_unit(&rows.batches);
+            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
+        }
         Source::Batches(batches) => {
             let units = memory_unit(batches);
             read_batches(units, &scan.schema, steps.read, steps.asks_places)?
@@ -131,7 +146,10 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         ordered: steps.ordered,
         bad: read.bad,
         layout: physical.layout,
-        ahead_bytes: most_ahead(&scan.source, &context.settings),
+        ahead_bytes: folded.map_or_else(
+            || most_ahead(&scan.source, &context.settings),
+            |rows| rows.held_bytes,
+        ),
         known_rows: (scan.estimate.exact && !steps.drops_rows).then_some(scan.estimate.rows),
     })
 }
@@ -238,6 +256,7 @@ fn read_text(
             }),
             filter: steps.filter,
             steps: steps.steps,
+            fold: None,
             path_column: path_column.map(Arc::from),
             given: match options.schema {
                 Some(_) => look.head.clone(),
@@ -279,6 +298,7 @@ pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPla
         }),
         filter: None,
         steps,
+        fold: None,
         path_column: None,
         given: JsonSchema::default(),
         keep_raw: false,

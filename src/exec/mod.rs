@@ -15,6 +15,7 @@ mod bind;
 mod build;
 mod columns;
 mod control;
+mod fold;
 mod keep;
 mod output;
 mod parts;

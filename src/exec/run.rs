@@ -14,9 +14,10 @@ use arrow_schema::SchemaRef;
 
 use super::build::{Built, batch_workers, build, no_bad};
 use super::control::{Cancel, Phase, Progress};
+use super::fold::FoldPlan;
 use super::output::{
-    Append, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts, Sizes,
-    Visit, counted_cut, streaming_cut,
+    Append, Collect, Count, Each, EachPart, Folded, Held, Hold, Last, NoAppend, Output, Parts,
+    Sizes, Visit, counted_cut, streaming_cut,
 };
 use super::rejects::Rejects;
 use super::report::{RunReport, WidenedReport};
@@ -26,9 +27,9 @@ use super::sequence::Sequencer;
 use super::source::replay_unit;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
-use crate::memory::{Budget, SpillDir};
+use crate::memory::{Budget, SpillDir, held_bytes};
 use crate::partition::{By, Cut, PartitionSize};
-use crate::plan::{Layout, Physical, Step};
+use crate::plan::{Fold, Layout, Physical, Step};
 use crate::size::ByteSize;
 
 /// Bytes of text that a decoder is handed at once. Measured: at 1 MiB the text
@@ -336,6 +337,61 @@ pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collect
         partitions: vec![batches],
         report,
     })
+}
+
+/// The few rows that a pipeline was folded into.
+pub(super) struct FoldedRows {
+    pub schema: SchemaRef,
+    /// Small ones, so that what is done to them is shared out.
+    pub batches: Vec<RecordBatch>,
+    pub held_bytes: u64,
+}
+
+/// Folds all rows of a pipeline.
+///
+/// # Errors
+///
+/// As [`collect`].
+pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<FoldedRows> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, context, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let plan = FoldPlan {
+        fold: fold.clone(),
+        schema: built.schema.output()?,
+    };
+    // Rows that an ordered step has yet to see cannot be folded before it.
+    if built.ordered.is_empty() {
+        built.workers.fold = Some(Arc::new(plan.clone()));
+    }
+    let budget = run.drive.budget.clone();
+    let LaidOut {
+        output,
+        schema,
+        rejects,
+        ..
+    } = run.lay_out(built, |_| Ok((Folded::new(&plan, &budget)?, NoAppend)))?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    let schema = match output.rows.first() {
+        Some(batch) => batch.schema(),
+        None => fold.schema(&schema.output()?)?,
+    };
+    Ok(FoldedRows {
+        schema,
+        held_bytes: output.rows.iter().map(held_bytes).sum(),
+        batches: output.rows.iter().flat_map(pieces).collect(),
+    })
+}
+
+/// Rows in a piece of what was folded.
+const PIECE_ROWS: usize = 8192;
+
+fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let starts = (0..batch.num_rows()).step_by(PIECE_ROWS);
+    starts.map(|start| batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start)))
 }
 
 /// Counts the rows of a pipeline.

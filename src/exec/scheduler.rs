@@ -219,7 +219,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         match outcome {
             Ok((worked, spare)) => {
                 state.keep_buffer(spare);
-                let held = crate::memory::held_bytes(&worked.batch);
+                let held = worked.held_bytes();
                 state.put(number, place, Ready::Chunk(Box::new(worked)), held);
             }
             Err(error) => state.put(number, place, Ready::Failed(error), 0),

@@ -212,6 +212,7 @@ impl<O: Output> Sequencer<O> {
             batch: worked.batch,
             from: worked.schema,
             text_bytes: worked.text_bytes,
+            folded: worked.folded,
         };
         if let Some((step, earlier)) = self.take_steps(&mut rows, places, &chunk)? {
             (ahead, failure) = (step, Some(earlier));

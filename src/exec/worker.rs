@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
+use super::fold::{FoldPlan, Folder};
 use super::predicate::Predicate;
 use super::schema::RunSchema;
 use super::source::{Chunk, Passed};
@@ -22,6 +23,7 @@ use crate::io::json::{
 };
 use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, TextChunk};
+use crate::memory::held_bytes;
 use crate::plan::FileFormat;
 
 /// A record that did not decode, relative to its chunk.
@@ -61,8 +63,18 @@ pub(crate) struct Worked {
     pub places: Option<Vec<Line>>,
     /// Where the first row came from, if rows have no columns at all.
     pub bare: Option<Line>,
+    /// What the rows were folded into, if that is asked for; then `batch` only counts them.
+    pub folded: Option<Vec<RecordBatch>>,
     /// Why nothing behind these rows was looked at.
     pub failed: Option<FailedRecord>,
+}
+
+impl Worked {
+    /// Bytes of memory that its rows hold, or what they were folded into.
+    pub fn held_bytes(&self) -> u64 {
+        let folded = self.folded.iter().flatten().map(held_bytes);
+        held_bytes(&self.batch) + folded.sum::<u64>()
+    }
 }
 
 /// Makes workers: one for each thread.
@@ -77,6 +89,8 @@ pub(crate) struct WorkerPlan {
     pub filter: Option<BoundExpr>,
     /// What is done to rows.
     pub steps: Vec<RowStep>,
+    /// What rows are folded into, if no step needs them in order first.
+    pub fold: Option<Arc<FoldPlan>>,
     /// The column that holds the input's path, if there is one.
     pub path_column: Option<Arc<str>>,
     /// What is known of records before any is read.
@@ -108,6 +122,7 @@ impl WorkerPlan {
             decoder: self.decoder(),
             predicate: None,
             steps: RowSteps::new(&self.steps),
+            folder: None,
             plan: self.clone(),
         }
     }
@@ -163,6 +178,8 @@ pub(crate) struct Worker {
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,
     steps: RowSteps,
+    /// Made for the first chunk, empty between chunks.
+    folder: Option<Folder>,
     plan: WorkerPlan,
 }
 
@@ -174,20 +191,28 @@ impl Worker {
         path: &str,
         schema: &RunSchema,
     ) -> Result<(Worked, Vec<u8>)> {
-        match chunk {
+        let (mut worked, spare) = match chunk {
             Chunk::Text(mut text) => {
                 let worked = match text.long.take() {
                     Some(long) => self.long(text.clone(), long, path, schema)?,
                     None => self.text(&mut text, None, path, schema)?,
                 };
-                Ok((worked, text.bytes))
+                (worked, text.bytes)
             }
             Chunk::Csv(mut text, layout) => {
                 let worked = self.text(&mut text, Some(&layout), path, schema)?;
-                Ok((worked, text.bytes))
+                (worked, text.bytes)
             }
-            Chunk::Batch(batch, passed) => Ok((self.batch(batch, passed, schema)?, Vec::new())),
+            Chunk::Batch(batch, passed) => (self.batch(batch, passed, schema)?, Vec::new()),
+        };
+        if let Some(plan) = &self.plan.fold {
+            let folder = match &mut self.folder {
+                Some(folder) => folder,
+                None => self.folder.insert(Folder::bind(plan)?),
+            };
+            folder.fold(&mut worked)?;
         }
+        Ok((worked, spare))
     }
 
     fn text(
@@ -250,6 +275,7 @@ impl Worker {
                 bare: first_bare(&kept, places.as_deref()),
                 places: places.filter(|_| self.plan.keep_places),
                 batch: kept,
+                folded: None,
                 failed,
             });
         }
@@ -334,6 +360,7 @@ impl Worker {
             bare: first_bare(&kept, places.as_deref()),
             places: places.filter(|_| self.plan.keep_places),
             batch: kept,
+            folded: None,
             failed,
         })
     }

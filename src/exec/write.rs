@@ -179,7 +179,9 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
         Source::Text { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
-        Source::Mapped { input, .. } => input_places(&input.scan.source),
+        Source::Mapped { input, .. } | Source::Folded { input, .. } => {
+            input_places(&input.scan.source)
+        }
         Source::Union(inputs) => {
             let mut places = Vec::new();
             for (input, _) in inputs {

@@ -85,9 +85,11 @@ impl DataFrame {
     pub fn format(&self) -> Option<FileFormat> {
         let format = |source: &Source| match source {
             Source::Text { format, .. } | Source::Columns { format, .. } => Some(*format),
-            Source::Batches(_) | Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => {
-                None
-            }
+            Source::Batches(_)
+            | Source::Made { .. }
+            | Source::Mapped { .. }
+            | Source::Folded { .. }
+            | Source::Union(_) => None,
         };
         let scans = self.plan.scans();
         let first = format(&scans.first()?.source);

@@ -3,9 +3,11 @@
 //! In:  inputs and calls.
 //! Out: plans, and what running them gives.
 
+mod aggregate;
 mod columns;
 mod concat;
 mod dataframe;
+mod info;
 mod inputs;
 mod inspect;
 mod look;
@@ -14,9 +16,11 @@ mod session;
 mod stream;
 mod table;
 
+pub use aggregate::{GroupBy, IntoAggregate};
 pub use columns::{How, IntoColumn};
 pub use concat::concat;
 pub use dataframe::DataFrame;
+pub use info::{ColumnInfo, Info};
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
 pub use session::Session;

@@ -18,7 +18,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_cast::cast;
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::{Aggregate, ValueCounts};
 use crate::error::Result;
@@ -78,6 +78,23 @@ impl Describe {
             statistics: Aggregate::try_new(vec![], statistics)?,
             texts,
         })
+    }
+
+    /// The columns of the table.
+    pub fn schema(&self) -> Schema {
+        let described = self.columns.iter().map(|(name, kind)| {
+            let of = match kind {
+                Kind::Number => DataType::Float64,
+                _ => DataType::Utf8,
+            };
+            Field::new(name, of, true)
+        });
+        let statistic = Field::new("statistic", DataType::Utf8, true);
+        Schema::new(
+            std::iter::once(statistic)
+                .chain(described)
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Bytes held, for the budget.

@@ -73,10 +73,20 @@ impl TopRows {
     ///
     /// Those of evaluating the keys, and [`Error::Plan`] for a key that has no order.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.push_seen(batch, batch)
+    }
+
+    /// As [`push`](Self::push), of rows whose keys stand in `seen`: the same rows
+    /// with the columns that names mean.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_seen(&mut self, batch: &RecordBatch, seen: &RecordBatch) -> Result<()> {
         let keys = self
             .by
             .iter()
-            .map(|key| key.evaluate(batch))
+            .map(|key| key.evaluate(seen))
             .collect::<Result<Vec<_>>>()?;
         self.push_keyed(batch, &keys)
     }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use super::fold::Fold;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
@@ -86,19 +87,21 @@ impl fmt::Display for Explained {
 /// The stages of a pipeline, a line each.
 pub fn physical_text(physical: &Physical) -> String {
     let mut stages = Vec::new();
-    add_stages(physical, &mut stages);
+    add_stages(physical, None, &mut stages);
     let lines = stages.iter().enumerate();
     lines
         .map(|(idx, stage)| format!("  {}. {stage}\n", idx + 1))
         .collect()
 }
 
-fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
+/// The stages of a pipeline; what is folded lies in no partitions.
+fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>) {
     match &physical.scan.source {
-        Source::Mapped { input, .. } => add_stages(input, stages),
+        Source::Mapped { input, .. } => add_stages(input, None, stages),
+        Source::Folded { fold, input } => add_stages(input, Some(fold), stages),
         Source::Union(inputs) => inputs
             .iter()
-            .for_each(|(input, _)| add_stages(input, stages)),
+            .for_each(|(input, _)| add_stages(input, None, stages)),
         _ => {}
     }
     let mut line = format!("read {}", scan_text(&physical.scan));
@@ -110,11 +113,22 @@ fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
         line.push_str(", in order: ");
         line.push_str(&step_text(step));
     }
-    match physical.layout {
+    match end {
+        Some(fold) => {
+            let _ = write!(line, ", {fold}");
+        }
+        None => add_layout(physical.layout, &mut line, stages),
+    }
+    stages.push(line);
+}
+
+/// How partitions are laid out; a layout that waits for totals is a stage of its own.
+fn add_layout(layout: Layout, line: &mut String, stages: &mut Vec<String>) {
+    match layout {
         Layout::By(by @ (By::Count(_) | By::Bytes(_))) => {
             line.push_str(", hold rows until all are counted");
-            stages.push(std::mem::take(&mut line));
-            line = format!("cut into partitions: {by}");
+            stages.push(std::mem::take(line));
+            *line = format!("cut into partitions: {by}");
         }
         Layout::By(by) => {
             let _ = write!(line, ", cut into partitions: {by}");
@@ -135,7 +149,6 @@ fn add_stages(physical: &Physical, stages: &mut Vec<String>) {
         }
         Layout::Given => line.push_str(", partitions as they are given"),
     }
-    stages.push(line);
 }
 
 fn step_text(step: &Step) -> String {
@@ -165,6 +178,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 }
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
                 Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
+                Logical::Aggregate { fold, .. } => fold.to_string(),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
@@ -197,6 +211,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
+        Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::fold::Fold;
 use super::local::{Local, Map};
 use super::source::Source;
 use crate::error::Result;
@@ -123,6 +124,15 @@ pub enum Logical {
         /// The columns that it has declared.
         schema: SchemaRef,
     },
+    /// All rows folded into a few, which are one partition.
+    Aggregate {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// What is made of them.
+        fold: Fold,
+        /// The columns that come out, as known before reading.
+        schema: SchemaRef,
+    },
     /// The rows of several inputs, one behind the other, their columns by name.
     Union {
         /// In this order.
@@ -138,6 +148,9 @@ pub enum Logical {
         rows: u64,
     },
 }
+
+/// Rows of a group that are guessed where nothing is known of keys.
+const ROWS_OF_A_GROUP: u64 = 100;
 
 /// Share of rows that is guessed to pass a predicate of which nothing is known.
 const SELECTIVITY: f64 = 0.2;
@@ -161,6 +174,7 @@ impl Logical {
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
             | Logical::MapPartitions { input, .. }
+            | Logical::Aggregate { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
@@ -202,6 +216,15 @@ impl Logical {
             Logical::MapPartitions { input, map, schema } => Logical::MapPartitions {
                 input: changed(input),
                 map,
+                schema,
+            },
+            Logical::Aggregate {
+                input,
+                fold,
+                schema,
+            } => Logical::Aggregate {
+                input: changed(input),
+                fold,
                 schema,
             },
             Logical::Limit { input, rows } => Logical::Limit {
@@ -256,9 +279,9 @@ impl Logical {
         match self {
             Logical::Scan(scan) => scan.output(),
             Logical::Project { input, projection } => projection.schema(&*input.schema()?),
-            Logical::MapPartitions { schema, .. } | Logical::Union { schema, .. } => {
-                Ok(Arc::clone(schema))
-            }
+            Logical::MapPartitions { schema, .. }
+            | Logical::Union { schema, .. }
+            | Logical::Aggregate { schema, .. } => Ok(Arc::clone(schema)),
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
@@ -272,7 +295,8 @@ impl Logical {
         match self {
             Logical::Repartition {
                 by: By::Count(1), ..
-            } => Partitioning::Single,
+            }
+            | Logical::Aggregate { .. } => Partitioning::Single,
             Logical::Repartition { .. }
             | Logical::MapPartitions { .. }
             | Logical::Union { .. }
@@ -324,6 +348,7 @@ impl Logical {
                 let estimates = inputs.iter().map(Logical::estimate);
                 estimates.reduce(Estimate::and).unwrap_or_default()
             }
+            Logical::Aggregate { input, fold, .. } => folded(fold, input.estimate()),
             Logical::MapPartitions { input, .. } => Estimate {
                 exact: false,
                 ..input.estimate()
@@ -339,6 +364,22 @@ impl Logical {
                 }
             }
         }
+    }
+}
+
+/// About how much a fold leaves.
+fn folded(fold: &Fold, of: Estimate) -> Estimate {
+    let rows = match fold {
+        Fold::Groups { keys, .. } if keys.is_empty() => 1,
+        Fold::Groups { .. } | Fold::ValueCounts { .. } => of.rows.div_ceil(ROWS_OF_A_GROUP),
+        Fold::TopRows { rows, .. } => of.rows.min(*rows as u64),
+        Fold::Describe { .. } => 12,
+    };
+    let row_bytes = of.bytes / of.rows.max(1);
+    Estimate {
+        rows,
+        bytes: rows * row_bytes,
+        exact: false,
     }
 }
 

@@ -74,7 +74,10 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
-                Source::Made { .. } | Source::Mapped { .. } | Source::Union(_) => Layout::Given,
+                Source::Made { .. }
+                | Source::Mapped { .. }
+                | Source::Folded { .. }
+                | Source::Union(_) => Layout::Given,
             };
             Physical {
                 scan: *scan,
@@ -100,6 +103,14 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             };
             let input = Arc::new(lower(*input, blocksize));
             given(Source::Mapped { map, input }, schema, estimate)
+        }
+        Logical::Aggregate {
+            input,
+            fold,
+            schema,
+        } => {
+            let input = Arc::new(lower(*input, blocksize));
+            given(Source::Folded { fold, input }, schema, Estimate::default())
         }
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))

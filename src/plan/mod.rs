@@ -12,6 +12,7 @@
 //! ```
 
 mod display;
+mod fold;
 mod local;
 mod logical;
 mod lower;
@@ -20,6 +21,7 @@ mod source;
 mod union;
 
 pub use display::{Explained, ExplainedNode, explain, physical_text};
+pub use fold::Fold;
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::fold::Fold;
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use crate::error::{Error, Result};
@@ -283,6 +284,13 @@ pub enum Source {
     /// The partitions of other pipelines, one behind the other, each with the
     /// columns that are known of it.
     Union(Vec<(Arc<Physical>, SchemaRef)>),
+    /// The few rows that all rows of another pipeline are folded into.
+    Folded {
+        /// What is made of them.
+        fold: Fold,
+        /// Gives the rows.
+        input: Arc<Physical>,
+    },
     /// What a function makes of each partition of another pipeline.
     Mapped {
         /// Makes rows of a partition.

@@ -5,6 +5,7 @@
 
 mod collect;
 mod flush;
+mod fold;
 mod hold;
 mod last;
 mod parts;
@@ -14,6 +15,7 @@ mod write;
 use arrow_array::RecordBatch;
 
 pub(crate) use collect::{Collect, Count, Sizes};
+pub(crate) use fold::Folded;
 pub(crate) use hold::{Held, Hold};
 pub(crate) use last::Last;
 pub(crate) use parts::{EachPart, Part, Parts};
@@ -34,6 +36,8 @@ pub(crate) struct Rows {
     pub from: RunSchema,
     /// Bytes of text they were decoded from.
     pub text_bytes: u64,
+    /// What a worker folded them into; then `batch` only counts them.
+    pub folded: Option<Vec<RecordBatch>>,
 }
 
 /// A row group: jobs for any thread, then an append in order.

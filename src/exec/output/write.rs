@@ -337,6 +337,7 @@ impl Output for RowGroups {
                     batch: take_record_batch(&batch, &places)?,
                     from: schema.clone(),
                     text_bytes: 0,
+                    folded: None,
                 };
                 self.add(Some(&path), rows, schema, &mut groups)?;
             }

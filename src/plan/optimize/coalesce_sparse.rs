@@ -24,6 +24,7 @@ fn lays_out(plan: &Logical) -> bool {
         Logical::Repartition { .. }
         | Logical::Coalesce { .. }
         | Logical::MapPartitions { .. }
+        | Logical::Aggregate { .. }
         | Logical::Union { .. } => true,
         Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
         other => other.input().is_some_and(lays_out),

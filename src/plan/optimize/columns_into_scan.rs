@@ -7,8 +7,11 @@
 
 use std::collections::BTreeSet;
 
+use arrow_schema::SchemaRef;
+
 use super::Logical;
 use crate::expr::{Projection, roots};
+use crate::plan::Fold;
 
 pub(super) fn apply(plan: Logical) -> Logical {
     ask(plan, None)
@@ -40,6 +43,11 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 predicate,
             }
         }
+        Logical::Aggregate {
+            input,
+            fold,
+            schema,
+        } => aggregate(*input, fold, schema, wanted),
         // A function may look at every column.
         map @ Logical::MapPartitions { .. } => map.map_input(|input| ask(input, None)),
         // All inputs give the same columns, those that come late too.
@@ -48,6 +56,28 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
             schema,
         },
         other => other.map_input(|input| ask(input, wanted)),
+    }
+}
+
+/// Asks for the columns that a fold looks at; one that lets rows out, for
+/// those that are wanted of them as well.
+fn aggregate(
+    input: Logical,
+    fold: Fold,
+    schema: SchemaRef,
+    wanted: Option<BTreeSet<String>>,
+) -> Logical {
+    let wanted = match input.schema() {
+        Ok(schema) => fold.asked(wanted, &schema),
+        Err(_) => None,
+    };
+    let input = Box::new(ask(input, wanted));
+    // Where rows come out, those that nobody wants are gone.
+    let left = input.schema().and_then(|schema| fold.schema(&schema));
+    Logical::Aggregate {
+        input,
+        fold,
+        schema: left.unwrap_or(schema),
     }
 }
 

@@ -40,6 +40,7 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
         whole @ (Logical::Limit { .. }
         | Logical::Sample { .. }
         | Logical::Union { .. }
+        | Logical::Aggregate { .. }
         | Logical::MapPartitions { .. }) => filtered(whole, predicate),
     }
 }

@@ -1,0 +1,154 @@
+//! What all rows are folded into, as plain data.
+//!
+//! In:  names of columns, and aggregates of them.
+//! Out: the columns that are looked at, those that come out, and an operator.
+//!
+//! What is aggregated is a column: whoever builds a plan computes the others in
+//! a projection before the fold, so that a row without a value is named as anywhere.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use arrow_schema::{Schema, SchemaRef};
+
+use crate::error::Result;
+use crate::expr::{AggExpr, BoundExpr, col, roots};
+use crate::ops;
+
+/// Makes a few rows of all rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fold {
+    /// One row for each group, in order of first appearance; null is a group.
+    /// Without keys all rows are one group, also where there are none.
+    Groups {
+        /// Columns whose values make a group.
+        keys: Vec<String>,
+        /// What is made of each group, with the names of the results.
+        aggregates: Vec<(String, AggExpr)>,
+    },
+    /// The distinct values of some columns and how many rows have them, most first.
+    ValueCounts {
+        /// Columns whose values are counted together.
+        columns: Vec<String>,
+    },
+    /// The rows with the largest or smallest keys, best first.
+    TopRows {
+        /// At most so many.
+        rows: usize,
+        /// By the first column, where that is equal by the second ….
+        by: Vec<String>,
+        /// Or the smallest.
+        largest: bool,
+    },
+    /// A table of statistics.
+    Describe {
+        /// A column of the table for each.
+        columns: Vec<String>,
+    },
+}
+
+impl Fold {
+    /// What it is called in errors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fold::Groups { .. } => "agg",
+            Fold::ValueCounts { .. } => "value_counts",
+            Fold::TopRows { largest: true, .. } => "nlargest",
+            Fold::TopRows { .. } => "nsmallest",
+            Fold::Describe { .. } => "describe",
+        }
+    }
+
+    /// An operator over rows with these columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`](crate::Error::Plan) for an unknown column, with near names; for types that
+    /// cannot be aggregated so; for two results of one name.
+    pub fn bind(&self, schema: &Schema) -> Result<ops::Fold> {
+        let bound = |name: &String| Ok((name.clone(), col(name).bind(schema)?));
+        Ok(match self {
+            Fold::Groups { keys, aggregates } => {
+                let keys = keys.iter().map(bound).collect::<Result<_>>()?;
+                let bind = |(name, of): &(String, AggExpr)| Ok((name.clone(), of.bind(schema)?));
+                let aggregates = aggregates.iter().map(bind).collect::<Result<_>>()?;
+                ops::Fold::Groups(ops::Aggregate::try_new(keys, aggregates)?)
+            }
+            Fold::ValueCounts { columns } => {
+                let keys = columns.iter().map(bound).collect::<Result<_>>()?;
+                ops::Fold::Counts(ops::ValueCounts::try_new(keys)?)
+            }
+            Fold::TopRows { rows, by, largest } => {
+                let by = by.iter().map(|name| col(name).bind(schema));
+                let by = by.collect::<Result<Vec<BoundExpr>>>()?;
+                ops::Fold::Top(match largest {
+                    true => ops::TopRows::largest(*rows, by),
+                    false => ops::TopRows::smallest(*rows, by),
+                })
+            }
+            Fold::Describe { columns } => {
+                ops::Fold::Describe(ops::Describe::try_new(schema, columns)?)
+            }
+        })
+    }
+
+    /// The columns that come out, as far as they are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fold::bind`].
+    pub fn schema(&self, input: &SchemaRef) -> Result<SchemaRef> {
+        Ok(self.bind(input)?.schema(input))
+    }
+
+    /// The columns of the input that are looked at, where those `wanted` of the
+    /// answer are; none: all, and those that come late.
+    pub(super) fn asked(
+        &self,
+        wanted: Option<BTreeSet<String>>,
+        input: &Schema,
+    ) -> Option<BTreeSet<String>> {
+        let of = |names: &[String]| {
+            let roots = names.iter().flat_map(|name| roots(&col(name), input));
+            roots.collect::<BTreeSet<String>>()
+        };
+        match self {
+            Fold::Groups { keys, aggregates } => {
+                let mut needed = of(keys);
+                let args = aggregates.iter().flat_map(|(_, of)| of.args());
+                needed.extend(args.flat_map(|arg| roots(arg, input)));
+                Some(needed)
+            }
+            Fold::ValueCounts { columns } | Fold::Describe { columns } => Some(of(columns)),
+            // Its rows come out with all columns that somebody wants.
+            Fold::TopRows { by, .. } => wanted.map(|mut wanted| {
+                wanted.extend(of(by));
+                wanted
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Fold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fold::Groups { keys, aggregates } => {
+                let texts: Vec<String> = aggregates
+                    .iter()
+                    .map(|(_, aggregate)| aggregate.to_string())
+                    .collect();
+                write!(f, "aggregate {}", texts.join(", "))?;
+                if !keys.is_empty() {
+                    write!(f, " by {}", keys.join(", "))?;
+                }
+                Ok(())
+            }
+            Fold::ValueCounts { columns } => write!(f, "count values of {}", columns.join(", ")),
+            Fold::TopRows { rows, by, largest } => {
+                let which = if *largest { "largest" } else { "smallest" };
+                write!(f, "{rows} rows with the {which} {}", by.join(", "))
+            }
+            Fold::Describe { columns } => write!(f, "describe {}", columns.join(", ")),
+        }
+    }
+}

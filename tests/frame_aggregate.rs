@@ -1,0 +1,450 @@
+//! Rows folded into a few: groups, counts, best rows and statistics of a frame
+//! are those that a slow, plain version gives, however rows are cut.
+
+mod oracle;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use oracle::{Cell, Row, rows_of};
+use windrow::arrow::array::RecordBatch;
+use windrow::exec::{Context, collect};
+use windrow::expr::Scalar;
+use windrow::plan::lower;
+use windrow::plan::optimize::{RULES, optimize_without};
+use windrow::prelude::*;
+
+/// Log lines: keys that are null or missing, a fraction that comes late, a
+/// `code` that turns into text near the end.
+fn lines() -> Vec<String> {
+    let line = |idx: usize| {
+        let status = [200, 404, 500, 200, 301][idx * 7 % 5];
+        let user = match idx % 7 {
+            0 => String::new(),
+            1 => r#","user":null"#.to_owned(),
+            n => format!(r#","user":"u{}""#, n * idx % 4),
+        };
+        let bytes = match idx {
+            700.. if idx.is_multiple_of(50) => "0.5".to_owned(),
+            _ => (idx * 37 % 1000).to_string(),
+        };
+        let code = match idx {
+            850.. if idx.is_multiple_of(3) => r#""x""#.to_owned(),
+            _ => (idx % 5).to_string(),
+        };
+        format!(r#"{{"id":{idx},"status":{status}{user},"bytes":{bytes},"code":{code}}}"#)
+    };
+    (0..1000).map(line).collect()
+}
+
+/// The lines in eight gzip files, each a chunk or more.
+fn write_logs(dir: &Path) -> Vec<Row> {
+    let lines = lines();
+    for (idx, part) in lines.chunks(130).enumerate() {
+        let file = std::fs::File::create(dir.join(format!("{idx}.json.gz"))).unwrap();
+        let mut gz = GzEncoder::new(file, Compression::fast());
+        gz.write_all((part.join("\n") + "\n").as_bytes()).unwrap();
+        gz.finish().unwrap();
+    }
+    let cell = |value: &serde_json::Value| match value {
+        serde_json::Value::Null => Cell::Null,
+        serde_json::Value::Bool(value) => Cell::Bool(*value),
+        serde_json::Value::Number(number) => Cell::Number(number.as_f64().unwrap()),
+        other => Cell::Text(other.as_str().unwrap().to_owned()),
+    };
+    let row = |line: &String| {
+        let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let cells = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), cell(value)));
+        let mut row: Row = cells.filter(|(_, cell)| *cell != Cell::Null).collect();
+        // The column holds text in the end, as canonical as it can be.
+        if let Some(Cell::Number(code)) = row.get("code").cloned() {
+            row.insert("code".to_owned(), Cell::Text(code.to_string()));
+        }
+        row
+    };
+    lines.iter().map(row).collect()
+}
+
+fn frame(dir: &Path, threads: usize, blocksize: u64) -> DataFrame {
+    let session = Session::new(Settings {
+        threads,
+        blocksize: ByteSize::new(blocksize),
+        ..Settings::default()
+    });
+    let all: PathBuf = dir.join("*.json.gz");
+    session
+        .read_json(all.display().to_string(), ReadOptions::default())
+        .unwrap()
+}
+
+/// Asserts that an answer is the same one under every cut, and gives it.
+fn under_every_cut(
+    dir: &Path,
+    ask: impl Fn(&DataFrame) -> windrow::Result<DataFrame>,
+) -> Vec<RecordBatch> {
+    let mut first = None;
+    for (threads, blocksize) in [(1, 1 << 20), (2, 700), (5, 97), (5, 1 << 20)] {
+        let frame = frame(dir, threads, blocksize);
+        let (small, whole) = (frame.repartition(By::Rows(3)).unwrap(), frame);
+        for frame in [whole, small] {
+            let asked = ask(&frame).unwrap();
+            let table = asked.compute().unwrap();
+            assert!(table.num_partitions() <= 1);
+            let batches = table.into_batches();
+            match &first {
+                None => first = Some(batches),
+                Some(first) => assert_eq!(*first, batches, "{threads} {blocksize}"),
+            }
+        }
+    }
+    first.unwrap()
+}
+
+/// Rows by the value of a column, in order of first appearance.
+fn groups<'a>(rows: &'a [Row], key: &str) -> Vec<(Option<&'a Cell>, Vec<&'a Row>)> {
+    let mut groups: Vec<(Option<&Cell>, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|(value, _)| *value == row.get(key)) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((row.get(key), vec![row])),
+        }
+    }
+    groups
+}
+
+fn sum(rows: &[&Row], name: &str) -> f64 {
+    let values = rows.iter().filter_map(|row| match row.get(name) {
+        Some(Cell::Number(value)) => Some(*value),
+        _ => None,
+    });
+    values.sum()
+}
+
+#[test]
+fn groups_are_those_of_the_rows_under_every_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    for key in ["status", "user", "code"] {
+        let found = under_every_cut(dir.path(), |frame| {
+            frame.groupby([key])?.agg([col("bytes").sum(), count()])
+        });
+        let expected = groups(&rows, key).into_iter().map(|(value, rows)| {
+            let mut row = Row::new();
+            if let Some(value) = value {
+                row.insert(key.to_owned(), value.clone());
+            }
+            row.insert("bytes".to_owned(), Cell::Number(sum(&rows, "bytes")));
+            row.insert("count".to_owned(), Cell::Number(rows.len() as f64));
+            row
+        });
+        assert_eq!(rows_of(&found), expected.collect::<Vec<_>>(), "{key}");
+    }
+}
+
+#[test]
+fn computed_keys_and_arguments_and_steps_before_and_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let found = under_every_cut(dir.path(), |frame| {
+        frame
+            .filter("status <> 301")?
+            .limit(500)
+            .groupby([(col("id") % 10).alias("last")])?
+            .agg([(col("id") * 2).sum().alias("twice"), col("id").max()])?
+            .filter("twice > 0")?
+            .select([col("last"), (col("twice") / 2).alias("sum"), col("id")])
+    });
+    let of = |row: &Row, name: &str| row[name].int().unwrap();
+    let kept = rows.iter().filter(|row| of(row, "status") != 301).take(500);
+    let mut expected: Vec<(i64, i64, i64)> = Vec::new();
+    for row in kept {
+        let id = of(row, "id");
+        match expected.iter_mut().find(|(last, ..)| *last == id % 10) {
+            Some((_, sum, max)) => (*sum, *max) = (*sum + id, id.max(*max)),
+            None => expected.push((id % 10, id, id)),
+        }
+    }
+    let found: Vec<(i64, i64, i64)> = rows_of(&found)
+        .iter()
+        .map(|row| (of(row, "last"), of(row, "sum"), of(row, "id")))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn null_is_a_group_unless_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    write_logs(dir.path());
+    let by_user = frame(dir.path(), 2, 1000).groupby(["user"]).unwrap();
+    let null = |frame: &DataFrame| frame.filter("user is null").unwrap().count().unwrap();
+    assert_eq!(null(&by_user.size().unwrap()), 1);
+    assert_eq!(null(&by_user.dropna().size().unwrap()), 0);
+}
+
+#[test]
+fn value_counts_stand_most_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let found = under_every_cut(dir.path(), |frame| frame.value_counts(["user"]));
+    let mut expected: Vec<usize> = groups(&rows, "user").iter().map(|(_, g)| g.len()).collect();
+    expected.sort_unstable_by(|a, b| b.cmp(a));
+    let counts = rows_of(&found);
+    let counts: Vec<usize> = counts
+        .iter()
+        .map(|row| row["count"].int().unwrap() as usize)
+        .collect();
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn the_largest_rows_come_whole_with_columns_that_widened_behind_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    for (largest, n) in [(true, 7), (false, 40)] {
+        let found = under_every_cut(dir.path(), |frame| match largest {
+            true => frame.nlargest(n, "bytes"),
+            false => frame.nsmallest(n, "bytes"),
+        });
+        let mut expected = rows.clone();
+        expected.sort_by(|a, b| {
+            let [a, b] = [sum(&[a], "bytes"), sum(&[b], "bytes")];
+            let order = a.total_cmp(&b);
+            if largest { order.reverse() } else { order }
+        });
+        expected.truncate(n);
+        assert_eq!(rows_of(&found), expected);
+    }
+}
+
+#[test]
+fn statistics_are_the_same_under_every_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let found = under_every_cut(dir.path(), DataFrame::describe);
+    let table = rows_of(&found);
+    assert_eq!(table[0]["bytes"], Cell::Number(1000.0));
+    let nulls = rows.iter().filter(|row| !row.contains_key("user")).count();
+    assert_eq!(table[1]["user"], Cell::Text(nulls.to_string()));
+    assert_eq!(table[8]["id"], Cell::Number(999.0));
+}
+
+#[test]
+fn single_values_are_computed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    write_logs(dir.path());
+    let frame = frame(dir.path(), 2, 1000);
+    assert_eq!(frame.nunique("status").unwrap(), 4);
+    assert_eq!(frame.approx_nunique("status").unwrap(), 4);
+    assert_eq!(frame.quantile("id", 0.5).unwrap(), Scalar::Float64(499.5));
+    assert_eq!(frame.value("max(id)").unwrap(), Scalar::Int64(999));
+    let nothing = frame.filter("id < 0").unwrap();
+    assert_eq!(nothing.value("sum(id)").unwrap(), Scalar::Null);
+    assert_eq!(nothing.value("count(*)").unwrap(), Scalar::Int64(0));
+    let groups = nothing.groupby(["user"]).unwrap().size().unwrap();
+    assert_eq!(groups.compute().unwrap().num_rows(), 0);
+    let error = frame.value("list(id)").unwrap_err().to_string();
+    assert!(error.contains("take it with agg"), "{error}");
+}
+
+#[test]
+fn names_and_types_are_checked_when_the_call_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    write_logs(dir.path());
+    let frame = frame(dir.path(), 1, 1000);
+    let said = |outcome: windrow::Result<DataFrame>| outcome.unwrap_err().to_string();
+    assert!(said(frame.agg(["sum(byte)"])).contains("bytes"));
+    assert!(said(frame.agg([col("user").sum()])).contains("not a number"));
+    assert!(said(frame.value_counts(["stat"])).contains("status"));
+    assert!(said(frame.nlargest(3, "byte")).contains("bytes"));
+    let error = frame.groupby(["usr"]).err().unwrap().to_string();
+    assert!(error.contains("user"), "{error}");
+    let twice = frame.groupby(["user"]).unwrap();
+    assert!(said(twice.agg([count().alias("user")])).contains("\"user\""));
+}
+
+#[test]
+fn a_value_that_cannot_be_computed_is_named_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    write_logs(dir.path());
+    let mut errors = Vec::new();
+    for (threads, blocksize) in [(1, 1 << 20), (5, 97)] {
+        let frame = frame(dir.path(), threads, blocksize);
+        let asked = frame.agg(["sum(cast(id as tinyint))"]).unwrap();
+        errors.push(asked.compute().unwrap_err().to_string());
+    }
+    assert!(errors[0].contains("0.json.gz: line 129"), "{}", errors[0]);
+    assert_eq!(errors[0], errors[1]);
+}
+
+#[test]
+fn groups_beyond_the_budget_are_an_error_that_names_the_setting() {
+    let session = Session::new(Settings {
+        threads: 2,
+        memory: ByteSize::mib(32),
+        ..Settings::default()
+    });
+    let schema = std::sync::Arc::new(windrow::arrow::schema::Schema::new(vec![
+        windrow::arrow::schema::Field::new("n", windrow::arrow::schema::DataType::Int64, false),
+    ]));
+    let columns = schema.clone();
+    let frame = session.from_map(schema, 200, move |idx| {
+        let n = windrow::arrow::array::Int64Array::from_iter_values(
+            (idx as i64 * 10_000)..((idx as i64 + 1) * 10_000),
+        );
+        Ok(vec![RecordBatch::try_new(
+            columns.clone(),
+            vec![std::sync::Arc::new(n)],
+        )?])
+    });
+    let groups = frame.groupby(["n"]).unwrap().size().unwrap();
+    let error = groups.compute().unwrap_err().to_string();
+    assert!(
+        error.contains("agg") && error.contains("--memory"),
+        "{error}"
+    );
+    assert_eq!(frame.nlargest(3, "n").unwrap().count().unwrap(), 3);
+}
+
+#[test]
+fn the_answer_is_the_same_without_a_rule_and_only_what_is_needed_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    write_logs(dir.path());
+    let frame = frame(dir.path(), 2, 1000);
+    let asked = frame
+        .groupby(["user"])
+        .unwrap()
+        .agg([(col("bytes") * 2).sum(), col("status").max()])
+        .unwrap()
+        .filter("status > 0")
+        .unwrap();
+    let plan = asked.explain().to_string();
+    assert!(plan.contains("[columns status, bytes, user]"), "{plan}");
+    assert_eq!(plan.matches("read json").count(), 1, "{plan}");
+    let run = |off: &[&str]| {
+        let physical = lower(
+            optimize_without(asked.plan().clone(), off),
+            ByteSize::new(1000),
+        );
+        let context = Context::new(Settings::default());
+        rows_of(
+            collect(&physical, &context)
+                .unwrap()
+                .partitions
+                .iter()
+                .flatten(),
+        )
+    };
+    let all = run(&[]);
+    assert!(!all.is_empty());
+    for (name, _) in RULES {
+        assert_eq!(run(&[name]), all, "without {name}");
+    }
+}
+
+#[test]
+fn info_counts_rows_nulls_and_columns_that_came_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let mut all = Vec::new();
+    for threads in [1, 5] {
+        all.push(frame(dir.path(), threads, 500).info().unwrap());
+    }
+    assert_eq!(all[0], all[1]);
+    assert_eq!(all[0].rows, 1000);
+    for column in &all[0].columns {
+        let nulls = rows.iter().filter(|row| !row.contains_key(&column.name));
+        assert_eq!(column.nulls, nulls.count() as u64, "{}", column.name);
+    }
+    assert!(
+        all[0].to_string().contains("code: Utf8, 0 nulls"),
+        "{}",
+        all[0]
+    );
+}
+
+#[test]
+fn what_was_folded_is_a_frame_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = write_logs(dir.path());
+    let frame = frame(dir.path(), 2, 1000);
+    let users = frame.groupby(["user"]).unwrap().size().unwrap();
+    let total = users.agg(["sum(count)", "count(*)"]).unwrap();
+    let expected = [1000, groups(&rows, "user").len() as i64];
+    let found = rows_of(&total.to_batches().unwrap());
+    let found = ["sum(count)", "count(*)"].map(|name| found[0].get(name).and_then(Cell::int));
+    assert_eq!(found, expected.map(Some), "{total}");
+    let target = dir.path().join("out");
+    let report = users.to_parquet(&target).unwrap();
+    assert_eq!(report.rows_written(), users.count().unwrap());
+    let back = windrow::read_parquet(target.display().to_string()).unwrap();
+    let of = |frame: &DataFrame| rows_of(&frame.to_batches().unwrap());
+    assert_eq!(of(&back), of(&users));
+    assert_eq!(of(&users.persist().unwrap()), of(&users));
+    let twice = windrow::concat([&users, &users]).unwrap();
+    assert_eq!(twice.count().unwrap(), 2 * users.count().unwrap());
+}
+
+/// The weather of three airports, hour by hour in 2013, as gzip JSON.
+fn write_weather(path: &Path) -> bool {
+    let Some(folder) = std::env::var_os("WINDROW_REAL_DATA") else {
+        println!("skipped: real weather needs WINDROW_REAL_DATA");
+        return false;
+    };
+    let text = std::fs::read_to_string(Path::new(&folder).join("nycflights13/weather.csv"));
+    let text = text.unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let mut gz = GzEncoder::new(std::fs::File::create(path).unwrap(), Compression::fast());
+    for cells in lines {
+        let fields = names.iter().zip(cells).map(|(name, cell)| match *name {
+            _ if cell == "NA" => format!("\"{name}\":null"),
+            "origin" | "time_hour" => format!("\"{name}\":\"{cell}\""),
+            _ => format!("\"{name}\":{cell}"),
+        });
+        let fields: Vec<String> = fields.collect();
+        writeln!(gz, "{{{}}}", fields.join(",")).unwrap();
+    }
+    gz.finish().unwrap();
+    true
+}
+
+#[test]
+fn a_year_of_weather_is_grouped_as_duckdb_does() {
+    // DuckDB 2.0: select origin, count(*), count(temp), min(dewp), max(pressure), median(temp),
+    // count(distinct wind_dir), sum(month) … group by origin order by origin
+    let stored = [
+        ("EWR", [8703.0, 8702.0, -9.04, 1041.9, 55.94, 37.0, 56600.0]),
+        ("JFK", [8706.0, 8706.0, -9.94, 1042.1, 53.96, 37.0, 56621.0]),
+        ("LGA", [8706.0, 8706.0, -7.06, 1041.9, 55.94, 37.0, 56624.0]),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    if !write_weather(&dir.path().join("weather.json.gz")) {
+        return;
+    }
+    let texts = [
+        "count(*) as rows",
+        "count(temp) as temps",
+        "min(dewp) as least",
+        "max(pressure) as most",
+        "median(temp) as middle",
+        "count(distinct wind_dir) as winds",
+        "sum(month) as months",
+    ];
+    for threads in [1, 2] {
+        let frame = frame(dir.path(), threads, 64 << 10);
+        let grouped = frame.groupby(["origin"]).unwrap().agg(texts).unwrap();
+        for (row, (origin, values)) in rows_of(&grouped.to_batches().unwrap()).iter().zip(stored) {
+            assert_eq!(row["origin"], Cell::Text(origin.to_owned()));
+            for (text, value) in texts.iter().zip(values) {
+                let name = text.rsplit(' ').next().unwrap();
+                assert_eq!(row[name], Cell::Number(value), "{origin}: {text}");
+            }
+        }
+        assert_eq!(grouped.count().unwrap(), stored.len() as u64);
+    }
+}
