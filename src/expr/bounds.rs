@@ -89,24 +89,10 @@ pub struct PathRef<'a> {
     pub steps: &'a [String],
 }
 
-/// A value that a column is asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Sought<'a> {
-    /// A whole number.
-    Int(i128),
-    /// A text.
-    Text(&'a str),
-}
-
 /// What is known of a group of rows.
 pub trait Known {
     /// Of a column: the name of a top-level one, then of fields inside it.
     fn facts(&self, root: &str, steps: &[String]) -> Facts;
-
-    /// Whether a column may hold a value. No only where it surely does not.
-    fn may_hold(&self, _root: &str, _steps: &[String], _value: Sought<'_>) -> bool {
-        true
-    }
 }
 
 impl BoundExpr {
@@ -262,23 +248,17 @@ impl Span {
 }
 
 /// What an operand may be under a kind of comparison.
-struct Operand<'a> {
+struct Operand {
     /// Where its values are. None: it has none.
     spans: Vec<Span>,
     nulls: bool,
-    /// The column it is, which may know more of single values.
-    column: Option<&'a ColumnPath>,
-    /// Whether it is the same in every row.
-    constant: bool,
 }
 
-impl Operand<'_> {
+impl Operand {
     fn anything() -> Self {
         Operand {
             spans: vec![Span::default()],
             nulls: true,
-            column: None,
-            constant: false,
         }
     }
 
@@ -286,8 +266,6 @@ impl Operand<'_> {
         Operand {
             nulls: point.is_none(),
             spans: point.into_iter().map(Span::point).collect(),
-            column: None,
-            constant: true,
         }
     }
 }
@@ -416,7 +394,7 @@ impl Group<'_> {
         false
     }
 
-    fn operand<'a>(&self, node: &'a Node, mode: &Mode) -> Result<Operand<'a>> {
+    fn operand(&self, node: &Node, mode: &Mode) -> Result<Operand> {
         match &node.kind {
             Kind::Literal(array, _) => {
                 let point = Point::of(array, mode)?;
@@ -430,14 +408,12 @@ impl Group<'_> {
         }
     }
 
-    fn column<'a>(&self, path: &'a ColumnPath, mode: &Mode) -> Result<Operand<'a>> {
+    fn column(&self, path: &ColumnPath, mode: &Mode) -> Result<Operand> {
         let facts = self.facts(path);
         if !facts.values {
             return Ok(Operand {
                 spans: Vec::new(),
                 nulls: true,
-                column: None,
-                constant: false,
             });
         }
         let bounds = [&facts.lower, &facts.upper];
@@ -471,8 +447,6 @@ impl Group<'_> {
         Ok(Operand {
             spans,
             nulls: facts.nulls,
-            column: Some(path),
-            constant: false,
         })
     }
 
@@ -503,7 +477,7 @@ impl Group<'_> {
         })
     }
 
-    fn orders(&self, a: &Operand<'_>, b: &Operand<'_>) -> Orders {
+    fn orders(&self, a: &Operand, b: &Operand) -> Orders {
         let mut orders = Orders::default();
         for (left, right) in a
             .spans
@@ -514,32 +488,7 @@ impl Group<'_> {
             orders.above |= right.may_be_below(left);
             orders.equal |= left.may_meet(right);
         }
-        orders.equal = orders.equal && self.may_hold(a, b) && self.may_hold(b, a);
         orders
-    }
-
-    /// Whether a column may hold a constant.
-    fn may_hold(&self, column: &Operand<'_>, constant: &Operand<'_>) -> bool {
-        let (Some(path), true) = (column.column, constant.constant) else {
-            return true;
-        };
-        let [
-            Span {
-                low: Some(value), ..
-            },
-        ] = constant.spans.as_slice()
-        else {
-            return true;
-        };
-        let sought = match value {
-            Point::Number(number) => match number.exact_int() {
-                Some(int) => Sought::Int(int),
-                None => return true,
-            },
-            Point::Text(text) => Sought::Text(text),
-            Point::Time(_) | Point::Bool(_) => return true,
-        };
-        self.known.may_hold(&path.root, &path.steps, sought)
     }
 
     fn is_in(
