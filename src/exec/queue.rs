@@ -18,9 +18,6 @@ use crate::memory::Reservation;
 /// fills up is encoded before more rows pile up.
 const SEQUENCE_AT_ONCE: usize = 8;
 
-/// Text buffers kept for reuse.
-const MAX_SPARE_BUFFERS: usize = 16;
-
 /// A chunk that waits for its turn, or the end of its unit.
 pub(super) enum Ready {
     Chunk(Box<Worked>),
@@ -83,7 +80,6 @@ pub(super) struct State {
     next_group: u64,
     next_append: u64,
     appending: bool,
-    spare: Vec<Vec<u8>>,
     error: Option<Error>,
 }
 
@@ -92,8 +88,8 @@ pub(super) enum Task {
     Encode(u64, usize, Job),
     Sequence(Vec<Turn>),
     Finish,
-    Open(u64, Arc<str>, Open, Vec<u8>),
-    Read(u64, Arc<str>, Box<dyn ChunkReader>, Vec<u8>),
+    Open(u64, Arc<str>, Open),
+    Read(u64, Arc<str>, Box<dyn ChunkReader>),
 }
 
 pub(super) enum Next {
@@ -121,7 +117,6 @@ impl State {
             next_group: 0,
             next_append: 0,
             appending: false,
-            spare: Vec::new(),
             error: None,
         }
     }
@@ -247,13 +242,6 @@ impl State {
         self.window.resize_anyway(window);
     }
 
-    /// Keeps a text buffer for the next chunk.
-    pub fn keep_buffer(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < MAX_SPARE_BUFFERS && buffer.capacity() > 0 {
-            self.spare.push(buffer);
-        }
-    }
-
     /// Chunks whose turn it is, in input order.
     fn take_ready(&mut self) -> Vec<Turn> {
         let mut taken = Vec::new();
@@ -307,12 +295,10 @@ impl State {
             let number = self.first_slot + idx as u64;
             match std::mem::replace(&mut slot.reader, ReaderState::Busy) {
                 ReaderState::Closed(open) => {
-                    let spare = self.spare.pop().unwrap_or_default();
-                    return Some(Task::Open(number, Arc::clone(&slot.path), open, spare));
+                    return Some(Task::Open(number, Arc::clone(&slot.path), open));
                 }
                 ReaderState::Idle(reader) => {
-                    let spare = self.spare.pop().unwrap_or_default();
-                    return Some(Task::Read(number, Arc::clone(&slot.path), reader, spare));
+                    return Some(Task::Read(number, Arc::clone(&slot.path), reader));
                 }
                 other => slot.reader = other,
             }

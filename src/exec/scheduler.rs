@@ -161,21 +161,19 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 lock(&self.state).finished(groups);
                 Ok(())
             }
-            Task::Open(number, path, open, spare) => match open() {
+            Task::Open(number, path, open) => match open() {
                 Ok(reader) => {
                     // Opening reads headers, or up to the boundary of a range.
                     let opened = reader.stored_bytes_read();
                     self.drive.progress.add_stored_bytes_read(opened);
-                    self.read(number, &path, reader, spare, worker)
+                    self.read(number, &path, reader, worker)
                 }
                 Err(error) => {
                     lock(&self.state).ended(number, Ready::Failed(error));
                     Ok(())
                 }
             },
-            Task::Read(number, path, reader, spare) => {
-                self.read(number, &path, reader, spare, worker)
-            }
+            Task::Read(number, path, reader) => self.read(number, &path, reader, worker),
         }
     }
 
@@ -185,11 +183,10 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         number: u64,
         path: &str,
         mut reader: Box<dyn ChunkReader>,
-        spare: Vec<u8>,
         worker: &mut Worker,
     ) -> Result<()> {
         let before = reader.stored_bytes_read();
-        let chunk = match reader.next(spare) {
+        let chunk = match reader.next(std::mem::take(&mut worker.spare)) {
             Ok(chunk) => chunk,
             Err(error) => {
                 lock(&self.state).ended(number, Ready::Failed(error));
@@ -218,7 +215,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         let mut state = lock(&self.state);
         match outcome {
             Ok((worked, spare)) => {
-                state.keep_buffer(spare);
+                worker.spare = spare;
                 let held = worked.held_bytes();
                 state.put(number, place, Ready::Chunk(Box::new(worked)), held);
             }

@@ -123,6 +123,7 @@ impl WorkerPlan {
             predicate: None,
             steps: RowSteps::new(&self.steps),
             folder: None,
+            spare: Vec::new(),
             plan: self.clone(),
         }
     }
@@ -174,6 +175,8 @@ impl Decode {
 
 /// One thread's decoder and operators, with the buffers that they reuse.
 pub(crate) struct Worker {
+    /// Room for the next chunk's text: each thread keeps its own.
+    pub spare: Vec<u8>,
     decoder: Decode,
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,
