@@ -18,7 +18,7 @@ use super::source::{Units, memory_unit, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
@@ -41,104 +41,153 @@ pub(super) struct Built {
     pub ahead_bytes: u64,
 }
 
-/// Builds a pipeline: opens lists, binds expressions, stages a rejects file.
+/// Rows that need no decoding: what memory, a function or a stage in front gives.
+pub(super) struct Given {
+    pub units: Units,
+    pub schema: SchemaRef,
+    /// Bytes that the units hold before they are read.
+    pub held_bytes: u64,
+}
+
+/// Builds a pipeline: opens lists, runs stages in front, binds expressions,
+/// stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
-    let mut whole: Physical;
-    let mut branches = None;
-    let mut folded = None;
-    let physical = match &physical.scan.source {
-        Source::Union(inputs) => {
-            let opened = Branches::open(inputs, context)?;
-            // Text among the inputs may have brought columns that the plan did not know.
-            whole = physical.clone();
-            whole.scan.schema = Arc::clone(&opened.schema);
-            branches = Some(opened);
-            &whole
-        }
-        Source::Folded { fold, input } => {
-            let rows = fold_all(fold, input, context)?;
-            whole = physical.clone();
-            whole.scan.schema = Arc::clone(&rows.schema);
-            folded = Some(rows);
-            &whole
-        }
-        _ => physical,
-    };
-    let scan = &physical.scan;
-    let ahead_bytes = reader_ahead(&context.settings);
-    let decodes = matches!(scan.source, Source::Text { .. });
-    let steps = Steps::bind(physical, decodes)?;
-    let read = match &scan.source {
+    let schema = &physical.scan.schema;
+    let given = match &physical.scan.source {
         Source::Text {
             format,
             inputs,
             options,
             look,
         } => {
-            let (max_record_bytes, limited_by) = longest_record(options, &context.settings);
-            let text = TextOptions {
-                chunk_bytes,
-                blocksize: match physical.layout {
-                    Layout::Blocks(bytes) => bytes,
-                    _ => u64::MAX,
-                },
-                max_record_bytes,
-                limited_by,
-                pass_long: options.on_bad_record != OnBadRecord::Fail,
-                salvage: options.salvage,
-                ahead_bytes,
+            let text = TextScan {
+                format: *format,
+                inputs,
+                options,
+                look,
             };
-            let framing = options.framing(*format);
-            let units = text_units(io::list(inputs)?, text, framing, &context.cancel);
-            read_text(units, *format, options, look, steps.read, steps.asks_places)?
+            return from_text(physical, &text, context, chunk_bytes);
         }
         Source::Columns { inputs, format } => {
-            let built = steps.read.columns.as_deref();
-            Read {
-                units: columns::units(
-                    inputs,
-                    ColumnScan {
-                        format: *format,
-                        all: &scan.schema,
-                        built,
-                        predicate: steps.read.filter.clone(),
-                        needs_places: steps.asks_places,
-                        ahead_bytes,
-                    },
-                    &context.cancel,
-                )?,
-                schema: RunSchema::fixed(columns::read_schema(&scan.schema, built)?),
-                workers: batch_workers(steps.read.all_steps(), steps.asks_places),
-                bad: no_bad(),
-            }
+            return from_columns(physical, inputs, *format, context);
         }
-        Source::Made { make, n_partitions } => {
-            let units = made_units(make, *n_partitions, &scan.schema);
-            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
-        }
-        Source::Mapped { map, input } => {
-            let units = mapped_units(map, input, &scan.schema, context)?;
-            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
-        }
-        Source::Union(_) => {
-            let branches = branches
-                .take()
-                .ok_or_else(|| Error::internal("no inputs to unite"))?;
-            let units = branches.units(context);
-            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
-        }
-        Source::Folded { .. } => {
-            let rows = folded
-                .as_ref()
-                .ok_or_else(|| Error::internal("nothing was folded"))?;
-            let units = memory_unit(&rows.batches);
-            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
-        }
-        Source::Batches(batches) => {
-            let units = memory_unit(batches);
-            read_batches(units, &scan.schema, steps.read, steps.asks_places)?
-        }
+        Source::Batches(batches) => Given {
+            units: memory_unit(batches),
+            schema: Arc::clone(schema),
+            held_bytes: 0,
+        },
+        Source::Made { make, n_partitions } => Given {
+            units: made_units(make, *n_partitions, schema),
+            schema: Arc::clone(schema),
+            held_bytes: 0,
+        },
+        Source::Mapped { map, input } => Given {
+            units: mapped_units(map, input, schema, context)?,
+            schema: Arc::clone(schema),
+            held_bytes: 0,
+        },
+        Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
+        Source::Folded { fold, input } => fold_all(fold, input, context)?.given(),
     };
+    from_given(physical, given)
+}
+
+/// Text files, and how they are read.
+struct TextScan<'a> {
+    format: FileFormat,
+    inputs: &'a [String],
+    options: &'a ReadOptions,
+    look: &'a Look,
+}
+
+fn from_text(
+    physical: &Physical,
+    scan: &TextScan<'_>,
+    context: &Context,
+    chunk_bytes: usize,
+) -> Result<Built> {
+    let (options, settings) = (scan.options, &context.settings);
+    let (max_record_bytes, limited_by) = longest_record(options, settings);
+    let text = TextOptions {
+        chunk_bytes,
+        blocksize: match physical.layout {
+            Layout::Blocks(bytes) => bytes,
+            _ => u64::MAX,
+        },
+        max_record_bytes,
+        limited_by,
+        pass_long: options.on_bad_record != OnBadRecord::Fail,
+        salvage: options.salvage,
+        ahead_bytes: reader_ahead(settings),
+    };
+    let ahead_bytes = most_ahead(scan.inputs, settings);
+    assemble(physical, true, ahead_bytes, |steps, keep_places| {
+        let framing = options.framing(scan.format);
+        let files = io::list(scan.inputs)?;
+        let units = text_units(files, text, framing, &context.cancel);
+        read_text(units, scan, steps, keep_places)
+    })
+}
+
+fn from_columns(
+    physical: &Physical,
+    inputs: &[String],
+    format: FileFormat,
+    context: &Context,
+) -> Result<Built> {
+    let (all, settings) = (&physical.scan.schema, &context.settings);
+    let ahead_bytes = most_ahead(inputs, settings);
+    assemble(physical, false, ahead_bytes, |steps, needs_places| {
+        let built = steps.columns.as_deref();
+        let scan = ColumnScan {
+            format,
+            all,
+            built,
+            predicate: steps.filter.clone(),
+            needs_places,
+            ahead_bytes: reader_ahead(settings),
+        };
+        Ok(Read {
+            units: columns::units(inputs, scan, &context.cancel)?,
+            schema: RunSchema::fixed(columns::read_schema(all, built)?),
+            workers: batch_workers(steps.all_steps(), needs_places),
+            bad: no_bad(),
+        })
+    })
+}
+
+/// Rows as they are given, less the columns that nobody needs.
+fn from_given(physical: &Physical, given: Given) -> Result<Built> {
+    // Text in front may have brought columns that the plan did not know.
+    let mut physical = physical.clone();
+    physical.scan.schema = Arc::clone(&given.schema);
+    let (all, units) = (given.schema, given.units);
+    assemble(&physical, false, given.held_bytes, |steps, keep_places| {
+        let schema = columns::read_schema(&all, steps.columns.as_deref())?;
+        Ok(Read {
+            units: if schema == all {
+                units
+            } else {
+                with_columns(units, &schema)
+            },
+            schema: RunSchema::fixed(schema),
+            workers: batch_workers(steps.all_steps(), keep_places),
+            bad: no_bad(),
+        })
+    })
+}
+
+/// Binds the steps of a pipeline and puts them behind what `read` makes of
+/// those that concern reading; its second argument is whether places of rows are asked for.
+fn assemble(
+    physical: &Physical,
+    decodes: bool,
+    ahead_bytes: u64,
+    read: impl FnOnce(ReadSteps, bool) -> Result<Read>,
+) -> Result<Built> {
+    let estimate = &physical.scan.estimate;
+    let steps = Steps::bind(physical, decodes)?;
+    let read = read(steps.read, steps.asks_places)?;
     Ok(Built {
         units: read.units,
         workers: read.workers,
@@ -146,11 +195,8 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         ordered: steps.ordered,
         bad: read.bad,
         layout: physical.layout,
-        ahead_bytes: folded.map_or_else(
-            || most_ahead(&scan.source, &context.settings),
-            |rows| rows.held_bytes,
-        ),
-        known_rows: (scan.estimate.exact && !steps.drops_rows).then_some(scan.estimate.rows),
+        ahead_bytes,
+        known_rows: (estimate.exact && !steps.drops_rows).then_some(estimate.rows),
     })
 }
 
@@ -161,13 +207,8 @@ fn reader_ahead(settings: &Settings) -> u64 {
     (settings.memory.bytes() / 8 / shares).clamp(1 << 20, 8 << 20)
 }
 
-/// What all readers of a source may fetch ahead.
-fn most_ahead(source: &Source, settings: &Settings) -> u64 {
-    let inputs = match source {
-        Source::Text { inputs, .. } | Source::Columns { inputs, .. } => inputs,
-        // Rows in memory are fetched already; a stage in front fetches for itself.
-        _ => return 0,
-    };
+/// What all readers of files may fetch ahead.
+fn most_ahead(inputs: &[String], settings: &Settings) -> u64 {
     match io::may_be_remote(inputs) {
         true => reader_ahead(settings) * (settings.threads as u64 + 1),
         false => 0,
@@ -193,35 +234,13 @@ struct Read {
     bad: BadPolicy,
 }
 
-/// Rows that need no decoding, with the columns that somebody needs.
-fn read_batches(
-    units: Units,
-    all: &SchemaRef,
-    steps: ReadSteps,
-    keep_places: bool,
-) -> Result<Read> {
-    let schema = columns::read_schema(all, steps.columns.as_deref())?;
-    let units = if schema == *all {
-        units
-    } else {
-        with_columns(units, &schema)
-    };
-    Ok(Read {
-        units,
-        schema: RunSchema::fixed(schema),
-        workers: batch_workers(steps.all_steps(), keep_places),
-        bad: no_bad(),
-    })
-}
-
 fn read_text(
     units: Units,
-    format: FileFormat,
-    options: &ReadOptions,
-    look: &Look,
+    scan: &TextScan<'_>,
     steps: ReadSteps,
     keep_places: bool,
 ) -> Result<Read> {
+    let (options, look, format) = (scan.options, scan.look, scan.format);
     let path_column = options.include_path.as_deref();
     let decoded = steps.columns.map(|mut built| {
         built.retain(|name| Some(name.as_str()) != path_column);

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::build::Given;
 use super::keep::{Kept, keep};
 use super::output::Part;
 use super::run::{Context, each_part};
@@ -61,7 +62,7 @@ pub(super) fn mapped_units(
 /// Inputs of a union, and the columns that all of them have together.
 pub(super) struct Branches {
     branches: Vec<Branch>,
-    pub schema: SchemaRef,
+    schema: SchemaRef,
 }
 
 enum Branch {
@@ -92,7 +93,15 @@ impl Branches {
     }
 
     /// The partitions of all inputs, in order.
-    pub fn units(self, context: &Context) -> Units {
+    pub fn given(self, context: &Context) -> Given {
+        Given {
+            schema: Arc::clone(&self.schema),
+            units: self.units(context),
+            held_bytes: 0,
+        }
+    }
+
+    fn units(self, context: &Context) -> Units {
         let (schema, context) = (self.schema, context.clone());
         let inputs = self.branches.into_iter().enumerate();
         Box::new(inputs.flat_map(move |(idx, branch)| -> Units {

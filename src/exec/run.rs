@@ -12,7 +12,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::build::{Built, batch_workers, build, no_bad};
+use super::build::{Built, Given, batch_workers, build, no_bad};
 use super::control::{Cancel, Phase, Progress};
 use super::fold::FoldPlan;
 use super::output::{
@@ -24,7 +24,7 @@ use super::report::{RunReport, WidenedReport};
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
-use super::source::replay_unit;
+use super::source::{memory_unit, replay_unit};
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
 use crate::memory::{Budget, SpillDir, held_bytes};
@@ -341,10 +341,21 @@ pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collect
 
 /// The few rows that a pipeline was folded into.
 pub(super) struct FoldedRows {
-    pub schema: SchemaRef,
+    schema: SchemaRef,
     /// Small ones, so that what is done to them is shared out.
-    pub batches: Vec<RecordBatch>,
-    pub held_bytes: u64,
+    batches: Vec<RecordBatch>,
+    held_bytes: u64,
+}
+
+impl FoldedRows {
+    /// The rows, to be read in one unit.
+    pub fn given(self) -> Given {
+        Given {
+            units: memory_unit(&self.batches),
+            schema: self.schema,
+            held_bytes: self.held_bytes,
+        }
+    }
 }
 
 /// Folds all rows of a pipeline.
