@@ -4,7 +4,7 @@
 //! Out: even partitions, as Parquet, JSON Lines, CSV or Arrow IPC, with nothing lost.
 //!
 //! ```text
-//! walk      io ▶ partition ▶ ops ▶ sink          (exec drives, plan decides)
+//! walk      io ▶ partition ▶ ops ▶ shuffle ▶ ops ▶ sink          (exec drives, plan decides)
 //! ```
 //!
 //! The modules below stand bottom to top: each imports only from those before
@@ -22,6 +22,7 @@ pub mod memory;
 pub mod io;
 pub mod sink;
 pub mod ops;
+pub mod shuffle;
 pub mod plan;
 pub mod exec;
 pub mod inspect;

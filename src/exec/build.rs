@@ -276,6 +276,7 @@ fn read_text(
             filter: steps.filter,
             steps: steps.steps,
             fold: None,
+            scatter: None,
             path_column: path_column.map(Arc::from),
             given: match options.schema {
                 Some(_) => look.head.clone(),
@@ -318,6 +319,7 @@ pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPla
         filter: None,
         steps,
         fold: None,
+        scatter: None,
         path_column: None,
         given: JsonSchema::default(),
         keep_raw: false,

@@ -6,10 +6,8 @@
 //! Text may widen behind rows that were folded: values keep their meaning, and
 //! rows that are kept are brought up to the wider schema.
 
-use std::sync::Arc;
-
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use super::schema::RunSchema;
 use super::worker::Worked;
@@ -84,10 +82,7 @@ impl Folder {
         self.push(&worked.batch, &worked.schema, &worked.schema)?;
         self.held = None;
         worked.folded = Some(self.fold.partial()?);
-        let rows = RecordBatchOptions::new().with_row_count(Some(worked.batch.num_rows()));
-        worked.batch =
-            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &rows)?;
-        Ok(())
+        worked.count_only()
     }
 
     /// Takes in what a worker made of a chunk of schema `from`.

@@ -25,6 +25,7 @@ mod reader;
 mod rejects;
 mod report;
 mod run;
+mod scatter;
 mod scheduler;
 mod schema;
 mod sequence;

@@ -21,10 +21,12 @@ use super::output::{
 };
 use super::rejects::Rejects;
 use super::report::{RunReport, WidenedReport};
+use super::scatter::ScatterPlan;
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
 use super::source::{memory_unit, replay_unit};
+use super::worker::WorkerPlan;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
 use crate::memory::{Budget, SpillDir, held_bytes};
@@ -55,6 +57,15 @@ pub struct Context {
     pub progress: Arc<Progress>,
     /// What kept rows may take of the memory: runs have as much less.
     pub(crate) kept: Budget,
+    /// What the run has that this is a part of, if it is.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// What all stages of one run take from.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    budget: Budget,
+    spill_dir: Arc<SpillDir>,
 }
 
 impl Context {
@@ -65,13 +76,15 @@ impl Context {
             settings,
             cancel: Cancel::new(),
             progress: Arc::new(Progress::default()),
+            shared: None,
         }
     }
 }
 
 /// What is shared by the passes of one run.
-pub(super) struct Run<'a> {
-    context: &'a Context,
+pub(super) struct Run {
+    /// For stages that this one is made of: they share its budget.
+    pub context: Context,
     pub drive: Drive,
     started: Instant,
     /// What earlier runs of the session had read.
@@ -103,8 +116,9 @@ pub struct Collected {
     pub report: RunReport,
 }
 
-impl<'a> Run<'a> {
-    pub fn new(context: &'a Context) -> Result<Self> {
+impl Run {
+    /// One of its own; of a stage of another run, one that shares that one's budget.
+    pub fn new(context: &Context) -> Result<Self> {
         let settings = &context.settings;
         settings.check()?;
         if settings.memory.bytes() < LEAST_MEMORY {
@@ -121,14 +135,21 @@ impl<'a> Run<'a> {
             SchedulerKind::Serial => 1,
             SchedulerKind::Threaded => settings.threads,
         };
+        let shared = context.shared.clone().unwrap_or_else(|| Shared {
+            budget: Budget::new(ByteSize::new(settings.memory.bytes() - context.kept.used())),
+            spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
+        });
         Ok(Run {
-            context,
+            context: Context {
+                shared: Some(shared.clone()),
+                ..context.clone()
+            },
             drive: Drive {
                 threads,
                 cancel: context.cancel.clone(),
                 progress: Arc::clone(&context.progress),
-                budget: Budget::new(ByteSize::new(settings.memory.bytes() - context.kept.used())),
-                spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
+                budget: shared.budget,
+                spill_dir: shared.spill_dir,
                 window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
                 max_groups: if settings.memory.bytes() < TWO_GROUPS_BYTES {
                     1
@@ -142,7 +163,7 @@ impl<'a> Run<'a> {
     }
 
     /// Drives one pass.
-    fn drive<O: Output, A: Append>(
+    pub fn drive<O: Output, A: Append>(
         &self,
         built: Built,
         output: O,
@@ -166,18 +187,28 @@ impl<'a> Run<'a> {
         )
     }
 
+    /// Holds the rows of a pipeline until all were read.
+    pub fn hold(&self, built: Built) -> Result<(Sequencer<Hold>, NoAppend)> {
+        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
+        self.drive(built, hold, NoAppend)
+    }
+
     /// Drives the pass after rows were held: `held` is laid out by `output`.
-    fn drive_held<O: Output, A: Append>(
+    pub fn drive_held<O: Output, A: Append>(
         &self,
         held: Held,
         schema: RunSchema,
+        scatter: Option<Arc<ScatterPlan>>,
         output: O,
         appender: A,
     ) -> Result<(Sequencer<O>, A)> {
         self.context.progress.set_phase(Phase::Laying);
         let built = Built {
             units: replay_unit(held.replay, held.schemas, schema.clone()),
-            workers: batch_workers(Vec::new(), false),
+            workers: WorkerPlan {
+                scatter,
+                ..batch_workers(Vec::new(), false)
+            },
             schema,
             ordered: Vec::new(),
             bad: no_bad(),
@@ -212,14 +243,13 @@ impl<'a> Run<'a> {
                 schema: sequencer.schema,
             });
         }
-        let hold = Hold::new(&self.drive.budget, Arc::clone(&self.drive.spill_dir));
-        let (mut first, NoAppend) = self.drive(built, hold, NoAppend)?;
+        let (mut first, NoAppend) = self.hold(built)?;
         let rejects = first.take_rejects();
         let report = self.report(&mut first)?;
         let schema = first.schema;
         let held = first.output.held();
         let (output, appender) = make(counted_cut(layout, held.rows, held.bytes))?;
-        let (second, appender) = self.drive_held(held, schema.clone(), output, appender)?;
+        let (second, appender) = self.drive_held(held, schema.clone(), None, output, appender)?;
         Ok(LaidOut {
             output: second.output,
             appender,
@@ -230,7 +260,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn report<O: Output>(&self, sequencer: &mut Sequencer<O>) -> Result<RunReport> {
+    pub fn report<O: Output>(&self, sequencer: &mut Sequencer<O>) -> Result<RunReport> {
         let mut report = RunReport {
             inputs: std::mem::take(&mut sequencer.inputs),
             duplicate_keys: sequencer.counts.duplicate_keys,
@@ -274,7 +304,7 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
         .iter()
         .any(|step| matches!(step, Step::Limit(rows) if *rows < 10_000));
     let chunk_bytes = if few { 64 << 10 } else { CHUNK_BYTES };
-    let built = build(physical, context, chunk_bytes)?;
+    let built = build(physical, &run.context, chunk_bytes)?;
     let budget = run.drive.budget.clone();
     let LaidOut {
         output,
@@ -313,7 +343,7 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
 pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collected> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, context, CHUNK_BYTES)?;
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let budget = run.drive.budget.clone();
     let LaidOut {
@@ -366,7 +396,7 @@ impl FoldedRows {
 pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<FoldedRows> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, context, CHUNK_BYTES)?;
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let plan = FoldPlan {
         fold: fold.clone(),
@@ -413,7 +443,7 @@ fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
 pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, context, CHUNK_BYTES)?;
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let LaidOut {
         output,
@@ -436,7 +466,7 @@ pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)>
 pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSize>, RunReport)> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let built = build(physical, context, CHUNK_BYTES)?;
+    let built = build(physical, &run.context, CHUNK_BYTES)?;
     let LaidOut {
         output, mut report, ..
     } = run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
@@ -457,7 +487,7 @@ pub(super) fn each_part(
 ) -> Result<(RunSchema, RunReport)> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let built = build(physical, context, CHUNK_BYTES)?;
+    let built = build(physical, &run.context, CHUNK_BYTES)?;
     let budget = run.drive.budget.clone();
     let LaidOut {
         schema,
@@ -485,7 +515,7 @@ pub fn visit(
 ) -> Result<(SchemaRef, RunReport)> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, context, CHUNK_BYTES)?;
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let LaidOut {
         schema,

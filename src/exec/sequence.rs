@@ -213,6 +213,7 @@ impl<O: Output> Sequencer<O> {
             from: worked.schema,
             text_bytes: worked.text_bytes,
             folded: worked.folded,
+            shards: worked.shards,
         };
         if let Some((step, earlier)) = self.take_steps(&mut rows, places, &chunk)? {
             (ahead, failure) = (step, Some(earlier));

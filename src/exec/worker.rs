@@ -8,10 +8,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::Schema;
 
 use super::fold::{FoldPlan, Folder};
 use super::predicate::Predicate;
+use super::scatter::ScatterPlan;
 use super::schema::RunSchema;
 use super::source::{Chunk, Passed};
 use super::steps::{Failure, RowStep, RowSteps};
@@ -25,6 +27,7 @@ use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, TextChunk};
 use crate::memory::held_bytes;
 use crate::plan::FileFormat;
+use crate::shuffle::Shards;
 
 /// A record that did not decode, relative to its chunk.
 #[derive(Debug)]
@@ -65,15 +68,27 @@ pub(crate) struct Worked {
     pub bare: Option<Line>,
     /// What the rows were folded into, if that is asked for; then `batch` only counts them.
     pub folded: Option<Vec<RecordBatch>>,
+    /// Its rows cut by bucket, if that is asked for; then `batch` only counts them.
+    pub shards: Option<Shards>,
     /// Why nothing behind these rows was looked at.
     pub failed: Option<FailedRecord>,
 }
 
 impl Worked {
-    /// Bytes of memory that its rows hold, or what they were folded into.
+    /// Bytes of memory that its rows hold, or what was made of them.
     pub fn held_bytes(&self) -> u64 {
-        let folded = self.folded.iter().flatten().map(held_bytes);
-        held_bytes(&self.batch) + folded.sum::<u64>()
+        let folded = self.folded.iter().flatten();
+        let shards = self.shards.iter().map(Shards::rows);
+        let made: u64 = folded.chain(shards).map(held_bytes).sum();
+        held_bytes(&self.batch) + made
+    }
+
+    /// Lets rows go that something else was made of; they still count.
+    pub fn count_only(&mut self) -> Result<()> {
+        let rows = RecordBatchOptions::new().with_row_count(Some(self.batch.num_rows()));
+        let none = Arc::new(Schema::empty());
+        self.batch = RecordBatch::try_new_with_options(none, Vec::new(), &rows)?;
+        Ok(())
     }
 }
 
@@ -91,6 +106,8 @@ pub(crate) struct WorkerPlan {
     pub steps: Vec<RowStep>,
     /// What rows are folded into, if no step needs them in order first.
     pub fold: Option<Arc<FoldPlan>>,
+    /// How rows are cut by bucket, if no step needs them in order first.
+    pub scatter: Option<Arc<ScatterPlan>>,
     /// The column that holds the input's path, if there is one.
     pub path_column: Option<Arc<str>>,
     /// What is known of records before any is read.
@@ -215,6 +232,9 @@ impl Worker {
             };
             folder.fold(&mut worked)?;
         }
+        if let Some(scatter) = &self.plan.scatter {
+            scatter.cut(&mut worked)?;
+        }
         Ok((worked, spare))
     }
 
@@ -279,6 +299,7 @@ impl Worker {
                 places: places.filter(|_| self.plan.keep_places),
                 batch: kept,
                 folded: None,
+                shards: None,
                 failed,
             });
         }
@@ -364,6 +385,7 @@ impl Worker {
             places: places.filter(|_| self.plan.keep_places),
             batch: kept,
             folded: None,
+            shards: None,
             failed,
         })
     }

@@ -30,7 +30,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let inputs = input_places(&physical.scan.source)?;
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
-    let mut built = build(physical, context, CHUNK_BYTES)?;
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     if built.schema.lets_nothing_out() {
         return Err(Error::plan("there is no column to write"));
     }

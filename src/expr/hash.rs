@@ -41,6 +41,12 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     hash_u64(state ^ u64::from_le_bytes(last))
 }
 
+/// The hash of two hashes, in this order.
+#[inline]
+pub(crate) fn hash_pair(first: u64, second: u64) -> u64 {
+    fold(first ^ SEED, second.rotate_left(32) ^ MIX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

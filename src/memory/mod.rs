@@ -11,5 +11,5 @@ mod store;
 
 pub(crate) use budget::held_bytes;
 pub use budget::{Budget, Reservation};
-pub use spill::{SpillDir, SpillFile, SpillReader, SpillWriter};
+pub use spill::{Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, SpillWriter};
 pub use store::{Replay, RowStore};

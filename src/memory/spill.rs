@@ -5,9 +5,10 @@
 //!
 //! Files are Arrow IPC with lz4, in a private folder that goes away with the
 //! run. Folders left by processes that were killed are removed when the next run spills.
+//! A file holds one stream of batches, or many [`Segment`]s that are read one by one.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Take, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +57,23 @@ impl SpillDir {
     ///
     /// [`Error::Io`] if the folder or the file cannot be made.
     pub fn create(&self, schema: &SchemaRef) -> Result<SpillWriter> {
+        let (path, file) = self.create_file()?;
+        let writer = StreamWriter::try_new_with_options(file, schema, ipc_options()?)
+            .map_err(|source| spill_error(&path, "write", source))?;
+        Ok(SpillWriter { path, writer })
+    }
+
+    /// Opens a new spill file that takes streams of several schemas.
+    ///
+    /// # Errors
+    ///
+    /// As [`SpillDir::create`].
+    pub fn create_segments(&self) -> Result<SegmentWriter> {
+        let (path, file) = self.create_file()?;
+        Ok(SegmentWriter { path, file, at: 0 })
+    }
+
+    fn create_file(&self) -> Result<(PathBuf, CountedFile)> {
         let dir = match self.dir.get() {
             Some(dir) => dir,
             None => {
@@ -73,18 +91,19 @@ impl SpillDir {
         let path = dir.path().join(format!("{number:06}.arrow"));
         let file = File::create_new(&path)
             .map_err(|source| Error::io(path.display(), "create", source))?;
-        let options = IpcWriteOptions::default()
-            .try_with_compression(Some(CompressionType::LZ4_FRAME))
-            .map_err(|source| Error::external("spilling", source))?;
-        let counted = CountedFile {
+        let file = CountedFile {
             inner: BufWriter::with_capacity(1 << 20, file),
             written: Arc::clone(&self.written),
             limit: self.limit,
         };
-        let writer = StreamWriter::try_new_with_options(counted, schema, options)
-            .map_err(|source| spill_error(&path, "write", source))?;
-        Ok(SpillWriter { path, writer })
+        Ok((path, file))
     }
+}
+
+fn ipc_options() -> Result<IpcWriteOptions> {
+    IpcWriteOptions::default()
+        .try_with_compression(Some(CompressionType::LZ4_FRAME))
+        .map_err(|source| Error::external("spilling", source))
 }
 
 /// Removes spill folders whose process is gone. What cannot be removed is left:
@@ -117,7 +136,7 @@ struct CountedFile {
     limit: Option<ByteSize>,
 }
 
-impl std::io::Write for CountedFile {
+impl Write for CountedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let before = self
             .written
@@ -182,7 +201,7 @@ impl SpillWriter {
 
 impl CountedFile {
     fn flush_all(&mut self) -> Result<(), arrow_schema::ArrowError> {
-        std::io::Write::flush(&mut self.inner).map_err(Into::into)
+        self.inner.flush().map_err(Into::into)
     }
 }
 
@@ -208,14 +227,107 @@ impl SpillFile {
     ///
     /// [`Error::Io`] if it cannot be opened.
     pub fn read_again(self: &Arc<Self>) -> Result<SpillReader> {
-        let file = File::open(&self.path)
+        self.read_part(Segment {
+            start: 0,
+            bytes: u64::MAX,
+        })
+    }
+
+    /// Reads the batches of one segment, and keeps the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`SpillFile::read_again`].
+    pub fn read_part(self: &Arc<Self>, segment: Segment) -> Result<SpillReader> {
+        let mut file = File::open(&self.path)
             .map_err(|source| Error::io(self.path.display(), "open", source))?;
-        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, file), None)
+        file.seek(SeekFrom::Start(segment.start))
+            .map_err(|source| Error::io(self.path.display(), "read", source))?;
+        // A small segment needs no large buffer: many may be open at once.
+        let capacity = segment.bytes.clamp(4 << 10, 1 << 20) as usize;
+        let part = BufReader::with_capacity(capacity, file.take(segment.bytes));
+        let reader = StreamReader::try_new(part, None)
             .map_err(|source| spill_error(&self.path, "read", source))?;
         Ok(SpillReader {
             file: Arc::clone(self),
             reader,
         })
+    }
+}
+
+/// Where a stream of batches lies in a spill file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    start: u64,
+    bytes: u64,
+}
+
+/// A spill file of segments being written.
+pub struct SegmentWriter {
+    path: PathBuf,
+    file: CountedFile,
+    at: u64,
+}
+
+impl SegmentWriter {
+    /// Appends batches of one schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the disk is full or the limit is passed.
+    pub fn write(
+        &mut self,
+        schema: &SchemaRef,
+        batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    ) -> Result<Segment> {
+        let failed = |source| spill_error(&self.path, "write", source);
+        let counted = Counted {
+            inner: &mut self.file,
+            bytes: 0,
+        };
+        let mut writer =
+            StreamWriter::try_new_with_options(counted, schema, ipc_options()?).map_err(failed)?;
+        for batch in batches {
+            writer.write(&batch?).map_err(failed)?;
+        }
+        writer.finish().map_err(failed)?;
+        let segment = Segment {
+            start: self.at,
+            bytes: writer.get_ref().bytes,
+        };
+        self.at += segment.bytes;
+        Ok(segment)
+    }
+
+    /// Closes the file, to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the last bytes cannot be written.
+    pub fn finish(mut self) -> Result<SpillFile> {
+        self.file
+            .flush()
+            .map_err(|source| Error::io(self.path.display(), "write", source))?;
+        Ok(SpillFile { path: self.path })
+    }
+}
+
+/// Counts what is written.
+struct Counted<'a> {
+    inner: &'a mut CountedFile,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // The file is flushed once, at its end.
+        Ok(())
     }
 }
 
@@ -229,7 +341,7 @@ impl Drop for SpillFile {
 /// The batches of a spill file. The file is removed when nobody reads or keeps it.
 pub struct SpillReader {
     file: Arc<SpillFile>,
-    reader: StreamReader<BufReader<File>>,
+    reader: StreamReader<BufReader<Take<File>>>,
 }
 
 impl Iterator for SpillReader {

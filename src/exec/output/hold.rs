@@ -21,6 +21,14 @@ pub(crate) struct Hold {
 /// a row group being filled and two being encoded.
 const ROOM_BYTES: u64 = 96 << 20;
 
+/// Bytes of a budget that rows which wait leave to others. A quarter more stays
+/// free for what an allocator keeps of rows that were spilled; of a small
+/// budget, rows may still have a quarter.
+pub(super) fn room_beside(budget: &Budget) -> u64 {
+    let limit = budget.limit().bytes();
+    (ROOM_BYTES + limit / 4).min(limit / 4 * 3)
+}
+
 /// Rows that were counted.
 pub(crate) struct Held {
     pub rows: u64,
@@ -31,15 +39,8 @@ pub(crate) struct Held {
 
 impl Hold {
     pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
-        let limit = budget.limit().bytes();
         Hold {
-            // A quarter more stays free for what an allocator keeps of rows that were
-            // spilled; of a small budget, rows may still have a quarter.
-            store: RowStore::new(
-                budget,
-                (ROOM_BYTES + limit / 4).min(limit / 4 * 3),
-                spill_dir,
-            ),
+            store: RowStore::new(budget, room_beside(budget), spill_dir),
             schemas: Vec::new(),
         }
     }

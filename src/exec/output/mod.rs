@@ -9,6 +9,7 @@ mod fold;
 mod hold;
 mod last;
 mod parts;
+mod scatter;
 mod visit;
 mod write;
 
@@ -19,6 +20,7 @@ pub(crate) use fold::Folded;
 pub(crate) use hold::{Held, Hold};
 pub(crate) use last::Last;
 pub(crate) use parts::{EachPart, Part, Parts};
+pub(crate) use scatter::Scatter;
 pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 
@@ -26,6 +28,7 @@ use super::schema::RunSchema;
 use crate::error::Result;
 use crate::partition::{By, Cut};
 use crate::plan::Layout;
+use crate::shuffle::Shards;
 pub(crate) use crate::sink::{EncodeJob as Job, Encoded};
 
 /// Rows that came from one chunk.
@@ -38,6 +41,8 @@ pub(crate) struct Rows {
     pub text_bytes: u64,
     /// What a worker folded them into; then `batch` only counts them.
     pub folded: Option<Vec<RecordBatch>>,
+    /// They, cut by bucket; then `batch` only counts them.
+    pub shards: Option<Shards>,
 }
 
 /// A row group: jobs for any thread, then an append in order.

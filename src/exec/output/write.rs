@@ -338,6 +338,7 @@ impl Output for RowGroups {
                     from: schema.clone(),
                     text_bytes: 0,
                     folded: None,
+                    shards: None,
                 };
                 self.add(Some(&path), rows, schema, &mut groups)?;
             }

@@ -1,0 +1,382 @@
+//! The rows of each bucket, in memory and, past the budget, on disk.
+//!
+//! In:  the shards of batches, in input order.
+//! Out: for each bucket its rows, in that order.
+//!
+//! ```text
+//! in memory   [0|1|2] [0|1|2] [0|1|2]          refused? all of it becomes one
+//! on disk     0 0 0 │ 1 1 1 │ 2 2 2            file, bucket behind bucket
+//! ```
+//!
+//! Shards of one batch share its memory, so spilling one bucket alone would
+//! free nothing: all goes at once, which also makes few files with long
+//! segments. Rows are counted in and out; a difference is an error.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
+
+use super::split::Shards;
+use crate::error::{Error, Result};
+use crate::memory::{Budget, Reservation, Segment, SpillDir, SpillFile, SpillReader, held_bytes};
+use crate::partition::batch_bytes;
+
+/// Rows of a spilled batch: enough to make its headers and its codec worth it.
+const SPILLED_ROWS: usize = 8_192;
+
+/// The share of the budget, and the most bytes, below which nothing is spilled:
+/// so that others who fill the budget cannot make each batch a file of its own.
+const LEAST_SPILL_SHARE: u64 = 64;
+const LEAST_SPILL_BYTES: u64 = 8 << 20;
+
+/// Rows of what is on disk: written at once, read bucket by bucket.
+struct Spilled {
+    file: Arc<SpillFile>,
+    /// Of each bucket, one for every schema that its rows had.
+    segments: Vec<Vec<Segment>>,
+}
+
+/// Shards that are in memory, what they hold of the budget, and the folder of those that are not.
+struct InMemory {
+    shards: Vec<Shards>,
+    _reservation: Reservation,
+    _spill_dir: Arc<SpillDir>,
+}
+
+/// Collects shards under a budget.
+pub struct Buckets {
+    spill_dir: Arc<SpillDir>,
+    reservation: Reservation,
+    /// Fewer bytes than these are held even if the budget refuses.
+    least_spill: u64,
+    shards: Vec<Shards>,
+    spilled: Vec<Arc<Spilled>>,
+    rows: Vec<u64>,
+    bytes: u64,
+}
+
+impl Buckets {
+    /// `n_buckets` empty buckets that take from `budget`, but for `room` bytes
+    /// which they leave to others, and spill to `spill_dir`.
+    pub fn new(n_buckets: usize, budget: &Budget, room: u64, spill_dir: Arc<SpillDir>) -> Self {
+        Buckets {
+            spill_dir,
+            reservation: budget.open_leaving(room),
+            least_spill: (budget.limit().bytes() / LEAST_SPILL_SHARE).min(LEAST_SPILL_BYTES),
+            shards: Vec::new(),
+            spilled: Vec::new(),
+            rows: vec![0; n_buckets],
+            bytes: 0,
+        }
+    }
+
+    /// Rows of each bucket so far.
+    pub fn rows(&self) -> &[u64] {
+        &self.rows
+    }
+
+    /// Logical bytes of all rows so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes in the shards of a batch that comes behind all batches so far. Its
+    /// schema may differ from theirs. Spills what is in memory if the budget refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it must spill and cannot; [`Error::Internal`] for shards
+    /// of another number of buckets.
+    pub fn push(&mut self, shards: Shards) -> Result<()> {
+        if shards.n_buckets() != self.rows.len() {
+            return Err(Error::internal(format!(
+                "shards of {} buckets for {}",
+                shards.n_buckets(),
+                self.rows.len()
+            )));
+        }
+        if shards.rows().num_rows() == 0 {
+            return Ok(());
+        }
+        for (bucket, rows) in self.rows.iter_mut().enumerate() {
+            *rows += shards.len(bucket) as u64;
+        }
+        self.bytes += batch_bytes(shards.rows());
+        let held = self.reservation.bytes() + held_bytes(shards.rows());
+        self.shards.push(shards);
+        if self.reservation.try_resize(held) {
+            return Ok(());
+        }
+        if held < self.least_spill {
+            self.reservation.resize_anyway(held);
+            return Ok(());
+        }
+        self.spill()
+    }
+
+    /// Moves all shards in memory to one file.
+    fn spill(&mut self) -> Result<()> {
+        let shards = std::mem::take(&mut self.shards);
+        let mut writer = self.spill_dir.create_segments()?;
+        let mut segments = Vec::with_capacity(self.rows.len());
+        for bucket in 0..self.rows.len() {
+            let runs = shards.chunk_by(|a, b| a.rows().schema() == b.rows().schema());
+            let mut of_bucket = Vec::new();
+            for run in runs {
+                let schema = run[0].rows().schema();
+                let shards = run.iter().map(|shards| shards.shard(bucket));
+                let mut batches = joined(shards, &schema).peekable();
+                if batches.peek().is_some() {
+                    of_bucket.push(writer.write(&schema, batches)?);
+                }
+            }
+            segments.push(of_bucket);
+        }
+        tracing::debug!(batches = shards.len(), "spilled buckets");
+        let file = Arc::new(writer.finish()?);
+        self.spilled.push(Arc::new(Spilled { file, segments }));
+        self.reservation.resize_anyway(0);
+        Ok(())
+    }
+
+    /// The buckets, to be read in any order, by any thread. What is in memory
+    /// stays until all of them are dropped.
+    pub fn finish(self) -> Vec<Bucket> {
+        let memory = Arc::new(InMemory {
+            shards: self.shards,
+            _reservation: self.reservation,
+            _spill_dir: self.spill_dir,
+        });
+        let buckets = self.rows.into_iter().enumerate();
+        buckets
+            .map(|(idx, rows)| Bucket {
+                idx,
+                rows,
+                spilled: self.spilled.clone(),
+                memory: Arc::clone(&memory),
+            })
+            .collect()
+    }
+}
+
+/// Small batches of one schema joined into larger ones.
+fn joined(
+    batches: impl Iterator<Item = RecordBatch>,
+    schema: &SchemaRef,
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    let mut batches = batches.filter(|batch| batch.num_rows() > 0);
+    std::iter::from_fn(move || {
+        let mut some = vec![batches.next()?];
+        let mut rows = some[0].num_rows();
+        while rows < SPILLED_ROWS
+            && let Some(batch) = batches.next()
+        {
+            rows += batch.num_rows();
+            some.push(batch);
+        }
+        Some(match some.len() {
+            1 => Ok(some.remove(0)),
+            _ => concat_batches(schema, &some).map_err(Error::from),
+        })
+    })
+}
+
+/// The rows of one bucket. Clones share them.
+#[derive(Clone)]
+pub struct Bucket {
+    idx: usize,
+    rows: u64,
+    spilled: Vec<Arc<Spilled>>,
+    memory: Arc<InMemory>,
+}
+
+impl Bucket {
+    /// How many rows it has.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether any of its rows must be read from disk.
+    pub fn is_spilled(&self) -> bool {
+        let mut parts = self.spilled.iter();
+        parts.any(|part| !part.segments[self.idx].is_empty())
+    }
+
+    /// Its rows in input order, in small batches, each with the schema it came
+    /// with. Reads one spill file at a time.
+    pub fn read(&self) -> BucketReader {
+        BucketReader {
+            bucket: self.clone(),
+            part: 0,
+            segment: 0,
+            open: None,
+            shard: 0,
+            rows_left: self.rows,
+        }
+    }
+}
+
+/// The batches of a [`Bucket`], in input order; none is empty.
+pub struct BucketReader {
+    bucket: Bucket,
+    /// The file that is read, and the segment in it that comes next.
+    part: usize,
+    segment: usize,
+    open: Option<SpillReader>,
+    /// The shard in memory that comes next.
+    shard: usize,
+    rows_left: u64,
+}
+
+impl BucketReader {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let idx = self.bucket.idx;
+        loop {
+            if let Some(batch) = self.open.as_mut().and_then(Iterator::next) {
+                return Ok(Some(batch?));
+            }
+            self.open = None;
+            let Some(part) = self.bucket.spilled.get(self.part) else {
+                break;
+            };
+            match part.segments[idx].get(self.segment) {
+                Some(&segment) => {
+                    self.segment += 1;
+                    self.open = Some(part.file.read_part(segment)?);
+                }
+                None => (self.part, self.segment) = (self.part + 1, 0),
+            }
+        }
+        while let Some(shards) = self.bucket.memory.shards.get(self.shard) {
+            self.shard += 1;
+            if !shards.is_empty(idx) {
+                return Ok(Some(shards.shard(idx)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Counts what comes out against what went in.
+    fn counted(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = self.next_batch()?;
+        let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        match (self.rows_left.checked_sub(rows), &batch) {
+            (None, _) | (Some(1..), None) => Err(Error::internal(format!(
+                "bucket {} of a shuffle was given {} rows and gave others back",
+                self.bucket.idx, self.bucket.rows
+            ))),
+            (Some(left), _) => {
+                self.rows_left = left;
+                Ok(batch)
+            }
+        }
+    }
+}
+
+impl Iterator for BucketReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.counted().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
+
+    use super::super::{ByHash, Route, split};
+    use super::*;
+    use crate::size::ByteSize;
+
+    /// Rows whose number is their place; the type of `key` changes on the way.
+    fn batch(from: i64, rows: i64) -> RecordBatch {
+        let places = from..from + rows;
+        let key: ArrayRef = if from < 900 {
+            Arc::new(Int64Array::from_iter_values(
+                places.clone().map(|n| n * n % 83),
+            ))
+        } else {
+            let keys = places.clone().map(|n| (n * n % 83) as f64);
+            Arc::new(Float64Array::from_iter_values(keys))
+        };
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(
+            places.clone().map(|n| format!("row {n}")),
+        ));
+        let place: ArrayRef = Arc::new(Int64Array::from_iter_values(places));
+        RecordBatch::try_from_iter([("key", key), ("text", text), ("place", place)]).unwrap()
+    }
+
+    fn places(batches: impl Iterator<Item = Result<RecordBatch>>) -> Vec<i64> {
+        use arrow_array::cast::AsArray;
+        use arrow_array::types::Int64Type;
+        let mut places = Vec::new();
+        for batch in batches {
+            let batch = batch.unwrap();
+            let column = batch.column(2).as_primitive::<Int64Type>();
+            let texts = batch.column(1).as_string::<i32>();
+            for (place, text) in column.values().iter().zip(texts) {
+                assert_eq!(text, Some(format!("row {place}").as_str()));
+                places.push(*place);
+            }
+        }
+        places
+    }
+
+    #[test]
+    fn buckets_hold_their_rows_in_order_at_every_budget_and_cut() {
+        let parent = tempfile::tempdir().unwrap();
+        let n = 7;
+        let route = ByHash::try_new(vec![0], n).unwrap();
+        let mut wanted = vec![Vec::new(); n];
+        let all = [batch(0, 900), batch(900, 600)];
+        for (rows, first) in all.iter().zip([0, 900]) {
+            for (row, bucket) in route.route(rows).unwrap().into_iter().enumerate() {
+                wanted[bucket as usize].push(first + row as i64);
+            }
+        }
+        for limit in [0, 1, 3_000, 20_000, 1 << 20] {
+            for rows in [1, 13, 150] {
+                let budget = Budget::new(ByteSize::new(limit));
+                let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+                let mut buckets = Buckets::new(n, &budget, 0, Arc::clone(&spill_dir));
+                for from in (0..1_500).step_by(rows) {
+                    let batch = batch(from, (rows as i64).min(1_500 - from));
+                    let to = route.route(&batch).unwrap();
+                    buckets.push(split(&batch, &to, n).unwrap()).unwrap();
+                    buckets
+                        .push(split(&batch.slice(0, 0), &[], n).unwrap())
+                        .unwrap();
+                    assert!(budget.used() <= limit);
+                }
+                assert_eq!(buckets.rows().iter().sum::<u64>(), 1_500);
+                assert_eq!(spill_dir.written() > 0, limit < 1 << 20, "{limit}");
+                let buckets = buckets.finish();
+                // In any order, and more than once.
+                for (bucket, wanted) in buckets.iter().zip(&wanted).rev() {
+                    assert_eq!(places(bucket.read()), *wanted, "{limit} {rows}");
+                    assert_eq!(places(bucket.read()), *wanted);
+                    assert_eq!(bucket.rows(), wanted.len() as u64);
+                    assert!(limit < 1 << 20 || !bucket.is_spilled());
+                }
+                drop(buckets);
+                assert_eq!(budget.used(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn shards_of_other_buckets_are_refused() {
+        let budget = Budget::new(ByteSize::mib(1));
+        let parent = tempfile::tempdir().unwrap();
+        let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+        let mut buckets = Buckets::new(3, &budget, 0, spill_dir);
+        assert!(
+            buckets
+                .push(split(&batch(0, 2), &[0, 1], 4).unwrap())
+                .is_err()
+        );
+    }
+}
