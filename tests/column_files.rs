@@ -321,7 +321,11 @@ fn pages_that_leave_no_room_for_the_filter_are_not_decoded() {
     let passed = |condition: &str| {
         let schema = input.schema();
         let bound = Expr::parse(condition).unwrap().bind(schema).unwrap();
-        let batches = input.read_matching(0, None, 1024, &bound, schema).unwrap();
+        // Of the filter's own columns nothing is left to decode later.
+        let columns = Some(bound.root_columns());
+        let batches = input
+            .read_matching(0, columns, 1024, &bound, schema)
+            .unwrap();
         let passed = batches.rows_passed();
         let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
         assert_eq!(rows as u64 + passed, 300, "{condition}");
@@ -335,6 +339,40 @@ fn pages_that_leave_no_room_for_the_filter_are_not_decoded() {
     assert!(passed("text = 'text é00041 and more'") > 200);
     // Pages of two columns end at different rows.
     assert!(passed("id < 50 and text > 'text é0004'") > 240);
+}
+
+#[test]
+fn other_columns_are_decoded_of_rows_that_pass_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    write(&path, &varied(600), in_groups_of(600).build());
+    let input = ParquetInput::open(&SourceFile::at(path.to_str().unwrap(), 0).unwrap()).unwrap();
+    let schema = input.schema();
+    for condition in CONDITIONS {
+        let bound = Expr::parse(condition).unwrap().bind(schema).unwrap();
+        if bound.may_fail() || bound.root_columns().is_empty() {
+            continue;
+        }
+        let whole: Vec<_> = input.read_row_group(0, None, 600).unwrap().collect();
+        let whole = whole[0].as_ref().unwrap();
+        let mask = bound.mask(whole).unwrap();
+        let want = arrow_select::filter::filter_record_batch(whole, &mask).unwrap();
+        for batch_rows in [7, 64, 1000] {
+            let batches = input
+                .read_matching(0, None, batch_rows, &bound, schema)
+                .unwrap();
+            let decoded = 600 - batches.rows_passed();
+            let batches: Vec<_> = batches.map(Result::unwrap).collect();
+            let read = match batches.first() {
+                Some(first) => {
+                    arrow_select::concat::concat_batches(&first.schema(), &batches).unwrap()
+                }
+                None => RecordBatch::new_empty(whole.schema()),
+            };
+            assert_eq!(decoded, want.num_rows() as u64, "{condition}");
+            assert_eq!(read, want, "{condition}");
+        }
+    }
 }
 
 #[test]

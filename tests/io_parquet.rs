@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use windrow::Error;
-use windrow::io::{IpcInput, ParquetInput, SourceFile};
+use windrow::io::{IpcInput, ParquetInput, SourceFile, Wanted};
 
 fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.clone()));
@@ -90,6 +91,76 @@ fn row_groups_are_read_whole_in_batches_of_the_size_asked_for() {
     assert_eq!(sizes, [128, 128, 44]);
     assert_eq!(batches[0], batch(300..428));
     assert_eq!(batches[2], batch(556..600));
+}
+
+/// Rows with lists of lists, some of them null or empty.
+fn nested(rows: usize) -> RecordBatch {
+    let mut lists = ListBuilder::new(ListBuilder::new(StringBuilder::new()));
+    for row in 0..rows {
+        for inner in 0..row % 4 {
+            for item in 0..(row + inner) % 3 {
+                let text = format!("{row}.{inner}.{item}");
+                let values = lists.values().values();
+                values.append_option((row % 7 != 0).then_some(text));
+            }
+            lists.values().append(inner != 1);
+        }
+        lists.append(row % 5 != 0);
+    }
+    let flat = batch(0..rows as i64);
+    let mut columns: Vec<(String, ArrayRef)> = vec![("lists".into(), Arc::new(lists.finish()))];
+    for (field, column) in flat.schema().fields().iter().zip(flat.columns()) {
+        columns.push((field.name().clone(), Arc::clone(column)));
+    }
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[test]
+fn stretches_of_a_row_group_are_read_alone_and_hold_every_row_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    let all = nested(1000);
+    for (page_rows, index) in [(50, true), (50, false), (10_000, true)] {
+        let statistics = match index {
+            true => EnabledStatistics::Page,
+            false => EnabledStatistics::Chunk,
+        };
+        let properties = WriterProperties::builder()
+            .set_data_page_row_count_limit(page_rows)
+            .set_write_batch_size(1)
+            .set_statistics_enabled(statistics)
+            .set_offset_index_disabled(!index)
+            .build();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, all.schema(), Some(properties)).unwrap();
+        writer.write(&all).unwrap();
+        writer.close().unwrap();
+        let input = ParquetInput::open(&file_at(&path).unwrap()).unwrap();
+        let wanted = |columns: &[usize]| Wanted {
+            columns: Arc::new(input.schema().project(columns).unwrap()),
+            batch_rows: 64,
+            filter: None,
+        };
+        for (columns, can_be_cut) in [(&[0, 1, 2, 3][..], index), (&[3, 2], true)] {
+            let wanted = wanted(columns);
+            let want = all.project(columns).unwrap();
+            for least_rows in [1, 64, 300, 5000] {
+                let stretches = input.stretches(0, &wanted.columns, 1000, least_rows);
+                assert_eq!(stretches.len() > 1, can_be_cut && least_rows < 1000);
+                let mut next = 0;
+                let mut batches = Vec::new();
+                for stretch in stretches {
+                    assert_eq!(stretch.rows.start, next);
+                    next = stretch.rows.end;
+                    let read = input.read(&stretch, &wanted).unwrap();
+                    batches.extend(read.map(Result::unwrap));
+                }
+                assert_eq!(next, 1000);
+                let read = arrow_select::concat::concat_batches(&want.schema(), &batches);
+                assert_eq!(read.unwrap(), want, "{columns:?} {least_rows}");
+            }
+        }
+    }
 }
 
 #[test]

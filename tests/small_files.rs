@@ -4,6 +4,10 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
 
 use common::cli::ended;
 use common::folder::names;
@@ -65,6 +69,48 @@ fn convert_with_few_descriptors(files: usize) {
 #[test]
 fn five_thousand_files_need_few_descriptors_and_become_one_partition() {
     convert_with_few_descriptors(5_000);
+}
+
+/// Converts `files` Parquet files of three rows with 64 descriptors, and checks every row.
+fn convert_parquet_with_few_descriptors(files: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("tiny");
+    std::fs::create_dir(&folder).unwrap();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..3));
+    let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for file in 0..files {
+        std::fs::write(folder.join(format!("{file:05}.parquet")), &bytes).unwrap();
+    }
+    let line = format!(
+        "ulimit -n 64; exec '{}' convert tiny --to out --where 'id > 0'",
+        env!("CARGO_BIN_EXE_windrow")
+    );
+    let mut shell = Command::new("sh");
+    let output = shell
+        .current_dir(dir.path())
+        .args(["-c", &line])
+        .output()
+        .unwrap();
+    ended(output).expect(0);
+    let out = dir.path().join("out");
+    assert_eq!(names(&out).len(), 2, "{:?}", names(&out));
+    let want: Vec<i64> = (0..files).flat_map(|_| [1, 2]).collect();
+    assert_eq!(integers(&out, "id"), want);
+}
+
+#[test]
+fn two_thousand_parquet_files_need_few_descriptors_and_become_one_partition() {
+    convert_parquet_with_few_descriptors(2_000);
+}
+
+#[test]
+#[ignore = "takes long in a debug build: run it with --release"]
+fn ten_thousand_parquet_files_need_few_descriptors_and_become_one_partition() {
+    convert_parquet_with_few_descriptors(10_000);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
 use super::parts::{Branches, made_units, mapped_units};
 use super::rejects::Rejects;
-use super::run::{Context, fold_all};
+use super::run::{Context, fold_all, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::source::{Units, memory_unit, text_units, with_columns};
@@ -26,6 +26,9 @@ use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, 
 /// The share of the budget that one record's text may take: its columns, and
 /// the pages they are encoded to, take as much again, and text is read ahead.
 const RECORD_SHARE: u64 = 8;
+
+/// Units of column files that fit what may be decoded ahead of its turn.
+const STRETCHES_AHEAD: u64 = 4;
 
 /// A pipeline's parts, built.
 pub(super) struct Built {
@@ -146,6 +149,8 @@ fn from_columns(
             predicate: steps.filter.clone(),
             needs_places,
             ahead_bytes: reader_ahead(settings),
+            stretch_bytes: window_bytes(settings) / STRETCHES_AHEAD,
+            known: &context.files,
         };
         Ok(Read {
             units: columns::units(inputs, scan, &context.cancel)?,

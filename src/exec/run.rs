@@ -29,6 +29,7 @@ use super::source::{memory_unit, replay_unit};
 use super::worker::WorkerPlan;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
+use crate::io::KnownFiles;
 use crate::memory::{Budget, SpillDir, held_bytes};
 use crate::partition::{By, Cut, PartitionSize};
 use crate::plan::{Fold, Layout, Physical, Step};
@@ -59,6 +60,8 @@ pub struct Context {
     pub(crate) kept: Budget,
     /// What the run has that this is a part of, if it is.
     pub(crate) shared: Option<Shared>,
+    /// Footers that were read.
+    pub(crate) files: Arc<KnownFiles>,
 }
 
 /// What all stages of one run take from.
@@ -68,11 +71,20 @@ pub(crate) struct Shared {
     spill_dir: Arc<SpillDir>,
 }
 
+/// The share of the memory that footers may take, and the most that is of use:
+/// those of 10,000 files of 20 columns.
+const FOOTER_SHARE: u64 = 16;
+const MOST_FOOTER_BYTES: u64 = 128 << 20;
+
 impl Context {
     /// Settings, with a way to stop and to watch that nobody holds yet.
     pub fn new(settings: Settings) -> Self {
+        let memory = settings.memory.bytes();
+        let kept = Budget::new(ByteSize::new(memory / 2));
+        let most_footers = (memory / FOOTER_SHARE).min(MOST_FOOTER_BYTES);
         Context {
-            kept: Budget::new(ByteSize::new(settings.memory.bytes() / 2)),
+            files: Arc::new(KnownFiles::new(&kept, most_footers)),
+            kept,
             settings,
             cancel: Cancel::new(),
             progress: Arc::new(Progress::default()),
@@ -150,7 +162,7 @@ impl Run {
                 progress: Arc::clone(&context.progress),
                 budget: shared.budget,
                 spill_dir: shared.spill_dir,
-                window_bytes: (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20),
+                window_bytes: window_bytes(settings),
                 max_groups: if settings.memory.bytes() < TWO_GROUPS_BYTES {
                     1
                 } else {
@@ -288,6 +300,11 @@ impl Run {
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }
+}
+
+/// Bytes that may be decoded ahead of their turn.
+pub(super) fn window_bytes(settings: &Settings) -> u64 {
+    (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20)
 }
 
 /// Gathers the rows of a pipeline in memory.

@@ -191,7 +191,7 @@ impl Survey<'_> {
     fn parquet(&mut self, inputs: &[String], files: &[&SourceFile]) -> Result<()> {
         for file in files {
             self.session.context().cancel.check()?;
-            let input = io::ParquetInput::open(file)?;
+            let input = self.session.context().files.parquet(file)?;
             let size = footers::footer_size(input.metadata());
             self.bytes_estimated |= size.estimated;
             self.add(file, size.rows, size.bytes);

@@ -223,9 +223,10 @@ pub(super) fn columns(
     };
     let mut stored_bytes = 0;
     let mut files = 0;
-    for file in io::columns::for_footers(io::list(inputs)?) {
+    for file in io::columns::for_footers(io::list(inputs)?, &context.files) {
         let file = file?;
-        let footer = io::columns::footer(&file, format == FileFormat::Parquet)?;
+        let footer = io::columns::footer(&file, format == FileFormat::Parquet, &context.files)?;
+        context.cancel.check()?;
         stored_bytes += file.bytes;
         files += 1;
         estimate.rows += footer.rows;

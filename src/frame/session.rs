@@ -11,6 +11,7 @@ use super::look;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
+use crate::io::Reads;
 use crate::partition::batch_bytes;
 use crate::plan::{Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
 
@@ -68,6 +69,12 @@ impl Session {
     /// Counters of the runs of this session.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.context.progress
+    }
+
+    /// How often Parquet and Arrow IPC files were opened in this session, and
+    /// how many bytes were read of them.
+    pub fn reads(&self) -> &Reads {
+        self.context.files.reads()
     }
 
     pub(crate) fn context(&self) -> &Context {

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::take::take;
 
+use super::KnownFiles;
 use super::store::{FileList, SourceFile};
-use super::{IpcInput, ParquetInput};
 use crate::error::{Error, Result};
 
 /// What a column file says of itself.
@@ -27,13 +28,19 @@ pub struct Footer {
 /// The files of a list, for reading their footers one after the other: those
 /// of objects behind URLs are on their way before their turn.
 #[cfg(feature = "cloud")]
-pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
-    super::remote::Tails::new(files)
+pub fn for_footers(
+    files: FileList,
+    known: &Arc<KnownFiles>,
+) -> impl Iterator<Item = Result<SourceFile>> + Send + use<> {
+    super::remote::Tails::new(files, Arc::clone(known))
 }
 
 /// The files of a list, for reading their footers one after the other.
 #[cfg(not(feature = "cloud"))]
-pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> + Send {
+pub fn for_footers(
+    files: FileList,
+    _known: &Arc<KnownFiles>,
+) -> impl Iterator<Item = Result<SourceFile>> + Send + use<> {
     files
 }
 
@@ -42,16 +49,16 @@ pub fn for_footers(files: FileList) -> impl Iterator<Item = Result<SourceFile>> 
 /// # Errors
 ///
 /// [`Error::Corrupt`] naming a file that is something else, or damaged.
-pub fn footer(file: &SourceFile, parquet: bool) -> Result<Footer> {
+pub fn footer(file: &SourceFile, parquet: bool, known: &KnownFiles) -> Result<Footer> {
     if parquet {
-        let input = ParquetInput::open(file)?;
+        let input = known.parquet(file)?;
         return Ok(Footer {
             schema: Arc::clone(input.schema()),
             rows: input.rows(),
             bytes: input.row_groups().iter().map(|group| group.bytes).sum(),
         });
     }
-    let input = IpcInput::open(file)?;
+    let input = known.ipc(file)?;
     // The footer of an IPC file does not tell its rows: the batches do.
     let mut rows = 0;
     for batch in input.batches()? {
@@ -130,37 +137,98 @@ fn join(left: &DataType, right: &DataType) -> Option<DataType> {
     })
 }
 
-/// A batch with the columns of `schema`, by name: cast where the type is
-/// wider, null where there is none.
-///
-/// # Errors
-///
-/// [`Error::External`] if a value cannot be cast, which a united schema rules out.
-pub fn conform_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    if batch.schema_ref() == schema {
-        return Ok(batch.clone());
+/// What the batches of one file are brought up to: a united schema, with what
+/// is known of all rows of the file.
+#[derive(Debug, Clone)]
+pub struct Fill {
+    schema: SchemaRef,
+    /// Columns that the file does not hold, and their one value, by name.
+    given: Arc<[(String, ArrayRef)]>,
+}
+
+impl Default for Fill {
+    fn default() -> Self {
+        Fill {
+            schema: Arc::new(Schema::empty()),
+            given: Arc::new([]),
+        }
+    }
+}
+
+impl Fill {
+    /// The columns of a schema; null where a file has none.
+    pub fn to(schema: SchemaRef) -> Self {
+        Fill::default().with_schema(schema)
+    }
+
+    /// The same with these columns.
+    #[must_use]
+    pub fn with_schema(self, schema: SchemaRef) -> Self {
+        Fill { schema, ..self }
+    }
+
+    /// Columns that have one value in all rows: arrays of one row.
+    #[must_use]
+    pub fn with_given(self, given: Vec<(String, ArrayRef)>) -> Self {
+        Fill {
+            given: given.into(),
+            ..self
+        }
+    }
+
+    /// The columns of every batch that comes out.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// A batch with the columns of the schema, by name: cast where the type is
+    /// wider, the given value or null where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::External`] if a value cannot be cast, which a united schema rules out.
+    pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if batch.schema_ref() == &self.schema {
+            return Ok(batch.clone());
+        }
+        let rows = batch.num_rows();
+        let columns = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| match batch.column_by_name(field.name()) {
+                Some(column) => widened(column, field),
+                None => match self.given.iter().find(|(name, _)| name == field.name()) {
+                    Some((_, value)) => widened(&repeated(value, rows)?, field),
+                    None => Ok(new_null_array(field.data_type(), rows)),
+                },
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            columns,
+            &options,
+        )?)
+    }
+}
+
+/// A column in a field's type, which holds all its values.
+fn widened(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
     }
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()
     };
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| -> Result<ArrayRef> {
-            Ok(match batch.column_by_name(field.name()) {
-                None => new_null_array(field.data_type(), batch.num_rows()),
-                Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-                Some(column) => cast_with_options(column, field.data_type(), &strict)?,
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(
-        Arc::clone(schema),
-        columns,
-        &options,
-    )?)
+    Ok(cast_with_options(column, field.data_type(), &strict)?)
+}
+
+/// One value, as often as there are rows.
+fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef> {
+    let first = UInt32Array::from_value(0, rows);
+    Ok(take(value, &first, None)?)
 }
 
 #[cfg(test)]
@@ -192,7 +260,7 @@ mod tests {
             ("only", Arc::new(StringArray::from(vec!["x", "y"]))),
         ])
         .unwrap();
-        let conformed = conform_to(&first, &united).unwrap();
+        let conformed = Fill::to(united).apply(&first).unwrap();
         assert_eq!(conformed.column(0).as_ref(), &Int64Array::from(vec![1, 2]));
         assert_eq!(
             conformed.column(2).as_ref(),

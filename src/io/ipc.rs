@@ -52,6 +52,27 @@ impl IpcInput {
         })
     }
 
+    /// The same; what is read of the file, now and later, is counted in `reads`.
+    pub(in crate::io) fn open_counted(
+        source: &SourceFile,
+        _reads: &Arc<super::Reads>,
+    ) -> Result<Self> {
+        Self::open(source)
+    }
+
+    /// The same version of the file, at its place in another list.
+    pub(in crate::io) fn listed_as(&self, file: &SourceFile) -> Self {
+        IpcInput {
+            file: Arc::new(file.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Bytes of memory that the footer takes.
+    pub(in crate::io) fn held_bytes(&self) -> u64 {
+        1024
+    }
+
     /// The file's columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

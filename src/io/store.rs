@@ -8,10 +8,12 @@
 //! that a link shows twice, is read once, under the first path it was found at.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 #[cfg(feature = "cloud")]
@@ -35,6 +37,17 @@ pub struct SourceFile {
     /// Whether it is an ordinary file or an object: it can be opened again and cut.
     pub seekable: bool,
     place: Place,
+    version: Option<Version>,
+}
+
+/// What tells two versions of a file apart, beside its size.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Version {
+    /// Of a file on this machine: its number, and when it was changed.
+    Local { number: u64, changed: SystemTime },
+    /// Of an object: its tag.
+    #[cfg(feature = "cloud")]
+    Tag(String),
 }
 
 /// Where the bytes of a file are.
@@ -64,6 +77,7 @@ impl SourceFile {
                 index,
                 seekable: false,
                 place: Place::Shown,
+                version: None,
             });
         }
         if url::scheme(path).is_some() {
@@ -95,6 +109,11 @@ impl SourceFile {
     #[cfg(feature = "cloud")]
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What tells this version from others of the same size; none where nothing does.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
     }
 
     /// Whether it lies behind a URL.
@@ -135,6 +154,7 @@ impl SourceFile {
                 bytes: object.bytes(),
                 index,
                 seekable: true,
+                version: object.tag().map(Version::Tag),
                 place: Place::Remote(object),
             }),
         }
@@ -154,12 +174,21 @@ impl SourceFile {
             bytes: if meta.is_file() { meta.len() } else { 0 },
             index,
             seekable: meta.is_file(),
+            version: version(&meta),
             place: match path.to_str() {
                 Some(_) => Place::Shown,
                 None => Place::Raw(path.to_path_buf()),
             },
         })
     }
+}
+
+fn version(meta: &Metadata) -> Option<Version> {
+    let changed = meta.modified().ok().filter(|_| meta.is_file())?;
+    Some(Version::Local {
+        number: meta.ino(),
+        changed,
+    })
 }
 
 /// Lists the files of `inputs`, one at a time: memory follows the largest

@@ -22,7 +22,7 @@ use parquet::file::reader::RowGroupReader;
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 use parquet::schema::types::SchemaDescriptor;
 
-use super::pread::Pread;
+use crate::io::pread::Pread;
 
 const JULIAN_DAY_OF_EPOCH: i128 = 2_440_588;
 const NANOS_IN_DAY: i128 = 86_400_000_000_000;

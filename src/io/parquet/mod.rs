@@ -11,8 +11,12 @@
 mod footer;
 mod input;
 mod int96;
+mod late;
+mod leaves;
 mod pages;
-mod pread;
+mod read;
 mod statistics;
 
-pub use input::{ParquetBatches, ParquetInput, RowGroup};
+pub use input::{ParquetInput, RowGroup};
+pub use late::RowFilter;
+pub use read::{ParquetBatches, Stretch, Wanted};

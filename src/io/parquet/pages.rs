@@ -18,18 +18,18 @@ use std::ops::Range;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Schema};
 use bytes::{Buf, Bytes};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::footer;
-use super::pread::Pread;
 use super::statistics::{Leaf, is_ordered, leaf};
 use crate::error::Result;
 use crate::expr::{BoundExpr, Facts, Known};
+use crate::io::pread::Pread;
 
 /// Most bytes between the first and the last index of a file that are read at once.
 const MOST_INDEX_BYTES: u64 = 64 << 20;
@@ -150,15 +150,18 @@ fn places_hold(metadata: &ParquetMetaData, idx: usize) -> bool {
         })
 }
 
-/// The rows of row group `idx` whose pages leave room for `predicate`; nothing
-/// if no page can be left out.
+/// Those of the rows `within` row group `idx` whose pages leave room for
+/// `predicate`; nothing if no page can be left out.
 pub(super) fn select(
     metadata: &ArrowReaderMetadata,
     idx: usize,
+    within: &Range<u64>,
     predicate: &BoundExpr,
     schema: &Schema,
-) -> Result<Option<RowSelection>> {
-    let rows = usize::try_from(metadata.metadata().row_group(idx).num_rows()).unwrap_or(0);
+) -> Result<Option<Vec<Range<usize>>>> {
+    let (Ok(first), Ok(end)) = (usize::try_from(within.start), usize::try_from(within.end)) else {
+        return Ok(None);
+    };
     let mut columns = BTreeMap::new();
     for path in predicate.columns() {
         if let Some(leaf) = leaf(metadata, path.root, path.steps)
@@ -170,13 +173,14 @@ pub(super) fn select(
     let starts: BTreeSet<usize> = columns
         .values()
         .flat_map(|pages| pages.starts.iter().copied())
-        .chain([0])
+        .filter(|start| (first..end).contains(start))
+        .chain([first])
         .collect();
-    if starts.len() < 2 {
+    if columns.is_empty() {
         return Ok(None);
     }
     let mut wanted = Vec::new();
-    let ends = starts.iter().skip(1).copied().chain([rows]);
+    let ends = starts.iter().skip(1).copied().chain([end]);
     for (start, end) in starts.iter().copied().zip(ends) {
         let run = Run {
             metadata,
@@ -187,9 +191,8 @@ pub(super) fn select(
             wanted.push(start..end);
         }
     }
-    let all = wanted.iter().map(ExactSizeIterator::len).sum::<usize>() == rows;
-    let selection = || RowSelection::from_consecutive_ranges(wanted.into_iter(), rows);
-    Ok((!all).then(selection))
+    let all = wanted.iter().map(ExactSizeIterator::len).sum::<usize>() == end - first;
+    Ok((!all).then_some(wanted))
 }
 
 /// The pages of one column, and what is known of each.

@@ -90,6 +90,11 @@ impl Version {
 }
 
 impl Object {
+    /// The tag of the version that was found; none where the store gave none.
+    pub(crate) fn tag(&self) -> Option<String> {
+        self.0.version.e_tag.clone()
+    }
+
     /// An object that a listing found.
     pub(super) fn listed(store: Store, url: String, meta: &ObjectMeta) -> Self {
         Object(Arc::new(Inner {

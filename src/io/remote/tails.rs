@@ -5,9 +5,11 @@
 //!      when the file comes: its footer is read next.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::object::Fetched;
 use crate::error::Result;
+use crate::io::known::KnownFiles;
 use crate::io::store::{Place, SourceFile};
 
 /// Ends on their way: with 50 ms for an answer, 300 footers a second.
@@ -16,13 +18,16 @@ const MOST_AHEAD: usize = 16;
 /// Files whose ends are fetched ahead.
 pub(crate) struct Tails<I> {
     files: I,
+    /// Files whose footers need not be read.
+    known: Arc<KnownFiles>,
     ahead: VecDeque<(Result<SourceFile>, Option<Fetched>)>,
 }
 
 impl<I: Iterator<Item = Result<SourceFile>>> Tails<I> {
-    pub(crate) fn new(files: I) -> Self {
+    pub(crate) fn new(files: I, known: Arc<KnownFiles>) -> Self {
         Tails {
             files,
+            known,
             ahead: VecDeque::new(),
         }
     }
@@ -44,9 +49,10 @@ impl<I: Iterator<Item = Result<SourceFile>>> Iterator for Tails<I> {
             let Some(file) = self.files.next() else {
                 break;
             };
-            let fetched = match file.as_ref().map(SourceFile::place) {
+            let unknown = file.as_ref().ok().filter(|file| !self.known.has(file));
+            let fetched = match unknown.map(SourceFile::place) {
                 // What goes wrong here is met again when the footer is read.
-                Ok(Place::Remote(object)) => object.fetch_tail().ok(),
+                Some(Place::Remote(object)) => object.fetch_tail().ok(),
                 _ => None,
             };
             self.ahead.push_back((file, fetched));

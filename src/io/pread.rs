@@ -5,11 +5,13 @@
 //!
 //! Reading at a place leaves no cursor to share, so one descriptor serves all
 //! columns; and a length is held against the file before memory is taken for it.
+//! What is opened and read is counted, so that a test can tell what a scan costs.
 
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -22,11 +24,35 @@ use crate::io::remote::Chunks;
 use crate::io::store::Place;
 use crate::io::store::SourceFile;
 
+/// How often files of columns were opened, and how much of them was read.
+#[derive(Debug, Default)]
+pub struct Reads {
+    opens: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Reads {
+    /// Files opened so far, each as often as it was.
+    pub fn opens(&self) -> u64 {
+        self.opens.load(Ordering::Relaxed)
+    }
+
+    /// Stored bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn add_bytes(&self, n: usize) {
+        self.bytes.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
 /// A file of known length.
 #[derive(Clone)]
 pub(super) struct Pread {
     stored: Stored,
     bytes: u64,
+    reads: Arc<Reads>,
     /// The first read that failed: the decoder passes on no more than its text.
     failure: Arc<Mutex<Option<Error>>>,
 }
@@ -51,11 +77,14 @@ impl Pread {
         file: &SourceFile,
         wanted: Vec<Range<u64>>,
         room: u64,
+        reads: &Arc<Reads>,
     ) -> std::io::Result<Self> {
         let (stored, bytes) = open(file, wanted, room)?;
+        reads.opens.fetch_add(1, Ordering::Relaxed);
         Ok(Pread {
             stored,
             bytes,
+            reads: Arc::clone(reads),
             failure: Arc::default(),
         })
     }
@@ -71,6 +100,7 @@ impl Pread {
                 ),
             ));
         }
+        self.reads.add_bytes(n);
         self.noted(match &self.stored {
             Stored::Local(file) => {
                 let mut buf = vec![0; n];
@@ -155,6 +185,7 @@ impl ChunkReader for Pread {
 impl Read for From {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read_some(self.at, buf)?;
+        self.file.reads.add_bytes(n);
         self.at += n as u64;
         Ok(n)
     }
