@@ -1,10 +1,18 @@
-//! Rows folded on any thread, merged in input order.
+//! Rows folded on any thread.
 //!
 //! In:  rows of chunks, each with the schema it was decoded under.
-//! Out: partials of chunks; of all of them in input order, the folded rows.
+//! Out: partials of chunks, for whoever merges them in input order; or, where
+//!      order changes nothing, folders that have taken in many chunks each.
+//!
+//! ```text
+//! order matters       chunk ─▶ partial ─ in input order ─▶ one folder ─▶ rows
+//! order is the same   chunk ─▶ any idle folder ─ at the end ─▶ merged ─▶ rows
+//! ```
 //!
 //! Text may widen behind rows that were folded: values keep their meaning, and
 //! rows that are kept are brought up to the wider schema.
+
+use std::sync::{Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -12,6 +20,7 @@ use arrow_schema::SchemaRef;
 use super::schema::RunSchema;
 use super::worker::Worked;
 use crate::error::Result;
+use crate::memory::{Budget, Reservation};
 use crate::ops;
 use crate::plan::Fold;
 
@@ -20,6 +29,107 @@ use crate::plan::Fold;
 pub(crate) struct FoldPlan {
     pub fold: Fold,
     pub schema: SchemaRef,
+}
+
+impl FoldPlan {
+    /// The error of a fold that the budget refused `wanted` bytes.
+    pub fn refused(&self, reservation: &Reservation, wanted: u64) -> crate::Error {
+        let cure = "raise --memory, or fold into fewer groups or rows";
+        reservation.refused(self.fold.name(), wanted, cure)
+    }
+}
+
+/// How workers fold.
+pub(crate) enum Folding {
+    /// Chunk by chunk.
+    Each(FoldPlan),
+    /// Into whichever folder is idle.
+    Pooled(Pool),
+}
+
+impl Folding {
+    /// The way that gives the same answer however many threads there are.
+    pub fn new(plan: FoldPlan, budget: &Budget) -> Result<Self> {
+        Ok(match Folder::bind(&plan)?.fold.is_order_free() {
+            true => Folding::Pooled(Pool {
+                plan,
+                budget: budget.clone(),
+                idle: Mutex::new(Vec::new()),
+            }),
+            false => Folding::Each(plan),
+        })
+    }
+
+    pub fn plan(&self) -> &FoldPlan {
+        match self {
+            Folding::Each(plan) => plan,
+            Folding::Pooled(pool) => &pool.plan,
+        }
+    }
+
+    /// Folds the rows of chunk `chunk` of the input: what was made of them
+    /// takes their place, or is left with the pool. `own` is the thread's.
+    pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
+        match self {
+            Folding::Each(plan) => {
+                let folder = match own {
+                    Some(folder) => folder,
+                    None => own.insert(Folder::bind(plan)?),
+                };
+                folder.push(&worked.batch, &worked.schema, &worked.schema, chunk)?;
+                folder.held = None;
+                worked.folded = Some(folder.fold.partial()?);
+            }
+            Folding::Pooled(pool) => {
+                pool.push(worked, chunk)?;
+                worked.folded = Some(Vec::new());
+            }
+        }
+        worked.count_only()
+    }
+}
+
+/// Folders, no more than threads. A thread takes one for each chunk.
+pub(crate) struct Pool {
+    plan: FoldPlan,
+    budget: Budget,
+    idle: Mutex<Vec<Pooled>>,
+}
+
+/// A folder, with what it holds of the budget.
+pub(crate) struct Pooled {
+    pub folder: Folder,
+    pub reservation: Reservation,
+}
+
+impl Pool {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Pooled>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, worked: &Worked, chunk: u64) -> Result<()> {
+        let idle = self.idle().pop();
+        let mut pooled = match idle {
+            Some(pooled) => pooled,
+            None => Pooled {
+                folder: Folder::bind(&self.plan)?,
+                reservation: self.budget.open(),
+            },
+        };
+        let schema = &worked.schema;
+        pooled.folder.push(&worked.batch, schema, schema, chunk)?;
+        let wanted = pooled.folder.bytes();
+        if !pooled.reservation.try_resize(wanted) {
+            return Err(self.plan.refused(&pooled.reservation, wanted));
+        }
+        self.idle().push(pooled);
+        Ok(())
+    }
+
+    /// All folders, once no thread has any.
+    pub fn take(&self) -> Vec<Pooled> {
+        std::mem::take(&mut *self.idle())
+    }
 }
 
 /// A fold at work: one for each worker, one for all rows.
@@ -33,7 +143,7 @@ impl Folder {
     /// One that has seen nothing.
     pub fn bind(plan: &FoldPlan) -> Result<Self> {
         Ok(Folder {
-            fold: plan.fold.bind(&plan.schema)?,
+            fold: plan.fold.bind(&plan.schema)?.with_places(),
             held: None,
         })
     }
@@ -43,18 +153,19 @@ impl Folder {
         self.fold.bytes()
     }
 
-    /// Takes in rows of schema `from`, under `schema`, which covers it and that
-    /// of all rows before.
+    /// Takes in chunk `chunk` of the input, of schema `from`, under `schema`,
+    /// which covers it and that of all rows before.
     pub fn push(
         &mut self,
         batch: &RecordBatch,
         from: &RunSchema,
         schema: &RunSchema,
+        chunk: u64,
     ) -> Result<()> {
         self.widen(schema)?;
         let rows = schema.conform(batch, from)?;
         let seen = schema.finish(&rows, schema)?;
-        self.fold.push(&rows, &seen)
+        self.fold.push(&rows, &seen, chunk)
     }
 
     /// Brings rows that are kept up to a wider schema.
@@ -72,17 +183,9 @@ impl Folder {
         for batch in self.fold.finish()? {
             let rows = schema.conform(&batch, &before)?;
             let seen = schema.finish(&rows, schema)?;
-            self.fold.push(&rows, &seen)?;
+            self.fold.push(&rows, &seen, 0)?;
         }
         Ok(())
-    }
-
-    /// Folds the rows of a chunk: what was made of them takes their place.
-    pub fn fold(&mut self, worked: &mut Worked) -> Result<()> {
-        self.push(&worked.batch, &worked.schema, &worked.schema)?;
-        self.held = None;
-        worked.folded = Some(self.fold.partial()?);
-        worked.count_only()
     }
 
     /// Takes in what a worker made of a chunk of schema `from`.
@@ -95,9 +198,14 @@ impl Folder {
         match &mut self.fold {
             ops::Fold::Top(_) => partial
                 .iter()
-                .try_for_each(|rows| self.push(rows, from, schema)),
+                .try_for_each(|rows| self.push(rows, from, schema, 0)),
             fold => fold.merge(partial),
         }
+    }
+
+    /// Takes in all that another folder has seen, in whatever order.
+    pub fn take_in(&mut self, mut other: Folder) -> Result<()> {
+        self.fold.merge(&other.fold.partial()?)
     }
 
     /// The folded rows, in the types that all rows of the run have.
@@ -112,7 +220,7 @@ impl Folder {
         }
         // A chunk that no row is kept of has a part in the types as well.
         let none = RecordBatch::new_empty(schema.output()?);
-        self.fold.push(&none, &none)?;
+        self.fold.push(&none, &none, u64::MAX)?;
         self.fold.finish()
     }
 }

@@ -14,7 +14,7 @@ use arrow_schema::SchemaRef;
 
 use super::build::{Built, Given, batch_workers, build, no_bad};
 use super::control::{Cancel, Phase, Progress};
-use super::fold::FoldPlan;
+use super::fold::{FoldPlan, Folding};
 use super::output::{
     Append, Collect, Count, Each, EachPart, Folded, Held, Hold, Last, NoAppend, Output, Parts,
     Sizes, Visit, counted_cut, streaming_cut,
@@ -419,17 +419,21 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         fold: fold.clone(),
         schema: built.schema.output()?,
     };
-    // Rows that an ordered step has yet to see cannot be folded before it.
-    if built.ordered.is_empty() {
-        built.workers.fold = Some(Arc::new(plan.clone()));
-    }
     let budget = run.drive.budget.clone();
+    // Rows that an ordered step has yet to see cannot be folded before it.
+    let folding = if built.ordered.is_empty() {
+        let folding = Arc::new(Folding::new(plan, &budget)?);
+        built.workers.fold = Some(Arc::clone(&folding));
+        folding
+    } else {
+        Arc::new(Folding::Each(plan))
+    };
     let LaidOut {
         output,
         schema,
         rejects,
         ..
-    } = run.lay_out(built, |_| Ok((Folded::new(&plan, &budget)?, NoAppend)))?;
+    } = run.lay_out(built, |_| Ok((Folded::new(folding, &budget)?, NoAppend)))?;
     if let Some(rejects) = rejects {
         rejects.publish()?;
     }

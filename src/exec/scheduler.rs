@@ -88,6 +88,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One number for a unit and the place of a chunk in it, which grows with the input.
+fn chunk_number(unit: u64, place: u64) -> Result<u64> {
+    match (u32::try_from(unit), u32::try_from(place)) {
+        (Ok(unit), Ok(place)) => Ok(u64::from(unit) << 32 | u64::from(place)),
+        _ => Err(Error::plan(
+            "the input has more than 4294967295 units, or one of them as many chunks",
+        )),
+    }
+}
+
 struct Shared<'a, O, A> {
     state: Mutex<State>,
     wake: Condvar,
@@ -211,7 +221,8 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let outcome = worker.work(chunk, path, &schema);
+        let outcome = chunk_number(number, place)
+            .and_then(|chunk_number| worker.work(chunk, chunk_number, path, &schema));
         let mut state = lock(&self.state);
         match outcome {
             Ok((worked, spare)) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 
-use super::fold::{FoldPlan, Folder};
+use super::fold::{Folder, Folding};
 use super::predicate::Predicate;
 use super::scatter::ScatterPlan;
 use super::schema::RunSchema;
@@ -66,7 +66,8 @@ pub(crate) struct Worked {
     pub places: Option<Vec<Line>>,
     /// Where the first row came from, if rows have no columns at all.
     pub bare: Option<Line>,
-    /// What the rows were folded into, if that is asked for; then `batch` only counts them.
+    /// What the rows were folded into, if that is asked for; then `batch` only
+    /// counts them. Nothing where it stayed with a pool of folders.
     pub folded: Option<Vec<RecordBatch>>,
     /// Its rows cut by bucket, if that is asked for; then `batch` only counts them.
     pub shards: Option<Shards>,
@@ -105,7 +106,7 @@ pub(crate) struct WorkerPlan {
     /// What is done to rows.
     pub steps: Vec<RowStep>,
     /// What rows are folded into, if no step needs them in order first.
-    pub fold: Option<Arc<FoldPlan>>,
+    pub fold: Option<Arc<Folding>>,
     /// How rows are cut by bucket, if no step needs them in order first.
     pub scatter: Option<Arc<ScatterPlan>>,
     /// The column that holds the input's path, if there is one.
@@ -204,10 +205,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Decodes a chunk and takes it through the steps. The text's buffer comes back, to be reused.
+    /// Decodes chunk `number` of the input, counted so that it grows with the
+    /// input, and takes it through the steps. The text's buffer comes back, to be reused.
     pub fn work(
         &mut self,
         chunk: Chunk,
+        number: u64,
         path: &str,
         schema: &RunSchema,
     ) -> Result<(Worked, Vec<u8>)> {
@@ -225,12 +228,8 @@ impl Worker {
             }
             Chunk::Batch(batch, passed) => (self.batch(batch, passed, schema)?, Vec::new()),
         };
-        if let Some(plan) = &self.plan.fold {
-            let folder = match &mut self.folder {
-                Some(folder) => folder,
-                None => self.folder.insert(Folder::bind(plan)?),
-            };
-            folder.fold(&mut worked)?;
+        if let Some(folding) = &self.plan.fold {
+            folding.fold(&mut self.folder, &mut worked, number)?;
         }
         if let Some(scatter) = &self.plan.scatter {
             scatter.cut(&mut worked)?;

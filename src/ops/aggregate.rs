@@ -10,14 +10,18 @@
 //!                                     merge│    │partial: keys + state columns
 //! ```
 //!
-//! One operator per chunk or thread, its partials merged in input order, gives
-//! what one over all rows gives, bit by bit.
+//! One operator per chunk, its partials merged in input order, gives what one
+//! over all rows gives, bit by bit. With places, chunks and partials may come in
+//! any order, unless an aggregate looks at the order of its values.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
+use arrow_select::take::{take, take_record_batch};
+
+use super::places::{PLACE_COLUMNS, Places, input_order};
 use crate::error::{Error, Result};
 use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups};
 
@@ -53,6 +57,8 @@ pub struct Aggregate {
     /// None without keys: then all rows are one group.
     table: Option<GroupTable>,
     accumulators: Vec<Accumulator>,
+    /// Where each group first appears, if chunks come in any order.
+    places: Option<Places>,
 }
 
 impl Aggregate {
@@ -86,9 +92,24 @@ impl Aggregate {
             aggregates,
             table: None,
             accumulators: Vec::new(),
+            places: None,
         };
         empty.reset()?;
         Ok(empty)
+    }
+
+    /// The same, for chunks and partials that come in any order: groups still
+    /// come out in the order of their first rows in the input.
+    #[must_use]
+    pub fn with_places(mut self) -> Self {
+        self.places = (!self.keys.is_empty()).then(Places::default);
+        self
+    }
+
+    /// Whether the order in which rows are taken in changes no aggregate.
+    pub fn is_order_free(&self) -> bool {
+        let mut aggregates = self.aggregates.iter();
+        aggregates.all(|(_, aggregate)| aggregate.is_order_free())
     }
 
     fn reset(&mut self) -> Result<()> {
@@ -137,7 +158,8 @@ impl Aggregate {
     /// Bytes held, for the budget.
     pub fn bytes(&self) -> usize {
         let states: usize = self.accumulators.iter().map(Accumulator::bytes).sum();
-        self.table.as_ref().map_or(0, GroupTable::bytes) + states
+        let places = self.places.as_ref().map_or(0, Places::bytes);
+        self.table.as_ref().map_or(0, GroupTable::bytes) + places + states
     }
 
     /// Takes in a batch whose rows come behind all rows so far.
@@ -147,6 +169,16 @@ impl Aggregate {
     /// Those of evaluating keys and aggregates, and [`Error::Plan`] for a column
     /// whose type in this batch does not meet the one before.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.push_chunk(batch, 0)
+    }
+
+    /// As [`push`](Self::push), of chunk `chunk` of the input: with places,
+    /// chunks come in any order, each of them whole.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push).
+    pub fn push_chunk(&mut self, batch: &RecordBatch, chunk: u64) -> Result<()> {
         let keys = self
             .keys
             .iter()
@@ -157,39 +189,32 @@ impl Aggregate {
             .iter()
             .map(|(_, aggregate)| aggregate.evaluate(batch))
             .collect::<Result<Vec<_>>>()?;
-        self.push_columns(batch.num_rows(), &keys, &columns)
+        let ids = self.assign(&keys)?;
+        let n_groups = self.n_groups();
+        if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
+            places.note(ids, n_groups, chunk);
+        }
+        self.take(
+            groups_of(&ids, n_groups, batch.num_rows()),
+            &columns,
+            Accumulator::update_columns,
+        )
     }
 
-    /// As [`push`](Self::push), of `n_rows` rows whose keys and arguments were
-    /// evaluated already.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] for a column whose type does not meet the one before.
-    pub fn push_columns(
-        &mut self,
-        n_rows: usize,
-        keys: &[ArrayRef],
-        columns: &[Vec<ArrayRef>],
-    ) -> Result<()> {
-        self.take(n_rows, keys, columns, Accumulator::update_columns)
+    /// The group of each row; none without keys.
+    fn assign(&mut self, keys: &[ArrayRef]) -> Result<Option<Vec<u32>>> {
+        self.table
+            .as_mut()
+            .map(|table| table.assign(keys))
+            .transpose()
     }
 
     fn take(
         &mut self,
-        n_rows: usize,
-        keys: &[ArrayRef],
+        groups: Groups<'_>,
         columns: &[Vec<ArrayRef>],
         take: fn(&mut Accumulator, Groups<'_>, &[ArrayRef]) -> Result<()>,
     ) -> Result<()> {
-        let ids = match &mut self.table {
-            Some(table) => Some(table.assign(keys)?),
-            None => None,
-        };
-        let groups = match &ids {
-            Some(ids) => Groups::of(ids, self.n_groups()),
-            None => Groups::one(n_rows),
-        };
         for (accumulator, columns) in self.accumulators.iter_mut().zip(columns) {
             take(accumulator, groups, columns)?;
         }
@@ -208,6 +233,7 @@ impl Aggregate {
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.partial()?);
         }
+        columns.extend(self.places.as_mut().map(Places::take).into_iter().flatten());
         self.reset()?;
         let fields: Vec<Field> = columns
             .iter()
@@ -221,7 +247,7 @@ impl Aggregate {
     }
 
     /// Takes in a partial of an operator with the same keys and aggregates,
-    /// whose rows come behind all rows so far.
+    /// whose rows come behind all rows so far, or with places anywhere.
     ///
     /// # Errors
     ///
@@ -232,7 +258,8 @@ impl Aggregate {
             .aggregates
             .iter()
             .map(|(_, aggregate)| aggregate.n_partial_columns());
-        let expected = self.keys.len() + widths.clone().sum::<usize>();
+        let n_places = self.places.as_ref().map_or(0, |_| PLACE_COLUMNS);
+        let expected = self.keys.len() + widths.clone().sum::<usize>() + n_places;
         if partial.num_columns() != expected {
             return Err(Error::internal(format!(
                 "a partial has {} columns, not {expected}",
@@ -246,7 +273,16 @@ impl Aggregate {
             columns.push(own.to_vec());
             rest = behind;
         }
-        self.take(partial.num_rows(), keys, &columns, Accumulator::merge)
+        let ids = self.assign(keys)?;
+        let n_groups = self.n_groups();
+        if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
+            places.merge(ids, n_groups, rest);
+        }
+        self.take(
+            groups_of(&ids, n_groups, partial.num_rows()),
+            &columns,
+            Accumulator::merge,
+        )
     }
 
     /// The result: keys, then aggregates. The operator is empty after it.
@@ -256,6 +292,31 @@ impl Aggregate {
     /// [`Error::External`] if a whole number does not fit its type; [`Error::Plan`] if lists or
     /// texts are too large for one array.
     pub fn finish(&mut self) -> Result<RecordBatch> {
+        Ok(self.finish_placed()?.0)
+    }
+
+    /// The result, and the columns that tell where its groups first appear:
+    /// two of them with places, else none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`finish`](Self::finish).
+    pub(crate) fn finish_placed(&mut self) -> Result<(RecordBatch, Vec<ArrayRef>)> {
+        let mut places: Vec<ArrayRef> = Vec::new();
+        places.extend(self.places.as_mut().map(Places::take).into_iter().flatten());
+        let mut result = self.finish_in_order_of_ids()?;
+        if !places.is_empty()
+            && let Some(order) = input_order(&places)
+        {
+            result = take_record_batch(&result, &order)?;
+            for column in &mut places {
+                *column = take(column, &order, None)?;
+            }
+        }
+        Ok((result, places))
+    }
+
+    fn finish_in_order_of_ids(&mut self) -> Result<RecordBatch> {
         let mut columns = self.take_keys()?;
         for accumulator in &mut self.accumulators {
             columns.push(accumulator.finish()?);
@@ -281,6 +342,13 @@ impl Aggregate {
             Some(table) => table.keys(),
             None => Ok(Vec::new()),
         }
+    }
+}
+
+fn groups_of(ids: &Option<Vec<u32>>, n_groups: usize, n_rows: usize) -> Groups<'_> {
+    match ids {
+        Some(ids) => Groups::of(ids, n_groups),
+        None => Groups::one(n_rows),
     }
 }
 
@@ -339,6 +407,41 @@ mod tests {
                     merged.merge(&reused.partial().unwrap()).unwrap();
                 }
                 assert_eq!(merged.finish().unwrap(), whole, "{keys:?} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_that_come_in_any_order_to_any_operator_are_the_whole() {
+        let all = rows();
+        for keys in [&[][..], &["word"], &["n"], &["word", "n"]] {
+            let free = || {
+                let Aggregate {
+                    keys, aggregates, ..
+                } = operator(keys);
+                let free = aggregates.into_iter().filter(|(_, of)| of.is_order_free());
+                let of = Aggregate::try_new(keys, free.collect()).unwrap();
+                assert!(of.is_order_free() && !operator(&[]).is_order_free());
+                of.with_places()
+            };
+            let mut whole = free();
+            whole.push(&all).unwrap();
+            let whole = whole.finish().unwrap();
+            for turn in 0..all.num_rows() {
+                let (mut first, mut second) = (free(), free());
+                for chunk in (0..all.num_rows()).rev() {
+                    let one = (chunk + turn) % all.num_rows();
+                    let to = if turn & (1 << (chunk % 4)) == 0 {
+                        &mut first
+                    } else {
+                        &mut second
+                    };
+                    to.push_chunk(&all.slice(one, 1), one as u64).unwrap();
+                }
+                let mut merged = free();
+                merged.merge(&second.partial().unwrap()).unwrap();
+                merged.merge(&first.partial().unwrap()).unwrap();
+                assert_eq!(merged.finish().unwrap(), whole, "{keys:?} {turn}");
             }
         }
     }

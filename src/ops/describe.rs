@@ -103,6 +103,16 @@ impl Describe {
         self.statistics.bytes() + texts
     }
 
+    /// The same, for chunks and partials that come in any order.
+    #[must_use]
+    pub fn with_places(self) -> Self {
+        let texts = self.texts.into_iter();
+        Describe {
+            texts: texts.map(ValueCounts::with_places).collect(),
+            ..self
+        }
+    }
+
     /// Takes in a batch whose rows come behind all rows so far.
     ///
     /// # Errors
@@ -110,9 +120,19 @@ impl Describe {
     /// [`Error::Plan`](crate::Error::Plan) for a column whose type in this batch does not meet
     /// the one before.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.statistics.push(batch)?;
+        self.push_chunk(batch, 0)
+    }
+
+    /// As [`push`](Self::push), of chunk `chunk` of the input: with places,
+    /// chunks come in any order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push).
+    pub fn push_chunk(&mut self, batch: &RecordBatch, chunk: u64) -> Result<()> {
+        self.statistics.push_chunk(batch, chunk)?;
         for text in &mut self.texts {
-            text.groups().push(batch)?;
+            text.groups().push_chunk(batch, chunk)?;
         }
         Ok(())
     }

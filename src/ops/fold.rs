@@ -6,6 +6,9 @@
 //! ```text
 //! chunk ─ any thread ─▶ partial ─ in input order ─▶ merge ─ finish ─▶ rows
 //! ```
+//!
+//! Where the order of rows changes nothing, one operator takes in many chunks,
+//! whichever come its way, and a partial is all that one thread has seen.
 
 use std::sync::Arc;
 
@@ -51,18 +54,40 @@ impl Fold {
         bytes as u64
     }
 
-    /// Takes in rows that come behind all rows so far. `seen` are the same rows
+    /// The same, for chunks and partials that come in any order: groups still
+    /// come out in the order of their first rows in the input.
+    #[must_use]
+    pub fn with_places(self) -> Self {
+        match self {
+            Fold::Groups(groups) => Fold::Groups(groups.with_places()),
+            Fold::Counts(counts) => Fold::Counts(counts.with_places()),
+            Fold::Describe(describe) => Fold::Describe(describe.with_places()),
+            Fold::Top(top) => Fold::Top(top),
+        }
+    }
+
+    /// Whether, with places, the order in which chunks are taken in changes nothing.
+    pub fn is_order_free(&self) -> bool {
+        match self {
+            Fold::Groups(groups) => groups.is_order_free(),
+            Fold::Counts(_) | Fold::Describe(_) => true,
+            Fold::Top(_) => false,
+        }
+    }
+
+    /// Takes in rows that come behind all rows so far, or with places those of
+    /// chunk `chunk` of the input. `seen` are the same rows
     /// with the columns that names mean; operators that keep rows keep `rows`.
     ///
     /// # Errors
     ///
     /// [`Error::Plan`](crate::Error::Plan) for a column whose type does not meet the one before.
-    pub fn push(&mut self, rows: &RecordBatch, seen: &RecordBatch) -> Result<()> {
+    pub fn push(&mut self, rows: &RecordBatch, seen: &RecordBatch, chunk: u64) -> Result<()> {
         match self {
-            Fold::Groups(groups) => groups.push(seen),
-            Fold::Counts(counts) => counts.groups().push(seen),
+            Fold::Groups(groups) => groups.push_chunk(seen, chunk),
+            Fold::Counts(counts) => counts.groups().push_chunk(seen, chunk),
             Fold::Top(top) => top.push_seen(rows, seen),
-            Fold::Describe(describe) => describe.push(seen),
+            Fold::Describe(describe) => describe.push_chunk(seen, chunk),
         }
     }
 
@@ -82,7 +107,7 @@ impl Fold {
     }
 
     /// Takes in a partial of an operator like this one, whose rows come behind
-    /// all rows so far. Not for [`Fold::Top`], whose partials are rows.
+    /// all rows so far, or with places anywhere. Not for [`Fold::Top`], whose partials are rows.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ mod describe;
 mod filter;
 mod fold;
 mod limit;
+mod places;
 mod sample;
 mod seen;
 #[cfg(test)]

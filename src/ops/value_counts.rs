@@ -36,6 +36,15 @@ impl ValueCounts {
         })
     }
 
+    /// The same, for chunks and partials that come in any order.
+    #[must_use]
+    pub fn with_places(self) -> Self {
+        ValueCounts {
+            by_value: self.by_value.with_places(),
+            ..self
+        }
+    }
+
     /// The grouping underneath, which takes batches and partials.
     pub fn groups(&mut self) -> &mut Aggregate {
         &mut self.by_value

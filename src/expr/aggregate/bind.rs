@@ -229,6 +229,17 @@ impl BoundAggregate {
         names
     }
 
+    /// Whether rows may be taken in, and partials merged, in any order: the
+    /// result is the same, bit by bit.
+    pub fn is_order_free(&self) -> bool {
+        match self.what {
+            Aggregate::First | Aggregate::Last | Aggregate::List => false,
+            // The last bit of a product of fractions hinges on their order.
+            Aggregate::Product => self.data_type == DataType::Int64 && self.input == Input::Bits,
+            _ => true,
+        }
+    }
+
     /// How many columns [`Accumulator::partial`] gives.
     pub fn n_partial_columns(&self) -> usize {
         match self.what {

@@ -16,7 +16,7 @@
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, Float64Array};
+use arrow_array::{Array, ArrayRef, Float64Array, NullArray};
 use hashbrown::HashMap;
 
 use std::sync::Arc;
@@ -314,24 +314,27 @@ impl ExactSums {
         self.exact(group).value()
     }
 
-    /// Three columns, a row for each group: both terms, and the rest where there is one.
+    /// Three columns, a row for each group: both terms, and the rest where there
+    /// is one; of type null where no group has any.
     pub fn partial(&mut self) -> Vec<ArrayRef> {
         let pairs = std::mem::take(&mut self.pairs);
-        let mut rest = BinaryBuilder::new();
-        for group in 0..pairs.len() {
-            match self.rest.get(&(group as u32)) {
-                Some(expansion) => rest.append_value(expansion.encode()),
-                None => rest.append_null(),
-            }
-        }
-        self.rest = HashMap::new();
+        let expansions = std::mem::take(&mut self.rest);
         self.rest_bytes = 0;
+        let rest: ArrayRef = if expansions.is_empty() {
+            Arc::new(NullArray::new(pairs.len()))
+        } else {
+            let mut rest = BinaryBuilder::new();
+            for group in 0..pairs.len() {
+                rest.append_option(expansions.get(&(group as u32)).map(Expansion::encode));
+            }
+            Arc::new(rest.finish())
+        };
         let terms = |which: usize| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(
                 pairs.iter().map(|pair| pair[which]),
             ))
         };
-        vec![terms(0), terms(1), Arc::new(rest.finish())]
+        vec![terms(0), terms(1), rest]
     }
 
     /// Adds what [`partial`](Self::partial) gave, row by row.
@@ -340,10 +343,9 @@ impl ExactSums {
             let terms = terms.as_primitive::<Float64Type>();
             self.add_all(groups, |row| Some(terms.value(row)));
         }
-        let rest = partial[2].as_binary::<i32>();
-        if rest.null_count() == rest.len() {
+        let Some(rest) = partial[2].as_binary_opt::<i32>() else {
             return;
-        }
+        };
         groups.for_each(|row, group| {
             if rest.is_valid(row) {
                 self.change_rest(group, |sum| sum.add_encoded(rest.value(row)));

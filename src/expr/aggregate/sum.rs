@@ -37,6 +37,36 @@ pub(super) enum Unit {
     Ticks,
 }
 
+/// The sum of whole numbers in two halves of 64 bits, beside their count: one
+/// line of cache for each row that is added.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    count: u64,
+    low: u64,
+    high: i64,
+}
+
+impl Cell {
+    #[inline]
+    fn add(&mut self, value: i64) {
+        let (low, carry) = self.low.overflowing_add(value as u64);
+        self.low = low;
+        self.high += (value >> 63) + i64::from(carry);
+    }
+
+    fn sum(self) -> i128 {
+        i128::from(self.high) << 64 | i128::from(self.low)
+    }
+
+    /// Adds a number of any size; whether 128 bits did not hold the sum.
+    #[inline]
+    fn add_wide(&mut self, value: i128) -> bool {
+        let (sum, wrapped) = self.sum().overflowing_add(value);
+        (self.low, self.high) = (sum as u64, (sum >> 64) as i64);
+        wrapped
+    }
+}
+
 /// Sums, or means, one per group.
 pub(super) struct Sum {
     unit: Unit,
@@ -44,8 +74,7 @@ pub(super) struct Sum {
     result: DataType,
     /// The expression, for messages.
     text: Arc<str>,
-    counts: Vec<u64>,
-    ints: Vec<i128>,
+    cells: Vec<Cell>,
     /// How often a sum left 128 bits upwards, less how often downwards: where
     /// it came back, it is what it seems.
     wraps: HashMap<u32, i64>,
@@ -61,8 +90,7 @@ impl Sum {
             mean,
             result,
             text,
-            counts: Vec::new(),
-            ints: Vec::new(),
+            cells: Vec::new(),
             wraps: HashMap::new(),
             floats: ExactSums::default(),
             fractions: unit == Unit::Fraction,
@@ -70,50 +98,53 @@ impl Sum {
     }
 
     fn count(&mut self, groups: Groups<'_>, nulls: Option<&NullBuffer>) {
-        let counts = &mut self.counts;
+        let cells = &mut self.cells;
         if groups.is_one() {
-            counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
+            cells[0].count += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
         } else {
-            groups.for_valid(nulls, |_, group| counts[group] += 1);
+            groups.for_valid(nulls, |_, group| cells[group].count += 1);
         }
     }
 
     /// Adds a number of any size, which 128 bits may not hold all of.
     #[inline]
     fn add_int(&mut self, group: usize, value: i128) {
-        let (sum, wrapped) = self.ints[group].overflowing_add(value);
-        self.ints[group] = sum;
-        if wrapped {
+        if self.cells[group].add_wide(value) {
             *self.wraps.entry(group as u32).or_default() += value.signum() as i64;
         }
     }
 
     fn add_i64(&mut self, groups: Groups<'_>, array: &Int64Array) {
         let values = array.values();
-        let ints = &mut self.ints;
         if groups.is_one() && array.null_count() == 0 {
-            ints[0] += sum_i64(values);
-        } else {
-            groups.for_valid(array.nulls(), |row, group| {
-                ints[group] += i128::from(values[row]);
-            });
+            self.add_int(0, sum_i64(values));
+            return self.count(groups, None);
         }
-        self.count(groups, array.nulls());
+        let cells = &mut self.cells;
+        groups.for_valid(array.nulls(), |row, group| {
+            let cell = &mut cells[group];
+            cell.add(values[row]);
+            cell.count += 1;
+        });
+    }
+
+    fn add_floats(&mut self, groups: Groups<'_>, array: &Float64Array) {
+        self.use_fractions();
+        let (values, floats, cells) = (array.values(), &mut self.floats, &mut self.cells);
+        groups.for_valid(array.nulls(), |row, group| {
+            floats.add(group, values[row]);
+            cells[group].count += 1;
+        });
     }
 
     fn add_numbers(&mut self, groups: Groups<'_>, numbers: &Numbers) {
         match numbers {
             Numbers::Int(array) => return self.add_i64(groups, array),
+            Numbers::Float(array) => return self.add_floats(groups, array),
             Numbers::UInt(array) => {
-                let ints = &mut self.ints;
                 groups.for_valid(array.nulls(), |row, group| {
-                    ints[group] += i128::from(array.value(row));
+                    self.add_int(group, i128::from(array.value(row)));
                 });
-            }
-            Numbers::Float(array) => {
-                self.use_fractions();
-                let (values, floats) = (array.values(), &mut self.floats);
-                groups.for_valid(array.nulls(), |row, group| floats.add(group, values[row]));
             }
             Numbers::Mixed { values, nulls } => {
                 if values.iter().any(|value| matches!(value, Num::Float(_))) {
@@ -130,30 +161,32 @@ impl Sum {
 
     fn use_fractions(&mut self) {
         self.fractions = true;
-        self.floats.grow(self.counts.len());
+        self.floats.grow(self.cells.len());
     }
 
     /// The exact sum of a group, whole numbers and fractions together.
     fn total(&self, group: usize) -> f64 {
-        if self.ints[group] == 0 {
+        let whole = self.cells[group].sum();
+        if whole == 0 {
             return self.floats.value(group);
         }
         let mut exact = match self.fractions {
             true => self.floats.exact(group),
             false => Expansion::default(),
         };
-        exact.add_int(self.ints[group]);
+        exact.add_int(whole);
         exact.value()
     }
 
     fn finish_fractions(&self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let totals = (0..self.counts.len()).map(|group| {
+        let totals = (0..self.cells.len()).map(|group| {
+            let count = self.cells[group].count;
             let total = match self.unit {
                 Unit::Decimal(scale) => self.total(group) / 10_f64.powi(scale.into()),
                 _ => self.total(group),
             };
             match self.mean {
-                true if self.counts[group] > 0 => total / self.counts[group] as f64,
+                true if count > 0 => total / count as f64,
                 _ => total,
             }
         });
@@ -161,7 +194,8 @@ impl Sum {
     }
 
     fn finish_ints(&self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        let values = self.ints.iter().zip(&self.counts).map(|(&sum, &count)| {
+        let values = self.cells.iter().map(|cell| {
+            let (sum, count) = (cell.sum(), cell.count);
             // A mean of ticks is the tick before it.
             if self.mean && count > 0 {
                 sum.div_euclid(i128::from(count))
@@ -225,9 +259,8 @@ fn sum_i64(values: &[i64]) -> i128 {
 
 impl State for Sum {
     fn grow(&mut self, n_groups: usize) {
-        if n_groups > self.counts.len() {
-            self.counts.resize(n_groups, 0);
-            self.ints.resize(n_groups, 0);
+        if n_groups > self.cells.len() {
+            self.cells.resize(n_groups, Cell::default());
         }
         if self.fractions {
             self.floats.grow(n_groups);
@@ -258,18 +291,18 @@ impl State for Sum {
     fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
         self.grow(groups.n_groups());
         let counts = partial[0].as_primitive::<UInt64Type>();
-        let ints = partial[1].as_primitive::<Decimal128Type>();
-        groups.for_each(|row, group| {
-            self.counts[group] += counts.value(row);
-            self.add_int(group, ints.value(row));
-        });
-        let wraps = partial[2].as_primitive::<Int64Type>();
-        groups.for_valid(wraps.nulls(), |row, group| {
-            if wraps.value(row) != 0 {
+        groups.for_each(|row, group| self.cells[group].count += counts.value(row));
+        if let Some(ints) = partial[1].as_primitive_opt::<Int64Type>() {
+            groups.for_each(|row, group| self.cells[group].add(ints.value(row)));
+        } else if let Some(ints) = partial[1].as_primitive_opt::<Decimal128Type>() {
+            groups.for_each(|row, group| self.add_int(group, ints.value(row)));
+        }
+        if let Some(wraps) = partial[2].as_primitive_opt::<Int64Type>() {
+            groups.for_valid(wraps.nulls(), |row, group| {
                 *self.wraps.entry(group as u32).or_default() += wraps.value(row);
-            }
-        });
-        if partial[3].null_count() < partial[3].len() {
+            });
+        }
+        if *partial[3].data_type() != DataType::Null {
             self.use_fractions();
             self.floats.merge(groups, &partial[3..]);
         }
@@ -277,28 +310,40 @@ impl State for Sum {
     }
 
     /// The count, the sum of whole numbers, how often it wrapped, and the columns
-    /// of the fractions, which are null where there were none.
+    /// of the fractions. What nobody needs is a column of type null: partials of
+    /// many groups are kept, moved and spilled.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
-        let n_groups = self.counts.len();
-        let counts = UInt64Array::from(std::mem::take(&mut self.counts));
-        let ints = Decimal128Array::from(std::mem::take(&mut self.ints));
+        let cells = std::mem::take(&mut self.cells);
         let wraps = std::mem::take(&mut self.wraps);
-        let wraps: Int64Array = (0..n_groups as u32)
-            .map(|group| wraps.get(&group).copied())
-            .collect();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), Arc::new(ints), Arc::new(wraps)];
-        if self.fractions {
-            columns.extend(self.floats.partial());
+        let nothing = || new_null_array(&DataType::Null, cells.len());
+        let counts = UInt64Array::from_iter_values(cells.iter().map(|cell| cell.count));
+        let ints: ArrayRef = if cells.iter().all(|cell| cell.low == 0 && cell.high == 0) {
+            nothing()
+        } else if cells.iter().all(|cell| cell.high == cell.low as i64 >> 63) {
+            let ints = cells.iter().map(|cell| cell.low as i64);
+            Arc::new(Int64Array::from_iter_values(ints))
         } else {
-            let types = [DataType::Float64, DataType::Float64, DataType::Binary];
-            columns.extend(types.iter().map(|of| new_null_array(of, n_groups)));
+            let ints = cells.iter().map(|cell| cell.sum());
+            Arc::new(Decimal128Array::from_iter_values(ints))
+        };
+        let wraps = match wraps.is_empty() {
+            true => nothing(),
+            false => {
+                let of = |group| wraps.get(&group).copied();
+                Arc::new((0..cells.len() as u32).map(of).collect::<Int64Array>())
+            }
+        };
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), ints, wraps];
+        match self.fractions {
+            true => columns.extend(self.floats.partial()),
+            false => columns.extend((0..3).map(|_| nothing())),
         }
         self.fractions = self.unit == Unit::Fraction;
         Ok(columns)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let nulls = nulls_where(self.counts.iter().map(|&count| count > 0));
+        let nulls = nulls_where(self.cells.iter().map(|cell| cell.count > 0));
         if self.wraps.values().any(|&wraps| wraps != 0) {
             return Err(self.overflow(None));
         }
@@ -321,6 +366,6 @@ impl State for Sum {
     }
 
     fn bytes(&self) -> usize {
-        8 * self.counts.capacity() + 16 * self.ints.capacity() + self.floats.bytes()
+        size_of::<Cell>() * self.cells.capacity() + self.floats.bytes()
     }
 }

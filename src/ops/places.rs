@@ -1,0 +1,162 @@
+//! Where the first row of each group stands.
+//!
+//! In:  the groups of the rows of chunks, which may come in any order.
+//! Out: the order in which groups first appear in the input.
+//!
+//! A chunk has a number that grows with the input, and its rows stand in it one
+//! behind the other: who folds which chunk, and when, leaves no trace.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{ArrayRef, UInt32Array, UInt64Array};
+
+/// The first place of each group, by its id.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    chunks: Vec<u64>,
+    /// Within its chunk.
+    rows: Vec<u32>,
+    /// The last chunk in input order so far.
+    last: u64,
+}
+
+/// Columns that places take in a partial.
+pub(super) const PLACE_COLUMNS: usize = 2;
+
+impl Places {
+    /// Takes in the rows of a chunk, in their order, by the groups they are in.
+    pub fn note(&mut self, ids: &[u32], n_groups: usize, chunk: u64) {
+        let known = self.chunks.len();
+        if n_groups > known {
+            self.chunks.resize(n_groups, chunk);
+            self.rows.reserve(n_groups - known);
+            // New ids come in the order in which rows first have them.
+            let mut next = known as u32;
+            for (row, &id) in (0_u32..).zip(ids) {
+                if id == next {
+                    self.rows.push(row);
+                    next += 1;
+                }
+            }
+        }
+        if chunk < self.last {
+            for (row, &id) in (0_u32..).zip(ids) {
+                self.offer(id, (chunk, row));
+            }
+        }
+        self.last = self.last.max(chunk);
+    }
+
+    #[inline]
+    fn offer(&mut self, id: u32, place: (u64, u32)) {
+        let id = id as usize;
+        if place < (self.chunks[id], self.rows[id]) {
+            (self.chunks[id], self.rows[id]) = place;
+        }
+    }
+
+    /// Takes in the places of a partial, which [`take`](Self::take) gave, by the groups of its rows.
+    pub fn merge(&mut self, ids: &[u32], n_groups: usize, partial: &[ArrayRef]) {
+        let chunks = partial[0].as_primitive::<UInt64Type>().values();
+        let rows = partial[1].as_primitive::<UInt32Type>().values();
+        self.chunks.resize(n_groups, u64::MAX);
+        self.rows.resize(n_groups, u32::MAX);
+        for (row, &id) in ids.iter().enumerate() {
+            self.offer(id, (chunks[row], rows[row]));
+            self.last = self.last.max(chunks[row]);
+        }
+    }
+
+    /// Two columns with a row for each group; nothing is left here.
+    pub fn take(&mut self) -> [ArrayRef; PLACE_COLUMNS] {
+        let taken = std::mem::take(self);
+        [
+            Arc::new(UInt64Array::from(taken.chunks)),
+            Arc::new(UInt32Array::from(taken.rows)),
+        ]
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        8 * self.chunks.capacity() + 4 * self.rows.capacity()
+    }
+}
+
+/// The rows of place columns in input order; none if they stand so already.
+pub(crate) fn input_order(places: &[ArrayRef]) -> Option<UInt32Array> {
+    let chunks = places[0].as_primitive::<UInt64Type>().values();
+    let rows = places[1].as_primitive::<UInt32Type>().values();
+    let place = |idx: usize| (chunks[idx], rows[idx]);
+    if (1..chunks.len()).all(|idx| place(idx - 1) <= place(idx)) {
+        return None;
+    }
+    let bits = |largest: usize| usize::BITS - largest.leading_zeros();
+    let mut known = chunks.to_vec();
+    known.sort_unstable();
+    known.dedup();
+    let row_bits = bits(rows.iter().copied().max().unwrap_or(0) as usize);
+    let idx_bits = bits(chunks.len());
+    let order: Vec<u32> = if bits(known.len()) + row_bits + idx_bits <= u64::BITS {
+        // One number for place and index sorts several times as fast as a triple.
+        let number = |chunk: &u64| known.partition_point(|other| other < chunk) as u64;
+        let packed = (0..chunks.len()).map(|idx| {
+            let place = number(&chunks[idx]) << row_bits | u64::from(rows[idx]);
+            place << idx_bits | idx as u64
+        });
+        let mut packed: Vec<u64> = packed.collect();
+        packed.sort_unstable();
+        let mask = (1_u64 << idx_bits) - 1;
+        packed.into_iter().map(|one| (one & mask) as u32).collect()
+    } else {
+        let mut order: Vec<u32> = (0..chunks.len() as u32).collect();
+        order.sort_unstable_by_key(|&idx| place(idx as usize));
+        order
+    };
+    Some(order.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(places: &mut Places) -> Option<Vec<u32>> {
+        input_order(&places.take()).map(|order| order.values().to_vec())
+    }
+
+    #[test]
+    fn groups_stand_where_they_first_appear_whatever_chunk_came_first() {
+        // Chunks 0 and 7 of the input hold the groups b a c | c d.
+        let mut in_order = Places::default();
+        in_order.note(&[0, 1, 0, 2], 3, 0);
+        in_order.note(&[2, 3], 4, 7);
+        assert_eq!(order(&mut in_order), None);
+        // The last first: c and d have the first ids.
+        let mut turned = Places::default();
+        turned.note(&[0, 1], 2, 7);
+        turned.note(&[2, 3, 2, 0], 4, 0);
+        assert_eq!(order(&mut turned), Some(vec![2, 3, 0, 1]));
+    }
+
+    #[test]
+    fn partials_merged_in_any_order_keep_first_places() {
+        let (mut early, mut late) = (Places::default(), Places::default());
+        early.note(&[0, 1, 2], 3, 3);
+        late.note(&[0, 1], 2, u64::MAX - 1);
+        let mut merged = Places::default();
+        merged.merge(&[0, 1], 2, &late.take());
+        merged.merge(&[2, 0, 3], 4, &early.take());
+        assert_eq!(order(&mut merged), Some(vec![2, 0, 3, 1]));
+    }
+
+    #[test]
+    fn places_too_far_apart_to_be_packed_are_sorted_all_the_same() {
+        let chunks: ArrayRef = Arc::new(UInt64Array::from_iter_values((0..5000).rev()));
+        let rows = (0..5000).map(|row| u32::MAX - row);
+        let rows: ArrayRef = Arc::new(UInt32Array::from_iter_values(rows));
+        let order = input_order(&[chunks, rows]).unwrap();
+        let turned: Vec<u32> = (0..5000).rev().collect();
+        assert_eq!(order.values(), &turned[..]);
+    }
+}
