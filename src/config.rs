@@ -28,6 +28,38 @@ pub enum SchedulerKind {
 /// let settings = Settings { memory: ByteSize::mib(256), ..Settings::default() };
 /// assert!(settings.threads >= 1);
 /// ```
+///
+/// A TOML file names what it changes; `WINDROW_CONFIG` says where it is:
+///
+/// ```
+/// # fn main() -> windrow::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("windrow.toml");
+/// std::fs::write(&path, r#"
+/// threads = 4
+/// memory = "2GiB"
+/// spill_dir = "/var/tmp"
+/// spill_limit = "100GiB"
+/// blocksize = "64MiB"
+/// scheduler = "threaded"
+/// "#).unwrap();
+/// let settings = windrow::Settings::from_toml_file(&path)?;
+/// assert_eq!(settings.memory, windrow::ByteSize::mib(2048));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Variables win over the file, and what is set in code wins over both:
+///
+/// | variable | field | example |
+/// |---|---|---|
+/// | `WINDROW_CONFIG` | (the file) | `/etc/windrow.toml` |
+/// | `WINDROW_THREADS` | [`threads`](Settings::threads) | `4` |
+/// | `WINDROW_MEMORY` | [`memory`](Settings::memory) | `2GiB` |
+/// | `WINDROW_SPILL_DIR` | [`spill_dir`](Settings::spill_dir) | `/var/tmp` |
+/// | `WINDROW_SPILL_LIMIT` | [`spill_limit`](Settings::spill_limit) | `100GiB` |
+/// | `WINDROW_BLOCKSIZE` | [`blocksize`](Settings::blocksize) | `64MiB` |
+/// | `WINDROW_SCHEDULER` | [`scheduler`](Settings::scheduler) | `serial` |
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

@@ -33,7 +33,7 @@ pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
     ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
-    IntoInputs, Reader, Session, Stream, Table, concat, read_csv, read_ipc, read_json,
+    IntoInputs, LazyWrite, Reader, Session, Stream, Table, concat, read_csv, read_ipc, read_json,
     read_parquet, read_text,
 };
 pub use io::Encoding;

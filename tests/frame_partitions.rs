@@ -368,3 +368,71 @@ fn many_partitions_are_planned_without_being_made() {
         "{text}"
     );
 }
+
+#[test]
+fn a_partition_that_is_taken_is_the_one_that_computing_all_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in 0..4 {
+        let lines: String = (0..200)
+            .map(|n| format!("{{\"n\":{}}}\n", file * 200 + n))
+            .collect();
+        std::fs::write(dir.path().join(format!("{file}.json")), lines).unwrap();
+    }
+    for threads in [1, 2, 5] {
+        let options = ReadOptions {
+            blocksize: Some(ByteSize::new(900)),
+            ..ReadOptions::default()
+        };
+        let read = session(threads).read_json(dir.path(), options).unwrap();
+        for frame in [
+            read.clone(),
+            read.filter("n % 3 = 0").unwrap(),
+            read.repartition(By::Count(5)).unwrap(),
+            read.repartition(By::Rows(64))
+                .unwrap()
+                .filter("n > 100")
+                .unwrap(),
+            uneven(&session(threads), 10),
+        ] {
+            let all = partitions(&frame.compute().unwrap());
+            for (idx, rows) in all.iter().enumerate() {
+                let taken = frame.get_partition(idx);
+                assert_eq!(
+                    numbers(&taken.to_batches().unwrap()),
+                    *rows,
+                    "{idx} of {frame:?}"
+                );
+                let odd = taken.filter("n % 2 = 1").unwrap();
+                let wanted: Vec<i64> = rows.iter().copied().filter(|n| n % 2 == 1).collect();
+                assert_eq!(numbers(&odd.to_batches().unwrap()), wanted);
+            }
+            let error = frame.get_partition(all.len()).compute().unwrap_err();
+            let said = format!("there are {}, counted from 0", all.len());
+            assert!(error.to_string().contains(&said), "{error}");
+            // Handles give the same rows; those of a function, empty partitions too.
+            let handles = frame.partitions().unwrap();
+            let each = handles
+                .iter()
+                .map(|part| numbers(&part.to_batches().unwrap()));
+            let each: Vec<Vec<i64>> = each.filter(|rows| !rows.is_empty()).collect();
+            assert_eq!(each, all);
+        }
+    }
+}
+
+#[test]
+fn handles_of_partitions_make_no_more_than_is_asked_for() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let frame = session(2).from_map(schema(), 1_000, move |idx| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![batch([idx as i64])])
+    });
+    let handles = frame.partitions().unwrap();
+    assert_eq!((handles.len(), made.load(Ordering::Relaxed)), (1_000, 0));
+    assert_eq!(numbers(&handles[700].to_batches().unwrap()), [700]);
+    assert_eq!(made.swap(0, Ordering::Relaxed), 1);
+    assert_eq!(numbers(&frame.get_partition(3).to_batches().unwrap()), [3]);
+    let made = made.load(Ordering::Relaxed);
+    assert!(made < 100, "{made} partitions were made for one");
+}

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use arrow_schema::{Field, FieldRef, SchemaRef};
 
 use super::sequence::Ordered;
-use super::steps::{InOrder, RowStep};
-use crate::error::Result;
+use super::steps::{ExplodeStep, InOrder, RowStep};
+use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Origin, Projection, Shape, roots};
 use crate::ops::Seen;
-use crate::plan::{Physical, Step};
+use crate::plan::{self, Physical, Step};
 
 /// A plan's steps, bound.
 pub(super) struct Steps {
@@ -28,8 +28,8 @@ pub(super) struct Steps {
     pub read: ReadSteps,
     /// What needs input order.
     pub ordered: Vec<Ordered>,
-    /// Whether fewer rows may come out than are read.
-    pub drops_rows: bool,
+    /// Whether fewer rows may come out than are read, or more.
+    pub changes_rows: bool,
     /// Whether a step in input order may have to name the place of a row.
     pub asks_places: bool,
 }
@@ -75,6 +75,8 @@ enum Draft {
     Filter(Expression),
     /// Columns by their place among all that a plan computes.
     Compute(Vec<usize>),
+    /// Lists, by the place of their items among all that a plan computes.
+    Explode(Vec<usize>),
     Limit(u64),
     Sample {
         seed: u64,
@@ -110,6 +112,8 @@ impl Drafts {
                 None => Shape::all(),
             },
         };
+        // Rows are not those that were read any more.
+        let mut exploded = false;
         for (place, step) in physical.steps.iter().chain(&physical.ordered).enumerate() {
             if place == physical.steps.len() {
                 drafts.first_ordered = drafts.steps.len();
@@ -120,7 +124,9 @@ impl Drafts {
                     let mut left = Vec::new();
                     for term in predicate.clone().conjuncts() {
                         match before_all(&passed, &term) {
-                            Some(term) if place < physical.steps.len() => drafts.filter.push(term),
+                            Some(term) if place < physical.steps.len() && !exploded => {
+                                drafts.filter.push(term);
+                            }
                             _ => left.push(term),
                         }
                     }
@@ -137,6 +143,11 @@ impl Drafts {
                     from: *from,
                     to: *to,
                 }),
+                Step::Explode(columns) => {
+                    drafts.explode(columns, &schema)?;
+                    schema = plan::exploded(&schema, columns)?;
+                    exploded = true;
+                }
                 Step::Project(projection) => {
                     let before = drafts.shape.clone();
                     let first = drafts.computed.len();
@@ -160,14 +171,54 @@ impl Drafts {
         Ok(drafts)
     }
 
+    /// Puts columns of items in the places of columns of lists.
+    fn explode(&mut self, columns: &[String], schema: &SchemaRef) -> Result<()> {
+        let before = self.shape.clone();
+        let first = self.computed.len();
+        for name in columns {
+            self.computed.push(Expression {
+                expr: Expr::Column(name.clone()),
+                schema: Arc::clone(schema),
+                shape: before.clone(),
+            });
+        }
+        let mut items = first..;
+        self.shape = before.with_computed(columns, &mut items);
+        let items = (first..self.computed.len()).collect();
+        self.steps.push(Draft::Explode(items));
+        Ok(())
+    }
+
+    /// Which of the columns that lists are in nobody looks at after their step.
+    fn unseen(&self, lists: &[usize], place: usize, live: &[bool]) -> Vec<Origin> {
+        let mut seen: Vec<Origin> = Vec::new();
+        for step in &self.steps[place + 1..] {
+            match step {
+                Draft::Filter(filter) => seen.extend(filter.origins()),
+                Draft::Compute(columns) | Draft::Explode(columns) => {
+                    let columns = columns.iter().filter(|idx| live[**idx]);
+                    seen.extend(columns.flat_map(|idx| self.computed[*idx].origins()));
+                }
+                Draft::Limit(_) | Draft::Sample { .. } => {}
+            }
+        }
+        let of = |idx: &usize| self.computed[*idx].origins().collect::<Vec<_>>();
+        let mut unseen: Vec<Origin> = lists.iter().flat_map(of).collect();
+        unseen.retain(|origin| !seen.contains(origin) && !self.shape.shows(origin));
+        unseen
+    }
+
     /// Which computed columns are looked at by a filter, or come out, or are
     /// needed for one that is.
     fn live(&self) -> Vec<bool> {
         let mut live = vec![false; self.computed.len()];
         let mut found: Vec<Origin> = self.shape.named().cloned().collect();
         for step in &self.steps {
-            if let Draft::Filter(filter) = step {
-                found.extend(filter.origins());
+            match step {
+                Draft::Filter(filter) => found.extend(filter.origins()),
+                // How many items there are says how many rows, whoever looks at them.
+                Draft::Explode(items) => found.extend(items.iter().copied().map(Origin::Computed)),
+                Draft::Compute(_) | Draft::Limit(_) | Draft::Sample { .. } => {}
             }
         }
         while let Some(origin) = found.pop() {
@@ -216,6 +267,27 @@ impl Steps {
                     }
                     RowStep::Compute(added)
                 }
+                Draft::Explode(items) => {
+                    let before = computed.len();
+                    let mut lists = Vec::new();
+                    for idx in items {
+                        let list = &drafts.computed[*idx];
+                        let seen = seen(list, number, before)?;
+                        let name = computed_name(computed.len());
+                        computed.push(Arc::new(items_field(list, name)?));
+                        lists.push((Arc::clone(&computed[computed.len() - 1]), seen));
+                    }
+                    let unseen = drafts.unseen(items, place, &live).into_iter();
+                    let renumbered = |origin| match origin {
+                        Origin::Computed(idx) => number(idx).map(Origin::Computed),
+                        source => Some(source),
+                    };
+                    RowStep::Explode(ExplodeStep {
+                        lists,
+                        unseen: unseen.filter_map(renumbered).collect(),
+                        computed: before,
+                    })
+                }
             };
             if place < drafts.first_ordered {
                 steps.push(step);
@@ -250,9 +322,9 @@ impl Steps {
         let named: Vec<String> = named.collect();
         Ok(Steps {
             asks_places: ordered.iter().any(|step| step.row().is_some()),
-            drops_rows: filter.is_some()
-                || steps.iter().any(RowStep::drops_rows)
-                || ordered.iter().any(InOrder::drops_rows),
+            changes_rows: filter.is_some()
+                || steps.iter().any(RowStep::changes_rows)
+                || ordered.iter().any(InOrder::changes_rows),
             read: ReadSteps {
                 columns: built(&shape, &named, looked_at),
                 named,
@@ -284,6 +356,18 @@ fn seen(
     let wanted: BTreeSet<String> = roots(&expression.expr, &expression.schema);
     let shape = expression.shape.narrowed(&wanted).renumbered(number)?;
     Seen::bind(&expression.expr, &expression.schema, &shape, computed)
+}
+
+/// The column of the items of a column of lists.
+fn items_field(list: &Expression, name: String) -> Result<Field> {
+    let Expr::Column(column) = &list.expr else {
+        return Err(Error::internal("only columns are exploded"));
+    };
+    let exploded = plan::exploded(&list.schema, std::slice::from_ref(column))?;
+    let (_, item) = exploded
+        .column_with_name(column)
+        .ok_or_else(|| Error::internal("an exploded column is gone"))?;
+    Ok(item.clone().with_name(name))
 }
 
 /// The columns that the source builds. `None`: all, and those that come late.

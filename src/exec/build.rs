@@ -10,6 +10,7 @@ use arrow_schema::SchemaRef;
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
 use super::parts::{Branches, made_units, mapped_units};
+use super::pick::pick;
 use super::rejects::Rejects;
 use super::run::{Context, fold_all, window_bytes};
 use super::schema::RunSchema;
@@ -91,6 +92,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         },
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, context)?.given(),
+        Source::Picked { idx, input } => pick(*idx, input, context)?,
     };
     from_given(physical, given)
 }
@@ -201,7 +203,7 @@ fn assemble(
         bad: read.bad,
         layout: physical.layout,
         ahead_bytes,
-        known_rows: (estimate.exact && !steps.drops_rows).then_some(estimate.rows),
+        known_rows: (estimate.exact && !steps.changes_rows).then_some(estimate.rows),
     })
 }
 

@@ -19,6 +19,7 @@ mod fold;
 mod keep;
 mod output;
 mod parts;
+mod pick;
 mod predicate;
 mod queue;
 mod reader;

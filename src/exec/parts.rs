@@ -125,7 +125,7 @@ fn widens(source: &Source) -> bool {
     match source {
         Source::Text { .. } => true,
         Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
-        Source::Folded { input, .. } => widens(&input.scan.source),
+        Source::Folded { input, .. } | Source::Picked { input, .. } => widens(&input.scan.source),
         Source::Columns { .. }
         | Source::Batches(_)
         | Source::Made { .. }

@@ -2,7 +2,7 @@
 //!
 //! In:  counts per file, in input order.
 //! Out: a report whose sums hold: `lines = rows + rejected + blank`, per file
-//!      and in total, and `rows = rows written + filtered`.
+//!      and in total, and `rows + exploded = rows written + filtered + limited`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -68,6 +68,9 @@ pub struct RunReport {
     pub skipped_row_groups: u64,
     /// Rows cut off by a limit, of those that were read.
     pub limited: u64,
+    /// Rows that were made of items of lists, beyond one for each row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub exploded: u64,
     /// Keys that stood twice in a record; the last one counts.
     pub duplicate_keys: u64,
     /// Values of keys outside the schema, with schema mode "ignore".
@@ -93,6 +96,11 @@ impl RunReport {
     /// Rows written.
     pub fn rows_written(&self) -> u64 {
         self.outputs.iter().map(|output| output.rows).sum()
+    }
+
+    /// Rows that came out of all steps.
+    pub(crate) fn rows_out(&self) -> u64 {
+        self.rows + self.exploded - self.filtered - self.limited
     }
 
     /// Sums up the inputs, and checks every sum.
@@ -127,8 +135,8 @@ impl RunReport {
     pub(crate) fn check_written(&self, rows: u64) -> Result<()> {
         check(
             "all inputs",
-            "rows = rows written + filtered + limited",
-            self.rows,
+            "rows + exploded = rows written + filtered + limited",
+            self.rows + self.exploded,
             rows + self.filtered + self.limited,
         )
     }
@@ -168,6 +176,9 @@ impl fmt::Display for RunReport {
         }
         if self.limited > 0 {
             write!(f, "; {} rows were past the limit", self.limited)?;
+        }
+        if self.exploded > 0 {
+            write!(f, "; {} more rows were made of lists", self.exploded)?;
         }
         writeln!(f)?;
         let parts = self.outputs.len() as u64;

@@ -278,6 +278,7 @@ impl Run {
             duplicate_keys: sequencer.counts.duplicate_keys,
             ignored_values: sequencer.counts.ignored_values,
             limited: sequencer.counts.limited,
+            exploded: sequencer.counts.exploded,
             stored_bytes_read: self.context.progress.stored_bytes_read() - self.read_before,
             ..RunReport::default()
         };

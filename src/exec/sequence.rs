@@ -21,13 +21,14 @@ use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::ops::{Compute, Filter, Limit, Sample};
+use crate::ops::{Compute, Explode, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
 pub(crate) enum Ordered {
     Filter(Filter),
     Compute(Compute),
+    Explode(Explode),
     Limit(Limit),
     Sample(Sample),
 }
@@ -37,6 +38,7 @@ impl Ordered {
         match step {
             InOrder::Row(RowStep::Filter(predicate)) => Ordered::Filter(Filter::new(predicate)),
             InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
+            InOrder::Row(RowStep::Explode(explode)) => Ordered::Explode(explode.build()),
             InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
             InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
         }
@@ -98,6 +100,7 @@ pub(crate) struct Counts {
     pub duplicate_keys: u64,
     pub ignored_values: u64,
     pub limited: u64,
+    pub exploded: u64,
 }
 
 /// Takes chunks in input order.
@@ -244,7 +247,7 @@ impl<O: Output> Sequencer<O> {
                     worked.lines, worked.blank
                 ))
             })?;
-        let kept = worked.lines - worked.blank - rejected - worked.filtered;
+        let kept = worked.lines + worked.added - worked.blank - rejected - worked.filtered;
         if kept != worked.batch.num_rows() as u64 {
             return Err(Error::internal(format!(
                 "{path}: a chunk of {} lines kept {kept} rows but gave {}",
@@ -254,6 +257,7 @@ impl<O: Output> Sequencer<O> {
         }
         self.counts.duplicate_keys += worked.duplicate_keys;
         self.counts.ignored_values += worked.ignored_values;
+        self.counts.exploded += worked.added;
         Ok(())
     }
 
@@ -284,7 +288,7 @@ impl<O: Output> Sequencer<O> {
                     rows.batch = kept.batch;
                 }
                 Ordered::Compute(compute) => {
-                    let (computed, failed) = compute_before_failure(compute, batch)?;
+                    let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;
                     if let Some((row, error)) = failed {
                         let all = places.as_mut().map(std::mem::take).unwrap_or_default();
                         failure = Some((idx, chunk.failure(all[row], error)));
@@ -292,6 +296,19 @@ impl<O: Output> Sequencer<O> {
                         self.counts.limited += (before - row) as u64;
                     }
                     rows.batch = computed;
+                }
+                Ordered::Explode(explode) => {
+                    let all = places.take().unwrap_or_default();
+                    let (exploded, failed) = before_failure(&batch, |rows| explode.apply(rows))?;
+                    let mut looked_at = before;
+                    if let Some((row, error)) = failed {
+                        looked_at = row;
+                        failure = Some((idx, chunk.failure(all[row], error)));
+                    }
+                    self.counts.limited += (before - looked_at) as u64;
+                    self.counts.exploded += (exploded.rows.len() - looked_at) as u64;
+                    places = Some(exploded.rows.iter().map(|row| all[*row]).collect());
+                    rows.batch = exploded.batch;
                 }
                 Ordered::Filter(filter) => {
                     let all = places.take().unwrap_or_default();
@@ -369,17 +386,17 @@ impl<O: Output> Sequencer<O> {
     }
 }
 
-/// The rows with what is computed; if there is no value for one, those before that row.
-fn compute_before_failure(
-    compute: &Compute,
-    batch: RecordBatch,
-) -> Result<(RecordBatch, Option<(usize, Error)>)> {
-    let error = match compute.add(&batch) {
-        Ok(computed) => return Ok((computed, None)),
+/// What a step makes of rows; if it has no answer for one, of those before that row.
+fn before_failure<T>(
+    batch: &RecordBatch,
+    run: impl Fn(&RecordBatch) -> Result<T>,
+) -> Result<(T, Option<(usize, Error)>)> {
+    let error = match run(batch) {
+        Ok(made) => return Ok((made, None)),
         Err(error) => error,
     };
     match RowError::of(&error).map(|at| at.row) {
-        Some(row) => Ok((compute.add(&batch.slice(0, row))?, Some((row, error)))),
+        Some(row) => Ok((run(&batch.slice(0, row))?, Some((row, error)))),
         None => Err(error),
     }
 }

@@ -11,8 +11,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::FieldRef;
 
 use crate::error::{Error, Result};
-use crate::expr::RowError;
-use crate::ops::{Compute, Filter, Operator, Seen};
+use crate::expr::{Origin, RowError};
+use crate::ops::{Compute, Explode, Filter, Operator, Seen};
 
 /// A step that any thread may do to any batch.
 #[derive(Debug, Clone)]
@@ -21,6 +21,26 @@ pub(crate) enum RowStep {
     Filter(Seen),
     /// Adds these columns.
     Compute(Vec<(FieldRef, Seen)>),
+    /// Makes a row of each item of lists.
+    Explode(ExplodeStep),
+}
+
+/// Lists whose items become rows.
+#[derive(Debug, Clone)]
+pub(crate) struct ExplodeStep {
+    /// The columns of items, and the lists.
+    pub lists: Vec<(FieldRef, Seen)>,
+    /// Columns that no later step looks at, and that do not come out.
+    pub unseen: Vec<Origin>,
+    /// Columns that were computed before.
+    pub computed: usize,
+}
+
+impl ExplodeStep {
+    /// The operator.
+    pub fn build(self) -> Explode {
+        Explode::new(self.lists, self.unseen, self.computed)
+    }
 }
 
 impl RowStep {
@@ -29,13 +49,14 @@ impl RowStep {
         let (one, many) = match self {
             RowStep::Filter(seen) => (Some(seen), [].as_slice()),
             RowStep::Compute(columns) => (None, columns.as_slice()),
+            RowStep::Explode(explode) => (None, explode.lists.as_slice()),
         };
         one.into_iter().chain(many.iter().map(|(_, seen)| seen))
     }
 
-    /// Whether fewer rows may come out than go in.
-    pub fn drops_rows(&self) -> bool {
-        matches!(self, RowStep::Filter(_))
+    /// Whether fewer rows may come out than go in, or more.
+    pub fn changes_rows(&self) -> bool {
+        matches!(self, RowStep::Filter(_) | RowStep::Explode(_))
     }
 }
 
@@ -58,9 +79,9 @@ impl InOrder {
         }
     }
 
-    /// Whether fewer rows may come out than go in.
-    pub fn drops_rows(&self) -> bool {
-        self.row().is_none_or(RowStep::drops_rows)
+    /// Whether fewer rows may come out than go in, or more.
+    pub fn changes_rows(&self) -> bool {
+        self.row().is_none_or(RowStep::changes_rows)
     }
 }
 
@@ -68,6 +89,14 @@ impl InOrder {
 enum Running {
     Filter(Filter),
     Compute(Compute),
+    Explode(Explode),
+}
+
+/// Rows that went through steps.
+pub(crate) struct Stepped {
+    pub batch: RecordBatch,
+    /// Rows that were made of items of lists, beyond one for each that went in.
+    pub added: u64,
 }
 
 /// Steps, one after the other.
@@ -86,27 +115,34 @@ impl RowSteps {
         let running = steps.iter().cloned().map(|step| match step {
             RowStep::Filter(predicate) => Running::Filter(Filter::new(predicate)),
             RowStep::Compute(columns) => Running::Compute(Compute::new(columns)),
+            RowStep::Explode(explode) => Running::Explode(explode.build()),
         });
         RowSteps(running.collect())
     }
 
     /// The rows that all filters keep, with what was computed.
-    pub fn push(&mut self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<Stepped, Failure> {
         let mut left = batch.clone();
+        let mut added = 0;
         for idx in 0..self.0.len() {
             let pushed = match &mut self.0[idx] {
                 Running::Filter(filter) => filter.push(left),
                 Running::Compute(compute) => compute.push(left),
+                Running::Explode(explode) => explode.apply(&left).map(|exploded| {
+                    added += (exploded.rows.len() - left.num_rows()) as u64;
+                    exploded.batch
+                }),
             };
             left = match pushed {
                 Ok(left) => left,
                 Err(error) => return Err(self.blame(idx, batch, error)),
             };
         }
-        Ok(left)
+        let batch = left;
+        Ok(Stepped { batch, added })
     }
 
-    /// Where in `batch` the rows stand that all filters keep.
+    /// Where in `batch` the rows stand that come out.
     pub fn kept(&self, batch: &RecordBatch) -> Result<Vec<usize>> {
         kept_by(&self.0, batch)
     }
@@ -134,6 +170,12 @@ fn kept_by(steps: &[Running], batch: &RecordBatch) -> Result<Vec<usize>> {
             Running::Filter(filter) => filter,
             Running::Compute(compute) => {
                 left = compute.add(&left)?;
+                continue;
+            }
+            Running::Explode(explode) => {
+                let exploded = explode.apply(&left)?;
+                rows = exploded.rows.iter().map(|row| rows[*row]).collect();
+                left = exploded.batch;
                 continue;
             }
         };
@@ -170,7 +212,7 @@ mod tests {
             _ => panic!("300 is no tinyint"),
         }
         let before = batch.slice(0, 4);
-        assert_eq!(filters.push(&before).ok().unwrap().num_rows(), 1);
+        assert_eq!(filters.push(&before).ok().unwrap().batch.num_rows(), 1);
         assert_eq!(filters.kept(&before).unwrap(), [3]);
     }
 }

@@ -16,7 +16,7 @@ use super::predicate::Predicate;
 use super::scatter::ScatterPlan;
 use super::schema::RunSchema;
 use super::source::{Chunk, Passed};
-use super::steps::{Failure, RowStep, RowSteps};
+use super::steps::{Failure, RowStep, RowSteps, Stepped};
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::io::csv::{CsvDecoder, CsvLayout};
@@ -57,6 +57,8 @@ pub(crate) struct Worked {
     pub inner_lines: u64,
     pub blank: u64,
     pub filtered: u64,
+    /// Rows that were made of items of lists, beyond one for each row.
+    pub added: u64,
     /// Row groups that no row of the chunk was read from.
     pub skipped_row_groups: u64,
     pub bad: Vec<Bad>,
@@ -263,8 +265,8 @@ impl Worker {
         loop {
             failed = decoded.failed.take().or(failed);
             let batch = schema.with_path(decoded.batch, path)?;
-            let kept = match self.steps.push(&batch) {
-                Ok(kept) => kept,
+            let Stepped { batch: kept, added } = match self.steps.push(&batch) {
+                Ok(stepped) => stepped,
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
                     let place = decoded.places[row];
@@ -285,7 +287,9 @@ impl Worker {
                 lines: decoded.lines,
                 inner_lines: decoded.inner_lines,
                 blank: decoded.blank,
-                filtered: decoded.filtered + (batch.num_rows() - kept.num_rows()) as u64,
+                filtered: decoded.filtered + batch.num_rows() as u64 + added
+                    - kept.num_rows() as u64,
+                added,
                 skipped_row_groups: 0,
                 bad: decoded
                     .bad
@@ -354,9 +358,9 @@ impl Worker {
         schema: &RunSchema,
     ) -> Result<Worked> {
         let mut failed = None;
-        let kept = loop {
+        let Stepped { batch: kept, added } = loop {
             match self.steps.push(&batch) {
-                Ok(kept) => break kept,
+                Ok(stepped) => break stepped,
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
                     batch = batch.slice(0, row);
@@ -375,7 +379,8 @@ impl Worker {
             lines: batch.num_rows() as u64 + passed.rows,
             inner_lines: 0,
             blank: 0,
-            filtered: (batch.num_rows() - kept.num_rows()) as u64 + passed.rows,
+            filtered: batch.num_rows() as u64 + added - kept.num_rows() as u64 + passed.rows,
+            added,
             skipped_row_groups: passed.row_groups,
             bad: Vec::new(),
             duplicate_keys: 0,

@@ -76,7 +76,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     })?;
     context.cancel.check()?;
     let output = schema.output()?;
-    let rows = report.rows - report.filtered - report.limited;
+    let rows = report.rows_out();
     if rows > 0 && output.fields().is_empty() && options.format != Format::Json {
         return Err(match bare {
             Some(at) => Error::NoColumns {
@@ -94,7 +94,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         options: manifest_options(physical, options),
         balance: serde_json::json!({
             "lines": report.lines, "rows": report.rows, "rejected": report.rejected,
-            "blank": report.blank, "filtered": report.filtered, "limited": report.limited,
+            "blank": report.blank, "filtered": report.filtered, "limited": report.limited, "exploded": report.exploded,
         }),
     };
     // What is wrong must not become visible.
@@ -179,9 +179,9 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
 fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
     match source {
         Source::Text { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
-        Source::Mapped { input, .. } | Source::Folded { input, .. } => {
-            input_places(&input.scan.source)
-        }
+        Source::Mapped { input, .. }
+        | Source::Folded { input, .. }
+        | Source::Picked { input, .. } => input_places(&input.scan.source),
         Source::Union(inputs) => {
             let mut places = Vec::new();
             for (input, _) in inputs {

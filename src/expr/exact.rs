@@ -145,7 +145,7 @@ fn scalars(value: &Value, bound: &DataType, to: &DataType) -> Result<ArrayRef, F
     ))
 }
 
-fn at_row(failure: Failure, row_of: impl Fn(usize) -> usize) -> Failure {
+pub(super) fn at_row(failure: Failure, row_of: impl Fn(usize) -> usize) -> Failure {
     match failure {
         Failure::Row(mut at) => {
             at.row = row_of(at.row);

@@ -39,7 +39,8 @@ impl RowError {
         }
     }
 
-    pub(super) fn into_error(self, expr: &str) -> Error {
+    /// The error that names the expression.
+    pub(crate) fn in_expression(self, expr: &str) -> Error {
         Error::External {
             doing: format!("evaluating {expr}"),
             source: Arc::new(self),
@@ -60,7 +61,7 @@ impl Failure {
 
     pub fn named(self, expr: &str) -> Error {
         match self {
-            Failure::Row(error) => error.into_error(expr),
+            Failure::Row(error) => error.in_expression(expr),
             Failure::Other(error) => error,
         }
     }

@@ -90,6 +90,17 @@ impl Shape {
         self.columns.iter().map(|(_, origin)| origin)
     }
 
+    /// Whether a column of the source or a computed one comes out, under any name.
+    pub fn shows(&self, origin: &Origin) -> bool {
+        let passes = match (origin, &self.rest) {
+            (Origin::Source(source), Some(rest)) => rest
+                .name_of(source)
+                .is_some_and(|name| self.columns.iter().all(|(out, _)| out != name)),
+            _ => false,
+        };
+        passes || self.named().any(|named| named == origin)
+    }
+
     /// Where a column that comes out has its values from.
     pub fn origin(&self, name: &str) -> Option<Origin> {
         if let Some((_, origin)) = self.columns.iter().find(|(out, _)| out == name) {
@@ -127,6 +138,24 @@ impl Shape {
             match shape.columns.iter_mut().find(|(out, _)| *out == name) {
                 Some((_, old)) => *old = origin,
                 None => shape.columns.push((name, origin)),
+            }
+        }
+        shape
+    }
+
+    /// The shape after these columns were given anew, as computed ones.
+    #[must_use]
+    pub fn with_computed(
+        &self,
+        names: &[String],
+        computed: &mut dyn Iterator<Item = usize>,
+    ) -> Shape {
+        let mut shape = self.clone();
+        for (name, idx) in names.iter().zip(computed) {
+            let origin = Origin::Computed(idx);
+            match shape.columns.iter_mut().find(|(out, _)| out == name) {
+                Some((_, old)) => *old = origin,
+                None => shape.columns.push((name.clone(), origin)),
             }
         }
         shape

@@ -8,8 +8,9 @@
 use arrow_schema::DataType;
 
 use super::dataframe::DataFrame;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{Expr, IntoExpr, Named, Projection, Scalar, call, col, lit};
+use crate::plan::{Logical, exploded};
 
 /// What can stand for a column in [`DataFrame::select`]: a name, or an
 /// expression, which is named by its alias or its text.
@@ -227,6 +228,53 @@ impl DataFrame {
         };
         // Rows without columns have no nulls.
         kept.map_or_else(|| Ok(self.clone()), |kept| self.filter(kept))
+    }
+
+    /// A row for each item of lists: the columns of lists become columns of their
+    /// items, the others are repeated. Where there is no list, or an empty one, the
+    /// row stays and its item is null. Several columns are exploded side by side;
+    /// their lists must be equally long. Rows keep their order, items theirs.
+    ///
+    /// ```
+    /// # use windrow::{ReadOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("posts.json");
+    /// std::fs::write(&path, "{\"id\":1,\"tags\":[\"a\",\"b\"]}\n{\"id\":2,\"tags\":[]}\n").unwrap();
+    /// let posts = Session::default().read_json(path.to_str().unwrap(), ReadOptions::default())?;
+    /// assert_eq!(posts.explode(["tags"])?.compute()?.to_string(), "\
+    /// id  tags
+    /// --  ----
+    /// 1   a
+    /// 1   b
+    /// 2   null
+    /// 3 rows");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Items have the type that is known now; text that brings others later ends
+    /// the run with an error that says where.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`](crate::Error::Plan) for an unknown column, with near names, or one that
+    /// holds no lists. Lists of a row that are not equally long are an error of the run.
+    pub fn explode<I>(&self, columns: I) -> Result<DataFrame>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
+        if columns.is_empty() {
+            return Err(Error::plan("there is no column to explode"));
+        }
+        let schema = exploded(self.known(), &columns)?;
+        let plan = Logical::Explode {
+            input: self.input(),
+            columns,
+        };
+        Ok(DataFrame::new(self.session().clone(), plan, schema))
     }
 
     /// Replaces columns, each by what `change` makes of it.

@@ -12,6 +12,7 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::{IntoExpr, Projection};
+use crate::inspect::PlanGraph;
 use crate::partition::{By, PartitionSize};
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
@@ -52,7 +53,7 @@ impl DataFrame {
     }
 
     /// The same columns by another plan.
-    fn with(&self, plan: Logical) -> Self {
+    pub(super) fn with(&self, plan: Logical) -> Self {
         DataFrame::new(self.session.clone(), plan, Arc::clone(&self.schema))
     }
 
@@ -89,6 +90,7 @@ impl DataFrame {
             | Source::Made { .. }
             | Source::Mapped { .. }
             | Source::Folded { .. }
+            | Source::Picked { .. }
             | Source::Union(_) => None,
         };
         let scans = self.plan.scans();
@@ -328,6 +330,26 @@ impl DataFrame {
         plan::explain(&self.plan, self.session.settings().blocksize)
     }
 
+    /// The plan after the rules as a picture: SVG, or DOT for Graphviz. Nothing is read.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::Session;
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let picture = frame.filter("n > 3")?.limit(2).visualize();
+    /// assert!(picture.svg().contains("limit 2"));
+    /// assert!(picture.dot().contains("n1 -> n0"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn visualize(&self) -> PlanGraph {
+        PlanGraph::new(&self.explain())
+    }
+
     /// Writes the rows. The output is complete or not there at all.
     ///
     /// # Errors
@@ -347,8 +369,8 @@ impl DataFrame {
         self.write(&WriteOptions::new(dir.as_ref()))
     }
 
-    /// Writes JSON Lines into a new folder, compressed with zstd; see
-    /// [`DataFrame::write`] for other codecs.
+    /// Writes JSON Lines into a new folder, not compressed; see
+    /// [`DataFrame::write`] for codecs.
     ///
     /// # Errors
     ///

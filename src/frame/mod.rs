@@ -10,9 +10,11 @@ mod dataframe;
 mod info;
 mod inputs;
 mod inspect;
+mod lazy_write;
 mod look;
 mod partitions;
 mod session;
+mod show;
 mod stream;
 mod table;
 
@@ -23,6 +25,7 @@ pub use dataframe::DataFrame;
 pub use info::{ColumnInfo, Info};
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
+pub use lazy_write::LazyWrite;
 pub use session::Session;
 pub use stream::{Reader, Stream};
 pub use table::Table;
@@ -31,48 +34,48 @@ use crate::error::Result;
 use crate::plan::ReadOptions;
 
 /// Reads JSON Lines (or top-level arrays of objects), plain, gzip or zstd, with
-/// default options in a default [`Session`]. See [`Session::read_json`].
+/// default options in the [default session](Session::default_session). See [`Session::read_json`].
 ///
 /// # Errors
 ///
 /// As [`Session::read_json`].
 pub fn read_json(inputs: impl IntoInputs) -> Result<DataFrame> {
-    Session::from_env()?.read_json(inputs, ReadOptions::default())
+    Session::default_session()?.read_json(inputs, ReadOptions::default())
 }
 
-/// Reads CSV and its relatives with default options in a default [`Session`].
+/// Reads CSV and its relatives with default options in the [default session](Session::default_session).
 /// See [`Session::read_csv`].
 ///
 /// # Errors
 ///
 /// As [`Session::read_csv`].
 pub fn read_csv(inputs: impl IntoInputs) -> Result<DataFrame> {
-    Session::from_env()?.read_csv(inputs, ReadOptions::default())
+    Session::default_session()?.read_csv(inputs, ReadOptions::default())
 }
 
-/// Reads lines of text into one column in a default [`Session`]. See [`Session::read_text`].
+/// Reads lines of text into one column in the [default session](Session::default_session). See [`Session::read_text`].
 ///
 /// # Errors
 ///
 /// As [`Session::read_text`].
 pub fn read_text(inputs: impl IntoInputs) -> Result<DataFrame> {
-    Session::from_env()?.read_text(inputs, ReadOptions::default())
+    Session::default_session()?.read_text(inputs, ReadOptions::default())
 }
 
-/// Reads Parquet files in a default [`Session`]. See [`Session::read_parquet`].
+/// Reads Parquet files in the [default session](Session::default_session). See [`Session::read_parquet`].
 ///
 /// # Errors
 ///
 /// As [`Session::read_parquet`].
 pub fn read_parquet(inputs: impl IntoInputs) -> Result<DataFrame> {
-    Session::from_env()?.read_parquet(inputs)
+    Session::default_session()?.read_parquet(inputs)
 }
 
-/// Reads Arrow IPC files in a default [`Session`]. See [`Session::read_ipc`].
+/// Reads Arrow IPC files in the [default session](Session::default_session). See [`Session::read_ipc`].
 ///
 /// # Errors
 ///
 /// As [`Session::read_ipc`].
 pub fn read_ipc(inputs: impl IntoInputs) -> Result<DataFrame> {
-    Session::from_env()?.read_ipc(inputs)
+    Session::default_session()?.read_ipc(inputs)
 }

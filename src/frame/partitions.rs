@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::exec;
 use crate::partition::batch_bytes;
-use crate::plan::{Estimate, Local, Logical, PartitionRows, Source};
+use crate::plan::{Estimate, Local, Logical, Make, PartitionRows, Source};
 
 impl Session {
     /// A frame whose partitions a function makes when their turn comes: `make`
@@ -116,6 +116,70 @@ impl DataFrame {
             schema: Arc::clone(&schema),
         };
         DataFrame::new(self.session().clone(), plan, schema)
+    }
+
+    /// A frame of one partition, by its place from 0. What lies behind it is not
+    /// read when it is computed.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::{By, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// # let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let even = frame.repartition(By::Rows(4))?;
+    /// assert_eq!(even.get_partition(2).count()?, 2);
+    /// let error = even.get_partition(3).compute().unwrap_err();
+    /// assert_eq!(error.to_string(), "there is no partition 3: there are 3, counted from 0");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// That there is no such partition is an error of the run.
+    pub fn get_partition(&self, idx: usize) -> DataFrame {
+        self.with(Logical::Partition {
+            input: self.input(),
+            idx,
+        })
+    }
+
+    /// A frame for each partition, in order. Partitions of functions, and those
+    /// that are kept by [`DataFrame::persist`], are handed out as they are, and
+    /// nothing is computed. Others are computed now and kept, so that the input
+    /// is read once, whatever is done with its partitions.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::persist`].
+    pub fn partitions(&self) -> Result<Vec<DataFrame>> {
+        let Some((make, n_partitions)) = self.made() else {
+            let kept = self.persist()?;
+            return kept.partitions();
+        };
+        let one = |idx: usize| {
+            let (make, schema) = (make.clone(), Arc::clone(self.known()));
+            let call = move |_| make.call(idx, &schema);
+            let source = Source::Made {
+                make: Local::making(&format!("partition {idx}"), call),
+                n_partitions: 1,
+            };
+            let schema = Arc::clone(self.known());
+            self.session().scan(source, schema, Estimate::default())
+        };
+        Ok((0..n_partitions).map(one).collect())
+    }
+
+    /// The function that makes the partitions, if they are not changed after that.
+    fn made(&self) -> Option<(&Local<Make>, usize)> {
+        match self.plan() {
+            Logical::Scan(scan) => match &scan.source {
+                Source::Made { make, n_partitions } => Some((make, *n_partitions)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Makes a value of each partition and combines the values in the order of

@@ -1,6 +1,6 @@
 //! What frames share: settings, a way to stop, a way to watch.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -27,6 +27,9 @@ pub struct Session {
     context: Arc<Context>,
 }
 
+/// The session of the free functions.
+static DEFAULT: OnceLock<Session> = OnceLock::new();
+
 impl Default for Session {
     fn default() -> Self {
         Session::new(Settings::default())
@@ -48,6 +51,57 @@ impl Session {
     /// As [`Settings::from_env`].
     pub fn from_env() -> Result<Self> {
         Ok(Session::new(Settings::from_env()?))
+    }
+
+    /// The session of the free functions, such as [`crate::read_json`]: one for the
+    /// process, with one limit on the memory of kept rows. Its settings come from `WINDROW_*` variables when it is first
+    /// asked for, unless [`Session::set_default`] has given it others before.
+    ///
+    /// ```
+    /// use windrow::{Session, Settings};
+    /// # fn main() -> windrow::Result<()> {
+    /// let settings = Settings { threads: 2, ..Settings::from_env()? };
+    /// Session::set_default(Session::new(settings))?;
+    /// assert_eq!(Session::default_session()?.settings().threads, 2);
+    /// // The free functions use it from now on; it is set once.
+    /// assert!(Session::set_default(Session::default()).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::from_env`], again on each call until the variables are right.
+    pub fn default_session() -> Result<Session> {
+        let session = match DEFAULT.get() {
+            Some(session) => session,
+            None => {
+                let session = Session::from_env()?;
+                DEFAULT.get_or_init(|| session)
+            }
+        };
+        // Whoever asks for it counts what it reads by itself.
+        Ok(Session {
+            context: Arc::new(Context {
+                progress: Arc::new(Progress::default()),
+                ..(*session.context).clone()
+            }),
+        })
+    }
+
+    /// Makes `session` that of the free functions. Works once in a process, and
+    /// only before the first of them was called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if there is a default session already.
+    pub fn set_default(session: Session) -> Result<()> {
+        DEFAULT.set(session).map_err(|_| {
+            Error::config(
+                "session",
+                "the default session is in use already; set it before the first read",
+            )
+        })
     }
 
     /// The same session, stopped by `cancel`.

@@ -3,22 +3,17 @@
 use std::fmt;
 
 use arrow_array::RecordBatch;
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::SchemaRef;
 
+use super::show::{Shown, terminal_width};
 use crate::exec::{Collected, RunReport};
 
-/// Rows that were computed, by partition. Displays as a table.
+/// Rows that were computed, by partition. Displays as a table that fits the
+/// terminal; [`Table::show`] fits any width.
 #[derive(Debug, Clone)]
 pub struct Table {
     collected: Collected,
 }
-
-/// Widest column in a display, in characters.
-const MAX_WIDTH: usize = 40;
-
-/// Most rows in a display; the rest is counted.
-const MAX_ROWS: usize = 100;
 
 impl Table {
     pub(super) fn new(collected: Collected) -> Self {
@@ -59,80 +54,35 @@ impl Table {
     pub fn report(&self) -> &RunReport {
         &self.collected.report
     }
+
+    /// The rows as a table of at most `width` terminal columns: columns that do
+    /// not fit are counted and named below it. `None`: as wide as it is.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    /// # use windrow::Session;
+    /// # fn main() -> windrow::Result<()> {
+    /// let city: ArrayRef = Arc::new(StringArray::from(vec!["Tromsø", "東京"]));
+    /// let n: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    /// let batch = RecordBatch::try_from_iter([("city", city), ("people", n)])?;
+    /// let table = Session::default().from_batches(batch.schema(), [batch])?.compute()?;
+    /// assert_eq!(table.show(Some(12)).to_string(), "\
+    /// city
+    /// ------
+    /// Tromsø
+    /// 東京
+    /// 2 rows; 1 of 2 columns not shown: people");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn show(&self, width: Option<usize>) -> impl fmt::Display + '_ {
+        Shown { table: self, width }
+    }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let schema = self.schema();
-        let mut rows: Vec<Vec<String>> = vec![
-            schema
-                .fields()
-                .iter()
-                .map(|field| cell(field.name()))
-                .collect(),
-        ];
-        let options = FormatOptions::default().with_null("null");
-        'batches: for batch in self.batches() {
-            let formatters = batch
-                .columns()
-                .iter()
-                .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|_| fmt::Error)?;
-            for row in 0..batch.num_rows() {
-                if rows.len() > MAX_ROWS {
-                    break 'batches;
-                }
-                rows.push(
-                    formatters
-                        .iter()
-                        .map(|column| cell(&column.value(row).to_string()))
-                        .collect(),
-                );
-            }
-        }
-        let widths: Vec<usize> = (0..schema.fields().len())
-            .map(|column| {
-                rows.iter()
-                    .map(|row| row[column].chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        for (number, row) in rows.iter().enumerate() {
-            let mut line = String::new();
-            for (text, width) in row.iter().zip(&widths) {
-                line.push_str(text);
-                line.extend(std::iter::repeat_n(' ', width + 2 - text.chars().count()));
-            }
-            writeln!(f, "{}", line.trim_end())?;
-            if number == 0 {
-                let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-                writeln!(f, "{}", rule.join("  "))?;
-            }
-        }
-        let total = self.num_rows();
-        if total > MAX_ROWS {
-            writeln!(f, "... {} more rows", total - MAX_ROWS)?;
-        }
-        write!(f, "{total} rows")
+        write!(f, "{}", self.show(terminal_width()))
     }
-}
-
-/// Text that fits a cell: one line, not too long, control characters shown.
-fn cell(text: &str) -> String {
-    let mut short = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == MAX_WIDTH {
-            short.pop();
-            short.push('…');
-            break;
-        }
-        if c.is_control() {
-            short.push('·');
-        } else {
-            short.push(c);
-        }
-    }
-    short
 }

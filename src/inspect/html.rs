@@ -84,7 +84,7 @@ fn add(out: &mut String, text: std::fmt::Arguments) {
 }
 
 /// Text that is safe as element content and in double quotes.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in printable(text).chars() {
         match c {

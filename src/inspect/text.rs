@@ -3,6 +3,8 @@
 //! In:  counts, paths and keys from anywhere, hostile ones too.
 //! Out: text that holds no control characters and has the width it claims.
 
+use unicode_width::UnicodeWidthChar;
+
 /// A count with thousands separated: 2,200,000.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -47,23 +49,9 @@ pub fn key_text(key: Option<&str>, width: usize) -> String {
     }
 }
 
-/// Terminal columns a character takes. A table of the common wide and
-/// combining ranges: enough to keep columns of paths and keys straight.
+/// Terminal columns a character takes; none for one that joins the one before it.
 fn char_width(c: char) -> usize {
-    match c {
-        '\u{300}'..='\u{36f}' => 0,
-        '\u{1100}'..='\u{115f}'
-        | '\u{2e80}'..='\u{a4cf}'
-        | '\u{ac00}'..='\u{d7a3}'
-        | '\u{f900}'..='\u{faff}'
-        | '\u{fe30}'..='\u{fe6f}'
-        | '\u{ff00}'..='\u{ff60}'
-        | '\u{ffe0}'..='\u{ffe6}'
-        | '\u{1f300}'..='\u{1f64f}'
-        | '\u{1f900}'..='\u{1f9ff}'
-        | '\u{20000}'..='\u{3fffd}' => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 /// Terminal columns of a text without control characters.

@@ -4,12 +4,13 @@
 //! Out: batches in the same order.
 //!
 //! Operators have no threads, no async and no files but through `memory`.
-//! [`Filter`] and [`Limit`] stream: they hold no rows. The others block: they
+//! [`Filter`], [`Explode`] and [`Limit`] stream: they hold no rows. The others block: they
 //! take batches and partials in input order and answer at the end.
 
 mod aggregate;
 mod compute;
 mod describe;
+mod explode;
 mod filter;
 mod fold;
 mod limit;
@@ -24,6 +25,7 @@ mod value_counts;
 pub use aggregate::Aggregate;
 pub use compute::Compute;
 pub use describe::Describe;
+pub use explode::{Explode, Exploded};
 pub use filter::{Filter, Kept};
 pub use fold::Fold;
 pub use limit::Limit;

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
 use crate::error::Result;
-use crate::expr::{BoundExpr, Expr, Origin, Shape};
+use crate::expr::{BoundExpr, Expr, Items, Origin, Shape};
 
 /// A bound expression, and where the columns that it looks at are. Holds nothing.
 #[derive(Debug, Clone)]
@@ -90,6 +90,15 @@ impl Seen {
     /// As [`BoundExpr::column`].
     pub fn column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         self.bound.column(self.view(batch)?.as_ref())
+    }
+
+    /// The items of its lists, as `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Seen::column`].
+    pub(crate) fn items(&self, batch: &RecordBatch, to: &DataType) -> Result<Items> {
+        self.bound.items(self.view(batch)?.as_ref(), to)
     }
 
     /// The columns that it looks at, under the names it knows them by. One that

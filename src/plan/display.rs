@@ -97,7 +97,9 @@ pub fn physical_text(physical: &Physical) -> String {
 /// The stages of a pipeline; what is folded lies in no partitions.
 fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>) {
     match &physical.scan.source {
-        Source::Mapped { input, .. } => add_stages(input, None, stages),
+        Source::Mapped { input, .. } | Source::Picked { input, .. } => {
+            add_stages(input, None, stages);
+        }
         Source::Folded { fold, input } => add_stages(input, Some(fold), stages),
         Source::Union(inputs) => inputs
             .iter()
@@ -155,6 +157,7 @@ fn step_text(step: &Step) -> String {
     match step {
         Step::Filter(predicate) => format!("filter {predicate}"),
         Step::Project(projection) => projection.to_string(),
+        Step::Explode(columns) => format!("explode {}", columns.join(", ")),
         Step::Limit(rows) => format!("first {rows} rows"),
         Step::Sample { seed, from, to } => sample_text(*seed, *from, *to),
     }
@@ -179,6 +182,8 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
                 Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
                 Logical::Aggregate { fold, .. } => fold.to_string(),
+                Logical::Explode { columns, .. } => format!("explode {}", columns.join(", ")),
+                Logical::Partition { idx, .. } => format!("partition {idx}"),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
@@ -212,6 +217,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
+        Source::Picked { idx, .. } => format!("partition {idx}"),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

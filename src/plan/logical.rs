@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::explode::exploded;
 use super::fold::Fold;
 use super::local::{Local, Map};
 use super::source::Source;
@@ -124,6 +125,20 @@ pub enum Logical {
         /// The columns that it has declared.
         schema: SchemaRef,
     },
+    /// A row for each item of lists, side by side.
+    Explode {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// The columns of lists, which become columns of items.
+        columns: Vec<String>,
+    },
+    /// One of the partitions.
+    Partition {
+        /// Partitions come from here.
+        input: Box<Logical>,
+        /// Its place among them, from 0.
+        idx: usize,
+    },
     /// All rows folded into a few, which are one partition.
     Aggregate {
         /// Rows come from here.
@@ -174,6 +189,8 @@ impl Logical {
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
             | Logical::MapPartitions { input, .. }
+            | Logical::Explode { input, .. }
+            | Logical::Partition { input, .. }
             | Logical::Aggregate { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
@@ -217,6 +234,14 @@ impl Logical {
                 input: changed(input),
                 map,
                 schema,
+            },
+            Logical::Explode { input, columns } => Logical::Explode {
+                input: changed(input),
+                columns,
+            },
+            Logical::Partition { input, idx } => Logical::Partition {
+                input: changed(input),
+                idx,
             },
             Logical::Aggregate {
                 input,
@@ -279,6 +304,7 @@ impl Logical {
         match self {
             Logical::Scan(scan) => scan.output(),
             Logical::Project { input, projection } => projection.schema(&*input.schema()?),
+            Logical::Explode { input, columns } => exploded(&*input.schema()?, columns),
             Logical::MapPartitions { schema, .. }
             | Logical::Union { schema, .. }
             | Logical::Aggregate { schema, .. } => Ok(Arc::clone(schema)),
@@ -286,6 +312,7 @@ impl Logical {
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
+            | Logical::Partition { input, .. }
             | Logical::Limit { input, .. } => input.schema(),
         }
     }
@@ -296,6 +323,7 @@ impl Logical {
             Logical::Repartition {
                 by: By::Count(1), ..
             }
+            | Logical::Partition { .. }
             | Logical::Aggregate { .. } => Partitioning::Single,
             Logical::Repartition { .. }
             | Logical::MapPartitions { .. }
@@ -307,6 +335,10 @@ impl Logical {
                     .renamed(|name| projection.follow(name, &schema)),
                 Err(_) => Partitioning::Unknown,
             },
+            // What was known of a column of lists says nothing of their items.
+            Logical::Explode { input, columns } => input
+                .partitioning()
+                .renamed(|name| (!columns.iter().any(|own| own == name)).then(|| name.to_owned())),
             Logical::Filter { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
@@ -349,10 +381,12 @@ impl Logical {
                 estimates.reduce(Estimate::and).unwrap_or_default()
             }
             Logical::Aggregate { input, fold, .. } => folded(fold, input.estimate()),
-            Logical::MapPartitions { input, .. } => Estimate {
+            Logical::MapPartitions { input, .. } | Logical::Explode { input, .. } => Estimate {
                 exact: false,
                 ..input.estimate()
             },
+            // How many partitions there are is not known.
+            Logical::Partition { input, .. } => input.estimate().scaled(SELECTIVITY),
             Logical::Limit { input, rows } => {
                 let estimate = input.estimate();
                 if estimate.rows <= *rows {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::logical::{Estimate, Logical, Scan};
 use super::source::Source;
@@ -21,6 +21,8 @@ pub enum Step {
     Filter(Expr),
     /// Chooses, renames, leaves out and computes columns.
     Project(Projection),
+    /// Makes a row of each item of these columns of lists.
+    Explode(Vec<String>),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
     /// Keeps rows whose number, by the seed and their place, lies in the share.
@@ -77,6 +79,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 Source::Made { .. }
                 | Source::Mapped { .. }
                 | Source::Folded { .. }
+                | Source::Picked { .. }
                 | Source::Union(_) => Layout::Given,
             };
             Physical {
@@ -104,6 +107,13 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             let input = Arc::new(lower(*input, blocksize));
             given(Source::Mapped { map, input }, schema, estimate)
         }
+        Logical::Partition { input, idx } => {
+            let estimate = Estimate::default();
+            // Unknown columns were refused when the plan was built.
+            let schema = input.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
+            let input = Arc::new(lower(*input, blocksize));
+            given(Source::Picked { idx, input }, schema, estimate)
+        }
         Logical::Aggregate {
             input,
             fold,
@@ -117,6 +127,9 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
         }
         Logical::Project { input, projection } => {
             with_step(lower(*input, blocksize), Step::Project(projection))
+        }
+        Logical::Explode { input, columns } => {
+            with_step(lower(*input, blocksize), Step::Explode(columns))
         }
         Logical::Limit { input, rows } => {
             let mut physical = lower(*input, blocksize);

@@ -12,6 +12,7 @@
 //! ```
 
 mod display;
+mod explode;
 mod fold;
 mod local;
 mod logical;
@@ -21,6 +22,7 @@ mod source;
 mod union;
 
 pub use display::{Explained, ExplainedNode, explain, physical_text};
+pub(crate) use explode::exploded;
 pub use fold::Fold;
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};

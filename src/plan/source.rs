@@ -291,6 +291,13 @@ pub enum Source {
         /// Gives the rows.
         input: Arc<Physical>,
     },
+    /// One partition of another pipeline.
+    Picked {
+        /// Its place among the partitions.
+        idx: usize,
+        /// Gives the partitions.
+        input: Arc<Physical>,
+    },
     /// What a function makes of each partition of another pipeline.
     Mapped {
         /// Makes rows of a partition.

@@ -1,4 +1,4 @@
-//! Rows, or their number and size, for the caller.
+//! Rows, of all partitions or of one, or their number and size, for the caller.
 
 use arrow_array::RecordBatch;
 
@@ -107,6 +107,56 @@ impl Output for Collect {
             if let Some(partition) = self.partitions.last_mut() {
                 partition.batches.push((piece.batch, rows.from.clone()));
             }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Keeps the rows of one partition in memory.
+pub(crate) struct Pick {
+    cutter: Cutter,
+    idx: u64,
+    /// Partitions so far.
+    pub seen: usize,
+    pub partition: Partition,
+    reservation: Reservation,
+}
+
+impl Pick {
+    pub fn new(idx: usize, cut: Cut, budget: &Budget) -> Self {
+        Pick {
+            cutter: Cutter::new(cut),
+            idx: idx as u64,
+            seen: 0,
+            partition: Partition::default(),
+            reservation: budget.open(),
+        }
+    }
+}
+
+impl Output for Pick {
+    fn end_unit(&mut self) {
+        self.cutter.end_partition();
+    }
+
+    fn is_done(&self) -> bool {
+        self.seen as u64 > self.idx + 1
+    }
+
+    fn push(&mut self, rows: Rows, _schema: &RunSchema) -> Result<Vec<Group>> {
+        for piece in self.cutter.push(&rows.batch, rows.text_bytes) {
+            self.seen = piece.partition_idx as usize + 1;
+            if piece.partition_idx != self.idx {
+                continue;
+            }
+            let wanted = self.reservation.bytes() + held_bytes(&piece.batch);
+            if !self.reservation.try_resize(wanted) {
+                let cure = "raise --memory, or repartition into smaller partitions first";
+                return Err(self.reservation.refused("a partition", wanted, cure));
+            }
+            self.partition
+                .batches
+                .push((piece.batch, rows.from.clone()));
         }
         Ok(Vec::new())
     }

@@ -15,7 +15,7 @@ mod write;
 
 use arrow_array::RecordBatch;
 
-pub(crate) use collect::{Collect, Count, Sizes};
+pub(crate) use collect::{Collect, Count, Pick, Sizes};
 pub(crate) use fold::Folded;
 pub(crate) use hold::{Held, Hold};
 pub(crate) use last::Last;

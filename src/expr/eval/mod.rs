@@ -187,7 +187,7 @@ impl BoundExpr {
 
     /// Evaluates; after a failure, looks for an earlier row that fails in
     /// another part, so that the error is the same however rows are cut into batches.
-    fn first_failure<T>(
+    pub(in crate::expr) fn first_failure<T>(
         &self,
         batch: &RecordBatch,
         run: impl Fn(&Node, &Rows<'_>) -> Result<T>,
@@ -411,7 +411,7 @@ fn together(array: ArrayRef, from: &[&Value]) -> Value {
 }
 
 /// Texts in place of JSON, so that values of several columns may stand together.
-fn plain(value: Value) -> Result<Value> {
+pub(in crate::expr) fn plain(value: Value) -> Result<Value> {
     if !value.json {
         return Ok(value);
     }

@@ -5,18 +5,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray};
-use arrow_buffer::NullBuffer;
-use arrow_schema::DataType;
 use arrow_string::like;
 
 use super::{Kind, Prepared};
 use crate::error::{Error, Result};
 use crate::expr::ast::BinaryOp;
 use crate::expr::compare::{Mode, compare, with_texts};
-use crate::expr::convert::{Class, Value};
-use crate::expr::json_text;
+use crate::expr::convert::Value;
+use crate::expr::lists::Lists;
 use crate::expr::number::{Num, Numbers};
 
 /// The texts of an argument; a constant one counts for every row.
@@ -226,7 +223,7 @@ fn split_part(text: &str, separator: &str, n: i64) -> String {
 
 /// `length` and `contains` of what was bound as a list.
 fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
-    let lists = Lists::of(&args[0])?;
+    let lists = Lists::of(&args[0], false)?;
     if kind == Kind::Length {
         let lengths = lists
             .rows
@@ -246,86 +243,6 @@ fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
         row.map(|(start, end)| (start..end).any(|item| found.is_valid(item) && found.value(item)))
     });
     Ok(Arc::new(any.collect::<BooleanArray>()))
-}
-
-/// Lists of a column: all items, and which belong to each row; none where there is no list.
-struct Lists {
-    items: ArrayRef,
-    /// Whether the items are JSON text.
-    json: bool,
-    rows: Vec<Option<(usize, usize)>>,
-}
-
-impl Lists {
-    fn of(value: &Value) -> Result<Self> {
-        let array = &value.array;
-        let nulls = array.logical_nulls();
-        let is_valid = |row: usize| {
-            nulls
-                .as_ref()
-                .is_none_or(|nulls: &NullBuffer| nulls.is_valid(row))
-        };
-        Ok(match array.data_type() {
-            DataType::List(item) => {
-                let list = array.as_list::<i32>();
-                let ends = list.offsets().windows(2).enumerate();
-                let rows = ends.map(|(row, ends)| {
-                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
-                });
-                Lists {
-                    items: Arc::clone(list.values()),
-                    json: json_text::is_json(item),
-                    rows: rows.collect(),
-                }
-            }
-            DataType::LargeList(item) => {
-                let list = array.as_list::<i64>();
-                let ends = list.offsets().windows(2).enumerate();
-                let rows = ends.map(|(row, ends)| {
-                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
-                });
-                Lists {
-                    items: Arc::clone(list.values()),
-                    json: json_text::is_json(item),
-                    rows: rows.collect(),
-                }
-            }
-            DataType::FixedSizeList(item, size) => {
-                let size = *size as usize;
-                let list = array.as_fixed_size_list();
-                let rows = (0..list.len())
-                    .map(|row| is_valid(row).then_some((row * size, (row + 1) * size)));
-                Lists {
-                    items: Arc::clone(list.values()),
-                    json: json_text::is_json(item),
-                    rows: rows.collect(),
-                }
-            }
-            // A batch in which the column mixed with other values holds JSON text.
-            other if Class::of(other) == Class::Text => {
-                let texts = value.texts()?;
-                let mut items = Vec::new();
-                let mut rows = Vec::with_capacity(texts.len());
-                for text in &texts {
-                    let start = items.len();
-                    rows.push(text.and_then(json_text::items).map(|list| {
-                        items.extend(list.into_iter().map(json_text::scalar));
-                        (start, items.len())
-                    }));
-                }
-                Lists {
-                    items: Arc::new(items.into_iter().collect::<StringArray>()),
-                    json: false,
-                    rows,
-                }
-            }
-            _ => Lists {
-                items: Arc::new(StringArray::new_null(0)),
-                json: false,
-                rows: vec![None; array.len()],
-            },
-        })
-    }
 }
 
 #[cfg(test)]

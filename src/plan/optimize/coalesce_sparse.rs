@@ -10,6 +10,17 @@ use crate::plan::Source;
 const TARGET_BYTES: u64 = 128 << 20;
 
 pub(super) fn apply(plan: Logical) -> Logical {
+    // The partitions that one is taken of are those that computing all of them gives.
+    joined(plan.rewrite(&|node| match node {
+        Logical::Partition { input, idx } => Logical::Partition {
+            input: Box::new(joined(*input)),
+            idx,
+        },
+        other => other,
+    }))
+}
+
+fn joined(plan: Logical) -> Logical {
     if lays_out(&plan) || !filters(&plan) {
         return plan;
     }
@@ -25,6 +36,7 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::Coalesce { .. }
         | Logical::MapPartitions { .. }
         | Logical::Aggregate { .. }
+        | Logical::Partition { .. }
         | Logical::Union { .. } => true,
         Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
         other => other.input().is_some_and(lays_out),

@@ -43,13 +43,25 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 predicate,
             }
         }
+        Logical::Explode { input, columns } => {
+            let wanted = wanted.map(|mut wanted| {
+                wanted.extend(columns.iter().cloned());
+                wanted
+            });
+            Logical::Explode {
+                input: Box::new(ask(*input, wanted)),
+                columns,
+            }
+        }
         Logical::Aggregate {
             input,
             fold,
             schema,
         } => aggregate(*input, fold, schema, wanted),
-        // A function may look at every column.
-        map @ Logical::MapPartitions { .. } => map.map_input(|input| ask(input, None)),
+        // A function may look at every column, and where partitions end may depend on them.
+        whole @ (Logical::MapPartitions { .. } | Logical::Partition { .. }) => {
+            whole.map_input(|input| ask(input, None))
+        }
         // All inputs give the same columns, those that come late too.
         Logical::Union { inputs, schema } => Logical::Union {
             inputs: inputs.into_iter().map(|input| ask(input, None)).collect(),

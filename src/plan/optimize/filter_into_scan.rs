@@ -6,7 +6,8 @@
 //! not those kept of the first ten. Of several terms each goes as far as it can.
 
 use super::Logical;
-use crate::expr::{Expr, Projection};
+use crate::expr::{Expr, Projection, roots};
+use crate::plan::exploded;
 
 pub(super) fn apply(plan: Logical) -> Logical {
     plan.rewrite(&|node| match node {
@@ -29,6 +30,7 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             node.map_input(|input| sink(input, predicate))
         }
         Logical::Project { input, projection } => pass(*input, projection, predicate),
+        Logical::Explode { input, columns } => before_items(*input, columns, predicate),
         Logical::Filter {
             input,
             predicate: first,
@@ -41,6 +43,7 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
         | Logical::Sample { .. }
         | Logical::Union { .. }
         | Logical::Aggregate { .. }
+        | Logical::Partition { .. }
         | Logical::MapPartitions { .. }) => filtered(whole, predicate),
     }
 }
@@ -71,6 +74,30 @@ fn pass(input: Logical, projection: Projection, predicate: Expr) -> Logical {
     match all_of(above) {
         Some(above) => filtered(project(input), above),
         None => project(input),
+    }
+}
+
+/// Puts the terms that look at no item below the explosion of lists.
+fn before_items(input: Logical, columns: Vec<String>, predicate: Expr) -> Logical {
+    let schema = input.schema();
+    let Ok(schema) = schema.and_then(|schema| exploded(&schema, &columns)) else {
+        let input = Box::new(input);
+        return filtered(Logical::Explode { input, columns }, predicate);
+    };
+    let of_items = |term: &Expr| {
+        roots(term, &schema)
+            .iter()
+            .any(|name| columns.contains(name))
+    };
+    let (above, below) = predicate.conjuncts().into_iter().partition(of_items);
+    let input = Box::new(match all_of(below) {
+        Some(below) => sink(input, below),
+        None => input,
+    });
+    let items = Logical::Explode { input, columns };
+    match all_of(above) {
+        Some(above) => filtered(items, above),
+        None => items,
     }
 }
 

@@ -1,0 +1,48 @@
+//! One partition of a pipeline.
+//!
+//! In:  a pipeline, and the place of a partition.
+//! Out: its rows, held in memory; what lies behind it is not read.
+
+use super::build::{Given, build};
+use super::control::Phase;
+use super::output::{NoAppend, Pick};
+use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
+use super::source::memory_unit;
+use crate::error::{Error, Result};
+use crate::memory::held_bytes;
+use crate::plan::Physical;
+
+/// Takes one partition of a pipeline; what lies behind it is not read.
+///
+/// # Errors
+///
+/// As [`super::collect`]; [`Error::Plan`] if there are not so many partitions.
+pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result<Given> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let built = build(physical, context, CHUNK_BYTES)?;
+    let budget = run.drive.budget.clone();
+    let LaidOut {
+        output,
+        schema,
+        rejects,
+        ..
+    } = run.lay_out(built, |cut| Ok((Pick::new(idx, cut, &budget), NoAppend)))?;
+    if let Some(rejects) = rejects {
+        rejects.publish()?;
+    }
+    if output.seen <= idx {
+        return Err(Error::plan(format!(
+            "there is no partition {idx}: there are {}, counted from 0",
+            output.seen
+        )));
+    }
+    let rows = output.partition.batches.iter();
+    let rows = rows.map(|(batch, from)| schema.finish(batch, from));
+    let batches = rows.collect::<Result<Vec<_>>>()?;
+    Ok(Given {
+        units: memory_unit(&batches),
+        schema: schema.output()?,
+        held_bytes: batches.iter().map(held_bytes).sum(),
+    })
+}
