@@ -265,6 +265,11 @@ fn read_text(
             head.merge(&look.head.merge(&look.spread).project(&steps.named))
         }
     };
+    // Without them, every chunk would learn anew what the filter looks at.
+    let filter_head = match (&decoded, &steps.filter) {
+        (Some(_), Some(filter)) => Some(look.head.project(filter.root_columns())),
+        _ => None,
+    };
     let rejects = match (&options.on_bad_record, &options.rejects) {
         (OnBadRecord::Reject, Some(path)) => Some(Rejects::create(path)?),
         _ => None,
@@ -280,6 +285,7 @@ fn read_text(
                 keep_bad: options.on_bad_record != OnBadRecord::Fail,
                 max_depth: options.max_depth,
             }),
+            filter_head,
             filter: steps.filter,
             steps: steps.steps,
             fold: None,
@@ -323,6 +329,7 @@ pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPla
             keep_bad: false,
             max_depth: 0,
         }),
+        filter_head: None,
         filter: None,
         steps,
         fold: None,

@@ -105,6 +105,8 @@ pub(crate) struct WorkerPlan {
     pub decode: Arc<DecodeOptions>,
     /// What records must be to be decoded.
     pub filter: Option<BoundExpr>,
+    /// What is known of columns that only the filter looks at, before any record is read.
+    pub filter_head: Option<JsonSchema>,
     /// What is done to rows.
     pub steps: Vec<RowStep>,
     /// What rows are folded into, if no step needs them in order first.
@@ -246,9 +248,12 @@ impl Worker {
         path: &str,
         schema: &RunSchema,
     ) -> Result<Worked> {
-        let start = schema
+        let known = schema
             .decoded()
             .expect("text units come with a schema that widens");
+        let with_filter = self.plan.filter_head.as_ref();
+        let with_filter = with_filter.map(|head| known.merge(head));
+        let start = with_filter.as_ref().unwrap_or(known);
         if self
             .predicate
             .as_ref()

@@ -3,19 +3,17 @@
 //! In:  stored bytes as they come, cut anywhere.
 //! Out: text in the caller's buffer; where the data ends, to the byte.
 //!
-//! Two engines do the same: zlib-rs, in Rust, by default, and ISA-L, in
-//! assembly and twice as fast, with the feature `isal`. Neither looks at
-//! checksums: that is the container's part.
+//! The engine is our own: of what is made of gzipped logs, this takes a third
+//! of the time, and it is 1.6 times as fast as zlib-rs (benches/inflate.rs).
+//! Nobody looks at checksums here: that is the container's part.
 
-#[cfg(feature = "isal")]
-mod isal;
-#[cfg(not(feature = "isal"))]
-mod zlib;
+mod bits;
+mod buffers;
+mod codes;
+mod deflate;
+mod fast;
 
-#[cfg(feature = "isal")]
-pub(crate) use self::isal::Inflater;
-#[cfg(not(feature = "isal"))]
-pub(crate) use self::zlib::Inflater;
+pub(crate) use self::deflate::Inflater;
 
 /// Bytes that [`Step::back`] may ask for: what an engine reads ahead of itself.
 pub(crate) const READ_AHEAD: usize = 8;
@@ -45,92 +43,4 @@ pub(crate) enum Status {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    /// Text that compresses, with matches near and far.
-    fn text() -> Vec<u8> {
-        let mut text = Vec::new();
-        let mut seed = 7u32;
-        while text.len() < 300_000 {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let line = format!("{{\"n\":{},\"s\":\"{}\"}}\n", seed >> 20, seed % 97);
-            text.extend_from_slice(line.as_bytes());
-        }
-        text
-    }
-
-    fn deflate(text: &[u8], level: u32) -> Vec<u8> {
-        let level = flate2::Compression::new(level);
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), level);
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// Inflates with so many bytes at hand and so much room; gives the text
-    /// and how many bytes were left behind the end.
-    fn inflate(stored: &[u8], piece: usize, room: usize) -> (Vec<u8>, usize) {
-        let mut inflater = Inflater::new();
-        let (mut at, mut end, mut text) = (0, 0, Vec::new());
-        let mut out = vec![0; room];
-        loop {
-            if at == end {
-                end = (end + piece).min(stored.len());
-            }
-            let step = inflater.step(&stored[at..end], &mut out);
-            text.extend_from_slice(&out[..step.given]);
-            at = at + step.taken - step.back;
-            match step.status {
-                Status::End => return (text, stored.len() - at),
-                Status::More => assert!(at < stored.len() || step.given > 0, "no end in sight"),
-                Status::Invalid => panic!("the data is valid"),
-            }
-        }
-    }
-
-    #[test]
-    fn any_pieces_give_the_same_text_and_the_same_end() {
-        let text = text();
-        for level in [0, 1, 6] {
-            let mut stored = deflate(&text, level);
-            stored.extend_from_slice(b"eight or more bytes behind");
-            for (piece, room) in [
-                (1, 7),
-                (3, 300_001),
-                (1000, 1 << 20),
-                (usize::MAX >> 1, 4096),
-            ] {
-                let (got, behind) = inflate(&stored, piece, room);
-                assert!(
-                    got == text,
-                    "level {level}, {piece} bytes at hand, room for {room}"
-                );
-                assert_eq!(behind, 26, "level {level}, {piece} bytes at hand");
-            }
-        }
-    }
-
-    #[test]
-    fn an_inflater_is_used_again_after_a_reset() {
-        let mut inflater = Inflater::new();
-        let mut out = vec![0; 64];
-        for text in [b"first".as_slice(), b"second", b""] {
-            inflater.reset();
-            let stored = deflate(text, 6);
-            let step = inflater.step(&stored, &mut out);
-            assert_eq!((step.status, step.taken), (Status::End, stored.len()));
-            assert_eq!(&out[..step.given], text);
-        }
-    }
-
-    #[test]
-    fn what_is_no_deflate_data_is_found_out() {
-        let mut inflater = Inflater::new();
-        let mut out = [0; 64];
-        let first = inflater.step(&[0xff; 64], &mut out).status;
-        let second = inflater.step(&[0xff; 64], &mut out).status;
-        assert!(first == Status::Invalid || second == Status::Invalid);
-    }
-}
+mod tests;
