@@ -157,6 +157,214 @@ fn functions_of_texts() {
 }
 
 #[test]
+fn functions_of_patterns_and_parts() {
+    check(&[
+        ("regexp_extract('10.0.0.7', '\\.(\\d+)$')", "Utf8 7"),
+        (
+            "regexp_extract('GET /a?b', '(\\w+) (\\S+)', 2)",
+            "Utf8 /a?b",
+        ),
+        (
+            "regexp_extract('GET /a', '(\\w+) (\\S+)', 0)",
+            "Utf8 GET /a",
+        ),
+        ("regexp_extract('abc', 'b')", "Utf8 b"),
+        ("regexp_extract('abc', 'x')", "Utf8 -"),
+        ("regexp_extract('abc', '(x)?b')", "Utf8 -"),
+        ("regexp_extract(null, 'b')", "Utf8 -"),
+        ("regexp_replace('a1b22', '\\d+', '#')", "Utf8 a#b#"),
+        (
+            "regexp_replace('j doe', '(\\w) (\\w+)', '$2 $1')",
+            "Utf8 doe j",
+        ),
+        ("regexp_replace('größe', 'ö|ß', null)", "Utf8 -"),
+        ("position('größe', 'ße')", "Int64 4"),
+        ("position('abc', 'x')", "Int64 0"),
+        ("position('abc', '')", "Int64 1"),
+        ("lpad('7', 3, '0')", "Utf8 007"),
+        ("lpad(12345, 3)", "Utf8 123"),
+        ("rpad('ö', 4, 'ab')", "Utf8 öaba"),
+        ("rpad('ab', -1, 'x')", "Utf8 "),
+        ("rpad('ab', 5, '')", "Utf8 ab"),
+        ("lpad('x', 99999999999)", "Utf8 -"),
+        ("length(split('a/b//c', '/'))", "Int64 4"),
+        ("length(split('', '/'))", "Int64 1"),
+        ("length(split('abc', ''))", "Int64 1"),
+        ("length(split(null, '/'))", "Int64 -"),
+        ("list_get(split('a/b//c', '/'), 2)", "Utf8 b"),
+        ("list_get(split('a/b//c', '/'), -1)", "Utf8 c"),
+        ("list_get(split('a/b//c', '/'), 5)", "Utf8 -"),
+        ("list_get(split('a/b//c', '/'), 0)", "Utf8 -"),
+        ("list_get(list(1, 2.5, null), 1)", "Float64 1.0"),
+        ("list_get(list(1, null, 3), -2)", "Int64 -"),
+        ("length(list(null, null))", "Int64 2"),
+        ("contains(list('a', 'b'), 'b')", "Boolean true"),
+        ("field('{\"a\":{\"b\":7}}', 'a')", "Utf8 {\"b\":7}"),
+        ("field(field('{\"a\":{\"b\":7}}', 'a'), 'b')", "Utf8 7"),
+        ("field('no object', 'a')", "Utf8 -"),
+        ("field(null, 'a')", "Null -"),
+    ]);
+}
+
+#[test]
+fn functions_of_lists_and_objects_follow_rows() {
+    let inner = Arc::new(Field::new("b", DataType::Int64, true));
+    let object = StructArray::new(
+        vec![inner].into(),
+        vec![Arc::new(Int64Array::from(vec![
+            Some(1),
+            None,
+            Some(3),
+            Some(4),
+        ]))],
+        Some(NullBuffer::from(vec![true, true, false, true])),
+    );
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([
+        Some(vec![Some(1), Some(2), None]),
+        None,
+        Some(vec![]),
+        Some(vec![Some(9)]),
+    ]);
+    let batch = batch(vec![
+        ("o", Arc::new(object)),
+        ("l", Arc::new(lists)),
+        (
+            "n",
+            Arc::new(Int64Array::from(vec![Some(2), Some(1), Some(1), None])),
+        ),
+    ]);
+    for (text, expected) in [
+        ("field(o, 'b')", "Int64 1|-|-|4"),
+        ("o.b", "Int64 1|-|-|4"),
+        ("list_get(l, 1)", "Int32 1|-|-|9"),
+        ("list_get(l, n)", "Int32 2|-|-|-"),
+        ("list_get(l, -1)", "Int32 -|-|-|9"),
+        ("list_get(list(n, o.b), 2)", "Int64 1|-|-|4"),
+        ("length(list(n, 7))", "Int64 2|2|2|2"),
+    ] {
+        assert_eq!(run(text, &batch), expected, "{text}");
+        // A slice has its own first row, and rows elsewhere say nothing of it.
+        let sliced = batch.slice(3, 1);
+        let last = expected.rsplit_once(['|']).unwrap().1;
+        assert!(run(text, &sliced).ends_with(&format!(" {last}")), "{text}");
+    }
+    let refused = |text: &str| {
+        let expr = Expr::parse(text).unwrap();
+        expr.bind(&batch.schema()).unwrap_err().to_string()
+    };
+    assert!(refused("field(o, 'bb')").contains("did you mean \"b\"?"));
+    assert!(refused("field(n, 'b')").contains("not an object"));
+    assert!(refused("list_get(o, 1)").contains("not text or a list"));
+    assert!(refused("regexp_extract('a', '(a)', 2)").contains("there is no group 2"));
+    assert!(refused("regexp_replace('a', '(', '')").contains("no regular expression"));
+}
+
+#[test]
+fn times_stand_on_the_clocks_of_their_zone() {
+    check(&[
+        (
+            "tz_convert('2024-07-01T12:00:00Z', 'Europe/Oslo')",
+            "Timestamp(µs, \"Europe/Oslo\") 2024-07-01T12:00:00Z",
+        ),
+        (
+            "hour(tz_convert('2024-07-01T12:00:00Z', 'Europe/Oslo'))",
+            "Int64 14",
+        ),
+        (
+            "day(tz_convert('2024-07-01T23:00:00Z', 'Asia/Tokyo'))",
+            "Int64 2",
+        ),
+        (
+            "hour(tz_convert(tz_convert('2024-07-01T12:00:00Z', 'Asia/Tokyo'), 'UTC'))",
+            "Int64 12",
+        ),
+        (
+            "date_trunc('day', tz_convert('2024-07-01T23:30:00Z', 'Europe/Oslo'))",
+            "Timestamp(µs, \"Europe/Oslo\") 2024-07-01T22:00:00Z",
+        ),
+        (
+            "date_trunc('week', timestamp '2024-01-31 09:30:00')",
+            "Timestamp(µs) 2024-01-29T00:00:00",
+        ),
+        (
+            "date_trunc('quarter', date '2024-08-15')",
+            "Timestamp(µs) 2024-07-01T00:00:00",
+        ),
+        (
+            "tz_localize('2024-01-31 09:30:00', 'America/New_York')",
+            "Timestamp(µs, \"America/New_York\") 2024-01-31T14:30:00Z",
+        ),
+        (
+            "tz_localize('2024-01-31T09:30:00Z', 'America/New_York')",
+            "Timestamp(µs, \"America/New_York\") 2024-01-31T09:30:00Z",
+        ),
+        (
+            "tz_localize(date '2024-07-01', 'Europe/Oslo')",
+            "Timestamp(µs, \"Europe/Oslo\") 2024-06-30T22:00:00Z",
+        ),
+        (
+            "tz_localize(null, 'Europe/Oslo')",
+            "Timestamp(µs, \"Europe/Oslo\") -",
+        ),
+        (
+            "strftime('2024-01-31T09:05:07.5Z', '%Y/%m/%d %H:%M:%S%.3f')",
+            "Utf8 2024/01/31 09:05:07.500",
+        ),
+        (
+            "strftime(tz_convert('2024-07-01T12:00:00Z', 'Europe/Oslo'), '%H:%M %z')",
+            "Utf8 14:00 +0200",
+        ),
+        (
+            "strftime(date '2024-01-31', '%A %j %V')",
+            "Utf8 Wednesday 031 05",
+        ),
+        ("strftime(null, '%Y')", "Utf8 -"),
+        (
+            "strptime('31/Jan/2024:09:05:07 +0100', '%d/%b/%Y:%H:%M:%S %z')",
+            "Timestamp(µs, \"UTC\") 2024-01-31T08:05:07Z",
+        ),
+        (
+            "strptime('31.01.2024 09:05', '%d.%m.%Y %H:%M')",
+            "Timestamp(µs, \"UTC\") 2024-01-31T09:05:00Z",
+        ),
+        (
+            "strptime('31.01.2024 09:05', '%d.%m.%Y %H:%M', 'Europe/Oslo')",
+            "Timestamp(µs, \"UTC\") 2024-01-31T08:05:00Z",
+        ),
+        (
+            "strptime('2024-01-31', '%Y-%m-%d')",
+            "Timestamp(µs, \"UTC\") 2024-01-31T00:00:00Z",
+        ),
+        (
+            "strptime('1706691907', '%s')",
+            "Timestamp(µs, \"UTC\") 2024-01-31T09:05:07Z",
+        ),
+        (
+            "strptime('not a time', '%Y-%m-%d')",
+            "Timestamp(µs, \"UTC\") -",
+        ),
+        (
+            "strptime('2024-02-30', '%Y-%m-%d')",
+            "Timestamp(µs, \"UTC\") -",
+        ),
+        ("week(date '2021-01-03')", "Int64 53"),
+        ("week(date '2024-12-30')", "Int64 1"),
+        ("dayofyear(date '2024-12-31')", "Int64 366"),
+    ]);
+    let fails = |text: &str| {
+        Expr::parse(text)
+            .unwrap()
+            .bind(&one().schema())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(fails("tz_convert(date '2024-01-31', 'Mars/Olympus')").contains("is no zone"));
+    assert!(fails("strftime(date '2024-01-31', '%Q')").contains("no format of times"));
+    let twice = "tz_localize(tz_convert(date '2024-01-31', 'UTC'), 'UTC')";
+    assert!(fails(twice).contains("has a zone already"));
+}
+
+#[test]
 fn like_matches_shapes() {
     check(&[
         ("'abc' like 'a%'", "Boolean true"),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use windrow::expr::{BinaryOp, Expr, MAX_DEPTH, Scalar, call, col, functions, lit};
+use windrow::expr::{BinaryOp, Expr, MAX_DEPTH, Scalar, call, col, functions, list, lit};
 
 fn parse(text: &str) -> Expr {
     Expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -551,4 +551,38 @@ proptest! {
             prop_assert_eq!(Expr::parse(&expr.to_string()).unwrap(), expr);
         }
     }
+}
+
+#[test]
+fn methods_print_as_text_that_parses_to_them() {
+    let at = || col("at");
+    for expr in [
+        col("a").clip(0, 10),
+        col("a").where_(col("b").gt(1), lit(Scalar::Null)),
+        col("a").mask(col("b").is_null(), 0),
+        col("level").replace_values([("W", "warn"), ("E", "error")]),
+        col("a")
+            .regexp_extract("(\\d+)'")
+            .regexp_replace("\"", "$1"),
+        col("a").regexp_group("a(b)(c)", 2).position("x"),
+        col("a")
+            .split(",")
+            .get(-1)
+            .pad_start(8, "0")
+            .pad_end(9, "'"),
+        list([col("a"), lit(1)]).get(col("n")),
+        col("a").split(" ").get(1).field("b"),
+        col("a").field("b").eq("x"),
+        at().strptime("%d/%b/%Y")
+            .tz_convert("Europe/Oslo")
+            .date_trunc("week"),
+        at().strptime_in("%H o'clock", "+02:00").strftime("%H"),
+        at().tz_localize("Asia/Tokyo").week() + at().day_of_year(),
+    ] {
+        let text = expr.to_string();
+        assert_eq!(parse(&text), expr, "{text}");
+    }
+    assert_eq!(col("a").field("b"), col("a.b"));
+    let nothing: [(&str, &str); 0] = [];
+    assert_eq!(col("a").replace_values(nothing), col("a"));
 }

@@ -264,3 +264,49 @@ fn what_holds_no_lists_is_refused_by_name() {
     assert!(fails(&["list", "list"]).contains("twice"));
     assert!(fails(&[]).contains("no column to explode"));
 }
+
+#[test]
+fn melted_columns_are_rows_in_their_order_and_text_where_types_differ() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wide.json");
+    std::fs::write(
+        &path,
+        "{\"id\":1,\"a\":2,\"b\":\"x\"}\n{\"id\":2,\"b\":\"y\"}\n",
+    )
+    .unwrap();
+    let wide = read(dir.path(), 2, 20);
+    let long = wide.melt(["id"], ["b", "a"], "name", "value").unwrap();
+    let wanted = [
+        json!({"id":1,"name":"b","value":"x"}),
+        json!({"id":1,"name":"a","value":"2"}),
+        json!({"id":2,"name":"b","value":"y"}),
+        json!({"id":2,"name":"a"}),
+    ];
+    assert_eq!(without_nulls(rows(&long), &["id", "name", "value"]), wanted);
+    let error = wide.melt(["id"], ["c"], "name", "value").unwrap_err();
+    assert!(error.to_string().contains("no column \"c\""), "{error}");
+    let error = wide.melt(["id"], ["a"], "id", "value").unwrap_err();
+    assert!(error.to_string().contains("twice"), "{error}");
+}
+
+#[test]
+fn names_change_together_and_columns_are_chosen_by_type() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("a.json"),
+        "{\"id\":1,\"name\":\"x\",\"size\":2.5}\n",
+    )
+    .unwrap();
+    let frame = read(dir.path(), 1, 100);
+    let names = |frame: DataFrame| {
+        let schema = frame.compute().unwrap().schema();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(frame.add_prefix("l_").unwrap()), "l_id l_name l_size");
+    assert_eq!(names(frame.add_suffix("_r").unwrap()), "id_r name_r size_r");
+    assert_eq!(
+        names(frame.select_dtypes(|of| of.is_numeric()).unwrap()),
+        "id size"
+    );
+}

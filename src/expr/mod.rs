@@ -46,13 +46,14 @@ mod text;
 mod time;
 mod types;
 mod unify;
+mod zone;
 
 pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use bounds::{Facts, Known, PathRef};
-pub use build::{IntoExpr, Then, When, call, coalesce, col, lit, when};
+pub use build::{IntoExpr, Then, When, call, coalesce, col, list, lit, when};
 pub use eval::BoundExpr;
 pub(crate) use exact::fit;
 pub use functions::{Function, functions};

@@ -8,9 +8,8 @@
 use arrow_schema::DataType;
 
 use super::dataframe::DataFrame;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::{Expr, IntoExpr, Named, Projection, Scalar, call, col, lit};
-use crate::plan::{Logical, exploded};
 
 /// What can stand for a column in [`DataFrame::select`]: a name, or an
 /// expression, which is named by its alias or its text.
@@ -230,51 +229,53 @@ impl DataFrame {
         kept.map_or_else(|| Ok(self.clone()), |kept| self.filter(kept))
     }
 
-    /// A row for each item of lists: the columns of lists become columns of their
-    /// items, the others are repeated. Where there is no list, or an empty one, the
-    /// row stays and its item is null. Several columns are exploded side by side;
-    /// their lists must be equally long. Rows keep their order, items theirs.
+    /// The columns whose types are wanted, in their order; those that come late
+    /// with text are not among them.
     ///
     /// ```
-    /// # use windrow::{ReadOptions, Session};
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    /// # use windrow::Session;
     /// # fn main() -> windrow::Result<()> {
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("posts.json");
-    /// std::fs::write(&path, "{\"id\":1,\"tags\":[\"a\",\"b\"]}\n{\"id\":2,\"tags\":[]}\n").unwrap();
-    /// let posts = Session::default().read_json(path.to_str().unwrap(), ReadOptions::default())?;
-    /// assert_eq!(posts.explode(["tags"])?.compute()?.to_string(), "\
-    /// id  tags
-    /// --  ----
-    /// 1   a
-    /// 1   b
-    /// 2   null
-    /// 3 rows");
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..3));
+    /// # let s: ArrayRef = Arc::new(StringArray::from(vec!["a"; 3]));
+    /// # let batch = RecordBatch::try_from_iter([("n", n), ("s", s)])?;
+    /// let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let numbers = frame.select_dtypes(|data_type| data_type.is_numeric())?;
+    /// assert_eq!(numbers.schema()?.fields().len(), 1);
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// Items have the type that is known now; text that brings others later ends
-    /// the run with an error that says where.
+    /// # Errors
+    ///
+    /// None for a frame that could be built.
+    pub fn select_dtypes(&self, wanted: impl Fn(&DataType) -> bool) -> Result<DataFrame> {
+        let fields = self.known().fields().iter();
+        self.select(fields.filter_map(|field| wanted(field.data_type()).then(|| field.name())))
+    }
+
+    /// Every column that is known now under its name with `prefix` before it.
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`](crate::Error::Plan) for an unknown column, with near names, or one that
-    /// holds no lists. Lists of a row that are not equally long are an error of the run.
-    pub fn explode<I>(&self, columns: I) -> Result<DataFrame>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
-        if columns.is_empty() {
-            return Err(Error::plan("there is no column to explode"));
-        }
-        let schema = exploded(self.known(), &columns)?;
-        let plan = Logical::Explode {
-            input: self.input(),
-            columns,
-        };
-        Ok(DataFrame::new(self.session().clone(), plan, schema))
+    /// As [`DataFrame::rename`].
+    pub fn add_prefix(&self, prefix: impl AsRef<str>) -> Result<DataFrame> {
+        self.rename_all(|name| format!("{}{name}", prefix.as_ref()))
+    }
+
+    /// Every column that is known now under its name with `suffix` behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::rename`].
+    pub fn add_suffix(&self, suffix: impl AsRef<str>) -> Result<DataFrame> {
+        self.rename_all(|name| format!("{name}{}", suffix.as_ref()))
+    }
+
+    fn rename_all(&self, change: impl Fn(&str) -> String) -> Result<DataFrame> {
+        let names = self.known().fields().iter().map(|field| field.name());
+        self.rename(names.map(|name| (name, change(name))))
     }
 
     /// Replaces columns, each by what `change` makes of it.

@@ -13,6 +13,7 @@ mod inspect;
 mod lazy_write;
 mod look;
 mod partitions;
+mod reshape;
 mod session;
 mod show;
 mod stream;

@@ -3,7 +3,7 @@
 //! In:  an expression and arguments.
 //! Out: a call; [`functions`](crate::expr::functions()) says what each gives.
 
-use super::call;
+use super::{call, when};
 use crate::expr::Expr;
 
 /// The first of these values that is not null.
@@ -13,6 +13,15 @@ where
     I::Item: Into<Expr>,
 {
     call("coalesce", values.into_iter().map(Into::into))
+}
+
+/// A list of these values, for each row.
+pub fn list<I>(values: I) -> Expr
+where
+    I: IntoIterator,
+    I::Item: Into<Expr>,
+{
+    call("list", values.into_iter().map(Into::into))
 }
 
 /// Methods without arguments: what they mean, their name, the function's name.
@@ -60,6 +69,10 @@ calls! {
     month => "month",
     /// The day of the month.
     day => "day",
+    /// The day of the year, 1 to 366.
+    day_of_year => "dayofyear",
+    /// The week of the year by ISO 8601, 1 to 53.
+    week => "week",
     /// The day of the week, 1 for Monday to 7 for Sunday.
     weekday => "isodow",
     /// The hour, 0 to 23.
@@ -127,5 +140,146 @@ impl Expr {
     /// millisecond that the point in time lies in.
     pub fn date_trunc(self, unit: impl Into<String>) -> Expr {
         call("date_trunc", [Expr::from(unit.into()), self])
+    }
+
+    /// The same instant on the clocks of a zone, such as `Europe/Oslo`: parts of
+    /// it, [`Expr::date_trunc`] and [`Expr::strftime`] are those of that zone.
+    pub fn tz_convert(self, zone: impl Into<String>) -> Expr {
+        call("tz_convert", [self, Expr::from(zone.into())])
+    }
+
+    /// The instant at which the clocks of a zone show this time, which has no
+    /// zone; of two such instants the first.
+    pub fn tz_localize(self, zone: impl Into<String>) -> Expr {
+        call("tz_localize", [self, Expr::from(zone.into())])
+    }
+
+    /// The time as a text, by a format such as `%Y-%m-%d`, on the clocks of its zone.
+    pub fn strftime(self, format: impl Into<String>) -> Expr {
+        call("strftime", [self, Expr::from(format.into())])
+    }
+
+    /// The instant that a text spells in a format; where the text names no offset,
+    /// on the clocks of UTC. Null if it does not.
+    pub fn strptime(self, format: impl Into<String>) -> Expr {
+        call("strptime", [self, Expr::from(format.into())])
+    }
+
+    /// As [`Expr::strptime`], on the clocks of a zone.
+    pub fn strptime_in(self, format: impl Into<String>, zone: impl Into<String>) -> Expr {
+        let (format, zone) = (Expr::from(format.into()), Expr::from(zone.into()));
+        call("strptime", [self, format, zone])
+    }
+
+    /// What the first match of a regular expression has in its first group, or
+    /// all of it where there is no group; null if nothing matches.
+    pub fn regexp_extract(self, pattern: impl Into<String>) -> Expr {
+        call("regexp_extract", [self, Expr::from(pattern.into())])
+    }
+
+    /// As [`Expr::regexp_extract`], of the group of that number; 0 is all that matches.
+    pub fn regexp_group(self, pattern: impl Into<String>, group: i64) -> Expr {
+        let pattern = Expr::from(pattern.into());
+        call("regexp_extract", [self, pattern, Expr::from(group)])
+    }
+
+    /// The text with every match of a regular expression replaced; `$1` in the new
+    /// text is the first group.
+    pub fn regexp_replace(self, pattern: impl Into<String>, new: impl Into<Expr>) -> Expr {
+        let pattern = Expr::from(pattern.into());
+        call("regexp_replace", [self, pattern, new.into()])
+    }
+
+    /// The list of the parts between separators.
+    pub fn split(self, separator: impl Into<Expr>) -> Expr {
+        call("split", [self, separator.into()])
+    }
+
+    /// The place of the first character of a part, from 1; 0 if the text does not hold it.
+    pub fn position(self, part: impl Into<Expr>) -> Expr {
+        call("position", [self, part.into()])
+    }
+
+    /// The text filled up at its start with `fill`, or cut off, to so many characters.
+    pub fn pad_start(self, length: i64, fill: impl Into<String>) -> Expr {
+        let fill = Expr::from(fill.into());
+        call("lpad", [self, Expr::from(length), fill])
+    }
+
+    /// The text filled up at its end with `fill`, or cut off, to so many characters.
+    pub fn pad_end(self, length: i64, fill: impl Into<String>) -> Expr {
+        let fill = Expr::from(fill.into());
+        call("rpad", [self, Expr::from(length), fill])
+    }
+
+    /// The nth item of a list; the first is 1, and -1 is the last; null if there is none.
+    pub fn get(self, n: impl Into<Expr>) -> Expr {
+        call("list_get", [self, n.into()])
+    }
+
+    /// A field of an object; null where there is none. Of a column it is the
+    /// nested name: `col("a").field("b")` is `col("a.b")`.
+    pub fn field(self, name: impl AsRef<str>) -> Expr {
+        let name = name.as_ref();
+        match self {
+            Expr::Column(column) => Expr::Column(format!("{column}.{name}")),
+            other => call("field", [other, Expr::from(name.to_owned())]),
+        }
+    }
+
+    /// The value, but no less than `low` and no more than `high`; null stays null.
+    pub fn clip(self, low: impl Into<Expr>, high: impl Into<Expr>) -> Expr {
+        let (low, high) = (low.into(), high.into());
+        when(self.clone().lt(low.clone()))
+            .then(low)
+            .when(self.clone().gt(high.clone()))
+            .then(high)
+            .otherwise(self)
+    }
+
+    /// The value where a condition is true, else another: null where none is
+    /// wanted. Dask calls it `where`, which is a word of Rust.
+    ///
+    /// ```
+    /// use windrow::expr::{Scalar, col, lit};
+    /// let kept = col("bytes").where_(col("bytes").ge(0), lit(Scalar::Null));
+    /// assert_eq!(kept.to_string(), "case when bytes >= 0 then bytes else null end");
+    /// ```
+    pub fn where_(self, condition: impl Into<Expr>, other: impl Into<Expr>) -> Expr {
+        when(condition.into()).then(self).otherwise(other)
+    }
+
+    /// Another value where a condition is true, else the value.
+    pub fn mask(self, condition: impl Into<Expr>, other: impl Into<Expr>) -> Expr {
+        when(condition.into()).then(other).otherwise(self)
+    }
+
+    /// Values by others: from, to. What is not among them stays.
+    ///
+    /// ```
+    /// use windrow::expr::col;
+    /// let plain = col("level").replace_values([("WARNING", "warn"), ("ERR", "error")]);
+    /// assert_eq!(
+    ///     plain.to_string(),
+    ///     "case level when 'WARNING' then 'warn' when 'ERR' then 'error' else level end"
+    /// );
+    /// ```
+    pub fn replace_values<F, T>(self, values: impl IntoIterator<Item = (F, T)>) -> Expr
+    where
+        F: Into<Expr>,
+        T: Into<Expr>,
+    {
+        let branches: Vec<(Expr, Expr)> = values
+            .into_iter()
+            .map(|(from, to)| (from.into(), to.into()))
+            .collect();
+        if branches.is_empty() {
+            return self;
+        }
+        Expr::Case {
+            operand: Some(Box::new(self.clone())),
+            branches,
+            otherwise: Some(Box::new(self)),
+        }
     }
 }

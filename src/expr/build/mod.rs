@@ -10,7 +10,7 @@ use std::ops;
 
 use arrow_schema::DataType;
 
-pub use calls::coalesce;
+pub use calls::{coalesce, list};
 pub use when::{Then, When, when};
 
 use super::ast::{BinaryOp, Expr};

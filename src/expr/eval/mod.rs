@@ -316,6 +316,10 @@ impl Node {
                 json: args[0].json,
             });
         }
+        if let (functions::Kind::Field, Prepared::Member(name)) = (kind, prepared) {
+            let missing = || Value::constant(new_null_array(&self.data_type, 1));
+            return Ok(functions::member(&args[0], name)?.unwrap_or_else(missing));
+        }
         let result = functions::run(kind, &args, prepared, count, &self.data_type)
             .map_err(|failure| failure.named(text))?;
         Ok(together(result, &args.iter().collect::<Vec<_>>()))

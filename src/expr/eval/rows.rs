@@ -6,17 +6,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{
-    Array, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
+use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{DataType, Schema};
-use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 
 use super::Node;
 use crate::error::{Error, Result};
 use crate::expr::convert::{Class, Value};
+use crate::expr::functions::member;
 use crate::expr::json_text;
 use crate::expr::names::ColumnPath;
 use crate::expr::row_error::RowError;
@@ -78,37 +75,21 @@ impl Rows<'_> {
         let Some((idx, field)) = schema.fields().find(&path.root) else {
             return missing();
         };
-        let mut array = Arc::clone(self.batch.column(idx));
-        let mut json = json_text::is_json(field);
+        let mut value = Value {
+            json: json_text::is_json(field),
+            ..Value::rows(Arc::clone(self.batch.column(idx)))
+        };
         for (done, step) in path.steps.iter().enumerate() {
-            match array.data_type() {
-                DataType::Struct(fields) => {
-                    let Some((idx, field)) = fields.find(step) else {
-                        return missing();
-                    };
-                    json = json_text::is_json(field);
-                    let parent = array.as_struct();
-                    let child = parent.column(idx);
-                    array = match parent.nulls() {
-                        // A field of nothing is nothing.
-                        Some(nulls) if nulls.null_count() > 0 => {
-                            nullif(child, &BooleanArray::new(!nulls.inner(), None))?
-                        }
-                        _ => Arc::clone(child),
-                    };
-                }
-                other if Class::of(other) == Class::Text => {
-                    let texts = texts(&array)?;
-                    let found = json_text::members(&texts, &path.steps[done..]);
-                    return Ok(Value::rows(Arc::new(found)));
-                }
-                _ => return missing(),
+            if Class::of(value.array.data_type()) == Class::Text {
+                let texts = texts(&value.array)?;
+                let found = json_text::members(&texts, &path.steps[done..]);
+                return Ok(Value::rows(Arc::new(found)));
+            }
+            match member(&value, step)? {
+                Some(inside) => value = inside,
+                None => return missing(),
             }
         }
-        Ok(Value {
-            array,
-            constant: false,
-            json,
-        })
+        Ok(value)
     }
 }

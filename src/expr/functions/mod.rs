@@ -8,7 +8,9 @@
 //! where a text is wanted is its canonical text, a text where a time is wanted
 //! is the time it spells, or null.
 
+mod list;
 mod number;
+mod pattern;
 mod text;
 mod time;
 
@@ -24,6 +26,9 @@ use super::convert::{Class, Value};
 use super::row_error::Failure;
 use super::scalar::UTC;
 use super::time::Unit;
+use super::zone::Zone;
+
+pub(crate) use list::member;
 
 /// One function that an expression can call.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub(crate) enum Takes {
     Time,
     /// A list, or any scalar by its text.
     TextOrList,
+    /// An object, or JSON text that may hold one.
+    Object,
     Any,
     /// A text in single quotes, needed when the expression is bound.
     Literal,
@@ -73,6 +80,15 @@ pub(crate) enum Kind {
     SplitPart,
     Concat,
     RegexpLike,
+    RegexpExtract,
+    RegexpReplace,
+    Position,
+    Lpad,
+    Rpad,
+    Split,
+    List,
+    ListGet,
+    Field,
     Coalesce,
     Nullif,
     Abs,
@@ -82,6 +98,10 @@ pub(crate) enum Kind {
     ToTimestamp,
     Date,
     DateTrunc,
+    TzConvert,
+    TzLocalize,
+    Strftime,
+    Strptime,
     Part(Part),
     Epoch,
     EpochMs,
@@ -94,7 +114,9 @@ pub(crate) enum Part {
     Quarter,
     Month,
     Day,
+    DayOfYear,
     Weekday,
+    Week,
     Hour,
     Minute,
     Second,
@@ -140,9 +162,9 @@ impl Function {
     }
 }
 
-use Takes::{Any, Literal, Number, Text, TextOrList, Time};
+use Takes::{Any, Literal, Number, Object, Text, TextOrList, Time};
 
-static FUNCTIONS: [Function; 34] = [
+static FUNCTIONS: [Function; 49] = [
     function("lower", "lower(text)", Kind::Lower, &[Text], "The text in lower case."),
     function("upper", "upper(text)", Kind::Upper, &[Text], "The text in upper case."),
     function(
@@ -243,6 +265,66 @@ static FUNCTIONS: [Function; 34] = [
         "Whether a regular expression matches anywhere in the text.",
     ),
     function(
+        "regexp_extract",
+        "regexp_extract(text, 'pattern' [, group])",
+        Kind::RegexpExtract,
+        &[Text, Literal, Number],
+        "What the first match of a regular expression has in a group, the first one where none is named; null if nothing matches.",
+    )
+    .optional(1),
+    function(
+        "regexp_replace",
+        "regexp_replace(text, 'pattern', new)",
+        Kind::RegexpReplace,
+        &[Text, Literal, Text],
+        "The text with every match of a regular expression replaced; $1 in the new text is the first group.",
+    ),
+    function(
+        "position",
+        "position(text, part)",
+        Kind::Position,
+        &[Text, Text],
+        "The place of the first character of a part, from 1; 0 if the text does not hold it.",
+    ),
+    function(
+        "lpad",
+        "lpad(text, length [, fill])",
+        Kind::Lpad,
+        &[Text, Number, Text],
+        "The text filled up at its start, or cut off, to so many characters.",
+    )
+    .optional(1),
+    function(
+        "rpad",
+        "rpad(text, length [, fill])",
+        Kind::Rpad,
+        &[Text, Number, Text],
+        "The text filled up at its end, or cut off, to so many characters.",
+    )
+    .optional(1),
+    function(
+        "split",
+        "split(text, separator)",
+        Kind::Split,
+        &[Text, Text],
+        "The list of the parts between separators.",
+    ),
+    function("list", "list(value, ...)", Kind::List, &[Any], "A list of the values.").repeats(),
+    function(
+        "list_get",
+        "list_get(list, n)",
+        Kind::ListGet,
+        &[TextOrList, Number],
+        "The nth item; the first is 1, and -1 is the last; null if there is none.",
+    ),
+    function(
+        "field",
+        "field(object, 'name')",
+        Kind::Field,
+        &[Object, Literal],
+        "A field of an object; null where there is none.",
+    ),
+    function(
         "coalesce",
         "coalesce(value, ...)",
         Kind::Coalesce,
@@ -284,10 +366,41 @@ static FUNCTIONS: [Function; 34] = [
         &[Literal, Time],
         "The start of the year, quarter, month, week, day, hour, minute, second or millisecond.",
     ),
+    function(
+        "tz_convert",
+        "tz_convert(time, 'zone')",
+        Kind::TzConvert,
+        &[Time, Literal],
+        "The same instant, on the clocks of a zone such as 'Europe/Oslo'; a time without a zone is UTC.",
+    ),
+    function(
+        "tz_localize",
+        "tz_localize(time, 'zone')",
+        Kind::TzLocalize,
+        &[Time, Literal],
+        "The instant at which the clocks of a zone show a time that has no zone; of two the first.",
+    ),
+    function(
+        "strftime",
+        "strftime(time, 'format')",
+        Kind::Strftime,
+        &[Time, Literal],
+        "The time as a text, by a format such as '%Y-%m-%d %H:%M', on the clocks of its zone.",
+    ),
+    function(
+        "strptime",
+        "strptime(text, 'format' [, 'zone'])",
+        Kind::Strptime,
+        &[Text, Literal, Literal],
+        "The instant that a text spells in a format, on the clocks of a zone, UTC where none is named; null if it does not.",
+    )
+    .optional(1),
     function("year", "year(time)", Kind::Part(Part::Year), &[Time], "The year."),
     function("quarter", "quarter(time)", Kind::Part(Part::Quarter), &[Time], "The quarter, 1 to 4."),
     function("month", "month(time)", Kind::Part(Part::Month), &[Time], "The month, 1 to 12."),
     function("day", "day(time)", Kind::Part(Part::Day), &[Time], "The day of the month."),
+    function("dayofyear", "dayofyear(time)", Kind::Part(Part::DayOfYear), &[Time], "The day of the year, 1 to 366."),
+    function("week", "week(time)", Kind::Part(Part::Week), &[Time], "The week of the year by ISO 8601, 1 to 53."),
     function(
         "isodow",
         "isodow(time)",
@@ -325,6 +438,13 @@ pub(crate) enum Prepared {
     Nothing,
     Regex(Arc<Regex>),
     Unit(Unit),
+    Zone(Zone),
+    /// How a time is written.
+    Format(Arc<str>),
+    /// How a time is written, and on the clocks of which zone.
+    Written(Arc<str>, Zone),
+    /// The name of a field.
+    Member(Arc<str>),
     /// Nanoseconds of the unit that numbers count.
     Nanos(i128),
     /// How `nullif` and `contains` compare.
@@ -337,7 +457,7 @@ pub(crate) fn instant_type() -> DataType {
 }
 
 /// The type of a call, from the types of its arguments.
-pub(crate) fn result_type(kind: Kind, args: &[&DataType]) -> DataType {
+pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -> DataType {
     match kind {
         Kind::Lower
         | Kind::Upper
@@ -347,14 +467,46 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType]) -> DataType {
         | Kind::Substring
         | Kind::Replace
         | Kind::SplitPart
+        | Kind::RegexpExtract
+        | Kind::RegexpReplace
+        | Kind::Lpad
+        | Kind::Rpad
+        | Kind::Strftime
         | Kind::Concat => DataType::Utf8,
+        Kind::Split => DataType::new_list(DataType::Utf8, true),
+        Kind::ListGet => match args[0] {
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                item.data_type().clone()
+            }
+            DataType::Null => DataType::Null,
+            _ => DataType::Utf8,
+        },
+        Kind::Field => match (args[0], prepared) {
+            (DataType::Struct(fields), Prepared::Member(name)) => fields
+                .find(name)
+                .map_or(DataType::Null, |(_, field)| field.data_type().clone()),
+            (DataType::Null, _) => DataType::Null,
+            _ => DataType::Utf8,
+        },
+        Kind::TzConvert | Kind::TzLocalize => {
+            let unit = match args[0] {
+                DataType::Timestamp(unit, _) => *unit,
+                _ => TimeUnit::Microsecond,
+            };
+            let zone = match prepared {
+                Prepared::Zone(zone) => Arc::clone(&zone.name),
+                _ => UTC.into(),
+            };
+            DataType::Timestamp(unit, Some(zone))
+        }
         Kind::StartsWith | Kind::EndsWith | Kind::Contains | Kind::RegexpLike => DataType::Boolean,
-        Kind::Length | Kind::Part(_) | Kind::EpochMs => DataType::Int64,
+        Kind::Length | Kind::Position | Kind::Part(_) | Kind::EpochMs => DataType::Int64,
         Kind::Abs | Kind::Round | Kind::Floor | Kind::Ceil => {
             super::arith::result_type(BinaryOp::Plus, args[0], args[0])
         }
-        Kind::Coalesce | Kind::Nullif => args[0].clone(),
-        Kind::ToTimestamp => instant_type(),
+        // Those of several values take the type that they have in common.
+        Kind::Coalesce | Kind::List | Kind::Nullif => args[0].clone(),
+        Kind::ToTimestamp | Kind::Strptime => instant_type(),
         Kind::Date => DataType::Date32,
         Kind::DateTrunc => match args[1] {
             DataType::Timestamp(unit, zone) => DataType::Timestamp(*unit, zone.clone()),
@@ -385,9 +537,14 @@ pub(crate) fn run(
         Kind::ToTimestamp
         | Kind::Date
         | Kind::DateTrunc
+        | Kind::TzConvert
+        | Kind::TzLocalize
+        | Kind::Strftime
+        | Kind::Strptime
         | Kind::Part(_)
         | Kind::Epoch
         | Kind::EpochMs => Ok(time::run(kind, args, prepared, to)?),
+        Kind::List | Kind::ListGet => Ok(list::run(kind, args, rows, to)?),
         _ => Ok(text::run(kind, args, prepared, rows)?),
     }
 }

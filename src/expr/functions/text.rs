@@ -5,52 +5,50 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow_string::like;
 
-use super::{Kind, Prepared};
+use super::{Kind, Prepared, list, pattern};
 use crate::error::{Error, Result};
-use crate::expr::ast::BinaryOp;
-use crate::expr::compare::{Mode, compare, with_texts};
+use crate::expr::compare::with_texts;
 use crate::expr::convert::Value;
-use crate::expr::lists::Lists;
 use crate::expr::number::{Num, Numbers};
 
 /// The texts of an argument; a constant one counts for every row.
-struct Texts {
+pub(super) struct Texts {
     texts: StringArray,
     constant: bool,
 }
 
 impl Texts {
-    fn of(value: &Value) -> Result<Self> {
+    pub fn of(value: &Value) -> Result<Self> {
         Ok(Texts {
             texts: value.texts()?,
             constant: value.constant,
         })
     }
 
-    fn get(&self, row: usize) -> Option<&str> {
+    pub fn get(&self, row: usize) -> Option<&str> {
         let row = if self.constant { 0 } else { row };
         self.texts.is_valid(row).then(|| self.texts.value(row))
     }
 }
 
 /// Whole numbers of an argument, cut off and held within `i64`.
-struct Places {
+pub(super) struct Places {
     numbers: Numbers,
     constant: bool,
 }
 
 impl Places {
-    fn of(value: &Value) -> Result<Self> {
+    pub fn of(value: &Value) -> Result<Self> {
         Ok(Places {
             numbers: value.numbers()?,
             constant: value.constant,
         })
     }
 
-    fn get(&self, row: usize) -> Option<i64> {
+    pub fn get(&self, row: usize) -> Option<i64> {
         let number = self.numbers.get(if self.constant { 0 } else { row })?;
         let whole = number.truncated().or(match number {
             Num::Float(value) if value > 0.0 => Some(i128::MAX),
@@ -69,8 +67,11 @@ pub(super) fn run(
     prepared: &Prepared,
     rows: usize,
 ) -> Result<ArrayRef> {
-    if let (Kind::Length | Kind::Contains, Prepared::Mode(mode)) = (kind, prepared) {
-        return of_list(kind, args, mode);
+    match (kind, prepared) {
+        (Kind::Length, Prepared::Mode(_)) => return list::length(&args[0]),
+        (Kind::Contains, Prepared::Mode(mode)) => return list::contains(&args[0], &args[1], mode),
+        (_, Prepared::Regex(regex)) => return pattern::run(kind, args, regex, rows),
+        _ => {}
     }
     let first = Texts::of(&args[0])?;
     let texts = |change: &dyn Fn(&str) -> String| -> ArrayRef {
@@ -157,12 +158,31 @@ pub(super) fn run(
             });
             Arc::new(joined.collect::<StringArray>())
         }
-        Kind::RegexpLike => {
-            let Prepared::Regex(regex) = prepared else {
-                return Err(Error::internal("regexp_like was bound without its pattern"));
-            };
-            let matches = (0..rows).map(|row| first.get(row).map(|text| regex.is_match(text)));
-            Arc::new(matches.collect::<BooleanArray>())
+        Kind::Split => {
+            let all: StringArray = (0..rows).map(|row| first.get(row)).collect();
+            let separator = Texts::of(&args[1])?;
+            list::split(&all, |row| separator.get(row).map(str::to_owned))
+        }
+        Kind::Position => {
+            let part = Texts::of(&args[1])?;
+            let places = (0..rows).map(|row| {
+                let (text, part) = (first.get(row)?, part.get(row)?);
+                let place = text.find(part).map(|byte| text[..byte].chars().count() + 1);
+                Some(place.unwrap_or(0) as i64)
+            });
+            Arc::new(places.collect::<Int64Array>())
+        }
+        Kind::Lpad | Kind::Rpad => {
+            let length = Places::of(&args[1])?;
+            let fill = args.get(2).map(Texts::of).transpose()?;
+            let padded = (0..rows).map(|row| {
+                let fill = match &fill {
+                    Some(fill) => fill.get(row)?,
+                    None => " ",
+                };
+                pad(kind, first.get(row)?, length.get(row)?, fill)
+            });
+            Arc::new(padded.collect::<StringArray>())
         }
         other => {
             return Err(Error::internal(format!(
@@ -196,6 +216,26 @@ fn substring(text: &str, start: i64, length: Option<i64>) -> &str {
     text.get(from..to).unwrap_or("")
 }
 
+/// Longest text that padding makes.
+const MAX_PADDED: i64 = 1 << 20;
+
+/// A text of so many characters: cut off at its end, or filled up at one; none if that is too many.
+fn pad(kind: Kind, text: &str, length: i64, fill: &str) -> Option<String> {
+    if length > MAX_PADDED {
+        return None;
+    }
+    let length = usize::try_from(length).unwrap_or(0);
+    let chars = text.chars().count();
+    if chars >= length || fill.is_empty() {
+        return Some(text.chars().take(length).collect());
+    }
+    let filling: String = fill.chars().cycle().take(length - chars).collect();
+    Some(match kind {
+        Kind::Lpad => filling + text,
+        _ => text.to_owned() + &filling,
+    })
+}
+
 fn split_part(text: &str, separator: &str, n: i64) -> String {
     let place = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
     if separator.is_empty() {
@@ -219,30 +259,6 @@ fn split_part(text: &str, separator: &str, n: i64) -> String {
         }
     };
     part.unwrap_or("").to_owned()
-}
-
-/// `length` and `contains` of what was bound as a list.
-fn of_list(kind: Kind, args: &[Value], mode: &Mode) -> Result<ArrayRef> {
-    let lists = Lists::of(&args[0], false)?;
-    if kind == Kind::Length {
-        let lengths = lists
-            .rows
-            .iter()
-            .map(|row| row.map(|(start, end)| (end - start) as i64));
-        return Ok(Arc::new(lengths.collect::<Int64Array>()));
-    }
-    let items = Value {
-        json: lists.json,
-        ..Value::rows(lists.items)
-    };
-    let found = compare(BinaryOp::Eq, mode, &items, &args[1], items.array.len())?;
-    if args[1].array.logical_null_count() > 0 {
-        return Ok(Arc::new(BooleanArray::new_null(lists.rows.len())));
-    }
-    let any = lists.rows.iter().map(|row| {
-        row.map(|(start, end)| (start..end).any(|item| found.is_valid(item) && found.value(item)))
-    });
-    Ok(Arc::new(any.collect::<BooleanArray>()))
 }
 
 #[cfg(test)]

@@ -1,19 +1,24 @@
 //! Functions of points in time.
 //!
 //! In:  dates, timestamps, texts that spell one, numbers that count from 1970.
-//! Out: timestamps, days, parts of them. A timestamp with a fixed offset is
-//! looked at in its own time of day; everything else in UTC.
+//! Out: timestamps, days, parts of them, texts. A timestamp with a zone is
+//! looked at on the clocks of that zone; everything else in UTC.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_schema::DataType;
+use chrono::format::{self, Parsed, StrftimeItems};
+use chrono::{NaiveDateTime, NaiveTime};
 
 use super::{Kind, Part, Prepared};
 use crate::error::{Error, Result};
 use crate::expr::convert::{Class, Times, Value};
 use crate::expr::number::Num;
+use crate::expr::scalar::UTC;
 use crate::expr::time::{self, DAY, SECOND};
+use crate::expr::zone::Zone;
 
 pub(super) fn run(
     kind: Kind,
@@ -21,11 +26,19 @@ pub(super) fn run(
     prepared: &Prepared,
     to: &DataType,
 ) -> Result<ArrayRef> {
-    if kind == Kind::ToTimestamp {
-        let Prepared::Nanos(unit) = prepared else {
-            return Err(Error::internal("to_timestamp was bound without its unit"));
-        };
-        return Ok(instants(&args[0], *unit)?.to_array(to));
+    match (kind, prepared) {
+        (Kind::ToTimestamp, Prepared::Nanos(unit)) => {
+            return Ok(instants(&args[0], *unit)?.to_array(to));
+        }
+        (Kind::Strptime, Prepared::Written(format, zone)) => {
+            let texts = args[0].texts()?;
+            let read = texts.iter().map(|text| read(text?, format, zone));
+            return Ok(Times::collect(read).to_array(to));
+        }
+        (Kind::TzLocalize, Prepared::Zone(zone)) => {
+            return Ok(localized(&args[0], zone)?.to_array(to));
+        }
+        _ => {}
     }
     let value = if kind == Kind::DateTrunc {
         &args[1]
@@ -33,20 +46,33 @@ pub(super) fn run(
         &args[0]
     };
     let times = value.times()?;
-    let offset = match value.array.data_type() {
-        DataType::Timestamp(_, Some(zone)) => time::zone_offset(zone).unwrap_or(0),
-        _ => 0,
+    let zone = match value.array.data_type() {
+        DataType::Timestamp(_, Some(zone)) => Zone::parse(zone),
+        _ => None,
     };
-    let offset = i128::from(offset) * 60 * SECOND;
-    let local = times.iter().map(|time| time.map(|time| time + offset));
+    let offset = |time: i128| zone.as_ref().map_or(0, |zone| zone.offset(time));
+    let local = times
+        .iter()
+        .map(|time| time.map(|time| time + offset(time)));
     Ok(match kind {
         Kind::Date => Times::collect(local).to_array(to),
         Kind::DateTrunc => {
             let Prepared::Unit(unit) = prepared else {
                 return Err(Error::internal("date_trunc was bound without its unit"));
             };
-            let cut = local.map(|time| time.map(|time| unit.truncate(time) - offset));
+            let instant = |local: i128| zone.as_ref().map_or(local, |zone| zone.instant(local));
+            let cut = local.map(|time| time.map(|time| instant(unit.truncate(time))));
             Times::collect(cut).to_array(to)
+        }
+        Kind::TzConvert => times.to_array(to),
+        Kind::Strftime => {
+            let Prepared::Format(format) = prepared else {
+                return Err(Error::internal("strftime was bound without its format"));
+            };
+            let utc = Zone::parse(UTC).ok_or_else(|| Error::internal("UTC is no zone"))?;
+            let zone = zone.unwrap_or(utc);
+            let written = times.iter().map(|time| write(time?, format, &zone));
+            Arc::new(written.collect::<StringArray>())
         }
         Kind::Part(part) => {
             let parts = local.map(|time| time.map(|time| part_of(part, time)));
@@ -69,6 +95,57 @@ pub(super) fn run(
             Arc::new(millis.collect::<Int64Array>())
         }
     })
+}
+
+/// A time as it is written in a format.
+fn write(nanos: i128, format: &str, zone: &Zone) -> Option<String> {
+    let mut text = String::new();
+    let written = zone.date_time(nanos)?.format(format);
+    fmt::Write::write_fmt(&mut text, format_args!("{written}")).ok()?;
+    Some(text)
+}
+
+/// The instant that a text spells in a format: by its own offset, or on the
+/// clocks of `zone`. A date alone is midnight.
+fn read(text: &str, format: &str, zone: &Zone) -> Option<i128> {
+    let mut parsed = Parsed::new();
+    format::parse(&mut parsed, text, StrftimeItems::new(format)).ok()?;
+    if let Ok(instant) = parsed.to_datetime() {
+        return Some(nanos_of(instant.naive_utc()));
+    }
+    let local = match parsed.to_naive_datetime_with_offset(0) {
+        Ok(local) => local,
+        Err(_) => parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN),
+    };
+    if parsed.timestamp().is_some() {
+        return Some(nanos_of(local));
+    }
+    Some(zone.instant(nanos_of(local)))
+}
+
+fn nanos_of(time: NaiveDateTime) -> i128 {
+    let utc = time.and_utc();
+    i128::from(utc.timestamp()) * SECOND + i128::from(utc.timestamp_subsec_nanos())
+}
+
+/// The instants at which clocks of a zone show these times. A text that names
+/// its offset is an instant already.
+fn localized(value: &Value, zone: &Zone) -> Result<Times> {
+    if Class::of(value.array.data_type()) != Class::Text {
+        let times = value.times()?;
+        let instants = times.iter().map(|time| Some(zone.instant(time?)));
+        return Ok(Times::collect(instants));
+    }
+    let texts = value.texts()?;
+    let instants = texts.iter().map(|text| {
+        let read = time::parse(text?)?;
+        Some(if read.utc {
+            read.nanos
+        } else {
+            zone.instant(read.nanos)
+        })
+    });
+    Ok(Times::collect(instants))
 }
 
 /// Points in time of texts, numbers and times alike.
@@ -119,6 +196,13 @@ fn part_of(part: Part, nanos: i128) -> i64 {
         Part::Quarter => (month - 1) / 3 + 1,
         Part::Month => month,
         Part::Day => day,
+        Part::DayOfYear => days - time::days_from_civil(year, 1, 1) + 1,
+        Part::Week => {
+            // The week of a day is that of its Thursday.
+            let thursday = days - (days + 3).rem_euclid(7) + 3;
+            let (of_year, _, _) = time::civil_from_days(thursday);
+            (thursday - time::days_from_civil(of_year, 1, 1)) / 7 + 1
+        }
         // 1970-01-01 was a Thursday, the fourth day.
         Part::Weekday => (days + 3).rem_euclid(7) + 1,
         Part::Hour => seconds / 3_600,
