@@ -59,6 +59,8 @@ pub(crate) use exact::fit;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;
 pub(crate) use lists::{Items, item_type};
+pub(crate) use group_table::plain_type;
+pub(crate) use hash::{hash_bytes, hash_u64};
 pub(crate) use names::unknown_column;
 pub(crate) use order::order_columns;
 pub(crate) use projection::roots;

@@ -13,6 +13,7 @@ mod describe;
 mod explode;
 mod filter;
 mod fold;
+pub mod join;
 mod limit;
 mod places;
 mod sample;

@@ -248,7 +248,7 @@ fn new_keys(types: &[DataType], mask: u64) -> Result<Box<dyn Keys>> {
 }
 
 /// What a dictionary or a column of runs holds.
-pub(super) fn plain_type(data_type: DataType) -> DataType {
+pub(crate) fn plain_type(data_type: DataType) -> DataType {
     match data_type {
         DataType::Dictionary(_, values) => plain_type(*values),
         DataType::RunEndEncoded(_, values) => plain_type(values.data_type().clone()),

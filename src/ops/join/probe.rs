@@ -1,0 +1,275 @@
+//! Probe rows meet build rows.
+//!
+//! In:  the build side, once; then batches of the probe side, on any thread.
+//! Out: the joined rows of each batch, in its order; the matches of one probe
+//!      row in build order. At the end, what nobody met.
+//!
+//! Payload is gathered last, and only the columns that come out:
+//!
+//! ```text
+//! keys ─▶ heads ─▶ pairs (probe row, build row) ─▶ take columns of both sides
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter;
+use arrow_select::take::take;
+
+use super::index::{Index, IndexOptions};
+use super::rows::BuildRows;
+use super::spec::{JoinKind, JoinSpec, Taken};
+use super::table::NONE;
+use crate::error::{Error, Result};
+
+/// Rows that come out at once at most, where one batch meets many.
+const MOST_ROWS: usize = 1 << 16;
+
+/// The build side of a join, ready to be probed by any thread.
+#[derive(Debug)]
+pub struct JoinTable {
+    spec: Arc<JoinSpec>,
+    index: Index,
+    rows: BuildRows,
+    /// A bit for each build row that met a probe row; only where others come out.
+    met: Vec<AtomicU64>,
+}
+
+impl JoinTable {
+    /// Takes the rows of the build side, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for 2^32 - 1 rows and more, and for keys whose values
+    /// cannot be told apart.
+    pub fn build(spec: Arc<JoinSpec>, batches: Vec<RecordBatch>, threads: usize) -> Result<Self> {
+        let rows = BuildRows::new(Arc::clone(&spec.build_schema), batches, threads)?;
+        let options = IndexOptions {
+            nulls_match: spec.nulls_match,
+            threads,
+            hash_mask: spec.hash_mask,
+        };
+        let keys = rows.columns(&spec.build_keys);
+        let index = Index::build(spec.forms.clone(), &keys, rows.n_rows(), options)?;
+        let mut met = Vec::new();
+        if spec.kind == JoinKind::KeepBoth {
+            met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
+        }
+        Ok(JoinTable {
+            spec,
+            index,
+            rows,
+            met,
+        })
+    }
+
+    /// The columns that come out.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.spec.schema
+    }
+
+    /// Rows of the build side.
+    pub fn n_rows(&self) -> usize {
+        self.rows.n_rows()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.rows.bytes() + self.index.bytes() as u64 + 8 * self.met.len() as u64
+    }
+
+    /// What a batch of the probe side gives.
+    ///
+    /// # Errors
+    ///
+    /// None for batches of the schema that the join was made for.
+    pub fn probe(self: &Arc<Self>, batch: RecordBatch) -> Result<Matches> {
+        let keys: Vec<ArrayRef> = (self.spec.probe_keys.iter())
+            .map(|idx| Arc::clone(batch.column(*idx)))
+            .collect();
+        let heads = self.index.find(&keys, batch.num_rows())?;
+        Ok(Matches {
+            table: Arc::clone(self),
+            batch,
+            heads,
+            row: 0,
+            at: None,
+        })
+    }
+
+    /// The build rows that no probe row has met so far, in order, as rows that
+    /// come out. Ask only when all batches were probed and their matches taken.
+    pub fn unmet(self: &Arc<Self>) -> Unmet {
+        Unmet {
+            table: Arc::clone(self),
+            row: 0,
+        }
+    }
+
+    fn meet(&self, row: u32) {
+        if let Some(bits) = self.met.get(row as usize / 64) {
+            let bit = 1 << (row % 64);
+            // Most rows that are met are met often: reading is cheaper than writing.
+            if bits.load(Ordering::Relaxed) & bit == 0 {
+                bits.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn is_met(&self, row: usize) -> bool {
+        let bits = self.met.get(row / 64);
+        bits.is_some_and(|bits| bits.load(Ordering::Relaxed) & (1 << (row % 64)) != 0)
+    }
+
+    /// Puts columns of both sides beside each other. Of the probe side all rows
+    /// are taken, or those at some places; where a pair has no build row, it is [`NONE`].
+    fn assemble(
+        &self,
+        batch: &RecordBatch,
+        probe: Option<Vec<u32>>,
+        build: Vec<u32>,
+    ) -> Result<RecordBatch> {
+        let n_rows = build.len();
+        let probe = probe.map(UInt32Array::from);
+        let chosen = self.rows.choose(build);
+        self.spec.batch(n_rows, |taken| match taken {
+            Taken::Build(idx) => chosen.column(idx),
+            Taken::Probe(idx) | Taken::Key { probe: idx, .. } => match &probe {
+                None => Ok(Arc::clone(batch.column(idx))),
+                Some(places) => Ok(take(batch.column(idx), places, None)?),
+            },
+        })
+    }
+}
+
+/// The joined rows of one batch of the probe side, in order.
+#[derive(Debug)]
+pub struct Matches {
+    table: Arc<JoinTable>,
+    batch: RecordBatch,
+    /// The first build row of each probe row.
+    heads: Vec<u32>,
+    /// The probe row at hand.
+    row: usize,
+    /// Its next build row; none if it was not begun.
+    at: Option<u32>,
+}
+
+impl Matches {
+    /// The next rows; at most 65,536. None at the end.
+    ///
+    /// # Errors
+    ///
+    /// If texts of these rows take more than 2 GiB.
+    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if self.row >= self.heads.len() {
+            return Ok(None);
+        }
+        let kind = self.table.spec.kind;
+        let rows = match kind {
+            JoinKind::Semi => self.filtered(true)?,
+            JoinKind::Anti => self.filtered(false)?,
+            _ if self.table.index.is_unique() => self.at_most_one(kind)?,
+            _ => self.pairs(kind)?,
+        };
+        Ok(Some(rows))
+    }
+
+    /// The probe rows that have a partner, or those that have none.
+    fn filtered(&mut self, wanted: bool) -> Result<RecordBatch> {
+        let heads = std::mem::take(&mut self.heads);
+        let kept =
+            BooleanBuffer::collect_bool(heads.len(), |row| (heads[row] != NONE) == wanted);
+        let n_kept = kept.count_set_bits();
+        let kept = BooleanArray::new(kept, None);
+        let whole = n_kept == heads.len();
+        self.table.spec.batch(n_kept, |taken| match taken {
+            Taken::Probe(idx) | Taken::Key { probe: idx, .. } if whole => {
+                Ok(Arc::clone(self.batch.column(idx)))
+            }
+            Taken::Probe(idx) | Taken::Key { probe: idx, .. } => {
+                Ok(filter(self.batch.column(idx), &kept)?)
+            }
+            Taken::Build(_) => Err(Error::internal("half a join shows both sides")),
+        })
+    }
+
+    /// All rows at once, where each has one partner at most.
+    fn at_most_one(&mut self, kind: JoinKind) -> Result<RecordBatch> {
+        let mut build = std::mem::take(&mut self.heads);
+        if !self.table.met.is_empty() {
+            let met = build.iter().filter(|row| **row != NONE);
+            met.for_each(|row| self.table.meet(*row));
+        }
+        let mut probe = None;
+        if kind == JoinKind::Inner && build.contains(&NONE) {
+            let rows = (0..build.len() as u32).filter(|row| build[*row as usize] != NONE);
+            probe = Some(rows.collect::<Vec<u32>>());
+            build.retain(|row| *row != NONE);
+        }
+        self.table.assemble(&self.batch, probe, build)
+    }
+
+    /// As many pairs as may come out at once.
+    fn pairs(&mut self, kind: JoinKind) -> Result<RecordBatch> {
+        let mut probe = Vec::with_capacity(self.heads.len());
+        let mut build = Vec::with_capacity(self.heads.len());
+        let index = &self.table.index;
+        while self.row < self.heads.len() && build.len() < MOST_ROWS {
+            let mut at = self.at.take().unwrap_or(self.heads[self.row]);
+            if at == NONE && kind != JoinKind::Inner {
+                probe.push(self.row as u32);
+                build.push(NONE);
+            }
+            while at != NONE && build.len() < MOST_ROWS {
+                probe.push(self.row as u32);
+                build.push(at);
+                self.table.meet(at);
+                at = index.next(at);
+            }
+            match at {
+                NONE => self.row += 1,
+                more => self.at = Some(more),
+            }
+        }
+        self.table.assemble(&self.batch, Some(probe), build)
+    }
+}
+
+/// The build rows that nobody met, in order.
+#[derive(Debug)]
+pub struct Unmet {
+    table: Arc<JoinTable>,
+    row: usize,
+}
+
+impl Unmet {
+    /// The next rows; at most 65,536. None at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Matches::next`].
+    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let table = &self.table;
+        let mut rows = Vec::new();
+        while self.row < table.n_rows() && rows.len() < MOST_ROWS {
+            if !table.is_met(self.row) {
+                rows.push(self.row as u32);
+            }
+            self.row += 1;
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let n_rows = rows.len();
+        let chosen = table.rows.choose(rows);
+        let rows = table.spec.batch(n_rows, |taken| match taken {
+            Taken::Build(idx) | Taken::Key { build: idx, .. } => chosen.column(idx),
+            Taken::Probe(_) => Ok(arrow_array::new_null_array(&arrow_schema::DataType::Null, n_rows)),
+        })?;
+        Ok(Some(rows))
+    }
+}

@@ -1,0 +1,197 @@
+//! The rows of the build side, to be gathered from.
+//!
+//! In:  its batches.
+//! Out: columns of chosen rows, any row any number of times, null where none is chosen.
+//!
+//! Batches are put together, as far as one array can hold them: gathering from
+//! one array is several times faster than from many.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array, new_null_array};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat;
+use arrow_select::interleave::interleave;
+use arrow_select::take::take;
+
+use super::table::NONE;
+use crate::error::Result;
+use crate::memory::held_bytes;
+
+/// Bytes of a piece at most: offsets of texts and lists have 31 bits, and of a
+/// dictionary each batch may bring its values.
+const PIECE_BYTES: u64 = 1 << 30;
+
+/// Rows by number, over all pieces.
+#[derive(Debug)]
+pub(super) struct BuildRows {
+    schema: SchemaRef,
+    pieces: Vec<RecordBatch>,
+    /// The number of the first row of each piece.
+    starts: Vec<u32>,
+    n_rows: usize,
+}
+
+impl BuildRows {
+    /// Takes batches of `schema`; at most 2^32 - 2 rows are of use.
+    ///
+    /// # Errors
+    ///
+    /// None that can happen: types agree, and sizes are watched.
+    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>, threads: usize) -> Result<Self> {
+        let mut rows = BuildRows {
+            schema,
+            pieces: Vec::new(),
+            starts: Vec::new(),
+            n_rows: 0,
+        };
+        let (mut open, mut bytes) = (Vec::new(), 0);
+        for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+            let held = held_bytes(&batch);
+            if bytes + held > PIECE_BYTES && !open.is_empty() {
+                rows.close(std::mem::take(&mut open), threads)?;
+                bytes = 0;
+            }
+            bytes += held;
+            open.push(batch);
+        }
+        rows.close(open, threads)?;
+        Ok(rows)
+    }
+
+    /// Makes one piece of some batches.
+    fn close(&mut self, batches: Vec<RecordBatch>, threads: usize) -> Result<()> {
+        let Some(first) = batches.first() else {
+            return Ok(());
+        };
+        let piece = match batches.len() {
+            1 => first.clone(),
+            _ => self.put_together(&batches, threads)?,
+        };
+        self.starts.push(self.n_rows as u32);
+        self.n_rows += piece.num_rows();
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// One batch of several, its columns shared out among threads.
+    fn put_together(&self, batches: &[RecordBatch], threads: usize) -> Result<RecordBatch> {
+        let n_columns = self.schema.fields().len();
+        let n_rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let column = |idx: usize| -> Result<ArrayRef> {
+            let parts: Vec<&dyn Array> = batches
+                .iter()
+                .map(|batch| batch.column(idx).as_ref())
+                .collect();
+            Ok(concat(&parts)?)
+        };
+        let places: Vec<usize> = (0..n_columns).collect();
+        let each = n_columns.div_ceil(threads.max(1)).max(1);
+        let columns = std::thread::scope(|scope| {
+            let shares = places.chunks(each).map(|share| {
+                let all = move || share.iter().map(|idx| column(*idx)).collect::<Result<Vec<_>>>();
+                scope.spawn(all)
+            });
+            let shares: Vec<_> = shares.collect();
+            let joined = shares.into_iter().map(|share| match share.join() {
+                Ok(columns) => columns,
+                Err(panic) => Err(crate::error::Error::panic("putting rows together", &*panic)),
+            });
+            joined.collect::<Result<Vec<_>>>()
+        })?;
+        let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(n_rows));
+        let columns = columns.into_iter().flatten().collect();
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
+    }
+
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The columns at `places`, piece by piece.
+    pub fn columns(&self, places: &[usize]) -> Vec<Vec<ArrayRef>> {
+        let of = |piece: &RecordBatch| {
+            let columns = places.iter().map(|idx| Arc::clone(piece.column(*idx)));
+            columns.collect()
+        };
+        self.pieces.iter().map(of).collect()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(held_bytes).sum()
+    }
+
+    /// Chooses rows, to gather columns of.
+    pub fn choose(&self, rows: Vec<u32>) -> Chosen<'_> {
+        let places = match self.pieces.len() {
+            0 | 1 => Places::One(indices(rows)),
+            // Null is the only row of an array behind those of the pieces.
+            n_pieces => Places::Many(
+                rows.into_iter()
+                    .map(|row| match row {
+                        NONE => (n_pieces, 0),
+                        row => {
+                            let piece = self.starts.partition_point(|start| *start <= row) - 1;
+                            (piece, (row - self.starts[piece]) as usize)
+                        }
+                    })
+                    .collect(),
+            ),
+        };
+        Chosen { rows: self, places }
+    }
+}
+
+/// Numbers of rows as indices; [`NONE`] is null.
+fn indices(rows: Vec<u32>) -> UInt32Array {
+    let present = BooleanBuffer::collect_bool(rows.len(), |idx| rows[idx] != NONE);
+    let nulls = NullBuffer::new(present);
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    UInt32Array::new(rows.into(), nulls)
+}
+
+enum Places {
+    One(UInt32Array),
+    Many(Vec<(usize, usize)>),
+}
+
+/// Rows that were chosen.
+pub(super) struct Chosen<'a> {
+    rows: &'a BuildRows,
+    places: Places,
+}
+
+impl Chosen<'_> {
+    /// A column of the chosen rows.
+    ///
+    /// # Errors
+    ///
+    /// If texts of the chosen rows take more than 2 GiB.
+    pub fn column(&self, idx: usize) -> Result<ArrayRef> {
+        let field = self.rows.schema.field(idx);
+        match &self.places {
+            Places::One(indices) => {
+                let column = match self.rows.pieces.first() {
+                    Some(piece) => Arc::clone(piece.column(idx)),
+                    None => new_empty_array(field.data_type()),
+                };
+                if column.is_empty() {
+                    return Ok(new_null_array(field.data_type(), indices.len()));
+                }
+                Ok(take(&column, indices, None)?)
+            }
+            Places::Many(places) => {
+                let null = new_null_array(field.data_type(), 1);
+                let pieces = self.rows.pieces.iter().map(|piece| piece.column(idx));
+                let all: Vec<&dyn Array> = pieces
+                    .chain([&null])
+                    .map(|column| column.as_ref())
+                    .collect();
+                Ok(interleave(&all, places)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a join is, as its operator sees it.
+//!
+//! In:  the schemas of both sides, keys and output columns by place.
+//! Out: the schema that comes out.
+//!
+//! The *probe* side is the one whose order the rows that come out have; the
+//! *build* side is looked up.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::cast;
+use arrow_schema::SchemaRef;
+
+use super::keys::KeyForms;
+use crate::error::Result;
+
+/// Which rows come out, from the view of the probe side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Every pair of rows with equal keys.
+    Inner,
+    /// Those, and each probe row that has no partner once, with nulls.
+    KeepProbe,
+    /// Those, and at the end each build row without partner, in build order.
+    KeepBoth,
+    /// Each probe row that has a partner, once.
+    Semi,
+    /// Each probe row that has none.
+    Anti,
+}
+
+impl JoinKind {
+    /// Whether columns of the build side come out.
+    pub fn shows_build(self) -> bool {
+        !matches!(self, JoinKind::Semi | JoinKind::Anti)
+    }
+}
+
+/// Where a column that comes out is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// This column of the probe side.
+    Probe(usize),
+    /// This column of the build side.
+    Build(usize),
+    /// A key that stands once for both sides: from the probe row, or from the
+    /// build row where there is no probe row.
+    Key {
+        /// The column of the probe side.
+        probe: usize,
+        /// The column of the build side.
+        build: usize,
+    },
+}
+
+/// A join, ready to be built.
+#[derive(Debug, Clone)]
+pub struct JoinSpec {
+    /// Which rows come out.
+    pub kind: JoinKind,
+    /// How keys of both sides meet.
+    pub forms: KeyForms,
+    /// The key columns of the probe side; none: every row meets every row.
+    pub probe_keys: Vec<usize>,
+    /// Those of the build side.
+    pub build_keys: Vec<usize>,
+    /// Whether null meets null.
+    pub nulls_match: bool,
+    /// Bits that are kept of hashes: fewer make keys collide, in tests.
+    pub hash_mask: u64,
+    /// The columns that come out.
+    pub output: Vec<Taken>,
+    /// Their names and types.
+    pub schema: SchemaRef,
+    /// The columns of the build side.
+    pub build_schema: SchemaRef,
+}
+
+impl JoinSpec {
+    /// A batch of `n_rows` rows of the columns that come out, which `column` gives.
+    pub(super) fn batch(
+        &self,
+        n_rows: usize,
+        mut column: impl FnMut(Taken) -> Result<ArrayRef>,
+    ) -> Result<RecordBatch> {
+        let mut columns = Vec::with_capacity(self.output.len());
+        for (taken, field) in self.output.iter().zip(self.schema.fields()) {
+            let column = column(*taken)?;
+            columns.push(match column.data_type() == field.data_type() {
+                true => column,
+                // A key that stands for columns of two types.
+                false => cast(&column, field.data_type())?,
+            });
+        }
+        let rows = RecordBatchOptions::new().with_row_count(Some(n_rows));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
+    }
+}

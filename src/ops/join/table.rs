@@ -1,0 +1,523 @@
+//! Which rows of the build side have a key.
+//!
+//! In:  the key of every build row, as a code or as bytes.
+//! Out: for a key, the first row that has it; behind it a chain of the others,
+//!      in order.
+//!
+//! ```text
+//! dense    codes are places       heads[code]
+//! hashed   code and row in one slot, linear probing over a share of the hashes
+//! bytes    as hashed: length and first 12 bytes, or hash and length, in the slot
+//! ```
+//!
+//! Tables are built by several threads, each of which owns a share of the codes
+//! or hashes and passes over all keys; they write the same chains as one alone.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::codes::MISS;
+use crate::expr::{hash_bytes, hash_u64};
+
+/// No row.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The most rows a table holds: numbers of rows are 32 bits, and one of them is [`NONE`].
+pub(super) const MOST_ROWS: usize = NONE as usize;
+
+/// Keys below which one thread builds a table before others have started.
+const ALONE: usize = 1 << 15;
+
+/// Rows with the same key, each with the next one; none before any two meet.
+#[derive(Debug, Default)]
+pub(super) struct Chains {
+    n_rows: usize,
+    next: OnceLock<Vec<AtomicU32>>,
+}
+
+impl Chains {
+    fn new(n_rows: usize) -> Self {
+        Chains {
+            n_rows,
+            next: OnceLock::new(),
+        }
+    }
+
+    /// Puts `row` in front of `after`.
+    #[inline]
+    fn link(&self, row: u32, after: u32) {
+        let next = self.next.get_or_init(|| {
+            let mut next = Vec::with_capacity(self.n_rows);
+            next.resize_with(self.n_rows, || AtomicU32::new(NONE));
+            next
+        });
+        // Only the thread that owns the key touches the row; joining it publishes the link.
+        next[row as usize].store(after, Ordering::Relaxed);
+    }
+
+    /// Whether no two rows have the same key.
+    pub fn is_empty(&self) -> bool {
+        self.next.get().is_none()
+    }
+
+    /// The row behind `row` that has its key.
+    #[inline]
+    pub fn next(&self, row: u32) -> u32 {
+        match self.next.get() {
+            Some(next) => next[row as usize].load(Ordering::Relaxed),
+            None => NONE,
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.next.get().map_or(0, |next| 4 * next.capacity())
+    }
+}
+
+/// Runs `build` on every part, on as many threads as there are; `build` gets its place.
+fn on_threads<T: Send>(parts: &mut [T], threads: usize, build: impl Fn(usize, &mut T) + Sync) {
+    if threads <= 1 || parts.len() <= 1 {
+        parts
+            .iter_mut()
+            .enumerate()
+            .for_each(|(idx, part)| build(idx, part));
+        return;
+    }
+    let each = parts.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        for (share, parts) in parts.chunks_mut(each).enumerate() {
+            let build = &build;
+            scope.spawn(move || {
+                let numbered = parts.iter_mut().enumerate();
+                numbered.for_each(|(idx, part)| build(share * each + idx, part));
+            });
+        }
+    });
+}
+
+/// A table by code.
+#[derive(Debug)]
+pub(super) enum CodeTable {
+    /// The first row of every code there is.
+    Dense(Vec<u32>),
+    Hashed(Parts<Slot>),
+}
+
+/// A place in a table of codes; it is free if it has no row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    code: u64,
+    head: u32,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Slot {
+            code: 0,
+            head: NONE,
+        }
+    }
+}
+
+impl CodeTable {
+    /// A table of rows by their `codes`, which are below `size`. Only the bits
+    /// of `mask` are kept of hashes.
+    pub fn build(codes: &[u64], size: u64, mask: u64, threads: usize) -> (Self, Chains) {
+        let chains = Chains::new(codes.len());
+        let threads = if codes.len() < ALONE { 1 } else { threads };
+        // Four bytes a code are fewer than a slot for each row takes.
+        let dense = size <= (codes.len() as u64 * 4).max(1 << 12) && mask == u64::MAX;
+        let table = match dense {
+            true => CodeTable::Dense(dense_heads(codes, size as usize, threads, &chains)),
+            false => CodeTable::Hashed(hashed(codes, mask, threads, &chains)),
+        };
+        (table, chains)
+    }
+
+    /// The first row of each code; [`NONE`] where there is none.
+    pub fn find(&self, codes: &[u64], heads: &mut Vec<u32>) {
+        match self {
+            CodeTable::Dense(table) => heads.extend(codes.iter().map(|&code| {
+                let place = usize::try_from(code).unwrap_or(usize::MAX);
+                table.get(place).copied().unwrap_or(NONE)
+            })),
+            CodeTable::Hashed(parts) => heads.extend(codes.iter().map(|&code| {
+                if code == MISS {
+                    return NONE;
+                }
+                let hash = hash_u64(code) & parts.mask;
+                let (slots, at) = parts.slots(hash);
+                let mut place = at;
+                loop {
+                    let slot = slots[place];
+                    if slot.head == NONE || slot.code == code {
+                        return slot.head;
+                    }
+                    place = following(place, slots.len());
+                }
+            })),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match self {
+            CodeTable::Dense(heads) => 4 * heads.capacity(),
+            CodeTable::Hashed(parts) => parts.bytes(),
+        }
+    }
+}
+
+/// Shares of the codes, one a thread: rows go in last first, so that each chain
+/// has them in order.
+fn dense_heads(codes: &[u64], size: usize, threads: usize, chains: &Chains) -> Vec<u32> {
+    let mut heads = vec![NONE; size];
+    let each = size.div_ceil(threads).max(1);
+    let mut shares: Vec<&mut [u32]> = heads.chunks_mut(each).collect();
+    on_threads(&mut shares, threads, |idx, share| {
+        let first = (idx * each) as u64;
+        for (row, &code) in codes.iter().enumerate().rev() {
+            let Some(head) = code
+                .checked_sub(first)
+                .and_then(|place| share.get_mut(usize::try_from(place).ok()?))
+            else {
+                continue;
+            };
+            if *head != NONE {
+                chains.link(row as u32, *head);
+            }
+            *head = row as u32;
+        }
+    });
+    heads
+}
+
+fn hashed(codes: &[u64], mask: u64, threads: usize, chains: &Chains) -> Parts<Slot> {
+    let hash = |row: usize| (codes[row] != MISS).then(|| hash_u64(codes[row]) & mask);
+    let mut parts = Parts::<Slot>::sized(codes.len(), mask, hash, threads);
+    let n_parts = parts.parts.len();
+    on_threads(&mut parts.parts, threads, |part, slots| {
+        for (row, &code) in codes.iter().enumerate().rev() {
+            if code == MISS {
+                continue;
+            }
+            let hash = hash_u64(code) & mask;
+            if scaled(hash, n_parts) != part {
+                continue;
+            }
+            let mut place = within(hash, n_parts, slots.len());
+            while slots[place].head != NONE && slots[place].code != code {
+                place = following(place, slots.len());
+            }
+            let slot = &mut slots[place];
+            if slot.head != NONE {
+                chains.link(row as u32, slot.head);
+            }
+            *slot = Slot {
+                code,
+                head: row as u32,
+            };
+        }
+    });
+    parts
+}
+
+/// Slots by shares of the hashes: the high bits choose the part, those behind
+/// them the slot.
+#[derive(Debug)]
+pub(super) struct Parts<S> {
+    parts: Vec<Vec<S>>,
+    pub mask: u64,
+}
+
+impl<S: Default + Clone> Parts<S> {
+    /// Parts with room for half as many rows again as fall into each.
+    fn sized(
+        n_rows: usize,
+        mask: u64,
+        hash: impl Fn(usize) -> Option<u64> + Sync,
+        threads: usize,
+    ) -> Self {
+        let n_parts = if n_rows < ALONE { 1 } else { threads.max(1) };
+        let mut counts = vec![0; n_parts];
+        for hash in (0..n_rows).filter_map(hash) {
+            counts[scaled(hash, n_parts)] += 1;
+        }
+        let slots = |count: usize| vec![S::default(); count + count / 2 + 8];
+        Parts {
+            parts: counts.into_iter().map(slots).collect(),
+            mask,
+        }
+    }
+}
+
+impl<S> Parts<S> {
+    /// The slots that a hash belongs to, and the first place to look at.
+    #[inline]
+    fn slots(&self, hash: u64) -> (&[S], usize) {
+        let slots = &self.parts[scaled(hash, self.parts.len())];
+        (slots, within(hash, self.parts.len(), slots.len()))
+    }
+
+    fn bytes(&self) -> usize {
+        let slots: usize = self.parts.iter().map(Vec::capacity).sum();
+        slots * size_of::<S>()
+    }
+}
+
+/// A hash as a number below `n`.
+#[inline]
+fn scaled(hash: u64, n: usize) -> usize {
+    ((u128::from(hash) * n as u128) >> 64) as usize
+}
+
+/// The place of a hash among the `slots` of its part of `n_parts`: what the
+/// choice of the part leaves of it, as a number below `slots`.
+#[inline]
+fn within(hash: u64, n_parts: usize, slots: usize) -> usize {
+    scaled(hash.wrapping_mul(n_parts as u64), slots)
+}
+
+#[inline]
+fn following(place: usize, slots: usize) -> usize {
+    if place + 1 == slots { 0 } else { place + 1 }
+}
+
+/// Byte strings, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Blobs {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Blobs {
+    pub fn push(&mut self, blob: &[u8]) {
+        self.bytes.extend_from_slice(blob);
+        self.ends.push(self.bytes.len());
+    }
+
+    #[inline]
+    fn get(&self, idx: usize) -> &[u8] {
+        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[idx]]
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity() + size_of::<usize>() * self.ends.capacity()
+    }
+}
+
+/// A key of bytes as it is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// Length and first bytes, or hash and length.
+    view: [u64; 2],
+    hash: u64,
+}
+
+/// The longest text that its tag holds whole.
+const INLINE: usize = 12;
+
+impl Tag {
+    /// Of a text: short ones are all there.
+    #[inline]
+    fn of_text(text: &[u8], mask: u64) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&(text.len() as u32).to_le_bytes());
+        let inline = text.len().min(INLINE);
+        bytes[4..4 + inline].copy_from_slice(&text[..inline]);
+        let whole = u128::from_le_bytes(bytes);
+        Tag {
+            view: [whole as u64, (whole >> 64) as u64],
+            hash: hash_bytes(text) & mask,
+        }
+    }
+
+    /// Of a row, whose first bytes tell little.
+    #[inline]
+    fn of_row(row: &[u8], mask: u64) -> Self {
+        let hash = hash_bytes(row) & mask;
+        Tag {
+            view: [hash, row.len() as u64],
+            hash,
+        }
+    }
+}
+
+/// A place in a table of byte strings; it is free if it has no row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ByteSlot {
+    view: [u64; 2],
+    head: u32,
+}
+
+impl Default for ByteSlot {
+    fn default() -> Self {
+        ByteSlot {
+            view: [0; 2],
+            head: NONE,
+        }
+    }
+}
+
+/// A table by byte strings.
+#[derive(Debug)]
+pub(super) struct ByteTable {
+    parts: Parts<ByteSlot>,
+    /// The key of every row.
+    keys: Blobs,
+    /// Whether keys are texts, and not rows of several columns.
+    texts: bool,
+}
+
+impl ByteTable {
+    /// A table of rows by their keys, less those that meet nothing.
+    pub fn build(
+        keys: Blobs,
+        held: impl Fn(usize) -> bool + Sync,
+        texts: bool,
+        mask: u64,
+        threads: usize,
+    ) -> (Self, Chains) {
+        let n_rows = keys.ends.len();
+        let threads = if n_rows < ALONE { 1 } else { threads };
+        let chains = Chains::new(n_rows);
+        let hash = |row: usize| held(row).then(|| hash_bytes(keys.get(row)) & mask);
+        let hashes: Vec<Option<u64>> = (0..n_rows).map(hash).collect();
+        let parts = Parts::sized(n_rows, mask, |row| hashes[row], threads);
+        let mut table = ByteTable { parts, keys, texts };
+        let mut parts = std::mem::take(&mut table.parts.parts);
+        let n_parts = parts.len();
+        on_threads(&mut parts, threads, |part, slots| {
+            for (row, hash) in hashes.iter().enumerate().rev() {
+                if hash.is_some_and(|hash| scaled(hash, n_parts) == part) {
+                    table.put(slots, n_parts, row, &chains);
+                }
+            }
+        });
+        table.parts.parts = parts;
+        (table, chains)
+    }
+
+    fn put(&self, slots: &mut [ByteSlot], n_parts: usize, row: usize, chains: &Chains) {
+        let key = self.keys.get(row);
+        let tag = self.tag(key);
+        let place = self.place(slots, within(tag.hash, n_parts, slots.len()), tag, key);
+        let slot = &mut slots[place];
+        if slot.head != NONE {
+            chains.link(row as u32, slot.head);
+        }
+        *slot = ByteSlot {
+            view: tag.view,
+            head: row as u32,
+        };
+    }
+
+    #[inline]
+    fn tag(&self, key: &[u8]) -> Tag {
+        match self.texts {
+            true => Tag::of_text(key, self.parts.mask),
+            false => Tag::of_row(key, self.parts.mask),
+        }
+    }
+
+    /// The slot that holds a key, or that it would stand in.
+    #[inline]
+    fn place(&self, slots: &[ByteSlot], from: usize, tag: Tag, key: &[u8]) -> usize {
+        let mut place = from;
+        loop {
+            let slot = &slots[place];
+            if slot.head == NONE || (slot.view == tag.view && self.same(slot, key)) {
+                return place;
+            }
+            place = following(place, slots.len());
+        }
+    }
+
+    #[inline]
+    fn same(&self, slot: &ByteSlot, key: &[u8]) -> bool {
+        (self.texts && key.len() <= INLINE) || self.keys.get(slot.head as usize) == key
+    }
+
+    /// The first row that has a key; [`NONE`] if there is none.
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> u32 {
+        let tag = self.tag(key);
+        let (slots, from) = self.parts.slots(tag.hash);
+        slots[self.place(slots, from, tag, key)].head
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.parts.bytes() + self.keys.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All rows with a key, by the chain from its head.
+    fn rows(head: u32, chains: &Chains) -> Vec<u32> {
+        let next = |row: &u32| Some(chains.next(*row)).filter(|row| *row != NONE);
+        std::iter::successors(Some(head).filter(|row| *row != NONE), next).collect()
+    }
+
+    #[test]
+    fn every_table_finds_the_rows_of_a_key_in_order() {
+        // Keys repeat, some miss, and some are far from the others.
+        let codes: Vec<u64> = (0..100_000_u64)
+            .map(|row| match row % 7 {
+                3 => MISS,
+                _ => row * row % 1013,
+            })
+            .collect();
+        let mut of_code = vec![Vec::new(); 1013];
+        for (row, &code) in codes.iter().enumerate().filter(|(_, code)| **code != MISS) {
+            of_code[code as usize].push(row as u32);
+        }
+        for threads in [1, 2, 5] {
+            for (size, mask, n) in [
+                (1013, u64::MAX, codes.len()),
+                (u64::MAX, u64::MAX, codes.len()),
+                (1013, 3, 500),
+            ] {
+                let (table, chains) = CodeTable::build(&codes[..n], size, mask, threads);
+                let asked: Vec<u64> = (0..1013).chain([MISS]).collect();
+                let mut heads = Vec::new();
+                table.find(&asked, &mut heads);
+                assert_eq!(heads[1013], NONE);
+                for (head, wanted) in heads.into_iter().zip(&of_code) {
+                    let n_wanted = wanted.partition_point(|row| (*row as usize) < n);
+                    assert_eq!(rows(head, &chains), wanted[..n_wanted], "{size}, {threads}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn byte_strings_are_told_apart_by_all_their_bytes() {
+        let key = |row: usize| match row % 5 {
+            0 => String::new(),
+            1 => format!("short {}", row % 9),
+            2 => format!("{}long enough to stand elsewhere", row % 3),
+            3 => format!("the same first bytes {}", row % 11),
+            _ => "a\0".repeat(row % 4),
+        };
+        for (texts, mask, n) in [
+            (true, u64::MAX, 40_000),
+            (false, u64::MAX, 40_000),
+            (true, 0, 300),
+            (false, 0, 300),
+        ] {
+            let all: Vec<String> = (0..n).map(key).collect();
+            let mut keys = Blobs::default();
+            all.iter().for_each(|key| keys.push(key.as_bytes()));
+            let held = |row: usize| row % 13 != 0;
+            let (table, chains) = ByteTable::build(keys, held, texts, mask, 3);
+            for asked in (0..60).map(key).chain(["nowhere".into(), "a".into()]) {
+                let with = |row: &u32| held(*row as usize) && all[*row as usize] == asked;
+                let wanted: Vec<u32> = (0..n as u32).filter(with).collect();
+                assert_eq!(rows(table.find(asked.as_bytes()), &chains), wanted, "{asked}");
+            }
+        }
+    }
+}
