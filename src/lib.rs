@@ -33,14 +33,14 @@ pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, Phase, Progress, RunReport};
 pub use frame::{
     ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
-    IntoInputs, LazyWrite, Reader, Session, Stream, Table, concat, read_csv, read_ipc, read_json,
-    read_parquet, read_text,
+    IntoInputs, LazyWrite, MergeOptions, Reader, Session, Stream, Table, concat, read_csv,
+    read_ipc, read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
-pub use plan::{FileFormat, MaxRejects, OnBadRecord, PartitionRows, ReadOptions};
+pub use plan::{FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions};
 pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 

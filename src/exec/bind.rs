@@ -49,6 +49,13 @@ pub(super) struct ReadSteps {
 }
 
 impl ReadSteps {
+    /// Whether a row may be met that a step has no answer for.
+    pub fn may_fail(&self) -> bool {
+        let steps = self.steps.iter().flat_map(RowStep::expressions);
+        let mut bound = self.filter.iter().chain(steps.map(Seen::bound));
+        bound.any(BoundExpr::may_fail)
+    }
+
     /// Every step, for sources that decode nothing.
     pub fn all_steps(self) -> Vec<RowStep> {
         let filter = self.filter.map(Seen::as_named).map(RowStep::Filter);

@@ -9,13 +9,14 @@ use arrow_schema::SchemaRef;
 
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
+use super::join::join_rows;
 use super::parts::{Branches, made_units, mapped_units};
 use super::pick::pick;
 use super::rejects::Rejects;
 use super::run::{Context, fold_all, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
-use super::source::{Units, memory_unit, text_units, with_columns};
+use super::source::{Units, memory_units, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
@@ -76,7 +77,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             return from_columns(physical, inputs, *format, context);
         }
         Source::Batches(batches) => Given {
-            units: memory_unit(batches),
+            units: memory_units(batches),
             schema: Arc::clone(schema),
             held_bytes: 0,
         },
@@ -93,6 +94,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, context)?.given(),
         Source::Picked { idx, input } => pick(*idx, input, context)?,
+        Source::Joined { join, left, right } => join_rows(join, left, right, context)?,
     };
     from_given(physical, given)
 }

@@ -174,6 +174,7 @@ impl ColumnUnits {
             path: Arc::from(file.path.as_str()),
             file: file.index,
             ends_file: false,
+            after_all: false,
             open: patient(may_wait, move || {
                 let (batches, passed) = open()?;
                 Ok(Box::new(ColumnReader {
@@ -194,6 +195,7 @@ impl ColumnUnits {
             path: Arc::from(file.path.as_str()),
             file: file.index,
             ends_file: false,
+            after_all: false,
             open: Box::new(move || {
                 Ok(Box::new(ColumnReader {
                     batches: Box::new(std::iter::empty()),

@@ -16,6 +16,7 @@ mod build;
 mod columns;
 mod control;
 mod fold;
+mod join;
 mod keep;
 mod output;
 mod parts;

@@ -36,6 +36,7 @@ pub(super) fn made_units(make: &Local<Make>, n_partitions: usize, schema: &Schem
             path: Arc::clone(&make.name),
             file: 0,
             ends_file: idx + 1 == n_partitions,
+            after_all: false,
             open,
         })
     }))
@@ -57,6 +58,17 @@ pub(super) fn mapped_units(
         0,
         Arc::new(change),
     )?))
+}
+
+/// The partitions of another pipeline, as they come out of it.
+pub(super) fn part_units(
+    input: &Arc<Physical>,
+    context: &Context,
+    name: Arc<str>,
+) -> Result<Units> {
+    let rows = |part: Part| Ok(rows_of(&part)?.batches);
+    let units = PartUnits::start(input, context, name, 0, Arc::new(rows))?;
+    Ok(Box::new(units))
 }
 
 /// Inputs of a union, and the columns that all of them have together.
@@ -121,11 +133,15 @@ impl Branches {
     }
 }
 
-fn widens(source: &Source) -> bool {
+/// Whether the columns of a source are known only once all of it is read.
+pub(super) fn widens(source: &Source) -> bool {
     match source {
         Source::Text { .. } => true,
         Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
         Source::Folded { input, .. } | Source::Picked { input, .. } => widens(&input.scan.source),
+        Source::Joined { left, right, .. } => {
+            widens(&left.scan.source) || widens(&right.scan.source)
+        }
         Source::Columns { .. }
         | Source::Batches(_)
         | Source::Made { .. }
@@ -133,7 +149,8 @@ fn widens(source: &Source) -> bool {
     }
 }
 
-fn kept_units(kept: Arc<Kept>, path: Arc<str>, file: u32, schema: SchemaRef) -> Units {
+/// The partitions that were kept, with all columns of a schema.
+pub(super) fn kept_units(kept: Arc<Kept>, path: Arc<str>, file: u32, schema: SchemaRef) -> Units {
     let n_partitions = kept.n_partitions();
     Box::new((0..n_partitions).map(move |idx| {
         let (kept, schema) = (Arc::clone(&kept), Arc::clone(&schema));
@@ -141,6 +158,7 @@ fn kept_units(kept: Arc<Kept>, path: Arc<str>, file: u32, schema: SchemaRef) -> 
             path: Arc::clone(&path),
             file,
             ends_file: idx + 1 == n_partitions,
+            after_all: false,
             open: Box::new(move || opened(fitted(kept.read(idx)?, &schema)?)),
         })
     }))
@@ -216,6 +234,7 @@ impl Iterator for PartUnits {
             path: Arc::clone(&self.path),
             file: self.file,
             ends_file: false,
+            after_all: false,
             open: Box::new(move || opened(change(part)?)),
         }))
     }

@@ -46,6 +46,8 @@ struct Slot {
     path: Arc<str>,
     file: u32,
     ends_file: bool,
+    /// Whether it is read only once it is the first.
+    after_all: bool,
     reader: ReaderState,
     next_chunk: u64,
     next_ready: u64,
@@ -292,6 +294,9 @@ impl State {
                 return None;
             }
             let slot = &mut self.slots[idx];
+            if slot.after_all && idx > 0 {
+                return None;
+            }
             let number = self.first_slot + idx as u64;
             match std::mem::replace(&mut slot.reader, ReaderState::Busy) {
                 ReaderState::Closed(open) => {
@@ -323,6 +328,7 @@ impl State {
                 path: unit.path,
                 file: unit.file,
                 ends_file: unit.ends_file,
+                after_all: unit.after_all,
                 reader: ReaderState::Closed(unit.open),
                 next_chunk: 0,
                 next_ready: 0,
@@ -336,6 +342,7 @@ impl State {
                     path: Arc::from(""),
                     file: u32::MAX,
                     ends_file: false,
+                    after_all: false,
                     reader: ReaderState::Finished,
                     next_chunk: 1,
                     next_ready: 0,

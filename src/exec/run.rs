@@ -457,6 +457,43 @@ fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
     starts.map(|start| batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start)))
 }
 
+/// All rows of a pipeline, held until their number and size are known.
+pub(super) struct HeldRows {
+    pub schema: SchemaRef,
+    /// Logical bytes.
+    pub bytes: u64,
+    /// The rows, in order.
+    pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+}
+
+/// Holds the rows of a pipeline, past the budget on disk. Give the context of
+/// the [`Run`] that reads them: it shares its budget.
+///
+/// # Errors
+///
+/// As [`super::write`].
+pub(super) fn hold_all(physical: &Physical, context: &Context) -> Result<HeldRows> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let built = build(physical, &run.context, CHUNK_BYTES)?;
+    let (mut first, NoAppend) = run.hold(built)?;
+    if let Some(rejects) = first.take_rejects() {
+        rejects.publish()?;
+    }
+    let schema = first.schema;
+    let held = first.output.held();
+    let from = held
+        .schemas
+        .into_iter()
+        .flat_map(|(batches, schema)| (0..batches).map(move |_| schema.clone()));
+    let rows = held.replay.zip(from);
+    Ok(HeldRows {
+        schema: schema.output()?,
+        bytes: held.bytes,
+        batches: Box::new(rows.map(move |(batch, from)| schema.finish(&batch?, &from))),
+    })
+}
+
 /// Counts the rows of a pipeline.
 ///
 /// # Errors

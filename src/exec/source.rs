@@ -65,6 +65,8 @@ pub(crate) struct Unit {
     pub file: u32,
     /// Whether no other unit of this file follows.
     pub ends_file: bool,
+    /// Whether it is opened only when all rows of the units before it went on.
+    pub after_all: bool,
     /// Opens it.
     pub open: Open,
 }
@@ -217,6 +219,7 @@ impl Listed {
             path: self.path,
             file: self.file,
             ends_file: self.ends_file,
+            after_all: false,
             open: patient(may_wait.then(|| cancel.clone()), open),
         }
     }
@@ -305,6 +308,38 @@ pub(crate) fn replay_unit(
     ))
 }
 
+/// Rows in a unit of batches in memory, so that many are read at once.
+const UNIT_ROWS: usize = 1 << 17;
+
+/// Units of batches in memory, large ones cut.
+pub(crate) fn memory_units(batches: &Arc<Vec<RecordBatch>>) -> Units {
+    let mut units: Vec<Vec<RecordBatch>> = Vec::new();
+    let mut rows = UNIT_ROWS;
+    for batch in batches.iter() {
+        for from in (0..batch.num_rows().max(1)).step_by(UNIT_ROWS) {
+            let piece = batch.slice(from, UNIT_ROWS.min(batch.num_rows() - from));
+            if rows + piece.num_rows() > UNIT_ROWS {
+                units.push(Vec::new());
+                rows = 0;
+            }
+            rows += piece.num_rows();
+            if let Some(unit) = units.last_mut() {
+                unit.push(piece);
+            }
+        }
+    }
+    let n_units = units.len();
+    Box::new(units.into_iter().enumerate().map(move |(idx, batches)| {
+        Ok(Unit {
+            path: Arc::from("memory"),
+            file: 0,
+            ends_file: idx + 1 == n_units,
+            after_all: false,
+            open: Box::new(move || Ok(batches_reader(Box::new(batches.into_iter().map(Ok))))),
+        })
+    }))
+}
+
 /// One unit for batches in memory.
 pub(crate) fn memory_unit(batches: &[RecordBatch]) -> Units {
     let batches: Vec<_> = batches.to_vec();
@@ -316,6 +351,7 @@ fn batch_unit(batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>) -> 
         path: Arc::from("memory"),
         file: 0,
         ends_file: true,
+        after_all: false,
         open: Box::new(move || Ok(batches_reader(batches))),
     })))
 }

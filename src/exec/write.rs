@@ -182,6 +182,11 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
         Source::Mapped { input, .. }
         | Source::Folded { input, .. }
         | Source::Picked { input, .. } => input_places(&input.scan.source),
+        Source::Joined { left, right, .. } => {
+            let mut places = input_places(&left.scan.source)?;
+            places.extend(input_places(&right.scan.source)?);
+            Ok(places)
+        }
         Source::Union(inputs) => {
             let mut places = Vec::new();
             for (input, _) in inputs {

@@ -91,6 +91,7 @@ impl DataFrame {
             | Source::Mapped { .. }
             | Source::Folded { .. }
             | Source::Picked { .. }
+            | Source::Joined { .. }
             | Source::Union(_) => None,
         };
         let scans = self.plan.scans();

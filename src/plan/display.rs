@@ -101,6 +101,10 @@ fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>)
             add_stages(input, None, stages);
         }
         Source::Folded { fold, input } => add_stages(input, Some(fold), stages),
+        Source::Joined { left, right, .. } => {
+            add_stages(left, None, stages);
+            add_stages(right, None, stages);
+        }
         Source::Union(inputs) => inputs
             .iter()
             .for_each(|(input, _)| add_stages(input, None, stages)),
@@ -184,6 +188,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 Logical::Aggregate { fold, .. } => fold.to_string(),
                 Logical::Explode { columns, .. } => format!("explode {}", columns.join(", ")),
                 Logical::Partition { idx, .. } => format!("partition {idx}"),
+                Logical::Join { join, .. } => join.to_string(),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
                 Logical::Sample { seed, from, to, .. } => sample_text(*seed, *from, *to),
             },
@@ -218,6 +223,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Picked { idx, .. } => format!("partition {idx}"),
+        Source::Joined { join, .. } => format!("the rows of the {join}"),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

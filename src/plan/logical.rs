@@ -6,6 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::explode::exploded;
 use super::fold::Fold;
+use super::join::{Join, MergeHow};
 use super::local::{Local, Map};
 use super::source::Source;
 use crate::error::Result;
@@ -148,6 +149,15 @@ pub enum Logical {
         /// The columns that come out, as known before reading.
         schema: SchemaRef,
     },
+    /// Rows of two inputs beside each other, by key.
+    Join {
+        /// The frame that was merged.
+        left: Box<Logical>,
+        /// The frame that it was merged with.
+        right: Box<Logical>,
+        /// Keys, rows and columns.
+        join: Join,
+    },
     /// The rows of several inputs, one behind the other, their columns by name.
     Union {
         /// In this order.
@@ -175,6 +185,7 @@ impl Logical {
     pub fn inputs(&self) -> Vec<&Logical> {
         match self {
             Logical::Union { inputs, .. } => inputs.iter().collect(),
+            Logical::Join { left, right, .. } => vec![left, right],
             other => other.input().into_iter().collect(),
         }
     }
@@ -182,7 +193,7 @@ impl Logical {
     /// The one node that this one reads from, if it is one.
     pub fn input(&self) -> Option<&Logical> {
         match self {
-            Logical::Scan(_) | Logical::Union { .. } => None,
+            Logical::Scan(_) | Logical::Union { .. } | Logical::Join { .. } => None,
             Logical::Filter { input, .. }
             | Logical::Project { input, .. }
             | Logical::Repartition { input, .. }
@@ -197,12 +208,12 @@ impl Logical {
     }
 
     /// The same node on what `change` makes of its one input. A scan stays as it
-    /// is, and so does a union, whose inputs are plans of their own.
+    /// is, and so do a union and a join, whose inputs are plans of their own.
     #[must_use]
     pub fn map_input(self, change: impl FnOnce(Logical) -> Logical) -> Logical {
         let changed = |input: Box<Logical>| Box::new(change(*input));
         match self {
-            Logical::Scan(_) | Logical::Union { .. } => self,
+            Logical::Scan(_) | Logical::Union { .. } | Logical::Join { .. } => self,
             Logical::Filter { input, predicate } => Logical::Filter {
                 input: changed(input),
                 predicate,
@@ -270,6 +281,11 @@ impl Logical {
                     .collect(),
                 schema,
             },
+            Logical::Join { left, right, join } => Logical::Join {
+                left: Box::new(left.rewrite(change)),
+                right: Box::new(right.rewrite(change)),
+                join,
+            },
             other => other.map_input(|input| input.rewrite(change)),
         })
     }
@@ -308,6 +324,7 @@ impl Logical {
             Logical::MapPartitions { schema, .. }
             | Logical::Union { schema, .. }
             | Logical::Aggregate { schema, .. } => Ok(Arc::clone(schema)),
+            Logical::Join { left, right, join } => join.schema(&*left.schema()?, &*right.schema()?),
             Logical::Filter { input, .. }
             | Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
@@ -328,6 +345,7 @@ impl Logical {
             Logical::Repartition { .. }
             | Logical::MapPartitions { .. }
             | Logical::Union { .. }
+            | Logical::Join { .. }
             | Logical::Scan(_) => Partitioning::Unknown,
             Logical::Project { input, projection } => match input.schema() {
                 Ok(schema) => input
@@ -381,6 +399,7 @@ impl Logical {
                 estimates.reduce(Estimate::and).unwrap_or_default()
             }
             Logical::Aggregate { input, fold, .. } => folded(fold, input.estimate()),
+            Logical::Join { left, right, join } => joined(join, left.estimate(), right.estimate()),
             Logical::MapPartitions { input, .. } | Logical::Explode { input, .. } => Estimate {
                 exact: false,
                 ..input.estimate()
@@ -413,6 +432,30 @@ fn folded(fold: &Fold, of: Estimate) -> Estimate {
     Estimate {
         rows,
         bytes: rows * row_bytes,
+        exact: false,
+    }
+}
+
+/// About how much a join gives: each row of the larger side is guessed to have
+/// one partner.
+fn joined(join: &Join, left: Estimate, right: Estimate) -> Estimate {
+    let row_bytes = |of: Estimate| of.bytes / of.rows.max(1);
+    let (rows, row_bytes) = match join.how {
+        MergeHow::Cross => (
+            left.rows.saturating_mul(right.rows),
+            row_bytes(left) + row_bytes(right),
+        ),
+        MergeHow::Semi | MergeHow::Anti => (left.rows, row_bytes(left)),
+        MergeHow::Left => (left.rows, row_bytes(left) + row_bytes(right)),
+        MergeHow::Right => (right.rows, row_bytes(left) + row_bytes(right)),
+        MergeHow::Inner | MergeHow::Outer => {
+            let rows = left.rows.max(right.rows);
+            (rows, row_bytes(left) + row_bytes(right))
+        }
+    };
+    Estimate {
+        rows,
+        bytes: rows.saturating_mul(row_bytes),
         exact: false,
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::join::{Join, Side};
 use super::logical::{Estimate, Logical, Scan};
 use super::source::Source;
 use crate::expr::{Expr, Projection};
@@ -80,6 +81,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 | Source::Mapped { .. }
                 | Source::Folded { .. }
                 | Source::Picked { .. }
+                | Source::Joined { .. }
                 | Source::Union(_) => Layout::Given,
             };
             Physical {
@@ -99,6 +101,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             });
             given(Source::Union(lowered.collect()), schema, estimate)
         }
+        Logical::Join { left, right, join } => joined(*left, *right, join, blocksize),
         Logical::MapPartitions { input, map, schema } => {
             let estimate = Estimate {
                 exact: false,
@@ -154,6 +157,35 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             layout: Layout::Coalesce(bytes),
             ..lower(*input, blocksize)
         },
+    }
+}
+
+/// A stage of joined rows. It is laid out as the frame was whose order it has,
+/// where somebody asked for that.
+fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Physical {
+    let estimate = Estimate::default();
+    let columns = |of: &Logical| of.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
+    // Unknown columns were refused when the plan was built.
+    let schema = join.schema(&columns(&left), &columns(&right));
+    let schema = schema.unwrap_or_else(|_| Arc::new(Schema::empty()));
+    let (left, right) = (lower(left, blocksize), lower(right, blocksize));
+    let asked = match join.how.probe().0 {
+        Side::Left => left.layout,
+        Side::Right => right.layout,
+    };
+    let source = Source::Joined {
+        join: Arc::new(join),
+        left: Arc::new(left),
+        right: Arc::new(right),
+    };
+    Physical {
+        layout: match asked {
+            Layout::By(by) => Layout::By(by),
+            Layout::Coalesce(bytes) => Layout::Coalesce(bytes),
+            // Those partitions end where rows were read, not where joined ones are many.
+            Layout::Blocks(_) | Layout::Given => Layout::Coalesce(DEFAULT_BYTES),
+        },
+        ..given(source, schema, estimate)
     }
 }
 

@@ -14,6 +14,7 @@
 mod display;
 mod explode;
 mod fold;
+mod join;
 mod local;
 mod logical;
 mod lower;
@@ -24,6 +25,8 @@ mod union;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub(crate) use explode::exploded;
 pub use fold::Fold;
+pub(crate) use join::Side;
+pub use join::{ColumnOf, Join, MergeHow};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};

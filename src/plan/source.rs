@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::fold::Fold;
+use super::join::Join;
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use crate::error::{Error, Result};
@@ -297,6 +298,15 @@ pub enum Source {
         idx: usize,
         /// Gives the partitions.
         input: Arc<Physical>,
+    },
+    /// The rows of two other pipelines beside each other, by key.
+    Joined {
+        /// Keys, rows and columns.
+        join: Arc<Join>,
+        /// Gives the rows of the left frame.
+        left: Arc<Physical>,
+        /// Gives those of the right one.
+        right: Arc<Physical>,
     },
     /// What a function makes of each partition of another pipeline.
     Mapped {

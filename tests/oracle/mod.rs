@@ -5,10 +5,12 @@
 //! rows     a table of named cells, from JSON text and from batches
 //! value    expressions of whole numbers, as windrow and as a function of a row
 //! calls    frame calls, applied to a frame and to rows
+//! merge    which rows of two sides meet, by looking at every pair
 //! ```
 #![allow(dead_code, unused_imports)] // Each test file uses its part.
 
 pub mod calls;
+pub mod merge;
 pub mod rows;
 pub mod value;
 

@@ -99,11 +99,13 @@ impl Packing {
                     let least = digit.low as u64;
                     for (code, value) in codes.iter_mut().zip($array.values()) {
                         let step = (*value as u64).wrapping_sub(least);
-                        let place = step
-                            .wrapping_add(digit.first)
-                            .wrapping_mul(digit.stride);
+                        let place = step.wrapping_add(digit.first).wrapping_mul(digit.stride);
                         let inside = *value >= low && *value <= high && *code != MISS;
-                        *code = if inside { code.wrapping_add(place) } else { MISS };
+                        *code = if inside {
+                            code.wrapping_add(place)
+                        } else {
+                            MISS
+                        };
                     }
                 }
             }};

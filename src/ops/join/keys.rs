@@ -332,8 +332,6 @@ mod tests {
         let truth: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
         assert_eq!(meeting(truth.clone(), truth.clone()), [(0, 0), (1, 1)]);
         let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1]));
-        assert!(
-            KeyForms::try_new(&[("a", truth.data_type(), "b", numbers.data_type())]).is_err()
-        );
+        assert!(KeyForms::try_new(&[("a", truth.data_type(), "b", numbers.data_type())]).is_err());
     }
 }

@@ -13,9 +13,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow_buffer::BooleanBuffer;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 
@@ -24,6 +24,7 @@ use super::rows::BuildRows;
 use super::spec::{JoinKind, JoinSpec, Taken};
 use super::table::NONE;
 use crate::error::{Error, Result};
+use crate::memory::Reservation;
 
 /// Rows that come out at once at most, where one batch meets many.
 const MOST_ROWS: usize = 1 << 16;
@@ -36,16 +37,23 @@ pub struct JoinTable {
     rows: BuildRows,
     /// A bit for each build row that met a probe row; only where others come out.
     met: Vec<AtomicU64>,
+    /// Of all this.
+    _reservation: Reservation,
 }
 
 impl JoinTable {
-    /// Takes the rows of the build side, in order.
+    /// Takes the rows of the build side, in order. What it holds counts in `reservation`.
     ///
     /// # Errors
     ///
     /// [`Error::Plan`] for 2^32 - 1 rows and more, and for keys whose values
     /// cannot be told apart.
-    pub fn build(spec: Arc<JoinSpec>, batches: Vec<RecordBatch>, threads: usize) -> Result<Self> {
+    pub fn build(
+        spec: Arc<JoinSpec>,
+        batches: Vec<RecordBatch>,
+        threads: usize,
+        mut reservation: Reservation,
+    ) -> Result<Self> {
         let rows = BuildRows::new(Arc::clone(&spec.build_schema), batches, threads)?;
         let options = IndexOptions {
             nulls_match: spec.nulls_match,
@@ -58,11 +66,14 @@ impl JoinTable {
         if spec.kind == JoinKind::KeepBoth {
             met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
         }
+        // Whoever builds a table has seen to it that there is room.
+        reservation.resize_anyway(rows.bytes() + index.bytes() as u64 + 8 * met.len() as u64);
         Ok(JoinTable {
             spec,
             index,
             rows,
             met,
+            _reservation: reservation,
         })
     }
 
@@ -71,14 +82,14 @@ impl JoinTable {
         &self.spec.schema
     }
 
+    /// Which rows come out.
+    pub fn kind(&self) -> JoinKind {
+        self.spec.kind
+    }
+
     /// Rows of the build side.
     pub fn n_rows(&self) -> usize {
         self.rows.n_rows()
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> u64 {
-        self.rows.bytes() + self.index.bytes() as u64 + 8 * self.met.len() as u64
     }
 
     /// What a batch of the probe side gives.
@@ -181,8 +192,7 @@ impl Matches {
     /// The probe rows that have a partner, or those that have none.
     fn filtered(&mut self, wanted: bool) -> Result<RecordBatch> {
         let heads = std::mem::take(&mut self.heads);
-        let kept =
-            BooleanBuffer::collect_bool(heads.len(), |row| (heads[row] != NONE) == wanted);
+        let kept = BooleanBuffer::collect_bool(heads.len(), |row| (heads[row] != NONE) == wanted);
         let n_kept = kept.count_set_bits();
         let kept = BooleanArray::new(kept, None);
         let whole = n_kept == heads.len();
@@ -268,7 +278,7 @@ impl Unmet {
         let chosen = table.rows.choose(rows);
         let rows = table.spec.batch(n_rows, |taken| match taken {
             Taken::Build(idx) | Taken::Key { build: idx, .. } => chosen.column(idx),
-            Taken::Probe(_) => Ok(arrow_array::new_null_array(&arrow_schema::DataType::Null, n_rows)),
+            Taken::Probe(_) => Ok(new_null_array(&DataType::Null, n_rows)),
         })?;
         Ok(Some(rows))
     }

@@ -90,7 +90,12 @@ impl BuildRows {
         let each = n_columns.div_ceil(threads.max(1)).max(1);
         let columns = std::thread::scope(|scope| {
             let shares = places.chunks(each).map(|share| {
-                let all = move || share.iter().map(|idx| column(*idx)).collect::<Result<Vec<_>>>();
+                let all = move || {
+                    share
+                        .iter()
+                        .map(|idx| column(*idx))
+                        .collect::<Result<Vec<_>>>()
+                };
                 scope.spawn(all)
             });
             let shares: Vec<_> = shares.collect();

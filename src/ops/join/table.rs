@@ -516,7 +516,11 @@ mod tests {
             for asked in (0..60).map(key).chain(["nowhere".into(), "a".into()]) {
                 let with = |row: &u32| held(*row as usize) && all[*row as usize] == asked;
                 let wanted: Vec<u32> = (0..n as u32).filter(with).collect();
-                assert_eq!(rows(table.find(asked.as_bytes()), &chains), wanted, "{asked}");
+                assert_eq!(
+                    rows(table.find(asked.as_bytes()), &chains),
+                    wanted,
+                    "{asked}"
+                );
             }
         }
     }

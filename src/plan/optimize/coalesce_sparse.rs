@@ -37,6 +37,7 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::MapPartitions { .. }
         | Logical::Aggregate { .. }
         | Logical::Partition { .. }
+        | Logical::Join { .. }
         | Logical::Union { .. } => true,
         Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
         other => other.input().is_some_and(lays_out),

@@ -11,7 +11,7 @@ use arrow_schema::SchemaRef;
 
 use super::Logical;
 use crate::expr::{Projection, roots};
-use crate::plan::Fold;
+use crate::plan::{Fold, Join};
 
 pub(super) fn apply(plan: Logical) -> Logical {
     ask(plan, None)
@@ -58,6 +58,7 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
             fold,
             schema,
         } => aggregate(*input, fold, schema, wanted),
+        Logical::Join { left, right, join } => joined(*left, *right, join, wanted),
         // A function may look at every column, and where partitions end may depend on them.
         whole @ (Logical::MapPartitions { .. } | Logical::Partition { .. }) => {
             whole.map_input(|input| ask(input, None))
@@ -68,6 +69,31 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
             schema,
         },
         other => other.map_input(|input| ask(input, wanted)),
+    }
+}
+
+/// Asks each side for its keys and for the columns that are wanted of it.
+fn joined(
+    left: Logical,
+    right: Logical,
+    mut join: Join,
+    wanted: Option<BTreeSet<String>>,
+) -> Logical {
+    let asked = wanted.map(|wanted| {
+        join.columns.retain(|(name, _)| wanted.contains(name));
+        join.passes_late = false;
+        join.needs()
+    });
+    let (of_left, of_right) = match asked {
+        Some((left, right)) => (Some(left), Some(right)),
+        // Half a join shows nothing of the right frame.
+        None if !join.how.shows_right() => (None, Some(join.needs().1)),
+        None => (None, None),
+    };
+    Logical::Join {
+        left: Box::new(ask(left, of_left)),
+        right: Box::new(ask(right, of_right)),
+        join,
     }
 }
 

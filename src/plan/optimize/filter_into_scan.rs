@@ -2,10 +2,10 @@
 //!
 //! A filter passes a repartition (fewer rows are laid out, evenly) and, under
 //! the names that columns have there, a projection that does not compute what
-//! it looks at. It does not pass a limit or a sample: the first ten rows that are kept are
+//! it looks at. It passes a join to the side that it looks at. It does not pass a limit or a sample: the first ten rows that are kept are
 //! not those kept of the first ten. Of several terms each goes as far as it can.
 
-use super::Logical;
+use super::{Logical, filter_through_join};
 use crate::expr::{Expr, Projection, roots};
 use crate::plan::exploded;
 
@@ -17,7 +17,7 @@ pub(super) fn apply(plan: Logical) -> Logical {
 }
 
 /// Puts a filter as far below `node` as it may go.
-fn sink(node: Logical, predicate: Expr) -> Logical {
+pub(super) fn sink(node: Logical, predicate: Expr) -> Logical {
     match node {
         Logical::Scan(mut scan) => {
             scan.predicate = Some(match scan.predicate.take() {
@@ -38,6 +38,9 @@ fn sink(node: Logical, predicate: Expr) -> Logical {
             input,
             predicate: first.and(predicate),
         },
+        Logical::Join { left, right, join } => {
+            filter_through_join::sink(*left, *right, join, predicate)
+        }
         // What these give depends on all rows that they are given.
         whole @ (Logical::Limit { .. }
         | Logical::Sample { .. }
@@ -101,11 +104,11 @@ fn before_items(input: Logical, columns: Vec<String>, predicate: Expr) -> Logica
     }
 }
 
-fn all_of(terms: Vec<Expr>) -> Option<Expr> {
+pub(super) fn all_of(terms: Vec<Expr>) -> Option<Expr> {
     terms.into_iter().reduce(Expr::and)
 }
 
-fn filtered(input: Logical, predicate: Expr) -> Logical {
+pub(super) fn filtered(input: Logical, predicate: Expr) -> Logical {
     Logical::Filter {
         input: Box::new(input),
         predicate,

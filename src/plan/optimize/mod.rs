@@ -5,6 +5,7 @@
 mod coalesce_sparse;
 mod columns_into_scan;
 mod filter_into_scan;
+mod filter_through_join;
 mod merge_selects;
 
 use super::logical::Logical;

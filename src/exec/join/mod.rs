@@ -1,0 +1,75 @@
+//! Rows of two pipelines beside each other.
+//!
+//! In:  the pipelines of both frames, and a merge.
+//! Out: units of joined rows, in the order of the probe side.
+//!
+//! ```text
+//! build side ─▶ held until its size is known ─▶ table ──┐
+//! probe side ─▶ units, as they are read ────────────────┴─▶ units of joined rows
+//! ```
+//!
+//! The probe side streams: each of its units is read, looked up and joined by
+//! whatever thread takes it.
+
+mod broadcast;
+mod side;
+
+use std::sync::Arc;
+
+use self::broadcast::joined_units;
+use self::side::ProbeSide;
+use super::build::Given;
+use super::run::{Context, Run, hold_all};
+use crate::error::{Error, Result};
+use crate::ops::join::JoinTable;
+use crate::plan::{Join, Physical, Side};
+use crate::size::ByteSize;
+
+/// The share of the memory that the held side of a merge may take by default:
+/// beside its rows stand their index, and rows that are being put together.
+const HELD_SHARE: u64 = 4;
+
+/// Reads the build side, and opens the probe side.
+///
+/// # Errors
+///
+/// The first error of the build side; [`Error::Plan`] if text turned out to have
+/// keys that cannot be compared.
+pub(super) fn join_rows(
+    join: &Join,
+    left: &Arc<Physical>,
+    right: &Arc<Physical>,
+    context: &Context,
+) -> Result<Given> {
+    let (probe, build) = match join.how.probe().0 {
+        Side::Left => (left, right),
+        Side::Right => (right, left),
+    };
+    let probe = ProbeSide::open(probe, context)?;
+    let held = hold_all(build, context)?;
+    let (left, right) = match join.how.probe().0 {
+        Side::Left => (&probe.schema, &held.schema),
+        Side::Right => (&held.schema, &probe.schema),
+    };
+    let spec = Arc::new(join.with_late(left, right)?.spec(left, right)?);
+    let limit = join
+        .hold
+        .unwrap_or(ByteSize::new(context.settings.memory.bytes() / HELD_SHARE));
+    if held.bytes > limit.bytes() {
+        return Err(Error::Memory {
+            operator: "merge",
+            wanted: ByteSize::new(held.bytes),
+            limit,
+            cure: "raise --memory".to_owned(),
+        });
+    }
+    let threads = context.settings.threads;
+    let batches = held.batches.collect::<Result<Vec<_>>>()?;
+    let reservation = Run::new(context)?.drive.budget.open();
+    let table = Arc::new(JoinTable::build(spec, batches, threads, reservation)?);
+    Ok(Given {
+        schema: Arc::clone(table.schema()),
+        held_bytes: probe.held_bytes,
+        units: joined_units(probe.units, &table),
+    })
+}

@@ -1,0 +1,129 @@
+//! The probe side of a join, as units of rows that need nothing more.
+//!
+//! In:  a pipeline.
+//! Out: units of the rows that come out of it, in order, with their schema.
+//!
+//! A pipeline that any thread can run chunk by chunk is run where its rows are
+//! wanted. Others run on threads of their own: those with steps in input order,
+//! and those in which a row may fail, whose place only input order tells. Text
+//! is read first, since only its end tells its columns.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::exec::bind::Steps;
+use crate::exec::build::{Built, build};
+use crate::exec::keep::keep;
+use crate::exec::parts::{kept_units, part_units, widens};
+use crate::exec::run::{CHUNK_BYTES, Context};
+use crate::exec::schema::RunSchema;
+use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units};
+use crate::exec::worker::Worker;
+use crate::plan::{Layout, Physical, Step, exploded};
+
+/// Logical bytes of a piece that one thread hands to another.
+const PIECE_BYTES: u64 = 8 << 20;
+
+/// Rows in units.
+pub(super) struct ProbeSide {
+    pub units: Units,
+    pub schema: SchemaRef,
+    /// Bytes that the units hold before they are read.
+    pub held_bytes: u64,
+}
+
+impl ProbeSide {
+    /// Opens a pipeline; its layout is of no interest.
+    pub fn open(physical: &Arc<Physical>, context: &Context) -> Result<Self> {
+        let pieces = || {
+            Arc::new(Physical {
+                layout: Layout::Coalesce(PIECE_BYTES),
+                ..(**physical).clone()
+            })
+        };
+        if widens(&physical.scan.source) {
+            let kept = Arc::new(keep(&pieces(), context)?);
+            let schema = kept.schema()?;
+            return Ok(ProbeSide {
+                units: kept_units(kept, Arc::from("merge"), 0, Arc::clone(&schema)),
+                schema,
+                held_bytes: 0,
+            });
+        }
+        let steps = Steps::bind(physical, false)?;
+        if !physical.ordered.is_empty() || steps.read.may_fail() {
+            return Ok(ProbeSide {
+                units: part_units(&pieces(), context, Arc::from("merge"))?,
+                schema: output(physical)?,
+                held_bytes: 0,
+            });
+        }
+        let built = build(physical, context, CHUNK_BYTES)?;
+        let schema = built.schema.output()?;
+        Ok(ProbeSide {
+            schema,
+            held_bytes: built.ahead_bytes,
+            units: worked_units(built),
+        })
+    }
+}
+
+/// The columns that come out of a pipeline which reads no text.
+fn output(physical: &Physical) -> Result<SchemaRef> {
+    let steps = physical.steps.iter().chain(&physical.ordered);
+    steps.fold(physical.scan.output(), |schema, step| match step {
+        Step::Project(projection) => projection.schema(&*schema?),
+        Step::Explode(columns) => exploded(&*schema?, columns),
+        Step::Filter(_) | Step::Limit(_) | Step::Sample { .. } => schema,
+    })
+}
+
+/// The units of a pipeline whose steps are done by whoever reads them.
+fn worked_units(built: Built) -> Units {
+    let (workers, schema) = (built.workers, built.schema);
+    Box::new(built.units.map(move |unit| {
+        let unit = unit?;
+        let (workers, schema, open) = (workers.clone(), schema.clone(), unit.open);
+        let path = Arc::clone(&unit.path);
+        let open: Open = Box::new(move || {
+            Ok(Box::new(WorkedReader {
+                reader: open()?,
+                worker: workers.build(),
+                schema,
+                path,
+            }))
+        });
+        Ok(Unit { open, ..unit })
+    }))
+}
+
+/// Takes what another reader gives through the steps of a pipeline.
+struct WorkedReader {
+    reader: Box<dyn ChunkReader>,
+    worker: Worker,
+    schema: RunSchema,
+    path: Arc<str>,
+}
+
+impl ChunkReader for WorkedReader {
+    fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>> {
+        let Some(chunk) = self.reader.next(reuse)? else {
+            return Ok(None);
+        };
+        let (worked, _) = self.worker.work(chunk, 0, &self.path, &self.schema)?;
+        if let Some(failed) = worked.failed {
+            return Err(Error::internal(format!(
+                "a step failed that cannot: {}",
+                failed.error
+            )));
+        }
+        let rows = self.schema.finish(&worked.batch, &worked.schema)?;
+        Ok(Some(Chunk::Batch(rows, Passed::default())))
+    }
+
+    fn stored_bytes_read(&self) -> u64 {
+        self.reader.stored_bytes_read()
+    }
+}

@@ -1,0 +1,201 @@
+//! Two frames beside each other, by key.
+
+use super::dataframe::DataFrame;
+use crate::error::{Error, Result};
+use crate::plan::{Join, Logical, MergeHow};
+use crate::size::ByteSize;
+
+/// How two frames are merged. Made of the names of the keys; the rest has
+/// defaults that work.
+///
+/// ```
+/// use windrow::{MergeHow, MergeOptions};
+/// let options = MergeOptions::on(["user"]).how(MergeHow::Left).suffixes("", "_right");
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+pub struct MergeOptions {
+    on: Vec<(String, String)>,
+    how: MergeHow,
+    suffixes: (String, String),
+    nulls_match: bool,
+    hold: Option<ByteSize>,
+    hash_mask: u64,
+}
+
+impl MergeOptions {
+    /// Keys that both frames call the same. Each comes out once.
+    pub fn on<N: Into<String>>(keys: impl IntoIterator<Item = N>) -> Self {
+        let keys = keys.into_iter().map(Into::into);
+        MergeOptions::pairs(keys.map(|key| (key.clone(), key)).collect())
+    }
+
+    /// Keys of the left frame and keys of the right one, pair by pair. Both
+    /// come out, unless they have one name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if there are not as many on both sides.
+    pub fn on_pairs<L: Into<String>, R: Into<String>>(
+        left: impl IntoIterator<Item = L>,
+        right: impl IntoIterator<Item = R>,
+    ) -> Result<Self> {
+        let left: Vec<String> = left.into_iter().map(Into::into).collect();
+        let right: Vec<String> = right.into_iter().map(Into::into).collect();
+        if left.len() != right.len() {
+            return Err(Error::config(
+                "on",
+                format!(
+                    "{} keys of the left frame cannot meet {} of the right one",
+                    left.len(),
+                    right.len()
+                ),
+            ));
+        }
+        Ok(MergeOptions::pairs(left.into_iter().zip(right).collect()))
+    }
+
+    /// No keys: every row meets every row.
+    pub fn cross() -> Self {
+        MergeOptions::pairs(Vec::new()).how(MergeHow::Cross)
+    }
+
+    fn pairs(on: Vec<(String, String)>) -> Self {
+        MergeOptions {
+            on,
+            how: MergeHow::default(),
+            suffixes: ("_x".to_owned(), "_y".to_owned()),
+            nulls_match: false,
+            hold: None,
+            hash_mask: u64::MAX,
+        }
+    }
+
+    /// Which rows come out. Default: [`MergeHow::Inner`].
+    #[must_use]
+    pub fn how(mut self, how: MergeHow) -> Self {
+        self.how = how;
+        self
+    }
+
+    /// What is put behind names that both frames have and that are no shared
+    /// key. Default: `_x` and `_y`.
+    #[must_use]
+    pub fn suffixes(mut self, left: &str, right: &str) -> Self {
+        self.suffixes = (left.to_owned(), right.to_owned());
+        self
+    }
+
+    /// Whether a null key meets null keys. Default: it meets nothing.
+    #[must_use]
+    pub fn nulls_match(mut self, nulls_match: bool) -> Self {
+        self.nulls_match = nulls_match;
+        self
+    }
+
+    /// Bytes of Arrow data that the frame which is looked up may have to be
+    /// held in memory whole; a larger one is cut into parts by key. Default: a
+    /// quarter of the memory. Changes how long it takes, never what comes out.
+    #[must_use]
+    pub fn hold(mut self, most: ByteSize) -> Self {
+        self.hold = Some(most);
+        self
+    }
+
+    /// For tests: only these bits of hashes are kept, so that keys collide.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hash_mask(mut self, mask: u64) -> Self {
+        self.hash_mask = mask;
+        self
+    }
+}
+
+impl From<&str> for MergeOptions {
+    fn from(key: &str) -> Self {
+        MergeOptions::on([key])
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for MergeOptions {
+    fn from(keys: [&str; N]) -> Self {
+        MergeOptions::on(keys)
+    }
+}
+
+impl DataFrame {
+    /// Rows of this frame beside those of `right` that have equal keys.
+    ///
+    /// Keys meet by value, whatever their number types; every NaN is one key, -0
+    /// is 0, and null meets nothing unless asked to. The rows that come out are
+    /// in the order of this frame (with [`MergeHow::Right`], of the other), the
+    /// partners of one row in the order of theirs, whatever the number of threads
+    /// and the memory. Columns are those of this frame, then those of `right`
+    /// less the keys that both call the same; other names that both have get a
+    /// suffix. The frame whose order counts streams; the other one is held, and
+    /// cut into parts by key where it is too large.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, StringArray, RecordBatch};
+    /// # use windrow::{MergeHow, MergeOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let session = Session::default();
+    /// # let frame = |columns: [(&str, ArrayRef); 2]| {
+    /// #     let batch = RecordBatch::try_from_iter(columns)?;
+    /// #     session.from_batches(batch.schema(), [batch])
+    /// # };
+    /// # let ints = |values: &[i64]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+    /// # let texts = |values: &[&str]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    /// let orders = frame([("user", ints(&[1, 2, 1, 9])), ("price", ints(&[10, 20, 30, 40]))])?;
+    /// let users = frame([("user", ints(&[1, 2, 3])), ("name", texts(&["ann", "bob", "eve"]))])?;
+    /// let named = orders.merge(&users, "user")?;
+    /// assert_eq!(named.count()?, 3);
+    /// let all = orders.merge(&users, MergeOptions::on(["user"]).how(MergeHow::Outer))?;
+    /// assert_eq!(all.filter("name is null")?.count()?, 1);
+    /// assert_eq!(all.filter("price is null")?.count()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for an unknown key with near names, for keys whose types
+    /// cannot be compared (naming both), and for two columns that would have one
+    /// name; [`Error::Config`] for no keys, or keys of a cross merge.
+    pub fn merge(&self, right: &DataFrame, options: impl Into<MergeOptions>) -> Result<DataFrame> {
+        let options = options.into();
+        let join = Join {
+            how: options.how,
+            on: options.on,
+            suffixes: options.suffixes,
+            nulls_match: options.nulls_match,
+            hold: options.hold,
+            hash_mask: options.hash_mask,
+            columns: Vec::new(),
+            passes_late: true,
+        };
+        let join = join.settled(self.known(), right.known())?;
+        let schema = join.schema(self.known(), right.known())?;
+        let plan = Logical::Join {
+            left: self.input(),
+            right: right.input(),
+            join,
+        };
+        Ok(DataFrame::new(self.session().clone(), plan, schema))
+    }
+
+    /// Rows of both frames with equal keys: [`DataFrame::merge`] in few words.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::merge`].
+    pub fn join<N: Into<String>>(
+        &self,
+        right: &DataFrame,
+        on: impl IntoIterator<Item = N>,
+        how: MergeHow,
+    ) -> Result<DataFrame> {
+        self.merge(right, MergeOptions::on(on).how(how))
+    }
+}

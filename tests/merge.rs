@@ -1,0 +1,357 @@
+//! Two frames by key: the rows of a nested loop, in its order, whatever the
+//! types of keys, the cuts, the threads and the memory.
+
+mod oracle;
+
+use std::sync::Arc;
+
+use arrow_cast::cast;
+use oracle::merge::merged;
+use windrow::arrow::array::builder::{Int64Builder, ListBuilder};
+use windrow::arrow::array::cast::AsArray;
+use windrow::arrow::array::types::Int64Type;
+use windrow::arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    new_null_array,
+};
+use windrow::arrow::schema::{DataType, Field, TimeUnit};
+use windrow::{DataFrame, MergeHow, MergeOptions, Session, Settings};
+
+const HOWS: [MergeHow; 7] = [
+    MergeHow::Inner,
+    MergeHow::Left,
+    MergeHow::Right,
+    MergeHow::Outer,
+    MergeHow::Semi,
+    MergeHow::Anti,
+    MergeHow::Cross,
+];
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        ((self.0 >> 33) as usize) % n.max(1)
+    }
+
+    /// Codes of keys: few, so that they meet; some are null.
+    fn codes(&mut self, n_rows: usize, n_codes: usize) -> Vec<Option<i64>> {
+        let code = |random: &mut Self| match random.below(8) {
+            0 => None,
+            _ => Some(random.below(n_codes) as i64),
+        };
+        (0..n_rows).map(|_| code(self)).collect()
+    }
+}
+
+fn session(threads: usize) -> Session {
+    Session::new(Settings {
+        threads,
+        ..Settings::default()
+    })
+}
+
+/// How codes are written as keys of one type: two codes are equal as keys if
+/// they are equal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Keys {
+    Int(&'static DataType),
+    /// NaN, and zeros of both signs.
+    Odd,
+    Text,
+    Labels,
+    Truth,
+    Seconds,
+    Millis,
+    Struct,
+    List,
+    Nothing,
+}
+
+use Keys::{Int, Labels, List, Millis, Nothing, Odd, Seconds, Struct, Text, Truth};
+
+const CENTS: DataType = DataType::Decimal128(12, 2);
+
+impl Keys {
+    fn n_codes(self) -> usize {
+        if self == Truth { 2 } else { 9 }
+    }
+
+    fn column(self, codes: &[Option<i64>]) -> ArrayRef {
+        let ints: ArrayRef = Arc::new(Int64Array::from(codes.to_vec()));
+        let texts = || -> ArrayRef {
+            let text = |code: i64| match code {
+                0 => String::new(),
+                1 => "a".to_owned(),
+                2 => "a\0".to_owned(),
+                code if code < 6 => format!("the same first bytes, {code}"),
+                code => format!("twelve bytes{}", "x".repeat(code as usize - 6)),
+            };
+            Arc::new(
+                codes
+                    .iter()
+                    .map(|code| code.map(text))
+                    .collect::<StringArray>(),
+            )
+        };
+        let odd = |row: usize, code: i64| match code {
+            0 if row % 2 == 0 => -0.0,
+            1 => f64::from_bits(f64::NAN.to_bits() + (row as u64 % 3)),
+            code => code as f64 / 2.0,
+        };
+        let as_time = |unit: TimeUnit, factor: i64| {
+            let scaled = codes
+                .iter()
+                .map(|code| code.map(|code| (code - 4) * factor));
+            let ticks: ArrayRef = Arc::new(scaled.collect::<Int64Array>());
+            cast(&ticks, &DataType::Timestamp(unit, None)).unwrap()
+        };
+        match self {
+            Int(data_type) => cast(&ints, data_type).unwrap(),
+            Odd => {
+                let numbered = codes.iter().enumerate();
+                let values = numbered.map(|(row, code)| code.map(|code| odd(row, code)));
+                Arc::new(values.collect::<Float64Array>())
+            }
+            Text => texts(),
+            Labels => cast(
+                &texts(),
+                &DataType::Dictionary(Box::new(DataType::Int16), Box::new(DataType::Utf8)),
+            )
+            .unwrap(),
+            Truth => {
+                let values = codes.iter().map(|code| code.map(|code| code == 1));
+                Arc::new(values.collect::<BooleanArray>())
+            }
+            Seconds => as_time(TimeUnit::Second, 1),
+            Millis => as_time(TimeUnit::Millisecond, 1000),
+            Struct => {
+                let fields = vec![Field::new("id", DataType::Int64, true)];
+                let nulls = codes.iter().map(Option::is_some).collect::<Vec<_>>();
+                Arc::new(StructArray::new(
+                    fields.into(),
+                    vec![ints],
+                    Some(nulls.into()),
+                ))
+            }
+            List => {
+                let mut lists = ListBuilder::new(Int64Builder::new());
+                for code in codes {
+                    lists.append_option(code.map(|code| (0..code % 3).chain([code]).map(Some)));
+                }
+                Arc::new(lists.finish())
+            }
+            Nothing => new_null_array(&DataType::Null, codes.len()),
+        }
+    }
+}
+
+/// One side: its keys, and the number of each row.
+struct SideRows {
+    keys: Vec<(Keys, Vec<Option<i64>>)>,
+    n_rows: usize,
+}
+
+impl SideRows {
+    fn new(random: &mut Random, n_rows: usize, kinds: &[Keys]) -> Self {
+        let keys = kinds
+            .iter()
+            .map(|kind| (*kind, random.codes(n_rows, kind.n_codes())))
+            .map(|(kind, codes)| match kind {
+                Nothing => (kind, vec![None; n_rows]),
+                _ => (kind, codes),
+            });
+        SideRows {
+            keys: keys.collect(),
+            n_rows,
+        }
+    }
+
+    /// A frame of batches that are cut anywhere, some of them empty.
+    fn frame(&self, random: &mut Random, session: &Session, number: &str) -> DataFrame {
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        for (idx, (kind, codes)) in self.keys.iter().enumerate() {
+            columns.push((format!("k{idx}"), kind.column(codes)));
+        }
+        let numbers = Int64Array::from_iter_values(0..self.n_rows as i64);
+        columns.push(("same".to_owned(), Arc::new(numbers.clone())));
+        columns.push((number.to_owned(), Arc::new(numbers)));
+        let whole = RecordBatch::try_from_iter_with_nullable(
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
+        )
+        .unwrap();
+        let mut batches = Vec::new();
+        let mut from = 0;
+        while from < whole.num_rows() || batches.is_empty() {
+            let most = random.below(20) * random.below(4);
+            let rows = most.min(whole.num_rows() - from);
+            batches.push(whole.slice(from, rows));
+            from += rows;
+        }
+        session.from_batches(whole.schema(), batches).unwrap()
+    }
+}
+
+/// The numbers of rows in a column, all partitions in order; nothing if it is not there.
+fn numbers(rows: &[RecordBatch], name: &str) -> Vec<Option<usize>> {
+    let number = |batch: &RecordBatch| match batch.column_by_name(name) {
+        Some(column) => column
+            .as_primitive::<Int64Type>()
+            .iter()
+            .map(|n| n.map(|n| n as usize))
+            .collect::<Vec<_>>(),
+        None => vec![None; batch.num_rows()],
+    };
+    rows.iter().flat_map(number).collect()
+}
+
+/// Merges random sides in every way, and compares with the nested loop.
+fn check(kinds: &[(Keys, Keys)], sizes: (usize, usize), seed: u64, change: &[Change]) {
+    let mut random = Random(seed);
+    let (left_kinds, right_kinds): (Vec<Keys>, Vec<Keys>) = kinds.iter().copied().unzip();
+    let left = SideRows::new(&mut random, sizes.0, &left_kinds);
+    let right = SideRows::new(&mut random, sizes.1, &right_kinds);
+    for how in HOWS {
+        for nulls_match in [false, true] {
+            let meet = |l: usize, r: usize| {
+                let pairs = left.keys.iter().zip(&right.keys);
+                pairs.into_iter().all(|((_, of_left), (_, of_right))| {
+                    match (of_left[l], of_right[r]) {
+                        (None, None) => nulls_match,
+                        (l, r) => l == r,
+                    }
+                })
+            };
+            let wanted = merged(how, left.n_rows, right.n_rows, &meet);
+            for (threads, change) in [1, 2, 5].into_iter().zip(change.iter().cycle()) {
+                let session = session(threads);
+                let keys: Vec<String> = (0..kinds.len()).map(|idx| format!("k{idx}")).collect();
+                let options = match how {
+                    MergeHow::Cross => MergeOptions::cross(),
+                    how => MergeOptions::on(keys).how(how).nulls_match(nulls_match),
+                };
+                let of_left = left.frame(&mut random, &session, "l");
+                let of_right = right.frame(&mut random, &session, "r");
+                let frame = of_left.merge(&of_right, change(options)).unwrap();
+                let table = frame.compute().unwrap();
+                assert_eq!(table.schema(), frame.schema().unwrap());
+                let rows = table.into_batches();
+                let of_left = numbers(&rows, "l").into_iter();
+                let found: Vec<_> = of_left.zip(numbers(&rows, "r")).collect();
+                assert_eq!(found, wanted, "{how} {kinds:?} {nulls_match} {threads}");
+                check_keys(&rows, &found, (&left, &right), how);
+            }
+        }
+    }
+}
+
+/// Changes options in a way that must not change the rows.
+type Change = fn(MergeOptions) -> MergeOptions;
+
+/// Keys that come out are those of the row of the side that has one.
+fn check_keys(
+    batches: &[RecordBatch],
+    found: &[(Option<usize>, Option<usize>)],
+    sides: (&SideRows, &SideRows),
+    how: MergeHow,
+) {
+    if how == MergeHow::Cross {
+        return;
+    }
+    let mut row = 0;
+    for batch in batches {
+        for (idx, (kind, of_left)) in sides.0.keys.iter().enumerate() {
+            let (right_kind, of_right) = &sides.1.keys[idx];
+            if kind != right_kind || *kind == Odd {
+                continue;
+            }
+            let codes = found[row..row + batch.num_rows()].iter();
+            let codes = codes.map(|(l, r)| match (l, r) {
+                (Some(l), _) => of_left[*l],
+                (None, Some(r)) => of_right[*r],
+                (None, None) => None,
+            });
+            let wanted = kind.column(&codes.collect::<Vec<_>>());
+            let column = batch.column_by_name(&format!("k{idx}")).unwrap();
+            let plain = |column: &ArrayRef| match column.data_type() {
+                DataType::Dictionary(_, values) => cast(column, values).unwrap(),
+                _ => column.clone(),
+            };
+            assert_eq!(&plain(column), &plain(&wanted), "{how} {kind:?}");
+        }
+        row += batch.num_rows();
+    }
+}
+
+/// Held whole, or with hashes of which few bits are left.
+const WHOLE: [Change; 3] = [
+    |options| options,
+    |options| options.hash_mask(0),
+    |options| options.hash_mask(0x7 << 61),
+];
+
+const INT8: Keys = Int(&DataType::Int8);
+const INT64: Keys = Int(&DataType::Int64);
+const UINT64: Keys = Int(&DataType::UInt64);
+const FLOAT: Keys = Int(&DataType::Float64);
+const HALVES: Keys = Int(&DataType::Float32);
+const MONEY: Keys = Int(&CENTS);
+const DAYS: Keys = Int(&DataType::Date64);
+
+#[test]
+fn keys_of_every_type_give_the_rows_of_a_nested_loop() {
+    let kinds = [
+        INT8, INT64, UINT64, FLOAT, HALVES, MONEY, DAYS, Odd, Text, Labels, Truth, Seconds, Struct,
+        List,
+    ];
+    for (seed, kind) in kinds.into_iter().enumerate() {
+        check(&[(kind, kind)], (40, 30), seed as u64, &WHOLE);
+    }
+}
+
+#[test]
+fn keys_of_different_types_meet_by_value() {
+    let pairs = [
+        (INT8, INT64),
+        (INT64, UINT64),
+        (UINT64, FLOAT),
+        (HALVES, INT8),
+        (FLOAT, HALVES),
+        (MONEY, INT64),
+        (Labels, Text),
+        (Seconds, Millis),
+        (INT64, Nothing),
+        (Nothing, Text),
+    ];
+    for (seed, (left, right)) in pairs.into_iter().enumerate() {
+        check(&[(left, right)], (30, 40), 100 + seed as u64, &WHOLE);
+    }
+}
+
+#[test]
+fn several_keys_meet_together() {
+    check(&[(INT64, INT8), (Truth, Truth)], (60, 60), 7, &WHOLE);
+    check(&[(Text, Text), (INT64, FLOAT)], (60, 60), 8, &WHOLE);
+    check(&[(Truth, Truth), (Odd, Odd)], (60, 60), 9, &WHOLE);
+    check(
+        &[(Labels, Text), (Truth, Truth), (Seconds, Millis)],
+        (60, 60),
+        10,
+        &WHOLE,
+    );
+}
+
+#[test]
+fn a_side_without_rows_is_a_side() {
+    for sizes in [(0, 0), (0, 20), (20, 0)] {
+        check(&[(INT64, INT64)], sizes, 11, &WHOLE);
+        check(&[(Text, Text)], sizes, 12, &WHOLE);
+    }
+}
