@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ZstdLevel};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
@@ -24,6 +24,13 @@ struct Zstd {
     context: Compressor<'static>,
     /// Room for the largest page so far: fresh memory would be cleared page by page.
     out: Vec<u8>,
+}
+
+/// Bytes that a page takes once compressed, about, whatever it will be compressed
+/// with. None if that cannot be told.
+pub(super) fn compressed_size(page: &[u8]) -> Option<usize> {
+    let fast = Compression::ZSTD(ZstdLevel::try_new(1).ok()?);
+    compress(fast, page).ok().map(|stored| stored.len())
 }
 
 /// Compresses a page.

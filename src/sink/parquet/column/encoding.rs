@@ -172,6 +172,11 @@ mod tests {
         assert_eq!(few.dictionary, Some(5), "few");
         let times: Vec<f64> = (0..50_000).map(|n| mixed(n) as f64 / 7.0).collect();
         assert_eq!(chosen(&times), plainly(Encoding::BYTE_STREAM_SPLIT));
+        let waits: Vec<f64> = (0..2000)
+            .map(|n| 30.0 + mixed(n).rem_euclid(1500) as f64 / 1000.0)
+            .collect();
+        let waits = chosen(&waits).otherwise;
+        assert_eq!(waits, Encoding::PLAIN, "fractions that repeat");
         let hosts = chosen_texts(|n| format!("web-{}", n % 40));
         assert_eq!(hosts.dictionary, Some(40));
         let paths = chosen_texts(|n| format!("/a/{}", mixed(n)));

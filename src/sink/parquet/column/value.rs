@@ -10,6 +10,7 @@ use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
+use super::compress::compressed_size;
 use super::delta::{encode_integers, encode_prefixed, encode_texts};
 use super::dictionary::Entry;
 use super::encoding::{delta_bits, prefixes_pay};
@@ -160,11 +161,26 @@ macro_rules! integer_value {
 integer_value!(i32);
 integer_value!(i64);
 
+/// Fractions that are compressed both ways to tell which is smaller.
+const FLOATS_TRIED: usize = 4096;
+
 macro_rules! float_value {
     ($native:ty) => {
         impl Value for $native {
-            fn direct(_: &[Self]) -> (Encoding, Option<f64>) {
-                (Encoding::BYTE_STREAM_SPLIT, None)
+            fn direct(values: &[Self]) -> (Encoding, Option<f64>) {
+                // Values that repeat compress further whole than as streams of bytes.
+                let start = values.len().saturating_sub(FLOATS_TRIED) / 2;
+                let tried = &values[start..values.len().min(start + FLOATS_TRIED)];
+                let size = |encoding| {
+                    let mut page = Vec::new();
+                    Self::encode(tried, encoding, &mut page).ok()?;
+                    compressed_size(&page)
+                };
+                let (plain, split) = (size(Encoding::PLAIN), size(Encoding::BYTE_STREAM_SPLIT));
+                match (plain, split) {
+                    (Some(plain), Some(split)) if plain < split => (Encoding::PLAIN, None),
+                    _ => (Encoding::BYTE_STREAM_SPLIT, None),
+                }
             }
 
             fn encode_plain(values: &[Self], out: &mut Vec<u8>) {
