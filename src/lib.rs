@@ -30,7 +30,7 @@ pub mod frame;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
-pub use exec::{Cancel, Phase, Progress, RunReport};
+pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
 pub use frame::{
     ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
     IntoInputs, LazyWrite, MergeOptions, Reader, Session, Stream, Table, concat, read_csv,

@@ -10,12 +10,13 @@ use arrow_schema::SchemaRef;
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnScan};
 use super::join::join_rows;
-use super::parts::{Branches, made_units, mapped_units};
+use super::parts::{Branches, made_units, mapped};
 use super::pick::pick;
 use super::rejects::Rejects;
 use super::run::{Context, fold_all, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
+use super::sheet::Stage;
 use super::source::{Units, memory_units, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
@@ -44,6 +45,10 @@ pub(super) struct Built {
     pub known_rows: Option<u64>,
     /// Bytes that readers may hold of what they fetch ahead, or hold of rows that were folded.
     pub ahead_bytes: u64,
+    /// What gives the rows, where other runs do.
+    pub stage: Option<Stage>,
+    /// Whether asking for the next unit may take long.
+    pub units_wait: bool,
 }
 
 /// Rows that need no decoding: what memory, a function or a stage in front gives.
@@ -52,6 +57,8 @@ pub(super) struct Given {
     pub schema: SchemaRef,
     /// Bytes that the units hold before they are read.
     pub held_bytes: u64,
+    /// Whose rows these are; none where nothing was read for them.
+    pub stage: Option<Stage>,
 }
 
 /// Builds a pipeline: opens lists, runs stages in front, binds expressions,
@@ -80,19 +87,17 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             units: memory_units(batches),
             schema: Arc::clone(schema),
             held_bytes: 0,
+            stage: None,
         },
         Source::Made { make, n_partitions } => Given {
             units: made_units(make, *n_partitions, schema),
             schema: Arc::clone(schema),
             held_bytes: 0,
+            stage: None,
         },
-        Source::Mapped { map, input } => Given {
-            units: mapped_units(map, input, schema, context)?,
-            schema: Arc::clone(schema),
-            held_bytes: 0,
-        },
+        Source::Mapped { map, input } => mapped(map, input, schema, context)?,
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
-        Source::Folded { fold, input } => fold_all(fold, input, context)?.given(),
+        Source::Folded { fold, input } => fold_all(fold, input, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
         Source::Joined { join, left, right } => join_rows(join, left, right, context)?,
     };
@@ -171,7 +176,7 @@ fn from_given(physical: &Physical, given: Given) -> Result<Built> {
     let mut physical = physical.clone();
     physical.scan.schema = Arc::clone(&given.schema);
     let (all, units) = (given.schema, given.units);
-    assemble(&physical, false, given.held_bytes, |steps, keep_places| {
+    let built = assemble(&physical, false, given.held_bytes, |steps, keep_places| {
         let schema = columns::read_schema(&all, steps.columns.as_deref())?;
         Ok(Read {
             units: if schema == all {
@@ -183,6 +188,11 @@ fn from_given(physical: &Physical, given: Given) -> Result<Built> {
             workers: batch_workers(steps.all_steps(), keep_places),
             bad: no_bad(),
         })
+    })?;
+    Ok(Built {
+        units_wait: given.stage.is_some(),
+        stage: given.stage,
+        ..built
     })
 }
 
@@ -205,6 +215,8 @@ fn assemble(
         bad: read.bad,
         layout: physical.layout,
         ahead_bytes,
+        stage: None,
+        units_wait: true,
         known_rows: (estimate.exact && !steps.changes_rows).then_some(estimate.rows),
     })
 }

@@ -7,6 +7,7 @@
 //! What is kept counts against the budget: half of it at most is memory, and
 //! runs have as much less.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -16,6 +17,7 @@ use super::output::Part;
 use super::report::RunReport;
 use super::run::{Context, each_part};
 use super::schema::RunSchema;
+use super::sheet::{Front, Sheet};
 use crate::error::Result;
 use crate::memory::{Reservation, SpillDir, SpillFile, held_bytes};
 use crate::partition::batch_bytes;
@@ -55,12 +57,21 @@ enum Rows {
 ///
 /// As [`super::write`]; [`crate::Error::Io`] if rows must be spilled and cannot.
 pub fn keep(physical: &Physical, context: &Context) -> Result<Kept> {
+    let (kept, sheet) = keep_for(physical, context)?;
+    Ok(Kept {
+        report: sheet.publish()?,
+        ..kept
+    })
+}
+
+/// Keeps the partitions of a pipeline for a run behind it, which publishes its sheet.
+pub(super) fn keep_for(physical: &Physical, context: &Context) -> Result<(Kept, Sheet)> {
     let settings = &context.settings;
     let spill_dir = SpillDir::new(&settings.spill_dir, settings.spill_limit);
     let mut reservation = context.kept.open();
     let mut parts = Vec::new();
     let (mut rows, mut bytes) = (0, 0);
-    let (last, mut report) = each_part(physical, context, &mut |part: Part| {
+    let (last, mut sheet) = each_part(physical, context, &Front::default(), &mut |part: Part| {
         rows += part
             .batches
             .iter()
@@ -77,18 +88,19 @@ pub fn keep(physical: &Physical, context: &Context) -> Result<Kept> {
             rows: kept,
             schema: part.schema,
         });
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
-    report.spilled_bytes += spill_dir.written();
-    Ok(Kept {
+    sheet.report.spilled_bytes += spill_dir.written();
+    let kept = Kept {
         parts,
         last,
         rows,
         bytes,
-        report,
+        report: RunReport::default(),
         _reservation: reservation,
         _spill_dir: spill_dir,
-    })
+    };
+    Ok((kept, sheet))
 }
 
 fn spilled(dir: &SpillDir, batches: &[RecordBatch]) -> Result<SpillFile> {

@@ -5,19 +5,22 @@
 //!      the unit, on any thread.
 //!
 //! A pipeline in front runs on a thread of its own and waits while nobody
-//! takes its partitions; it ends when its units are dropped.
+//! takes its partitions; it ends when it is dismissed or its units are dropped.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::build::Given;
-use super::keep::{Kept, keep};
+use super::keep::{Kept, keep_for};
 use super::output::Part;
 use super::run::{Context, each_part};
+use super::sheet::{Front, Stage};
 use super::source::{ChunkReader, Open, Unit, Units, batches_reader};
 use crate::error::{Error, Result};
 use crate::expr::fit;
@@ -25,6 +28,9 @@ use crate::plan::{Local, Make, Map, PartitionRows, Physical, Source, united};
 
 /// Partitions that were made and not taken yet.
 const AHEAD: usize = 1;
+
+/// How often somebody who waits for a partition asks whether it is still wanted.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The units of a function that makes partitions.
 pub(super) fn made_units(make: &Local<Make>, n_partitions: usize, schema: &SchemaRef) -> Units {
@@ -42,32 +48,39 @@ pub(super) fn made_units(make: &Local<Make>, n_partitions: usize, schema: &Schem
     }))
 }
 
-/// The units of a function on the partitions of another pipeline.
-pub(super) fn mapped_units(
+/// What a function makes of the partitions of another pipeline.
+pub(super) fn mapped(
     map: &Local<Map>,
     input: &Arc<Physical>,
     schema: &SchemaRef,
     context: &Context,
-) -> Result<Units> {
-    let (name, map, schema) = (Arc::clone(&map.name), map.clone(), Arc::clone(schema));
-    let change = move |part: Part| map.apply(rows_of(&part)?, &schema);
-    Ok(Box::new(PartUnits::start(
-        input,
-        context,
-        name,
-        0,
-        Arc::new(change),
-    )?))
+) -> Result<Given> {
+    let (name, front) = (Arc::clone(&map.name), Front::default());
+    let change: Arc<Change> = {
+        let (map, schema) = (map.clone(), Arc::clone(schema));
+        Arc::new(move |part| map.apply(rows_of(&part)?, &schema))
+    };
+    Ok(Given {
+        schema: Arc::clone(schema),
+        held_bytes: 0,
+        stage: Some(Stage {
+            name: name.to_string(),
+            keeps_rows: false,
+            fronts: vec![front.clone()],
+        }),
+        units: Box::new(PartUnits::start(input, context, front, name, 0, change)?),
+    })
 }
 
 /// The partitions of another pipeline, as they come out of it.
 pub(super) fn part_units(
     input: &Arc<Physical>,
     context: &Context,
+    front: Front,
     name: Arc<str>,
 ) -> Result<Units> {
     let rows = |part: Part| Ok(rows_of(&part)?.batches);
-    let units = PartUnits::start(input, context, name, 0, Arc::new(rows))?;
+    let units = PartUnits::start(input, context, front, name, 0, Arc::new(rows))?;
     Ok(Box::new(units))
 }
 
@@ -79,8 +92,16 @@ pub(super) struct Branches {
 
 enum Branch {
     /// Text: its columns are known only once all of it is read.
-    Kept(Arc<Kept>),
-    Running(Arc<Physical>),
+    Kept(Arc<Kept>, Front),
+    Running(Arc<Physical>, Front),
+}
+
+impl Branch {
+    fn front(&self) -> Front {
+        match self {
+            Branch::Kept(_, front) | Branch::Running(_, front) => front.clone(),
+        }
+    }
 }
 
 impl Branches {
@@ -90,12 +111,12 @@ impl Branches {
         let mut schemas = Vec::new();
         for (input, known) in inputs {
             if widens(&input.scan.source) {
-                let kept = keep(input, context)?;
+                let (kept, sheet) = keep_for(input, context)?;
                 schemas.push(kept.schema()?);
-                branches.push(Branch::Kept(Arc::new(kept)));
+                branches.push(Branch::Kept(Arc::new(kept), Front::over(sheet)));
             } else {
                 schemas.push(Arc::clone(known));
-                branches.push(Branch::Running(Arc::clone(input)));
+                branches.push(Branch::Running(Arc::clone(input), Front::default()));
             }
         }
         Ok(Branches {
@@ -108,8 +129,13 @@ impl Branches {
     pub fn given(self, context: &Context) -> Given {
         Given {
             schema: Arc::clone(&self.schema),
-            units: self.units(context),
             held_bytes: 0,
+            stage: Some(Stage {
+                name: "concat".to_owned(),
+                keeps_rows: true,
+                fronts: self.branches.iter().map(Branch::front).collect(),
+            }),
+            units: self.units(context),
         }
     }
 
@@ -120,10 +146,11 @@ impl Branches {
             let name: Arc<str> = format!("input {idx} of concat").into();
             let schema = Arc::clone(&schema);
             match branch {
-                Branch::Kept(kept) => kept_units(kept, name, idx as u32, schema),
-                Branch::Running(input) => {
-                    let change = move |part: Part| fitted(rows_of(&part)?.batches, &schema);
-                    match PartUnits::start(&input, &context, name, idx as u32, Arc::new(change)) {
+                Branch::Kept(kept, _) => kept_units(kept, name, idx as u32, schema),
+                Branch::Running(input, front) => {
+                    let change: Arc<Change> =
+                        Arc::new(move |part| fitted(rows_of(&part)?.batches, &schema));
+                    match PartUnits::start(&input, &context, front, name, idx as u32, change) {
                         Ok(units) => Box::new(units),
                         Err(error) => Box::new(std::iter::once(Err(error))),
                     }
@@ -170,10 +197,22 @@ fn fitted(batches: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Vec<RecordBat
     batches.iter().map(|batch| fit(batch, schema)).collect()
 }
 
-fn send_all(input: &Physical, context: &Context, sender: &SyncSender<Part>) -> Result<()> {
-    // Only if nobody wants the rest: then nobody looks at the error either.
-    let send = &mut |part| sender.send(part).map_err(|_| Error::Cancelled);
-    each_part(input, context, send).map(drop)
+fn send_all(
+    input: &Physical,
+    context: &Context,
+    front: &Front,
+    sender: &SyncSender<Part>,
+) -> Result<()> {
+    // Sending fails if nobody wants the rest.
+    let send = &mut |part| {
+        Ok(match sender.send(part) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        })
+    };
+    let (_, sheet) = each_part(input, context, front, send)?;
+    front.end(sheet);
+    Ok(())
 }
 
 /// Makes the rows of a unit of those of a partition.
@@ -184,6 +223,7 @@ struct PartUnits {
     path: Arc<str>,
     file: u32,
     change: Arc<Change>,
+    front: Front,
     /// None once the pipeline is over.
     receiver: Option<Receiver<Part>>,
     run: Option<JoinHandle<Result<()>>>,
@@ -193,23 +233,37 @@ impl PartUnits {
     fn start(
         input: &Arc<Physical>,
         context: &Context,
+        front: Front,
         path: Arc<str>,
         file: u32,
         change: Arc<Change>,
     ) -> Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
-        let (input, context) = (Arc::clone(input), context.clone());
+        let (input, context, its_front) = (Arc::clone(input), context.clone(), front.clone());
         let run = std::thread::Builder::new()
             .name("partitions".into())
-            .spawn(move || send_all(&input, &context, &sender))
+            .spawn(move || send_all(&input, &context, &its_front, &sender))
             .map_err(|source| Error::io("partitions", "start a thread for", source))?;
         Ok(PartUnits {
             path,
             file,
             change,
+            front,
             receiver: Some(receiver),
             run: Some(run),
         })
+    }
+
+    /// The next partition. None at the end, or if it is of no use any more.
+    fn receive(&self) -> Option<Part> {
+        let receiver = self.receiver.as_ref()?;
+        loop {
+            match receiver.recv_timeout(ASK_AGAIN) {
+                Ok(part) => return Some(part),
+                Err(RecvTimeoutError::Timeout) if !self.front.is_dismissed() => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     fn join(&mut self) -> Option<Result<()>> {
@@ -223,7 +277,8 @@ impl Iterator for PartUnits {
     type Item = Result<Unit>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Ok(part) = self.receiver.as_ref()?.recv() else {
+        let Some(part) = self.receive() else {
+            // Once it has ended, or was dismissed: then it ends with its next chunk.
             return match self.join()? {
                 Ok(()) => None,
                 Err(error) => Some(Err(error)),
@@ -242,6 +297,7 @@ impl Iterator for PartUnits {
 
 impl Drop for PartUnits {
     fn drop(&mut self) {
+        self.front.dismiss();
         // What the pipeline says now is of no use to anybody.
         drop(self.join());
     }

@@ -7,6 +7,7 @@ use super::build::{Given, build};
 use super::control::Phase;
 use super::output::{NoAppend, Pick};
 use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
+use super::sheet::{Front, Stage};
 use super::source::memory_unit;
 use crate::error::{Error, Result};
 use crate::memory::held_bytes;
@@ -20,17 +21,14 @@ use crate::plan::Physical;
 pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result<Given> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let built = build(physical, context, CHUNK_BYTES)?;
+    let built = build(physical, &run.context, CHUNK_BYTES)?;
     let budget = run.drive.budget.clone();
     let LaidOut {
         output,
         schema,
-        rejects,
+        mut sheet,
         ..
     } = run.lay_out(built, |cut| Ok((Pick::new(idx, cut, &budget), NoAppend)))?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
     if output.seen <= idx {
         return Err(Error::plan(format!(
             "there is no partition {idx}: there are {}, counted from 0",
@@ -40,9 +38,16 @@ pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result
     let rows = output.partition.batches.iter();
     let rows = rows.map(|(batch, from)| schema.finish(batch, from));
     let batches = rows.collect::<Result<Vec<_>>>()?;
+    let n_rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    sheet.report.limit_to(n_rows);
     Ok(Given {
         units: memory_unit(&batches),
         schema: schema.output()?,
         held_bytes: batches.iter().map(held_bytes).sum(),
+        stage: Some(Stage {
+            name: format!("partition {idx}"),
+            keeps_rows: true,
+            fronts: vec![Front::over(sheet)],
+        }),
     })
 }

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::output::{Encoded, Group, Job, Tag};
-use super::source::{ChunkReader, Open, Units};
+use super::sheet::Front;
+use super::source::{ChunkReader, Open, Unit, Units};
 use super::worker::Worked;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::memory::Reservation;
 
 /// Chunks taken through the sequencer at a time, so that a row group which
@@ -63,8 +64,21 @@ struct GroupState {
     encoded: Vec<Option<Encoded>>,
 }
 
+/// Units, and how they are asked for.
+pub(super) struct Listing {
+    pub units: Units,
+    /// Whether asking for the next one may take long: on a folder, a server,
+    /// or a stage in front.
+    pub may_wait: bool,
+    /// Stages in front, told when their rows are of no more use.
+    pub fronts: Vec<Front>,
+}
+
 pub(super) struct State {
-    units: Units,
+    /// None while somebody asks for the next one.
+    units: Option<Units>,
+    units_may_wait: bool,
+    fronts: Vec<Front>,
     units_end: bool,
     slots: VecDeque<Slot>,
     /// The number of the unit in front.
@@ -96,15 +110,24 @@ pub(super) enum Task {
 
 pub(super) enum Next {
     Do(Task),
+    /// Ask for the next unit, without holding the state, then [`State::listed`].
+    List(Units),
     Wait,
     Stop,
 }
 
 impl State {
     /// Nothing read, nothing to do but read. `window` holds what is decoded ahead.
-    pub fn new(units: Units, window: Reservation, window_bytes: u64, max_groups: usize) -> Self {
+    pub fn new(
+        listing: Listing,
+        window: Reservation,
+        window_bytes: u64,
+        max_groups: usize,
+    ) -> Self {
         State {
-            units,
+            units: Some(listing.units),
+            units_may_wait: listing.may_wait,
+            fronts: listing.fronts,
             units_end: false,
             slots: VecDeque::new(),
             first_slot: 0,
@@ -157,9 +180,9 @@ impl State {
             }
         }
         if !self.stop_reading
-            && let Some(task) = self.next_read()
+            && let Some(next) = self.next_read()
         {
-            return Next::Do(task);
+            return next;
         }
         if self.finished_sequencing && self.groups.is_empty() {
             return Next::Stop;
@@ -197,8 +220,7 @@ impl State {
     pub fn sequenced(&mut self, groups: Vec<Group>, done: bool) {
         self.sequencing = false;
         if done {
-            self.stop_reading = true;
-            self.slots.clear();
+            self.stop_reading();
             self.window.resize_anyway(0);
         }
         self.add_groups(groups);
@@ -206,11 +228,16 @@ impl State {
 
     /// The sequencer has given its last row groups.
     pub fn finished(&mut self, groups: Vec<Group>) {
-        self.stop_reading = true;
-        self.slots.clear();
+        self.stop_reading();
         self.finished_sequencing = true;
         self.sequencing = false;
         self.add_groups(groups);
+    }
+
+    fn stop_reading(&mut self) {
+        self.stop_reading = true;
+        self.slots.clear();
+        self.fronts.iter().for_each(Front::dismiss);
     }
 
     /// Gives a reader back, for whoever reads the next chunk of unit `number`.
@@ -275,7 +302,7 @@ impl State {
 
     /// The first unit in input order whose reader is free. Units behind the
     /// first wait while too much has been decoded ahead.
-    fn next_read(&mut self) -> Option<Task> {
+    fn next_read(&mut self) -> Option<Next> {
         let over = self.window.bytes() >= self.window_bytes;
         // The front unit may fill the window once more, and may always read the
         // chunk that everybody waits for.
@@ -290,8 +317,17 @@ impl State {
         }
         let mut idx = 0;
         loop {
-            if idx == self.slots.len() && !self.open_next_slot() {
-                return None;
+            if idx == self.slots.len() {
+                if self.units_end {
+                    return None;
+                }
+                let mut units = self.units.take()?;
+                if self.units_may_wait {
+                    return Some(Next::List(units));
+                }
+                let next = units.next();
+                self.listed(units, next);
+                continue;
             }
             let slot = &mut self.slots[idx];
             if slot.after_all && idx > 0 {
@@ -300,10 +336,12 @@ impl State {
             let number = self.first_slot + idx as u64;
             match std::mem::replace(&mut slot.reader, ReaderState::Busy) {
                 ReaderState::Closed(open) => {
-                    return Some(Task::Open(number, Arc::clone(&slot.path), open));
+                    let task = Task::Open(number, Arc::clone(&slot.path), open);
+                    return Some(Next::Do(task));
                 }
                 ReaderState::Idle(reader) => {
-                    return Some(Task::Read(number, Arc::clone(&slot.path), reader));
+                    let task = Task::Read(number, Arc::clone(&slot.path), reader);
+                    return Some(Next::Do(task));
                 }
                 other => slot.reader = other,
             }
@@ -314,15 +352,16 @@ impl State {
         }
     }
 
-    /// Takes the next unit from the list. False at its end.
-    fn open_next_slot(&mut self) -> bool {
-        if self.units_end {
-            return false;
-        }
-        let Some(unit) = self.units.next() else {
+    /// The next unit was asked for: `None` at the end of the list, which comes back.
+    pub fn listed(&mut self, units: Units, next: Option<Result<Unit>>) {
+        self.units = Some(units);
+        let Some(unit) = next else {
             self.units_end = true;
-            return false;
+            return;
         };
+        if self.stop_reading {
+            return;
+        }
         let slot = match unit {
             Ok(unit) => Slot {
                 path: unit.path,
@@ -352,7 +391,6 @@ impl State {
             }
         };
         self.slots.push_back(slot);
-        true
     }
 
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
@@ -382,6 +420,7 @@ impl State {
     pub fn fail(&mut self, error: Error) {
         if self.error.is_none() {
             self.error = Some(error);
+            self.fronts.iter().for_each(Front::dismiss);
         }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! The file is staged beside its target and appears only with the output.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -86,12 +86,22 @@ impl Rejects {
             .map_err(|source| Error::io(self.target.display(), "write", source))
     }
 
+    /// Adds the records of another file behind those of this one.
+    fn append(&mut self, other: Rejects) -> Result<()> {
+        let failed = |source| Error::io(self.target.display(), "write", source);
+        let other = other.file.into_inner();
+        let mut other = other.map_err(|error| failed(error.into_error()))?;
+        other.seek(SeekFrom::Start(0)).map_err(failed)?;
+        std::io::copy(&mut other, &mut self.file).map_err(failed)?;
+        Ok(())
+    }
+
     /// Makes the file durable and visible, over an older one.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if that fails; the older file stays then.
-    pub fn publish(self) -> Result<()> {
+    fn publish(self) -> Result<()> {
         let failed = |source| Error::io(self.target.display(), "write", source);
         let file = self
             .file
@@ -102,4 +112,29 @@ impl Rejects {
             .map_err(|error| failed(error.error))?;
         Ok(())
     }
+}
+
+/// One file for each target, with the records of all that have it, in order.
+///
+/// # Errors
+///
+/// [`Error::Io`] if one cannot be read or written.
+pub(super) fn joined(all: Vec<Rejects>) -> Result<Vec<Rejects>> {
+    let mut joined: Vec<Rejects> = Vec::new();
+    for rejects in all {
+        match joined.iter_mut().find(|one| one.target == rejects.target) {
+            Some(one) => one.append(rejects)?,
+            None => joined.push(rejects),
+        }
+    }
+    Ok(joined)
+}
+
+/// Makes files durable and visible, each over an older one.
+///
+/// # Errors
+///
+/// [`Error::Io`] if that fails; files before it are visible then.
+pub(super) fn publish(all: Vec<Rejects>) -> Result<()> {
+    all.into_iter().try_for_each(Rejects::publish)
 }

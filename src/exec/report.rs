@@ -1,8 +1,13 @@
 //! The balance sheet of a run.
 //!
-//! In:  counts per file, in input order.
+//! In:  counts per file, in input order; the reports of runs in front.
 //! Out: a report whose sums hold: `lines = rows + rejected + blank`, per file
-//!      and in total, and `rows + exploded = rows written + filtered + limited`.
+//!      and in total, and of rows
+//!      `read + exploded + made by stages = taken by stages + filtered + limited + written`.
+//!
+//! A run that reads what a stage gives (an aggregate, a join, a function on
+//! partitions) is one with the runs in front of it: `put_behind` lists their
+//! files as its inputs, and the stage with the rows that went in and came out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -37,6 +42,19 @@ pub struct InputReport {
     pub damage: Option<String>,
 }
 
+/// A stage between runs: what it made of the rows that came to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct StageReport {
+    /// What it does.
+    pub name: String,
+    /// Rows that the runs in front gave it.
+    pub rows_in: u64,
+    /// Rows that it gave to the run behind it.
+    pub rows_out: u64,
+    /// Rows of those for which a filter behind it was not true.
+    pub filtered: u64,
+}
+
 /// A column that ended up wider than JSON has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WidenedReport {
@@ -51,6 +69,10 @@ pub struct WidenedReport {
 pub struct RunReport {
     /// Per input file, in input order.
     pub inputs: Vec<InputReport>,
+    /// Stages between runs, each behind those in front of it. How far one had
+    /// got when a limit was reached behind it depends on timing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageReport>,
     /// Per part file, in row order.
     pub outputs: Vec<OutputReport>,
     /// Of all inputs.
@@ -61,7 +83,7 @@ pub struct RunReport {
     pub rejected: u64,
     /// Of all inputs.
     pub blank: u64,
-    /// Of all inputs.
+    /// Of all inputs and stages.
     pub filtered: u64,
     /// Of all inputs.
     #[serde(skip_serializing_if = "is_zero")]
@@ -98,11 +120,6 @@ impl RunReport {
         self.outputs.iter().map(|output| output.rows).sum()
     }
 
-    /// Rows that came out of all steps.
-    pub(crate) fn rows_out(&self) -> u64 {
-        self.rows + self.exploded - self.filtered - self.limited
-    }
-
     /// Sums up the inputs, and checks every sum.
     ///
     /// # Errors
@@ -122,7 +139,8 @@ impl RunReport {
         self.rows = sum(|input| input.rows);
         self.rejected = sum(|input| input.rejected);
         self.blank = sum(|input| input.blank);
-        self.filtered = sum(|input| input.filtered);
+        self.filtered = sum(|input| input.filtered)
+            + self.stages.iter().map(|stage| stage.filtered).sum::<u64>();
         self.skipped_row_groups = sum(|input| input.skipped_row_groups);
         Ok(())
     }
@@ -133,12 +151,78 @@ impl RunReport {
     ///
     /// [`Error::Internal`] if rows are missing or doubled.
     pub(crate) fn check_written(&self, rows: u64) -> Result<()> {
+        let (made, taken) = self.staged();
         check(
             "all inputs",
-            "rows + exploded = rows written + filtered + limited",
-            self.rows + self.exploded,
-            rows + self.filtered + self.limited,
+            "rows + exploded + made by stages = rows written + filtered + limited + taken by stages",
+            self.rows + self.exploded + made,
+            rows + self.filtered + self.limited + taken,
         )
+    }
+
+    /// Rows that stages made, and those that they were made of.
+    fn staged(&self) -> (u64, u64) {
+        let sum = |of: fn(&StageReport) -> u64| self.stages.iter().map(of).sum();
+        (sum(|stage| stage.rows_out), sum(|stage| stage.rows_in))
+    }
+
+    /// Rows that came out of all steps and stages.
+    pub(crate) fn rows_out(&self) -> u64 {
+        let (made, taken) = self.staged();
+        (self.rows + self.exploded + made).saturating_sub(self.filtered + self.limited + taken)
+    }
+
+    /// Counts what is left of the rows, but for the first `taken`, as cut off.
+    pub(crate) fn limit_to(&mut self, taken: u64) {
+        self.limited += self.rows_out().saturating_sub(taken);
+    }
+
+    /// Makes this report, whose inputs are what a stage gave, that of the runs
+    /// in `fronts` too. Time and memory are its own already: they share its budget.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the stage keeps its rows and some are missing or doubled.
+    pub(crate) fn put_behind(
+        &mut self,
+        stage: &str,
+        keeps_rows: bool,
+        fronts: Vec<RunReport>,
+    ) -> Result<()> {
+        let given = std::mem::take(&mut self.inputs);
+        let stage = StageReport {
+            name: stage.to_owned(),
+            rows_in: fronts.iter().map(RunReport::rows_out).sum(),
+            rows_out: given.iter().map(|input| input.rows).sum(),
+            filtered: given.iter().map(|input| input.filtered).sum(),
+        };
+        if keeps_rows {
+            check(
+                &stage.name,
+                "rows in = rows out",
+                stage.rows_in,
+                stage.rows_out,
+            )?;
+        }
+        let mut widened = Vec::new();
+        for front in fronts {
+            self.inputs.extend(front.inputs);
+            self.stages.extend(front.stages);
+            self.limited += front.limited;
+            self.exploded += front.exploded;
+            self.duplicate_keys += front.duplicate_keys;
+            self.ignored_values += front.ignored_values;
+            self.spilled_bytes += front.spilled_bytes;
+            widened.extend(front.widened);
+        }
+        widened.append(&mut self.widened);
+        for column in widened {
+            if !self.widened.contains(&column) {
+                self.widened.push(column);
+            }
+        }
+        self.stages.push(stage);
+        self.add_up()
     }
 }
 
@@ -179,6 +263,10 @@ impl fmt::Display for RunReport {
         }
         if self.exploded > 0 {
             write!(f, "; {} more rows were made of lists", self.exploded)?;
+        }
+        for stage in &self.stages {
+            let (rows_in, rows_out) = (stage.rows_in, stage.rows_out);
+            write!(f, "; {}: {rows_in} rows in, {rows_out} out", stage.name)?;
         }
         writeln!(f)?;
         let parts = self.outputs.len() as u64;

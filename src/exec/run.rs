@@ -19,12 +19,13 @@ use super::output::{
     Append, Collect, Count, Each, EachPart, Folded, Held, Hold, Last, NoAppend, Output, Parts,
     Sizes, Visit, counted_cut, streaming_cut,
 };
-use super::rejects::Rejects;
+use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};
 use super::scatter::ScatterPlan;
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
+use super::sheet::{Front, Sheet, Stage};
 use super::source::{memory_unit, replay_unit};
 use super::worker::WorkerPlan;
 use crate::config::{SchedulerKind, Settings};
@@ -98,6 +99,8 @@ pub(super) struct Run {
     /// For stages that this one is made of: they share its budget.
     pub context: Context,
     pub drive: Drive,
+    /// Whether this is a stage of another run.
+    is_stage: bool,
     started: Instant,
     /// What earlier runs of the session had read.
     read_before: u64,
@@ -109,10 +112,8 @@ pub(super) struct LaidOut<O, A> {
     pub appender: A,
     /// Of all rows.
     pub schema: RunSchema,
-    /// Of the pass over the input.
-    pub report: RunReport,
-    /// To be published with the output.
-    pub rejects: Option<Rejects>,
+    /// Of the pass over the input, and of the runs in front.
+    pub sheet: Sheet,
     /// Where the first row came from, if it had no columns.
     pub bare: Option<Place>,
 }
@@ -156,6 +157,7 @@ impl Run {
                 shared: Some(shared.clone()),
                 ..context.clone()
             },
+            is_stage: context.shared.is_some(),
             drive: Drive {
                 threads,
                 cancel: context.cancel.clone(),
@@ -181,7 +183,16 @@ impl Run {
         output: O,
         appender: A,
     ) -> Result<(Sequencer<O>, A)> {
+        let listing = Listing {
+            units: built.units,
+            may_wait: built.units_wait,
+            fronts: match &built.stage {
+                Some(stage) => stage.fronts.clone(),
+                None => Vec::new(),
+            },
+        };
         let sequencer = Sequencer::new(
+            built.stage,
             built.schema,
             built.ordered,
             built.bad,
@@ -190,13 +201,7 @@ impl Run {
         );
         let mut ahead = self.drive.budget.open();
         ahead.resize_anyway(built.ahead_bytes);
-        scheduler::run(
-            &self.drive,
-            built.units,
-            &built.workers,
-            sequencer,
-            appender,
-        )
+        scheduler::run(&self.drive, listing, &built.workers, sequencer, appender)
     }
 
     /// Holds the rows of a pipeline until all were read.
@@ -227,6 +232,8 @@ impl Run {
             layout: Layout::Coalesce(u64::MAX),
             known_rows: None,
             ahead_bytes: 0,
+            stage: None,
+            units_wait: false,
         };
         self.drive(built, output, appender)
     }
@@ -247,8 +254,7 @@ impl Run {
             let (output, appender) = make(cut)?;
             let (mut sequencer, appender) = self.drive(built, output, appender)?;
             return Ok(LaidOut {
-                rejects: sequencer.take_rejects(),
-                report: self.report(&mut sequencer)?,
+                sheet: self.sheet(&mut sequencer)?,
                 bare: sequencer.bare,
                 output: sequencer.output,
                 appender,
@@ -256,8 +262,7 @@ impl Run {
             });
         }
         let (mut first, NoAppend) = self.hold(built)?;
-        let rejects = first.take_rejects();
-        let report = self.report(&mut first)?;
+        let sheet = self.sheet(&mut first)?;
         let schema = first.schema;
         let held = first.output.held();
         let (output, appender) = make(counted_cut(layout, held.rows, held.bytes))?;
@@ -266,13 +271,13 @@ impl Run {
             output: second.output,
             appender,
             schema,
-            report,
-            rejects,
+            sheet,
             bare: first.bare,
         })
     }
 
-    pub fn report<O: Output>(&self, sequencer: &mut Sequencer<O>) -> Result<RunReport> {
+    /// The sheet of a pass over the input, behind those of the runs in front.
+    pub fn sheet<O: Output>(&self, sequencer: &mut Sequencer<O>) -> Result<Sheet> {
         let mut report = RunReport {
             inputs: std::mem::take(&mut sequencer.inputs),
             duplicate_keys: sequencer.counts.duplicate_keys,
@@ -293,13 +298,32 @@ impl Run {
                 .collect();
         }
         report.add_up()?;
-        Ok(report)
+        let mut sheet = Sheet {
+            report,
+            rejects: sequencer.take_rejects().into_iter().collect(),
+        };
+        if let Some(stage) = sequencer.take_stage() {
+            stage.put_before(&mut sheet, !sequencer.is_done())?;
+        }
+        Ok(sheet)
     }
 
+    /// Adds what is known once all passes are over; of stages, the run that
+    /// they are part of knows it.
     pub fn close(&self, report: &mut RunReport) {
-        report.spilled_bytes = self.drive.spill_dir.written();
+        if self.is_stage {
+            return;
+        }
+        report.spilled_bytes += self.drive.spill_dir.written();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
+    }
+
+    /// The end of a run that writes no part files.
+    fn end(&self, sheet: Sheet) -> Result<RunReport> {
+        let mut report = sheet.publish()?;
+        self.close(&mut report);
+        Ok(report)
     }
 }
 
@@ -308,30 +332,62 @@ pub(super) fn window_bytes(settings: &Settings) -> u64 {
     (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20)
 }
 
+/// How a run that writes no part files reads.
+struct Pass {
+    chunk_bytes: usize,
+    /// Whether partitions are of no interest.
+    as_one: bool,
+}
+
+/// All rows at once, however they lie in partitions.
+const AS_ONE: Pass = Pass {
+    chunk_bytes: CHUNK_BYTES,
+    as_one: true,
+};
+
+/// The partitions of a pipeline.
+const AS_PARTS: Pass = Pass {
+    chunk_bytes: CHUNK_BYTES,
+    as_one: false,
+};
+
+/// Runs a pipeline into an output that is made of a cut and the run's budget.
+fn pass<O: Output>(
+    physical: &Physical,
+    context: &Context,
+    how: &Pass,
+    make: impl FnOnce(Cut, &Budget) -> O,
+) -> Result<(Run, LaidOut<O, NoAppend>)> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, &run.context, how.chunk_bytes)?;
+    if how.as_one {
+        built.layout = Layout::Coalesce(u64::MAX);
+    }
+    let budget = run.drive.budget.clone();
+    let done = run.lay_out(built, |cut| Ok((make(cut, &budget), NoAppend)))?;
+    Ok((run, done))
+}
+
 /// Gathers the rows of a pipeline in memory.
 ///
 /// # Errors
 ///
 /// As [`super::write`]; [`Error::Memory`] if they do not fit the budget.
 pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
     // A limit wants little: read little at a time.
     let few = physical
         .ordered
         .iter()
         .any(|step| matches!(step, Step::Limit(rows) if *rows < 10_000));
-    let chunk_bytes = if few { 64 << 10 } else { CHUNK_BYTES };
-    let built = build(physical, &run.context, chunk_bytes)?;
-    let budget = run.drive.budget.clone();
-    let LaidOut {
-        output,
-        schema,
-        mut report,
-        rejects,
-        ..
-    } = run.lay_out(built, |cut| Ok((Collect::new(cut, &budget), NoAppend)))?;
-    let partitions = output
+    let how = Pass {
+        chunk_bytes: if few { 64 << 10 } else { CHUNK_BYTES },
+        as_one: false,
+    };
+    let (run, done) = pass(physical, context, &how, Collect::new)?;
+    let schema = done.schema;
+    let partitions = done
+        .output
         .partitions
         .iter()
         .map(|partition| {
@@ -342,14 +398,10 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
                 .collect()
         })
         .collect::<Result<Vec<Vec<_>>>>()?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    run.close(&mut report);
     Ok(Collected {
         schema: schema.output()?,
         partitions,
-        report,
+        report: run.end(done.sheet)?,
     })
 }
 
@@ -359,59 +411,87 @@ pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
 ///
 /// As [`collect`].
 pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collected> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let budget = run.drive.budget.clone();
-    let LaidOut {
-        output,
-        schema,
-        mut report,
-        rejects,
-        ..
-    } = run.lay_out(built, |_| Ok((Last::new(rows, &budget), NoAppend)))?;
-    let batches = output
-        .kept
-        .iter()
-        .map(|rows| schema.finish(&rows.batch, &rows.from))
-        .collect::<Result<Vec<_>>>()?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    run.close(&mut report);
+    let (run, done) = pass(physical, context, &AS_ONE, |_, budget| {
+        Last::new(rows, budget)
+    })?;
+    let schema = done.schema;
+    let kept = done.output.kept.iter();
+    let batches = kept.map(|rows| schema.finish(&rows.batch, &rows.from));
+    let partitions = vec![batches.collect::<Result<Vec<_>>>()?];
     Ok(Collected {
         schema: schema.output()?,
-        partitions: vec![batches],
-        report,
+        partitions,
+        report: run.end(done.sheet)?,
     })
 }
 
-/// The few rows that a pipeline was folded into.
-pub(super) struct FoldedRows {
-    schema: SchemaRef,
-    /// Small ones, so that what is done to them is shared out.
-    batches: Vec<RecordBatch>,
-    held_bytes: u64,
+/// Counts the rows of a pipeline.
+///
+/// # Errors
+///
+/// As [`super::write`].
+pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)> {
+    let (run, done) = pass(physical, context, &AS_ONE, |_, _| Count::default())?;
+    Ok((done.output.rows, run.end(done.sheet)?))
 }
 
-impl FoldedRows {
-    /// The rows, to be read in one unit.
-    pub fn given(self) -> Given {
-        Given {
-            units: memory_unit(&self.batches),
-            schema: self.schema,
-            held_bytes: self.held_bytes,
-        }
+/// Measures the partitions of a pipeline.
+///
+/// # Errors
+///
+/// As [`super::write`].
+pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSize>, RunReport)> {
+    let (run, done) = pass(physical, context, &AS_PARTS, |cut, _| Sizes::new(cut))?;
+    Ok((done.output.sizes, run.end(done.sheet)?))
+}
+
+/// Hands every partition of a pipeline to `each`, in order, until that has
+/// enough or `front` is dismissed. Gives the schema that the last one has, and
+/// the sheet, whose rejects files are yet to be published.
+///
+/// # Errors
+///
+/// As [`super::write`], and those of `each`.
+pub(super) fn each_part(
+    physical: &Physical,
+    context: &Context,
+    front: &Front,
+    each: &mut EachPart<'_>,
+) -> Result<(RunSchema, Sheet)> {
+    let (run, done) = pass(physical, context, &AS_PARTS, |cut, budget| {
+        Parts::new(cut, budget, front.clone(), each)
+    })?;
+    let (schema, mut sheet) = (done.schema, done.sheet);
+    let taken = done.output.rows_taken();
+    if done.output.is_done() {
+        sheet.report.limit_to(taken);
     }
+    sheet.report.check_written(taken)?;
+    run.close(&mut sheet.report);
+    Ok((schema, sheet))
 }
 
-/// Folds all rows of a pipeline.
+/// Shows every batch of a pipeline to `each`, in input order, and keeps none.
+/// Gives the schema that the last one has, and the balance sheet.
+///
+/// # Errors
+///
+/// As [`super::write`], and those of `each`.
+pub fn visit(
+    physical: &Physical,
+    context: &Context,
+    each: &mut Each<'_>,
+) -> Result<(SchemaRef, RunReport)> {
+    let (run, done) = pass(physical, context, &AS_ONE, |_, _| Visit { each })?;
+    Ok((done.schema.output()?, run.end(done.sheet)?))
+}
+
+/// Folds all rows of a pipeline into rows to be read in one unit.
 ///
 /// # Errors
 ///
 /// As [`collect`].
-pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<FoldedRows> {
+pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<Given> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
     let mut built = build(physical, &run.context, CHUNK_BYTES)?;
@@ -429,23 +509,23 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     } else {
         Arc::new(Folding::Each(plan))
     };
-    let LaidOut {
-        output,
-        schema,
-        rejects,
-        ..
-    } = run.lay_out(built, |_| Ok((Folded::new(folding, &budget)?, NoAppend)))?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    let schema = match output.rows.first() {
+    let done = run.lay_out(built, |_| Ok((Folded::new(folding, &budget)?, NoAppend)))?;
+    let rows = &done.output.rows;
+    let schema = match rows.first() {
         Some(batch) => batch.schema(),
-        None => fold.schema(&schema.output()?)?,
+        None => fold.schema(&done.schema.output()?)?,
     };
-    Ok(FoldedRows {
+    // Small ones, so that what is done to them is shared out.
+    let batches: Vec<_> = rows.iter().flat_map(pieces).collect();
+    Ok(Given {
+        units: memory_unit(&batches),
         schema,
-        held_bytes: output.rows.iter().map(held_bytes).sum(),
-        batches: output.rows.iter().flat_map(pieces).collect(),
+        held_bytes: rows.iter().map(held_bytes).sum(),
+        stage: Some(Stage {
+            name: fold.name().to_owned(),
+            keeps_rows: false,
+            fronts: vec![Front::over(done.sheet)],
+        }),
     })
 }
 
@@ -462,6 +542,8 @@ pub(super) struct HeldRows {
     pub schema: SchemaRef,
     /// Logical bytes.
     pub bytes: u64,
+    /// What was read for them.
+    pub sheet: Sheet,
     /// The rows, in order.
     pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
 }
@@ -477,9 +559,7 @@ pub(super) fn hold_all(physical: &Physical, context: &Context) -> Result<HeldRow
     context.progress.set_phase(Phase::Reading);
     let built = build(physical, &run.context, CHUNK_BYTES)?;
     let (mut first, NoAppend) = run.hold(built)?;
-    if let Some(rejects) = first.take_rejects() {
-        rejects.publish()?;
-    }
+    let sheet = run.sheet(&mut first)?;
     let schema = first.schema;
     let held = first.output.held();
     let from = held
@@ -490,101 +570,7 @@ pub(super) fn hold_all(physical: &Physical, context: &Context) -> Result<HeldRow
     Ok(HeldRows {
         schema: schema.output()?,
         bytes: held.bytes,
+        sheet,
         batches: Box::new(rows.map(move |(batch, from)| schema.finish(&batch?, &from))),
     })
-}
-
-/// Counts the rows of a pipeline.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let LaidOut {
-        output,
-        mut report,
-        rejects,
-        ..
-    } = run.lay_out(built, |_| Ok((Count::default(), NoAppend)))?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    run.close(&mut report);
-    Ok((output.rows, report))
-}
-
-/// Measures the partitions of a pipeline.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSize>, RunReport)> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let built = build(physical, &run.context, CHUNK_BYTES)?;
-    let LaidOut {
-        output, mut report, ..
-    } = run.lay_out(built, |cut| Ok((Sizes::new(cut), NoAppend)))?;
-    run.close(&mut report);
-    Ok((output.sizes, report))
-}
-
-/// Hands every partition of a pipeline to `each`, in order. Gives the schema
-/// that the last one has, and the balance sheet.
-///
-/// # Errors
-///
-/// As [`super::write`], and those of `each`.
-pub(super) fn each_part(
-    physical: &Physical,
-    context: &Context,
-    each: &mut EachPart<'_>,
-) -> Result<(RunSchema, RunReport)> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let built = build(physical, &run.context, CHUNK_BYTES)?;
-    let budget = run.drive.budget.clone();
-    let LaidOut {
-        schema,
-        mut report,
-        rejects,
-        ..
-    } = run.lay_out(built, |cut| Ok((Parts::new(cut, &budget, each), NoAppend)))?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    run.close(&mut report);
-    Ok((schema, report))
-}
-
-/// Shows every batch of a pipeline to `each`, in input order, and keeps none.
-/// Gives the schema that the last one has, and the balance sheet.
-///
-/// # Errors
-///
-/// As [`super::write`], and those of `each`.
-pub fn visit(
-    physical: &Physical,
-    context: &Context,
-    each: &mut Each<'_>,
-) -> Result<(SchemaRef, RunReport)> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let LaidOut {
-        schema,
-        mut report,
-        rejects,
-        ..
-    } = run.lay_out(built, |_| Ok((Visit { each }, NoAppend)))?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
-    run.close(&mut report);
-    Ok((schema.output()?, report))
 }

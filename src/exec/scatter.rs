@@ -15,8 +15,8 @@ use arrow_schema::SchemaRef;
 use super::build::build;
 use super::control::Phase;
 use super::output::{NoAppend, Scatter};
-use super::report::RunReport;
 use super::run::{CHUNK_BYTES, Context, Run};
+use super::sheet::Sheet;
 use super::worker::Worked;
 use crate::error::Result;
 use crate::plan::{Layout, Physical};
@@ -47,8 +47,8 @@ pub(super) struct Scattered {
     pub buckets: Vec<Bucket>,
     /// Logical bytes of all rows.
     pub bytes: u64,
-    /// What was read.
-    pub report: RunReport,
+    /// What was read: give it to the [`super::sheet::Front`] of the stage that reads the buckets.
+    pub sheet: Sheet,
 }
 
 /// Shuffles the rows of a pipeline, by the route that `route` makes for their
@@ -78,26 +78,22 @@ pub(super) fn scatter(
         let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
         return Ok(Scattered {
             schema,
-            report: run.report(&mut only)?,
+            sheet: run.sheet(&mut only)?,
             bytes: only.output.buckets.bytes(),
             buckets: only.output.buckets.finish(),
         });
     }
     let (mut first, NoAppend) = run.hold(built)?;
-    let rejects = first.take_rejects();
-    let report = run.report(&mut first)?;
+    let sheet = run.sheet(&mut first)?;
     let schema = first.schema;
     let route = route(&schema.output()?)?;
     let output = scatter_to(route.n_buckets());
     let plan = Arc::new(ScatterPlan { route });
     let held = first.output.held();
     let (second, NoAppend) = run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
     Ok(Scattered {
         schema: schema.output()?,
-        report,
+        sheet,
         bytes: second.output.buckets.bytes(),
         buckets: second.output.buckets.finish(),
     })
@@ -199,7 +195,7 @@ mod tests {
             let scattered = scattered(physical, threads, ByteSize::mib(64), dir.path());
             let found = keys_by_bucket(&scattered);
             assert_eq!(
-                scattered.report.rows - scattered.report.limited,
+                scattered.sheet.report.rows - scattered.sheet.report.limited,
                 rows as u64
             );
             let mut seen = std::collections::BTreeSet::new();

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::control::{Cancel, Progress};
 use super::output::{Append, Output};
-use super::queue::{Next, Ready, State, Task, Turn};
+use super::queue::{Listing, Next, Ready, State, Task, Turn};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
 use super::source::{ChunkReader, Units};
@@ -47,7 +47,7 @@ pub(crate) struct Drive {
 /// Runs everything and gives back what holds the results.
 pub(crate) fn run<O: Output, A: Append>(
     drive: &Drive,
-    units: Units,
+    units: Listing,
     workers: &WorkerPlan,
     sequencer: Sequencer<O>,
     appender: A,
@@ -111,35 +111,7 @@ struct Shared<'a, O, A> {
 impl<O: Output, A: Append> Shared<'_, O, A> {
     /// The loop of one thread.
     fn work(&self, mut worker: Worker) {
-        loop {
-            let task = {
-                let mut state = lock(&self.state);
-                loop {
-                    if let Err(error) = self.drive.cancel.check() {
-                        state.fail(error);
-                    }
-                    // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
-                    let next =
-                        catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
-                            state.fail(Error::panic("listing inputs", &*panic));
-                            Next::Stop
-                        });
-                    match next {
-                        Next::Do(task) => break task,
-                        Next::Stop => {
-                            self.wake.notify_all();
-                            return;
-                        }
-                        Next::Wait => {
-                            // The time-out is only for cancelling: every other change wakes us.
-                            state = self
-                                .wake
-                                .wait_timeout(state, Duration::from_millis(100))
-                                .map_or_else(|poison| poison.into_inner().0, |(state, _)| state);
-                        }
-                    }
-                }
-            };
+        while let Some(task) = self.next_task() {
             let name = task.name();
             let done = catch_unwind(AssertUnwindSafe(|| self.perform(task, &mut worker)));
             let outcome = match done {
@@ -151,6 +123,49 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             }
             self.wake.notify_all();
         }
+    }
+
+    /// What to do next, once there is something. None at the end.
+    fn next_task(&self) -> Option<Task> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Err(error) = self.drive.cancel.check() {
+                state.fail(error);
+            }
+            // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
+            let next = catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
+                state.fail(Error::panic("listing inputs", &*panic));
+                Next::Stop
+            });
+            state = match next {
+                Next::Do(task) => return Some(task),
+                Next::Stop => {
+                    self.wake.notify_all();
+                    return None;
+                }
+                Next::List(units) => {
+                    drop(state);
+                    self.list(units)
+                }
+                // The time-out is only for cancelling: every other change wakes us.
+                Next::Wait => self
+                    .wake
+                    .wait_timeout(state, Duration::from_millis(100))
+                    .map_or_else(|poison| poison.into_inner().0, |(state, _)| state),
+            };
+        }
+    }
+
+    /// Asks for the next unit while others go on with what there is.
+    fn list(&self, mut units: Units) -> MutexGuard<'_, State> {
+        let next = catch_unwind(AssertUnwindSafe(|| units.next()));
+        let mut state = lock(&self.state);
+        match next {
+            Ok(next) => state.listed(units, next),
+            Err(panic) => state.fail(Error::panic("listing inputs", &*panic)),
+        }
+        self.wake.notify_all();
+        state
     }
 
     fn perform(&self, task: Task, worker: &mut Worker) -> Result<()> {

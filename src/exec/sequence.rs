@@ -16,6 +16,7 @@ use super::output::{Group, Output, Rows};
 use super::rejects::Rejects;
 use super::report::InputReport;
 use super::schema::RunSchema;
+use super::sheet::Stage;
 use super::steps::{InOrder, RowStep};
 use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
@@ -112,6 +113,7 @@ pub(crate) struct Sequencer<O> {
     ordered: Vec<Ordered>,
     bad: BadPolicy,
     rejected: u64,
+    stage: Option<Stage>,
     /// The first row, if it has no columns.
     pub bare: Option<Place>,
     /// The place of the open file among the inputs.
@@ -123,6 +125,7 @@ pub(crate) struct Sequencer<O> {
 
 impl<O: Output> Sequencer<O> {
     pub fn new(
+        stage: Option<Stage>,
         schema: RunSchema,
         ordered: Vec<Ordered>,
         bad: BadPolicy,
@@ -130,6 +133,7 @@ impl<O: Output> Sequencer<O> {
         progress: Arc<Progress>,
     ) -> Self {
         Sequencer {
+            stage,
             schema,
             inputs: Vec::new(),
             counts: Counts::default(),
@@ -378,6 +382,11 @@ impl<O: Output> Sequencer<O> {
             }
         }
         self.output.finish(&self.schema)
+    }
+
+    /// What gives the rows, where other runs do.
+    pub fn take_stage(&mut self) -> Option<Stage> {
+        self.stage.take()
     }
 
     /// The rejects file, to be published with the output.

@@ -59,8 +59,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let LaidOut {
         appender,
         schema,
-        mut report,
-        rejects,
+        sheet,
         bare,
         ..
     } = run.lay_out(built, |cut| {
@@ -76,7 +75,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     })?;
     context.cancel.check()?;
     let output = schema.output()?;
-    let rows = report.rows_out();
+    let rows = sheet.report.rows_out();
     if rows > 0 && output.fields().is_empty() && options.format != Format::Json {
         return Err(match bare {
             Some(at) => Error::NoColumns {
@@ -89,6 +88,11 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     }
     context.progress.set_phase(Phase::Committing);
     let written = appender.finish()?;
+    // What is wrong must not become visible.
+    let n_written = written.parts.iter().map(FinishedPart::rows).sum();
+    sheet.report.check_written(n_written)?;
+    // Rejects first: an output whose rejects are missing would have lost rows.
+    let mut report = sheet.publish()?;
     let manifest = ManifestInfo {
         inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
         options: manifest_options(physical, options),
@@ -97,12 +101,6 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
             "blank": report.blank, "filtered": report.filtered, "limited": report.limited, "exploded": report.exploded,
         }),
     };
-    // What is wrong must not become visible.
-    report.check_written(written.parts.iter().map(FinishedPart::rows).sum())?;
-    // Rejects first: an output whose rejects are missing would have lost rows.
-    if let Some(rejects) = rejects {
-        rejects.publish()?;
-    }
     // Twice the threads: each job ends with a wait for the disk.
     let threads = match run.drive.threads {
         1 => 1,

@@ -20,6 +20,7 @@ use self::broadcast::joined_units;
 use self::side::ProbeSide;
 use super::build::Given;
 use super::run::{Context, Run, hold_all};
+use super::sheet::{Front, Stage};
 use crate::error::{Error, Result};
 use crate::ops::join::JoinTable;
 use crate::plan::{Join, Physical, Side};
@@ -47,6 +48,11 @@ pub(super) fn join_rows(
     };
     let probe = ProbeSide::open(probe, context)?;
     let held = hold_all(build, context)?;
+    let build_front = Front::over(held.sheet);
+    let fronts = match join.how.probe().0 {
+        Side::Left => vec![probe.front, build_front],
+        Side::Right => vec![build_front, probe.front],
+    };
     let (left, right) = match join.how.probe().0 {
         Side::Left => (&probe.schema, &held.schema),
         Side::Right => (&held.schema, &probe.schema),
@@ -70,6 +76,11 @@ pub(super) fn join_rows(
     Ok(Given {
         schema: Arc::clone(table.schema()),
         held_bytes: probe.held_bytes,
+        stage: Some(Stage {
+            name: "merge".to_owned(),
+            keeps_rows: false,
+            fronts,
+        }),
         units: joined_units(probe.units, &table),
     })
 }

@@ -15,10 +15,11 @@ use arrow_schema::SchemaRef;
 use crate::error::{Error, Result};
 use crate::exec::bind::Steps;
 use crate::exec::build::{Built, build};
-use crate::exec::keep::keep;
+use crate::exec::keep::keep_for;
 use crate::exec::parts::{kept_units, part_units, widens};
 use crate::exec::run::{CHUNK_BYTES, Context};
 use crate::exec::schema::RunSchema;
+use crate::exec::sheet::Front;
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units};
 use crate::exec::worker::Worker;
 use crate::plan::{Layout, Physical, Step, exploded};
@@ -32,6 +33,8 @@ pub(super) struct ProbeSide {
     pub schema: SchemaRef,
     /// Bytes that the units hold before they are read.
     pub held_bytes: u64,
+    /// What is read for them.
+    pub front: Front,
 }
 
 impl ProbeSide {
@@ -44,9 +47,11 @@ impl ProbeSide {
             })
         };
         if widens(&physical.scan.source) {
-            let kept = Arc::new(keep(&pieces(), context)?);
+            let (kept, sheet) = keep_for(&pieces(), context)?;
+            let kept = Arc::new(kept);
             let schema = kept.schema()?;
             return Ok(ProbeSide {
+                front: Front::over(sheet),
                 units: kept_units(kept, Arc::from("merge"), 0, Arc::clone(&schema)),
                 schema,
                 held_bytes: 0,
@@ -54,18 +59,22 @@ impl ProbeSide {
         }
         let steps = Steps::bind(physical, false)?;
         if !physical.ordered.is_empty() || steps.read.may_fail() {
+            let front = Front::default();
             return Ok(ProbeSide {
-                units: part_units(&pieces(), context, Arc::from("merge"))?,
+                units: part_units(&pieces(), context, front.clone(), Arc::from("merge"))?,
+                front,
                 schema: output(physical)?,
                 held_bytes: 0,
             });
         }
-        let built = build(physical, context, CHUNK_BYTES)?;
+        let mut built = build(physical, context, CHUNK_BYTES)?;
+        let front = Front::tallied(built.stage.take());
         let schema = built.schema.output()?;
         Ok(ProbeSide {
             schema,
             held_bytes: built.ahead_bytes,
-            units: worked_units(built),
+            units: worked_units(built, &front),
+            front,
         })
     }
 }
@@ -81,14 +90,17 @@ fn output(physical: &Physical) -> Result<SchemaRef> {
 }
 
 /// The units of a pipeline whose steps are done by whoever reads them.
-fn worked_units(built: Built) -> Units {
-    let (workers, schema) = (built.workers, built.schema);
+fn worked_units(built: Built, front: &Front) -> Units {
+    let (workers, schema, front) = (built.workers, built.schema, front.clone());
     Box::new(built.units.map(move |unit| {
         let unit = unit?;
         let (workers, schema, open) = (workers.clone(), schema.clone(), unit.open);
-        let path = Arc::clone(&unit.path);
+        let (file, path, front) = (unit.file, Arc::clone(&unit.path), front.clone());
         let open: Open = Box::new(move || {
+            front.tally(file, &path, None);
             Ok(Box::new(WorkedReader {
+                front,
+                file,
                 reader: open()?,
                 worker: workers.build(),
                 schema,
@@ -104,6 +116,8 @@ struct WorkedReader {
     reader: Box<dyn ChunkReader>,
     worker: Worker,
     schema: RunSchema,
+    front: Front,
+    file: u32,
     path: Arc<str>,
 }
 
@@ -119,6 +133,7 @@ impl ChunkReader for WorkedReader {
                 failed.error
             )));
         }
+        self.front.tally(self.file, &self.path, Some(&worked));
         let rows = self.schema.finish(&worked.batch, &worked.schema)?;
         Ok(Some(Chunk::Batch(rows, Passed::default())))
     }

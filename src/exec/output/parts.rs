@@ -1,10 +1,13 @@
 //! Rows, partition by partition, to a closure.
 
+use std::ops::ControlFlow;
+
 use arrow_array::RecordBatch;
 
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
+use crate::exec::sheet::Front;
 use crate::memory::{Budget, Reservation, held_bytes};
 use crate::partition::{Cut, Cutter};
 
@@ -16,8 +19,8 @@ pub(crate) struct Part {
     pub schema: RunSchema,
 }
 
-/// What is called with each partition, in order.
-pub(crate) type EachPart<'a> = dyn FnMut(Part) -> Result<()> + Send + 'a;
+/// What is called with each partition, in order, until it breaks: then it did not take that one.
+pub(crate) type EachPart<'a> = dyn FnMut(Part) -> Result<ControlFlow<()>> + Send + 'a;
 
 /// Holds the open partition and hands it over once it ends.
 pub(crate) struct Parts<'a, 'b> {
@@ -26,11 +29,19 @@ pub(crate) struct Parts<'a, 'b> {
     idx: u64,
     open: Vec<(RecordBatch, RunSchema)>,
     reservation: Reservation,
+    /// Who may have enough of the partitions.
+    front: Front,
+    /// Whether `each` has broken.
+    over: bool,
+    rows_taken: u64,
 }
 
 impl<'a, 'b> Parts<'a, 'b> {
-    pub fn new(cut: Cut, budget: &Budget, each: &'a mut EachPart<'b>) -> Self {
+    pub fn new(cut: Cut, budget: &Budget, front: Front, each: &'a mut EachPart<'b>) -> Self {
         Parts {
+            front,
+            over: false,
+            rows_taken: 0,
             each,
             cutter: Cutter::new(cut),
             idx: 0,
@@ -39,21 +50,32 @@ impl<'a, 'b> Parts<'a, 'b> {
         }
     }
 
+    /// Rows of the partitions that were taken.
+    pub fn rows_taken(&self) -> u64 {
+        self.rows_taken
+    }
+
     fn hand_over(&mut self, schema: &RunSchema) -> Result<()> {
-        if self.open.is_empty() {
+        let open = std::mem::take(&mut self.open);
+        if open.is_empty() || self.is_done() {
             return Ok(());
         }
-        let open = std::mem::take(&mut self.open);
         let batches = open
             .iter()
             .map(|(batch, from)| schema.conform(batch, from))
             .collect::<Result<Vec<_>>>()?;
         self.reservation.resize_anyway(0);
-        (self.each)(Part {
+        let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let part = Part {
             idx: self.idx as usize,
             batches,
             schema: schema.clone(),
-        })
+        };
+        match (self.each)(part)? {
+            ControlFlow::Continue(()) => self.rows_taken += rows,
+            ControlFlow::Break(()) => self.over = true,
+        }
+        Ok(())
     }
 }
 
@@ -77,6 +99,10 @@ impl Output for Parts<'_, '_> {
 
     fn end_unit(&mut self) {
         self.cutter.end_partition();
+    }
+
+    fn is_done(&self) -> bool {
+        self.over || self.front.is_dismissed()
     }
 
     fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
