@@ -40,7 +40,9 @@ pub use io::Encoding;
 pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use partition::By;
-pub use plan::{FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions};
+pub use plan::{
+    ColumnOptions, FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions,
+};
 pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
 pub use size::ByteSize;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::bind::{ReadSteps, Steps};
-use super::columns::{self, ColumnScan};
+use super::columns::{self, ColumnFiles, ColumnScan};
 use super::join::join_rows;
 use super::parts::{Branches, made_units, mapped};
 use super::pick::pick;
@@ -80,8 +80,19 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             };
             return from_text(physical, &text, context, chunk_bytes);
         }
-        Source::Columns { inputs, format } => {
-            return from_columns(physical, inputs, *format, context);
+        Source::Columns {
+            inputs,
+            format,
+            options,
+            folders,
+        } => {
+            let files = ColumnFiles {
+                inputs,
+                format: *format,
+                options,
+                folders,
+            };
+            return from_columns(physical, &files, context);
         }
         Source::Batches(batches) => Given {
             units: memory_units(batches),
@@ -141,18 +152,12 @@ fn from_text(
     })
 }
 
-fn from_columns(
-    physical: &Physical,
-    inputs: &[String],
-    format: FileFormat,
-    context: &Context,
-) -> Result<Built> {
+fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context) -> Result<Built> {
     let (all, settings) = (&physical.scan.schema, &context.settings);
-    let ahead_bytes = most_ahead(inputs, settings);
+    let ahead_bytes = most_ahead(files.inputs, settings);
     assemble(physical, false, ahead_bytes, |steps, needs_places| {
         let built = steps.columns.as_deref();
         let scan = ColumnScan {
-            format,
             all,
             built,
             predicate: steps.filter.clone(),
@@ -162,7 +167,7 @@ fn from_columns(
             known: &context.files,
         };
         Ok(Read {
-            units: columns::units(inputs, scan, &context.cancel)?,
+            units: columns::units(files, scan, &context.cancel)?,
             schema: RunSchema::fixed(columns::read_schema(all, built)?),
             workers: batch_workers(steps.all_steps(), needs_places),
             bad: no_bad(),

@@ -9,17 +9,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 
 use super::control::Cancel;
 use super::source::{Chunk, ChunkReader, Passed, Unit, Units, patient};
 use crate::error::Result;
 use crate::expr::BoundExpr;
-use crate::io::columns::{Fill, for_footers};
+use crate::io::columns::{Fill, check_widens, for_footers, in_type_of, path_column};
+use crate::io::hive;
 use crate::io::parquet::{RowFilter, Stretch, Wanted};
 use crate::io::{self, KnownFiles, ParquetInput, SourceFile};
-use crate::plan::FileFormat;
+use crate::plan::{ColumnOptions, FileFormat, Folder};
 
 /// Rows in a batch: as many as a row group is encoded from at once, and few
 /// enough that a batch of wide rows stays small.
@@ -36,9 +37,17 @@ pub(crate) fn read_schema(all: &SchemaRef, built: Option<&[String]>) -> Result<S
     Ok(Arc::new(all.project(&indices)?))
 }
 
-/// How column files are read.
-pub(crate) struct ColumnScan<'a> {
+/// Which files are read.
+pub(crate) struct ColumnFiles<'a> {
+    pub inputs: &'a [String],
     pub format: FileFormat,
+    pub options: &'a ColumnOptions,
+    /// The columns that their folders give.
+    pub folders: &'a [Folder],
+}
+
+/// What is wanted of column files, and how they are read.
+pub(crate) struct ColumnScan<'a> {
     /// The united schema of all files.
     pub all: &'a SchemaRef,
     /// The columns that are read; all if there is none.
@@ -56,7 +65,11 @@ pub(crate) struct ColumnScan<'a> {
 }
 
 /// The units of Parquet or IPC files, in order.
-pub(crate) fn units(inputs: &[String], scan: ColumnScan<'_>, cancel: &Cancel) -> Result<Units> {
+pub(crate) fn units(
+    files: &ColumnFiles<'_>,
+    scan: ColumnScan<'_>,
+    cancel: &Cancel,
+) -> Result<Units> {
     // Rows of a row group that are left out are counted in front of the others,
     // which is wrong where an error has to tell the number of a row.
     let may_fail = (scan.predicate.as_ref()).is_some_and(BoundExpr::may_fail);
@@ -65,12 +78,14 @@ pub(crate) fn units(inputs: &[String], scan: ColumnScan<'_>, cancel: &Cancel) ->
         cancel: cancel.clone(),
         ahead_bytes: scan.ahead_bytes,
         stretch_bytes: scan.stretch_bytes,
-        files: Box::new(for_footers(io::list(inputs)?, scan.known)),
+        files: Box::new(for_footers(io::list(files.inputs)?, scan.known)),
         known: Arc::clone(scan.known),
-        parquet: scan.format == FileFormat::Parquet,
+        parquet: files.format == FileFormat::Parquet,
         schema: read_schema(scan.all, scan.built)?,
         all: Arc::clone(scan.all),
         predicate: scan.predicate,
+        folders: files.folders.to_vec(),
+        include_path: files.options.include_path.clone(),
         ready: VecDeque::new(),
     }))
 }
@@ -90,20 +105,28 @@ struct ColumnUnits {
     predicate: Option<BoundExpr>,
     /// Whether rows may be left out, and not row groups only.
     by_row: bool,
+    folders: Vec<Folder>,
+    /// The column that holds the path.
+    include_path: Option<String>,
     ready: VecDeque<Unit>,
 }
 
 impl ColumnUnits {
     fn add(&mut self, file: SourceFile) -> Result<()> {
-        if self.parquet {
+        let certain = self.folders.iter().filter(|folder| !folder.in_files);
+        let certain = self.given(&file.path, certain)?;
+        if let Some(filter) = self.row_filter(&certain)?
+            && !filter.may_match_given()?
+        {
+            let passed = Passed {
+                files: 1,
+                ..Passed::default()
+            };
+            self.pass_over(&file, passed, file.bytes);
+        } else if self.parquet {
             self.add_parquet(&file)?;
         } else {
-            let (opened, known) = (file.clone(), Arc::clone(&self.known));
-            let fill = Fill::to(Arc::clone(&self.schema));
-            self.push(&file, file.bytes, fill, move || {
-                let batches = known.ipc(&opened)?.batches()?;
-                Ok((Box::new(batches) as Batches, Passed::default()))
-            });
+            self.add_ipc(&file)?;
         }
         if let Some(last) = self.ready.back_mut() {
             last.ends_file = true;
@@ -111,28 +134,69 @@ impl ColumnUnits {
         Ok(())
     }
 
+    /// The columns of a file that have one value in all its rows: of some of
+    /// its folders, and the path.
+    fn given<'a>(
+        &self,
+        path: &str,
+        folders: impl Iterator<Item = &'a Folder>,
+    ) -> Result<Vec<(String, ArrayRef)>> {
+        let folders: Vec<FieldRef> = folders.map(|folder| Arc::clone(&folder.column)).collect();
+        let mut given = hive::values(path, &folders);
+        for (name, value) in &mut given {
+            *value = in_type_of(value, self.all.field_with_name(name)?, path)?;
+        }
+        if let Some(name) = &self.include_path {
+            given.push((name.clone(), path_column(path, 1)?));
+        }
+        Ok(given)
+    }
+
+    /// The filter on rows of a file of which so much is given; nothing if there is none.
+    fn row_filter(&self, given: &[(String, ArrayRef)]) -> Result<Option<RowFilter>> {
+        let Some(predicate) = &self.predicate else {
+            return Ok(None);
+        };
+        let fill = Fill::default().with_given(given.to_vec());
+        RowFilter::with_fill(predicate.clone(), &self.all, fill).map(Some)
+    }
+
+    /// What the batches of a file are brought up to, whose own columns these are.
+    fn fill(&self, file: &SourceFile, own: &Schema) -> Result<Fill> {
+        let counts = |folder: &&Folder| {
+            !folder.in_files || own.fields().find(folder.column.name()).is_none()
+        };
+        let given = self.given(&file.path, self.folders.iter().filter(counts))?;
+        let fill = Fill::to(Arc::clone(&self.schema)).with_given(given);
+        check_widens(own, &fill.asked(), &file.path)?;
+        Ok(fill)
+    }
+
+    fn add_ipc(&mut self, file: &SourceFile) -> Result<()> {
+        let input = self.known.ipc(file)?;
+        let fill = self.fill(file, input.schema())?;
+        self.push(file, file.bytes, fill, move || {
+            Ok((Box::new(input.batches()?) as Batches, Passed::default()))
+        });
+        Ok(())
+    }
+
     /// Units for each row group that is read, and one for those between them that are not.
     fn add_parquet(&mut self, file: &SourceFile) -> Result<()> {
         let input = self.known.parquet(file)?.with_ahead_bytes(self.ahead_bytes);
         let input = Arc::new(input);
-        let fill = Fill::to(Arc::clone(&self.schema));
-        let filter = match &self.predicate {
-            Some(predicate) if self.by_row => {
-                let filter = RowFilter::new(predicate.clone(), &self.all)?;
-                Some(Arc::new(filter))
-            }
-            _ => None,
-        };
+        let fill = self.fill(file, input.schema())?;
+        let filter = self.row_filter(fill.all_given())?.map(Arc::new);
         let wanted = Arc::new(Wanted {
             // What this file lacks is filled in afterwards.
-            columns: input.has_of(&self.schema),
+            columns: input.has_of(&fill.asked()),
             batch_rows: BATCH_ROWS,
-            filter,
+            filter: filter.clone().filter(|_| self.by_row),
         });
         let (mut passed, mut passed_bytes) = (Passed::default(), 0);
         for (idx, group) in input.row_groups().iter().enumerate() {
-            if let Some(predicate) = &self.predicate
-                && !input.may_match(idx, predicate, &self.all)?
+            if let Some(filter) = &filter
+                && !input.may_match(idx, filter)?
             {
                 passed.rows += group.rows;
                 passed.row_groups += 1;
@@ -236,7 +300,7 @@ fn read_stretch(
     let batches = input.read(stretch, wanted)?;
     let passed = Passed {
         rows: batches.rows_passed(),
-        row_groups: 0,
+        ..Passed::default()
     };
     Ok((Box::new(batches), passed))
 }

@@ -37,6 +37,10 @@ pub struct InputReport {
     /// says that the filter is true for none of their rows.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped_row_groups: u64,
+    /// 1 if the file was not read at all, nor its rows counted: the filter is
+    /// true for none of them, because of the values that its folders give.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_files: u64,
     /// What was lost to damage, in words; only with salvage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
@@ -88,6 +92,9 @@ pub struct RunReport {
     /// Of all inputs.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped_row_groups: u64,
+    /// Of all inputs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_files: u64,
     /// Rows cut off by a limit, of those that were read.
     pub limited: u64,
     /// Rows that were made of items of lists, beyond one for each row.
@@ -142,6 +149,7 @@ impl RunReport {
         self.filtered = sum(|input| input.filtered)
             + self.stages.iter().map(|stage| stage.filtered).sum::<u64>();
         self.skipped_row_groups = sum(|input| input.skipped_row_groups);
+        self.skipped_files = sum(|input| input.skipped_files);
         Ok(())
     }
 
@@ -256,6 +264,14 @@ impl fmt::Display for RunReport {
                 "; {} {} not read",
                 self.skipped_row_groups,
                 plural(self.skipped_row_groups, "row group was", "row groups were")
+            )?;
+        }
+        if self.skipped_files > 0 {
+            write!(
+                f,
+                "; {} {} not read",
+                self.skipped_files,
+                plural(self.skipped_files, "file was", "files were")
             )?;
         }
         if self.limited > 0 {

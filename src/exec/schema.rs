@@ -8,13 +8,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
-};
-use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::expr::{Origin, Shape, Slot};
+use crate::io::columns::{path_column, path_field};
 use crate::io::json::{JsonSchema, conform};
 
 /// What rows look like at one moment of a run. Clones are cheap.
@@ -356,13 +355,11 @@ impl RunSchema {
 
 /// Adds a last column that holds `path` in every row.
 pub(super) fn add_path(batch: &RecordBatch, column: &str, path: &str) -> Result<RecordBatch> {
-    let keys = Int32Array::from_value(0, batch.num_rows());
-    let values: ArrayRef = Arc::new(StringArray::from_iter_values([path]));
-    let paths = DictionaryArray::try_new(keys, values)?;
+    let paths = path_column(path, batch.num_rows())?;
     let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
     fields.push(Arc::new(path_field(column)));
     let mut columns = batch.columns().to_vec();
-    columns.push(Arc::new(paths));
+    columns.push(paths);
     Ok(RecordBatch::try_new(
         Arc::new(Schema::new(fields)),
         columns,
@@ -381,8 +378,4 @@ fn shown(all: &Schema, outputs: Vec<(String, usize)>) -> SchemaRef {
     };
     let fields: Vec<FieldRef> = outputs.into_iter().map(field).collect();
     Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()))
-}
-
-fn path_field(name: &str) -> Field {
-    Field::new_dictionary(name, DataType::Int32, DataType::Utf8, false)
 }

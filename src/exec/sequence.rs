@@ -241,7 +241,8 @@ impl<O: Output> Sequencer<O> {
         sheet.blank += worked.blank;
         sheet.rejected += rejected;
         sheet.filtered += worked.filtered;
-        sheet.skipped_row_groups += worked.skipped_row_groups;
+        sheet.skipped_row_groups += worked.skipped.row_groups;
+        sheet.skipped_files += worked.skipped.files;
         sheet.rows += worked
             .lines
             .checked_sub(worked.blank + rejected)

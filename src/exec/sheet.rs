@@ -91,7 +91,8 @@ impl Front {
             input.lines += chunk.lines;
             input.rows += chunk.lines;
             input.filtered += chunk.filtered;
-            input.skipped_row_groups += chunk.skipped_row_groups;
+            input.skipped_row_groups += chunk.skipped.row_groups;
+            input.skipped_files += chunk.skipped.files;
             tally.exploded += chunk.added;
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Passed {
     pub rows: u64,
     /// Row groups of which nothing was read.
     pub row_groups: u64,
+    /// Files of which not even the footer was asked for: their rows are not counted.
+    pub files: u64,
 }
 
 /// Reads the chunks of one unit, in order.

@@ -59,8 +59,8 @@ pub(crate) struct Worked {
     pub filtered: u64,
     /// Rows that were made of items of lists, beyond one for each row.
     pub added: u64,
-    /// Row groups that no row of the chunk was read from.
-    pub skipped_row_groups: u64,
+    /// What was passed over in front of the chunk.
+    pub skipped: Passed,
     pub bad: Vec<Bad>,
     pub duplicate_keys: u64,
     pub ignored_values: u64,
@@ -295,7 +295,7 @@ impl Worker {
                 filtered: decoded.filtered + batch.num_rows() as u64 + added
                     - kept.num_rows() as u64,
                 added,
-                skipped_row_groups: 0,
+                skipped: Passed::default(),
                 bad: decoded
                     .bad
                     .into_iter()
@@ -386,7 +386,7 @@ impl Worker {
             blank: 0,
             filtered: batch.num_rows() as u64 + added - kept.num_rows() as u64 + passed.rows,
             added,
-            skipped_row_groups: passed.row_groups,
+            skipped: passed,
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,

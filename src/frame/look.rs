@@ -9,14 +9,16 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::exec::{Context, longest_record, patiently};
+use crate::io::columns::path_field;
+use crate::io::hive::Folders;
 use crate::io::json::{JsonSchema, infer};
 use crate::io::line::line_schema;
 use crate::io::{self, Framing, SourceFile, csv};
-use crate::plan::{Estimate, FileFormat, Look, ReadOptions};
+use crate::plan::{ColumnOptions, Estimate, FileFormat, Folder, Look, ReadOptions};
 
 /// Decompressed bytes of each file that are looked at.
 const LOOK_BYTES: usize = 256 << 10;
@@ -81,12 +83,7 @@ pub(super) fn schema(look: &Look, options: &ReadOptions) -> SchemaRef {
         None => found,
         Some(name) => {
             let mut fields: Vec<_> = found.fields().iter().cloned().collect();
-            fields.push(Arc::new(Field::new_dictionary(
-                name,
-                DataType::Int32,
-                DataType::Utf8,
-                false,
-            )));
+            fields.push(Arc::new(path_field(name)));
             Arc::new(Schema::new(fields))
         }
     }
@@ -210,34 +207,96 @@ pub(super) fn format(inputs: &[String], context: &Context) -> Result<FileFormat>
     Ok(first.map_or(FileFormat::Json, |(format, _)| format))
 }
 
-/// Reads the footers of column files: all their columns, all their rows.
+/// What a first look at column files showed.
+pub(super) struct ColumnLook {
+    /// All their columns, then those that folders and the path give.
+    pub schema: SchemaRef,
+    pub folders: Vec<Folder>,
+    pub estimate: Estimate,
+}
+
+/// Lists column files and reads their footers: all their columns, all their
+/// rows. Where the columns are given, footers are left for the run.
 pub(super) fn columns(
     inputs: &[String],
     format: FileFormat,
+    options: &ColumnOptions,
     context: &Context,
-) -> Result<(SchemaRef, Estimate)> {
-    let mut schema: Option<Schema> = None;
+) -> Result<ColumnLook> {
+    let mut schema = options.schema.as_deref().cloned();
     let mut estimate = Estimate {
-        exact: true,
+        exact: schema.is_none(),
         ..Estimate::default()
     };
-    let mut stored_bytes = 0;
-    let mut files = 0;
-    for file in io::columns::for_footers(io::list(inputs)?, &context.files) {
-        let file = file?;
-        let footer = io::columns::footer(&file, format == FileFormat::Parquet, &context.files)?;
-        context.cancel.check()?;
+    let mut folders = Folders::default();
+    let (mut stored_bytes, mut files) = (0, 0);
+    let mut take = |file: &SourceFile, columns: &Schema| {
         stored_bytes += file.bytes;
         files += 1;
-        estimate.rows += footer.rows;
-        estimate.bytes += footer.bytes;
-        schema = Some(match schema {
-            None => footer.schema.as_ref().clone(),
-            Some(schema) => io::columns::unite(&schema, &footer.schema, &file.path)?,
-        });
+        if options.hive_folders {
+            folders.see(&file.path, columns);
+        }
+        context.cancel.check()
+    };
+    if options.schema.is_some() {
+        for file in io::list(inputs)? {
+            take(&file?, &Schema::empty())?;
+        }
+    } else {
+        for file in io::columns::for_footers(io::list(inputs)?, &context.files) {
+            let file = file?;
+            let footer = io::columns::footer(&file, format == FileFormat::Parquet, &context.files)?;
+            take(&file, &footer.schema)?;
+            estimate.rows += footer.rows;
+            estimate.bytes += footer.bytes;
+            schema = Some(match schema {
+                None => footer.schema.as_ref().clone(),
+                Some(schema) => io::columns::unite(&schema, &footer.schema, &file.path)?,
+            });
+        }
     }
     context.progress.set_stored_bytes_total(stored_bytes);
     context.progress.set_files(files);
-    let schema = schema.ok_or_else(|| Error::config("input", "there is no file to read"))?;
-    Ok((Arc::new(schema), estimate))
+    let found = schema.ok_or_else(|| Error::config("input", "there is no file to read"))?;
+    let (schema, folders) = with_given(found, &folders, options)?;
+    Ok(ColumnLook {
+        schema: Arc::new(schema),
+        folders,
+        estimate,
+    })
+}
+
+/// Adds the columns that are in no file: those of folders, and the path.
+fn with_given(
+    found: Schema,
+    folders: &Folders,
+    options: &ColumnOptions,
+) -> Result<(Schema, Vec<Folder>)> {
+    let mut schema = found.clone();
+    let mut given = Vec::new();
+    for (column, path) in folders.columns() {
+        let own = found.fields().find(column.name());
+        schema = match (own, &options.schema) {
+            // The user has said what it is.
+            (Some(_), Some(_)) => schema,
+            _ => io::columns::unite(&schema, &Schema::new(vec![Arc::clone(&column)]), path)?,
+        };
+        given.push(Folder {
+            in_files: own.is_some() && options.schema.is_none(),
+            column,
+        });
+    }
+    if let Some(name) = &options.include_path {
+        if schema.fields().find(name).is_some() {
+            return Err(Error::config(
+                "include-path",
+                format!("the data has a column {name:?} of its own; choose another name"),
+            ));
+        }
+        let path = Schema::new(vec![path_field(name)]);
+        let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+        fields.extend(path.fields().iter().cloned());
+        schema = Schema::new(fields);
+    }
+    Ok((schema, given))
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
 use crate::io::Reads;
 use crate::partition::batch_bytes;
-use crate::plan::{Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
+use crate::plan::{ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
 
 /// Reads inputs into frames, which keep its settings. Clones share.
 ///
@@ -217,14 +217,49 @@ impl Session {
 
     /// Reads Parquet files. Footers are read now, rows later. Columns of all
     /// files are united by name, in order of first appearance; what a file does
-    /// not have is null.
+    /// not have is null. Folders named like `day=2026-01-05` give columns
+    /// behind them.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] naming a file that is not Parquet, is damaged or
     /// encrypted; [`Error::Plan`] if two files have types that do not meet.
     pub fn read_parquet(&self, inputs: impl IntoInputs) -> Result<DataFrame> {
-        self.columns(inputs, FileFormat::Parquet)
+        self.read_parquet_with(inputs, ColumnOptions::default())
+    }
+
+    /// Reads Parquet files as [`Session::read_parquet`] does, in another way.
+    ///
+    /// ```
+    /// use windrow::{ColumnOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let folder = dir.path().join("logs");
+    /// # let json = dir.path().join("a.json");
+    /// # std::fs::write(&json, "{\"day\":\"2026-01-05\",\"n\":1}\n{\"day\":\"2026-01-06\",\"n\":2}\n").unwrap();
+    /// # let options = windrow::WriteOptions { partition_on: vec!["day".into()], ..windrow::WriteOptions::new(&folder) };
+    /// # windrow::read_json(&json)?.write(&options)?;
+    /// // logs/day=2026-01-05/…, logs/day=2026-01-06/…
+    /// let options = ColumnOptions { include_path: Some("file".into()), ..ColumnOptions::default() };
+    /// let logs = Session::default().read_parquet_with(&folder, options)?;
+    /// let names: Vec<_> = logs.schema()?.fields().iter().map(|f| f.name().clone()).collect();
+    /// assert_eq!(names, ["n", "day", "file"]);
+    /// let table = logs.filter("day >= '2026-01-06'")?.compute()?; // opens one of the two files
+    /// assert_eq!((table.num_rows(), table.report().skipped_files), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_parquet`]; [`Error::Config`] if the column for the
+    /// path has the name of another one.
+    pub fn read_parquet_with(
+        &self,
+        inputs: impl IntoInputs,
+        options: ColumnOptions,
+    ) -> Result<DataFrame> {
+        self.columns(inputs, FileFormat::Parquet, options)
     }
 
     /// Reads Arrow IPC files. As [`Session::read_parquet`].
@@ -233,17 +268,42 @@ impl Session {
     ///
     /// As [`Session::read_parquet`].
     pub fn read_ipc(&self, inputs: impl IntoInputs) -> Result<DataFrame> {
-        self.columns(inputs, FileFormat::Ipc)
+        self.read_ipc_with(inputs, ColumnOptions::default())
     }
 
-    fn columns(&self, inputs: impl IntoInputs, format: FileFormat) -> Result<DataFrame> {
+    /// Reads Arrow IPC files in another way. As [`Session::read_parquet_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read_parquet_with`].
+    pub fn read_ipc_with(
+        &self,
+        inputs: impl IntoInputs,
+        options: ColumnOptions,
+    ) -> Result<DataFrame> {
+        self.columns(inputs, FileFormat::Ipc, options)
+    }
+
+    fn columns(
+        &self,
+        inputs: impl IntoInputs,
+        format: FileFormat,
+        options: ColumnOptions,
+    ) -> Result<DataFrame> {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
-        let (schema, estimate) = look::columns(&inputs, format, self.context())?;
-        Ok(self.scan(Source::Columns { inputs, format }, schema, estimate))
+        let look = look::columns(&inputs, format, &options, self.context())?;
+        let source = Source::Columns {
+            inputs,
+            format,
+            options: Arc::new(options),
+            folders: look.folders.into(),
+        };
+        Ok(self.scan(source, look.schema, look.estimate))
     }
 
     /// Reads files of any known format, told by their content; all must be of
-    /// one. Lines of text are only read when asked for. `options` apply to text.
+    /// one. Lines of text are only read when asked for. Of `options`, only
+    /// [`ReadOptions::include_path`] applies to files of columns.
     ///
     /// # Errors
     ///
@@ -253,7 +313,7 @@ impl Session {
         let inputs = expand(inputs.into_inputs())?;
         match look::format(&inputs, self.context())? {
             format if format.is_text() => self.text(format, inputs, options),
-            format => self.columns(inputs, format),
+            format => self.columns(inputs, format, (&options).into()),
         }
     }
 

@@ -5,9 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, ListArray, RecordBatch, RecordBatchOptions,
+    StringArray, StructArray, UInt32Array, new_null_array,
+};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow_select::take::take;
 
 use super::KnownFiles;
@@ -78,46 +82,70 @@ pub fn footer(file: &SourceFile, parquet: bool, known: &KnownFiles) -> Result<Fo
 ///
 /// [`Error::Plan`] naming the column, both types and the file, if they do not meet.
 pub fn unite(left: &Schema, right: &Schema, path: &str) -> Result<Schema> {
-    let mut fields = Vec::with_capacity(left.fields().len());
-    for field in left.fields() {
-        fields.push(match right.column_with_name(field.name()) {
+    let fields = unite_fields(left.fields(), right.fields()).map_err(|at| {
+        Error::plan(format!(
+            "{path}: column {:?} is {}, but in files before it {}",
+            at.name, at.right, at.left
+        ))
+    })?;
+    Ok(Schema::new(fields))
+}
+
+/// A column whose types do not meet.
+struct Apart {
+    name: String,
+    left: DataType,
+    right: DataType,
+}
+
+/// The fields of both, by name.
+fn unite_fields(left: &Fields, right: &Fields) -> std::result::Result<Fields, Apart> {
+    let mut fields = Vec::with_capacity(left.len());
+    for field in left {
+        fields.push(match right.find(field.name()) {
             None => Arc::new(field.as_ref().clone().with_nullable(true)),
-            Some((_, other)) => {
-                let joined = join(field.data_type(), other.data_type()).ok_or_else(|| {
-                    Error::plan(format!(
-                        "{path}: column {:?} is {}, but in files before it {}",
-                        field.name(),
-                        other.data_type(),
-                        field.data_type()
-                    ))
-                })?;
-                let nullable = field.is_nullable() || other.is_nullable();
-                Arc::new(
-                    Field::new(field.name(), joined, nullable)
-                        .with_metadata(field.metadata().clone()),
-                )
-            }
+            Some((_, other)) => join_fields(field, other).ok_or_else(|| Apart {
+                name: field.name().clone(),
+                left: field.data_type().clone(),
+                right: other.data_type().clone(),
+            })?,
         });
     }
-    for field in right.fields() {
-        if left.column_with_name(field.name()).is_none() {
+    for field in right {
+        if left.find(field.name()).is_none() {
             fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
         }
     }
-    Ok(Schema::new(fields))
+    Ok(fields.into())
+}
+
+/// The field that holds the values of both, under the name of the first.
+fn join_fields(left: &FieldRef, right: &FieldRef) -> Option<FieldRef> {
+    if left == right {
+        return Some(Arc::clone(left));
+    }
+    let joined = join(left.data_type(), right.data_type())?;
+    let nullable = left.is_nullable() || right.is_nullable();
+    let field = Field::new(left.name(), joined, nullable);
+    Some(Arc::new(field.with_metadata(left.metadata().clone())))
 }
 
 /// The narrowest type that holds the values of both without loss.
 fn join(left: &DataType, right: &DataType) -> Option<DataType> {
     use DataType::{
-        Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Null, UInt8, UInt16,
-        UInt32, Utf8, Utf8View,
+        Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeList, LargeUtf8, List, Null,
+        Struct, UInt8, UInt16, UInt32, Utf8, Utf8View,
     };
     if left == right {
         return Some(left.clone());
     }
     Some(match (left, right) {
         (Null, other) | (other, Null) => other.clone(),
+        (Struct(left), Struct(right)) => Struct(unite_fields(left, right).ok()?),
+        (List(left), List(right)) => List(join_fields(left, right)?),
+        (List(left) | LargeList(left), List(right) | LargeList(right)) => {
+            LargeList(join_fields(left, right)?)
+        }
         (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => LargeUtf8,
         (DataType::Dictionary(_, value), other) | (other, DataType::Dictionary(_, value))
             if value.as_ref() == other =>
@@ -137,12 +165,78 @@ fn join(left: &DataType, right: &DataType) -> Option<DataType> {
     })
 }
 
+/// Checks that the columns of a file widen to those of `schema`, by name. What
+/// one of them lacks does no harm.
+///
+/// # Errors
+///
+/// [`Error::Plan`] naming the file, the column and both types.
+pub fn check_widens(stored: &Schema, schema: &Schema, path: &str) -> Result<()> {
+    for field in schema.fields() {
+        if let Some((_, found)) = stored.fields().find(field.name())
+            && !holds(field.data_type(), found.data_type())
+        {
+            return Err(Error::plan(format!(
+                "{path}: column {:?} is {}, which does not widen to {}",
+                field.name(),
+                found.data_type(),
+                field.data_type()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a type holds the values of another without loss.
+fn holds(wide: &DataType, narrow: &DataType) -> bool {
+    use DataType::{Float16, Float32, Float64, LargeList, List, Null, Struct};
+    let bits = |data_type: &DataType| data_type.primitive_width().map_or(0, |bytes| bytes * 8);
+    match (wide, narrow) {
+        (wide, narrow) if wide == narrow => true,
+        (_, Null) => true,
+        (wide, narrow) if wide.is_string() && narrow.is_string() => true,
+        (Struct(wide), Struct(narrow)) => wide.iter().all(|wide| {
+            let found = narrow.find(wide.name());
+            found.is_none_or(|(_, narrow)| holds(wide.data_type(), narrow.data_type()))
+        }),
+        (List(wide) | LargeList(wide), List(narrow)) | (LargeList(wide), LargeList(narrow)) => {
+            holds(wide.data_type(), narrow.data_type())
+        }
+        (wide, narrow) if wide.is_signed_integer() || wide.is_unsigned_integer() => {
+            let same = wide.is_signed_integer() == narrow.is_signed_integer();
+            let grows = wide.is_signed_integer() && narrow.is_unsigned_integer();
+            narrow.is_integer() && (same || grows) && bits(narrow) < bits(wide)
+        }
+        (Float64, narrow) if narrow.is_integer() => bits(narrow) <= 32,
+        (Float32, narrow) if narrow.is_integer() => bits(narrow) <= 16,
+        (Float64, Float32 | Float16) | (Float32, Float16) => true,
+        (wide, DataType::Dictionary(_, value)) => holds(wide, value),
+        _ => join(wide, narrow).as_ref() == Some(wide),
+    }
+}
+
+/// A column that holds paths: few values, each in many rows.
+pub(crate) fn path_field(name: &str) -> Field {
+    Field::new_dictionary(name, DataType::Int32, DataType::Utf8, false)
+}
+
+/// A path in each of some rows, for a column of [`path_field`].
+///
+/// # Errors
+///
+/// None that can happen: there is one value, and all rows have it.
+pub(crate) fn path_column(path: &str, rows: usize) -> Result<ArrayRef> {
+    let keys = Int32Array::from_value(0, rows);
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values([path]));
+    Ok(Arc::new(DictionaryArray::try_new(keys, values)?))
+}
+
 /// What the batches of one file are brought up to: a united schema, with what
 /// is known of all rows of the file.
 #[derive(Debug, Clone)]
 pub struct Fill {
     schema: SchemaRef,
-    /// Columns that the file does not hold, and their one value, by name.
+    /// Columns that count whatever the file holds, and their one value, by name.
     given: Arc<[(String, ArrayRef)]>,
 }
 
@@ -176,19 +270,37 @@ impl Fill {
         }
     }
 
+    /// The columns that the file is asked for.
+    pub(crate) fn asked(&self) -> Schema {
+        let fields = self.schema.fields().iter();
+        let fields = fields.filter(|field| self.given(field.name()).is_none());
+        Schema::new(fields.cloned().collect::<Vec<_>>())
+    }
+
+    /// The columns that have one value in all rows.
+    pub(crate) fn all_given(&self) -> &[(String, ArrayRef)] {
+        &self.given
+    }
+
+    /// The value of a column that has one in all rows.
+    pub(crate) fn given(&self, name: &str) -> Option<&ArrayRef> {
+        let found = self.given.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value)
+    }
+
     /// The columns of every batch that comes out.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// A batch with the columns of the schema, by name: cast where the type is
-    /// wider, the given value or null where there is none.
+    /// A batch with the columns of the schema, by name: the value that is
+    /// given, else cast where the type is wider, and null where there is none.
     ///
     /// # Errors
     ///
     /// [`Error::External`] if a value cannot be cast, which a united schema rules out.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if batch.schema_ref() == &self.schema {
+        if self.given.is_empty() && batch.schema_ref() == &self.schema {
             return Ok(batch.clone());
         }
         let rows = batch.num_rows();
@@ -196,10 +308,10 @@ impl Fill {
             .schema
             .fields()
             .iter()
-            .map(|field| match batch.column_by_name(field.name()) {
-                Some(column) => widened(column, field),
-                None => match self.given.iter().find(|(name, _)| name == field.name()) {
-                    Some((_, value)) => widened(&repeated(value, rows)?, field),
+            .map(|field| match self.given(field.name()) {
+                Some(value) => widened(&repeated(value, rows)?, field),
+                None => match batch.column_by_name(field.name()) {
+                    Some(column) => widened(column, field),
                     None => Ok(new_null_array(field.data_type(), rows)),
                 },
             })
@@ -213,16 +325,53 @@ impl Fill {
     }
 }
 
-/// A column in a field's type, which holds all its values.
+/// A column in a field's type, which holds all its values. The fields of
+/// structs are found by name; what there is none of is null.
 fn widened(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
+    }
+    if let (Some(stored), DataType::Struct(fields)) = (column.as_struct_opt(), field.data_type()) {
+        let inner = |field: &FieldRef| match stored.column_by_name(field.name()) {
+            Some(column) => widened(column, field),
+            None => Ok(new_null_array(field.data_type(), stored.len())),
+        };
+        let columns = fields.iter().map(inner).collect::<Result<Vec<_>>>()?;
+        let nulls = stored.nulls().cloned();
+        let rows = stored.len();
+        let widened = StructArray::try_new_with_length(fields.clone(), columns, nulls, rows)?;
+        return Ok(Arc::new(widened));
+    }
+    if let (Some(stored), DataType::List(item)) = (column.as_list_opt::<i32>(), field.data_type()) {
+        let (_, offsets, values, nulls) = stored.clone().into_parts();
+        let values = widened(&values, item)?;
+        return Ok(Arc::new(ListArray::try_new(
+            Arc::clone(item),
+            offsets,
+            values,
+            nulls,
+        )?));
     }
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()
     };
     Ok(cast_with_options(column, field.data_type(), &strict)?)
+}
+
+/// What a file's folders say of a column, in the column's type.
+///
+/// # Errors
+///
+/// [`Error::Plan`] naming the file, if it has no such value of that type.
+pub(crate) fn in_type_of(value: &ArrayRef, field: &Field, path: &str) -> Result<ArrayRef> {
+    widened(value, field).map_err(|error| {
+        Error::plan(format!(
+            "{path}: what its folder says of column {:?} is not {}: {error}",
+            field.name(),
+            field.data_type()
+        ))
+    })
 }
 
 /// One value, as often as there are rows.

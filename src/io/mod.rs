@@ -24,6 +24,7 @@ mod framing;
 mod guard;
 mod gzip;
 mod head;
+pub mod hive;
 mod inflate;
 pub mod ipc;
 pub mod json;

@@ -215,7 +215,7 @@ fn sample_text(seed: u64, from: f64, to: f64) -> String {
 
 fn scan_text(scan: &Scan) -> String {
     let mut text = match &scan.source {
-        Source::Text { inputs, format, .. } | Source::Columns { inputs, format } => {
+        Source::Text { inputs, format, .. } | Source::Columns { inputs, format, .. } => {
             format!("{format} {}", shown(inputs))
         }
         Source::Batches(batches) => format!("{} batches in memory", batches.len()),

@@ -30,5 +30,7 @@ pub use join::{ColumnOf, Join, MergeHow};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
-pub use source::{FileFormat, Look, MaxRejects, OnBadRecord, ReadOptions, Source};
+pub use source::{
+    ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
+};
 pub use union::united;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, SchemaRef};
 
 use super::fold::Fold;
 use super::join::Join;
@@ -243,6 +243,53 @@ impl ReadOptions {
     }
 }
 
+/// How Parquet and Arrow IPC files are read. The defaults read any list of
+/// files and lose nothing.
+#[derive(Debug, Clone)]
+pub struct ColumnOptions {
+    /// Whether folders named like `day=2026-01-05` give columns: 64-bit
+    /// integers or dates where all values are written so, else text; null for
+    /// `__HIVE_DEFAULT_PARTITION__`. Where a file holds such a column itself,
+    /// that counts, unless a `schema` is given: then no file is asked. Default:
+    /// yes. A filter on these columns opens no file below a folder that it leaves out.
+    pub hive_folders: bool,
+    /// Name of a column to hold the path that a row was read from. Default: none.
+    pub include_path: Option<String>,
+    /// The columns, by name: what a file lacks is null, what it has beside
+    /// these is not read, and types must widen to these. Default: all columns
+    /// of all files, for which every footer is read before the plan is made.
+    pub schema: Option<SchemaRef>,
+}
+
+impl Default for ColumnOptions {
+    fn default() -> Self {
+        ColumnOptions {
+            hive_folders: true,
+            include_path: None,
+            schema: None,
+        }
+    }
+}
+
+/// What of the options for text has a meaning for files of columns.
+impl From<&ReadOptions> for ColumnOptions {
+    fn from(options: &ReadOptions) -> Self {
+        ColumnOptions {
+            include_path: options.include_path.clone(),
+            ..ColumnOptions::default()
+        }
+    }
+}
+
+/// A column that the names of folders give.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Its name, and the type that its values have.
+    pub column: FieldRef,
+    /// Whether some file holds such a column itself, which counts there.
+    pub in_files: bool,
+}
+
 /// What a first look at text files showed.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
@@ -272,6 +319,10 @@ pub enum Source {
         inputs: Arc<[String]>,
         /// Which of the two.
         format: FileFormat,
+        /// How they are read.
+        options: Arc<ColumnOptions>,
+        /// The columns that their folders give.
+        folders: Arc<[Folder]>,
     },
     /// Rows in memory.
     Batches(Arc<Vec<RecordBatch>>),

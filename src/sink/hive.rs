@@ -26,9 +26,7 @@ use arrow_select::take::take;
 
 use super::shown::printable;
 use crate::error::{Error, Result};
-
-/// The folder of rows whose value is null, as Hive named it first.
-pub const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+use crate::io::hive::NULL_FOLDER;
 
 /// Longest name of one folder in bytes: what file systems take.
 const MAX_NAME_BYTES: usize = 255;

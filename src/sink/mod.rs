@@ -26,7 +26,7 @@ mod verify;
 
 pub use csv::CsvStyle;
 pub use encode::{EncodeJob, Encoded, jobs};
-pub use hive::{HivePath, NULL_FOLDER, split};
+pub use hive::{HivePath, split};
 pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
 pub use part::{FinishedPart, Flush, PartWriter};

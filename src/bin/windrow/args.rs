@@ -189,8 +189,8 @@ impl ReadArgs {
     /// # Errors
     ///
     /// [`Error::Config`] naming the flag.
-    pub fn check(&self, format: Option<FileFormat>, include_path: Option<&str>) -> Result<()> {
-        let text_only = self.given().or(include_path.map(|_| "include-path"));
+    pub fn check(&self, format: Option<FileFormat>) -> Result<()> {
+        let text_only = self.given();
         let json_only = self.max_depth.map(|_| "max-depth");
         let csv_only = self.csv.given();
         let line_only = self.include_byte.as_ref().map(|_| "include-byte");

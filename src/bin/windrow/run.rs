@@ -58,16 +58,22 @@ impl Run {
     ) -> Result<DataFrame, Failure> {
         let options = read.options(pick.include_path.clone())?;
         let known = input.from.map(From::format);
-        read.check(known, pick.include_path.as_deref())?;
+        read.check(known)?;
         let mut frame = match input.from {
             None => self.session.read(&input.inputs, options)?,
             Some(From::Json) => self.session.read_json(&input.inputs, options)?,
             Some(From::Csv) => self.session.read_csv(&input.inputs, options)?,
             Some(From::Text) => self.session.read_text(&input.inputs, options)?,
-            Some(From::Parquet) => self.session.read_parquet(&input.inputs)?,
-            Some(From::Ipc) => self.session.read_ipc(&input.inputs)?,
+            Some(From::Parquet) => {
+                let options = (&options).into();
+                self.session.read_parquet_with(&input.inputs, options)?
+            }
+            Some(From::Ipc) => {
+                let options = (&options).into();
+                self.session.read_ipc_with(&input.inputs, options)?
+            }
         };
-        read.check(frame.format(), pick.include_path.as_deref())?;
+        read.check(frame.format())?;
         if let Some(filter) = &pick.filter {
             frame = frame.filter(filter.as_str())?;
         }

@@ -9,15 +9,15 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
+use super::late::RowFilter;
 use super::statistics::GroupStatistics;
 use super::{footer, int96, pages};
 use crate::error::{Error, Result};
-use crate::expr::BoundExpr;
 use crate::io::guard::guarded;
 use crate::io::pread::{Pread, Reads};
 use crate::io::source::AHEAD_BYTES;
@@ -143,19 +143,22 @@ impl ParquetInput {
         self.stored_bytes
     }
 
-    /// Whether row group `idx` may hold a row for which `predicate` is true, or
-    /// on which it fails, by the footer's statistics alone. `schema` is that of
-    /// the batches it would be evaluated on: the file's, or one it is brought up to.
+    /// Whether row group `idx` may hold a row for which `filter` is true, or
+    /// on which it fails, by the footer's statistics alone.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] naming the file, if its statistics cannot be read.
-    pub fn may_match(&self, idx: usize, predicate: &BoundExpr, schema: &Schema) -> Result<bool> {
+    pub fn may_match(&self, idx: usize, filter: &RowFilter) -> Result<bool> {
         let known = GroupStatistics {
             metadata: &self.metadata,
+            filter,
             idx,
         };
-        guarded(&self.file.path, || predicate.may_match(schema, &known))
+        let predicate = filter.predicate();
+        guarded(&self.file.path, || {
+            predicate.may_match(filter.bound_to(), &known)
+        })
     }
 
     /// The footer with the index of pages, read when it is first asked for.

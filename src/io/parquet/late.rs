@@ -21,14 +21,15 @@ use super::input::ParquetInput;
 use super::leaves::leaves;
 use super::read::{Columns, Rows, Wanted};
 use crate::error::{Error, Result};
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, Facts, Known};
 use crate::io::columns::Fill;
 
 /// Most bytes, decompressed, that a filter's columns may have in a stretch to
 /// be decoded first: those of the rows that pass are held.
 const MOST_EARLY_BYTES: u64 = 64 << 20;
 
-/// A filter that no value makes fail.
+/// A filter on the rows of a file.
+#[derive(Debug)]
 pub struct RowFilter {
     predicate: BoundExpr,
     /// The columns that the filter was bound to.
@@ -73,6 +74,36 @@ impl RowFilter {
         &self.bound_to
     }
 
+    /// What is known of a column that has one value in all rows.
+    pub(super) fn given(&self, root: &str, steps: &[String]) -> Option<Facts> {
+        let value = self.fill.given(root)?;
+        Some(match value.null_count() {
+            0 if steps.is_empty() => {
+                Facts::within(Arc::clone(value), Arc::clone(value)).without_nulls()
+            }
+            0 => Facts::unknown(),
+            _ => Facts::all_null(),
+        })
+    }
+
+    /// Whether any row may pass, as far as the columns tell that have one value
+    /// in all rows; so it is where the filter looks at none of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::External`] if such a value cannot be compared, which its type rules out.
+    pub(crate) fn may_match_given(&self) -> Result<bool> {
+        struct Given<'a>(&'a RowFilter);
+        impl Known for Given<'_> {
+            fn facts(&self, root: &str, steps: &[String]) -> Facts {
+                self.0.given(root, steps).unwrap_or_else(Facts::unknown)
+            }
+        }
+        let mut looked_at = self.predicate.root_columns().iter();
+        Ok(!looked_at.any(|name| self.fill.given(name).is_some())
+            || self.predicate.may_match(&self.bound_to, &Given(self))?)
+    }
+
     /// Which rows pass, without nulls.
     fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let mask = self.predicate.mask(&self.fill.apply(batch)?)?;
@@ -101,7 +132,7 @@ impl Early {
         columns: &mut Columns,
         wanted: &Wanted,
     ) -> Result<Option<Self>> {
-        let looked_at = input.has_of(filter.fill.schema());
+        let looked_at = input.has_of(&filter.fill.asked());
         let of = leaves(input.schema(), looked_at.fields());
         let early: Vec<usize> = of.concat();
         let others = columns.leaves.iter().any(|leaf| !early.contains(leaf));

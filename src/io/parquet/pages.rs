@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::DataType;
 use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
@@ -26,9 +26,10 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::footer;
+use super::late::RowFilter;
 use super::statistics::{Leaf, is_ordered, leaf};
 use crate::error::Result;
-use crate::expr::{BoundExpr, Facts, Known};
+use crate::expr::{Facts, Known};
 use crate::io::pread::Pread;
 
 /// Most bytes between the first and the last index of a file that are read at once.
@@ -151,19 +152,18 @@ fn places_hold(metadata: &ParquetMetaData, idx: usize) -> bool {
 }
 
 /// Those of the rows `within` row group `idx` whose pages leave room for
-/// `predicate`; nothing if no page can be left out.
+/// `filter`; nothing if no page can be left out.
 pub(super) fn select(
     metadata: &ArrowReaderMetadata,
     idx: usize,
     within: &Range<u64>,
-    predicate: &BoundExpr,
-    schema: &Schema,
+    filter: &RowFilter,
 ) -> Result<Option<Vec<Range<usize>>>> {
     let (Ok(first), Ok(end)) = (usize::try_from(within.start), usize::try_from(within.end)) else {
         return Ok(None);
     };
     let mut columns = BTreeMap::new();
-    for path in predicate.columns() {
+    for path in filter.predicate().columns() {
         if let Some(leaf) = leaf(metadata, path.root, path.steps)
             && let Some(pages) = Pages::of(metadata, idx, &leaf, path.steps.is_empty())
         {
@@ -184,10 +184,11 @@ pub(super) fn select(
     for (start, end) in starts.iter().copied().zip(ends) {
         let run = Run {
             metadata,
+            filter,
             columns: &columns,
             row: start,
         };
-        if predicate.may_match(schema, &run)? {
+        if filter.predicate().may_match(filter.bound_to(), &run)? {
             wanted.push(start..end);
         }
     }
@@ -249,12 +250,16 @@ impl Pages {
 /// Rows that lie in one page of every column.
 struct Run<'a> {
     metadata: &'a ArrowReaderMetadata,
+    filter: &'a RowFilter,
     columns: &'a BTreeMap<(String, Vec<String>), Pages>,
     row: usize,
 }
 
 impl Known for Run<'_> {
     fn facts(&self, root: &str, steps: &[String]) -> Facts {
+        if let Some(given) = self.filter.given(root, steps) {
+            return given;
+        }
         let Some((_, field)) = self.metadata.schema().fields().find(root) else {
             return Facts::all_null();
         };

@@ -78,8 +78,8 @@ impl ParquetInput {
 
     /// The same without rows that are known not to pass `predicate`: by the
     /// index of pages, or because the columns it looks at were decoded first.
-    /// Rows for which it is not true may still come. `schema` is as in
-    /// [`ParquetInput::may_match`].
+    /// Rows for which it is not true may still come. `schema` is that of
+    /// the batches it would be evaluated on: the file's, or one it is brought up to.
     ///
     /// # Errors
     ///
@@ -226,10 +226,7 @@ impl ParquetInput {
         let metadata = indexed.unwrap_or(&self.metadata).clone();
         // Bounds that cannot be made sense of select every row.
         let selected = filter.filter(|_| indexed.is_some()).and_then(|filter| {
-            let select = || {
-                let (rows, condition) = (&stretch.rows, filter.predicate());
-                pages::select(&metadata, stretch.group, rows, condition, filter.bound_to())
-            };
+            let select = || pages::select(&metadata, stretch.group, &stretch.rows, filter);
             guarded(&self.file.path, select).unwrap_or_default()
         });
         let ranges = match selected {

@@ -17,11 +17,14 @@ use parquet::basic::{ColumnOrder, SortOrder, Type};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::ColumnDescriptor;
 
+use super::late::RowFilter;
 use crate::expr::{Facts, Known};
 
 /// The statistics of one row group.
 pub(super) struct GroupStatistics<'a> {
     pub metadata: &'a ArrowReaderMetadata,
+    /// Knows what is given of columns that the file does not hold.
+    pub filter: &'a RowFilter,
     pub idx: usize,
 }
 
@@ -65,6 +68,9 @@ pub(super) fn leaf<'a>(
 
 impl Known for GroupStatistics<'_> {
     fn facts(&self, root: &str, steps: &[String]) -> Facts {
+        if let Some(given) = self.filter.given(root, steps) {
+            return given;
+        }
         // What this file lacks is null; so is what has no type.
         match self.metadata.schema().fields().find(root) {
             None => return Facts::all_null(),
@@ -178,11 +184,13 @@ mod tests {
         let schema = batch().schema();
         ["n > 9", "u > 9", "t > 'x'"].map(|text| {
             let bound = Expr::parse(text).unwrap().bind(&schema).unwrap();
+            let filter = RowFilter::new(bound, &schema).unwrap();
             let known = GroupStatistics {
                 metadata: &metadata,
+                filter: &filter,
                 idx: 0,
             };
-            !bound.may_match(&schema, &known).unwrap()
+            !filter.predicate().may_match(&schema, &known).unwrap()
         })
     }
 
