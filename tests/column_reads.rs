@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::{DataType, Field, Fields};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
+use windrow::expr::col;
 use windrow::{ByteSize, DataFrame, Session, Settings, Table};
 
 /// A number for each row, a few kinds of rows, and text that does not compress well.
@@ -191,4 +193,105 @@ fn one_large_row_group_is_read_in_stretches_by_all_threads() {
     assert_eq!(answers[0].0, (0..60_000).collect::<Vec<i64>>());
     assert_eq!(&answers[0].1, all.column(2));
     assert!(answers.iter().all(|answer| answer == &answers[0]));
+}
+
+/// A struct of twenty texts and one struct in it, null in some rows.
+fn wide_struct(n: usize) -> RecordBatch {
+    let all = rows(n);
+    let text = all.column(2);
+    let mut fields: Vec<Field> = (0..20)
+        .map(|field| Field::new(format!("f{field}"), DataType::Utf8, true))
+        .collect();
+    let mut columns: Vec<ArrayRef> = (0..20).map(|_| Arc::clone(text)).collect();
+    let inner = Fields::from(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("text", DataType::Utf8, true),
+    ]);
+    let nulls: Vec<bool> = (0..n).map(|row| row % 7 != 0).collect();
+    let values = vec![Arc::clone(all.column(0)), Arc::clone(text)];
+    let inside = StructArray::new(inner.clone(), values, Some(nulls.into()));
+    fields.push(Field::new("in", DataType::Struct(inner), true));
+    columns.push(Arc::new(inside));
+    let nulls: Vec<bool> = (0..n).map(|row| row % 5 != 0).collect();
+    let wide = StructArray::new(Fields::from(fields), columns, Some(nulls.into()));
+    RecordBatch::try_from_iter([
+        ("id", Arc::clone(all.column(0))),
+        ("wide", Arc::new(wide) as ArrayRef),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn of_a_struct_only_the_fields_that_somebody_looks_at_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    let all = wide_struct(3000);
+    write(&path, &all, properties().build());
+    let in_memory = Session::default();
+    let in_memory = in_memory.from_batches(all.schema(), [all]).unwrap();
+    let session = session(256, 2);
+    let frame = open(&session, &path);
+    let (_, _, whole) = cost(&session, |_| frame.compute().unwrap());
+    type Ask = fn(&DataFrame) -> windrow::Result<DataFrame>;
+    let asks: [(Ask, u64); 6] = [
+        (|frame| frame.select([col("wide.f3")]), 15),
+        (|frame| frame.select([col("wide.in.id")]), 50),
+        (
+            |frame| frame.select([col("wide.in.id"), col("wide.f3")]),
+            12,
+        ),
+        (|frame| frame.filter("wide.in.id = 77")?.select(["id"]), 20),
+        (
+            |frame| frame.filter("wide.in.id < 300")?.select([col("wide.f3")]),
+            30,
+        ),
+        (
+            |frame| frame.filter("wide.in.id is null")?.select(["id"]),
+            20,
+        ),
+    ];
+    for (idx, (ask, part)) in asks.into_iter().enumerate() {
+        let asked = ask(&frame).unwrap();
+        let (table, _, bytes) = cost(&session, |_| asked.compute().unwrap());
+        assert!(bytes * part <= whole, "ask {idx}: {bytes} of {whole}");
+        let want = ask(&in_memory).unwrap().compute().unwrap();
+        let of = |table: &Table| {
+            let batches: Vec<RecordBatch> = table.batches().cloned().collect();
+            arrow_select::concat::concat_batches(&table.schema(), &batches).unwrap()
+        };
+        assert_eq!(of(&table).columns(), of(&want).columns(), "ask {idx}");
+    }
+    // A file whose struct has nothing of it.
+    let other = dir.path().join("b.parquet");
+    write(&other, &wide_struct(10), properties().build());
+    let few: ArrayRef = Arc::new(StructArray::from(vec![(
+        Arc::new(Field::new("new", DataType::Int64, true)),
+        Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef,
+    )]));
+    let few = RecordBatch::try_from_iter([("wide", few)]).unwrap();
+    write(&dir.path().join("c.parquet"), &few, properties().build());
+    let frame = open(&session, dir.path());
+    let table = frame.select([col("wide.in.id"), col("wide.new")]).unwrap();
+    let table = table.compute().unwrap();
+    assert_eq!(table.num_rows(), 3012);
+    let nulls = |column: usize| -> usize {
+        let batches = table.batches();
+        batches.map(|batch| batch.column(column).null_count()).sum()
+    };
+    assert_eq!(nulls(1), 3010);
+    assert!(nulls(0) > 2 && nulls(0) < 1500);
+}
+
+#[test]
+fn rows_are_counted_from_footers_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in 0..3 {
+        let path = dir.path().join(format!("{file}.parquet"));
+        let groups = properties().set_max_row_group_row_count(Some(700));
+        write(&path, &rows(1000 * (file + 1)), groups.build());
+    }
+    let session = session(256, 2);
+    let frame = open(&session, dir.path());
+    let (counted, opens, bytes) = cost(&session, |_| frame.count().unwrap());
+    assert_eq!((counted, opens, bytes), (6000, 0, 0));
 }

@@ -39,6 +39,9 @@ pub(super) struct ReadSteps {
     /// Columns that must be built: those that come out, and those that steps
     /// look at. `None`: all.
     pub columns: Option<Vec<String>>,
+    /// What must be built of each, where fewer fields of a struct will do: its
+    /// name, then those of fields inside.
+    pub paths: Vec<Vec<String>>,
     /// Columns that are named by what comes out, whether others pass or not.
     pub named: Vec<String>,
     /// All filters that need no order and nothing that is computed, those of the
@@ -311,22 +314,25 @@ impl Steps {
             let fields = scan.schema.fields().iter();
             shape = shape.settled(&fields.map(|field| &**field.name()).collect::<Vec<_>>())?;
         }
-        let mut looked_at: BTreeSet<String> = ordered
+        let mut paths: Vec<Vec<String>> = ordered
             .iter()
             .filter_map(InOrder::row)
             .chain(&steps)
             .flat_map(RowStep::expressions)
-            .flat_map(Seen::sources)
+            .flat_map(Seen::source_paths)
             .collect();
         // Where nothing is decoded, nobody else reads what the filter looks at.
         if let (Some(filter), false) = (&filter, decodes) {
-            looked_at.extend(filter.root_columns().iter().cloned());
+            paths.extend(Seen::as_named(filter.clone()).source_paths());
         }
+        let looked_at: BTreeSet<String> = paths.iter().map(|path| path[0].clone()).collect();
         let named = shape.named().filter_map(|origin| match origin {
             Origin::Source(name) => Some(name.clone()),
             Origin::Computed(_) => None,
         });
         let named: Vec<String> = named.collect();
+        // What comes out comes whole.
+        paths.extend(named.iter().map(|name| vec![name.clone()]));
         Ok(Steps {
             asks_places: ordered.iter().any(|step| step.row().is_some()),
             changes_rows: filter.is_some()
@@ -334,6 +340,7 @@ impl Steps {
                 || ordered.iter().any(InOrder::changes_rows),
             read: ReadSteps {
                 columns: built(&shape, &named, looked_at),
+                paths,
                 named,
                 filter,
                 steps,

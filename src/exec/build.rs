@@ -22,6 +22,7 @@ use super::steps::RowStep;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
 use crate::error::Result;
+use crate::io::columns::narrowed;
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
 use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
@@ -156,10 +157,13 @@ fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context)
     let (all, settings) = (&physical.scan.schema, &context.settings);
     let ahead_bytes = most_ahead(files.inputs, settings);
     assemble(physical, false, ahead_bytes, |steps, needs_places| {
-        let built = steps.columns.as_deref();
+        let schema = match &steps.columns {
+            None => Arc::clone(all),
+            Some(_) => Arc::new(narrowed(all, &steps.paths)),
+        };
         let scan = ColumnScan {
             all,
-            built,
+            schema: &schema,
             predicate: steps.filter.clone(),
             needs_places,
             ahead_bytes: reader_ahead(settings),
@@ -168,7 +172,7 @@ fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context)
         };
         Ok(Read {
             units: columns::units(files, scan, &context.cancel)?,
-            schema: RunSchema::fixed(columns::read_schema(all, built)?),
+            schema: RunSchema::fixed(schema),
             workers: batch_workers(steps.all_steps(), needs_places),
             bad: no_bad(),
         })

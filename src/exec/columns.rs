@@ -50,8 +50,8 @@ pub(crate) struct ColumnFiles<'a> {
 pub(crate) struct ColumnScan<'a> {
     /// The united schema of all files.
     pub all: &'a SchemaRef,
-    /// The columns that are read; all if there is none.
-    pub built: Option<&'a [String]>,
+    /// Those columns and fields of it that are read.
+    pub schema: &'a SchemaRef,
     /// The filter that every row will meet: what holds no row for it is not read.
     pub predicate: Option<BoundExpr>,
     /// Whether the place of a row within its file may have to be told.
@@ -81,7 +81,7 @@ pub(crate) fn units(
         files: Box::new(for_footers(io::list(files.inputs)?, scan.known)),
         known: Arc::clone(scan.known),
         parquet: files.format == FileFormat::Parquet,
-        schema: read_schema(scan.all, scan.built)?,
+        schema: Arc::clone(scan.schema),
         all: Arc::clone(scan.all),
         predicate: scan.predicate,
         folders: files.folders.to_vec(),

@@ -130,6 +130,35 @@ fn join_fields(left: &FieldRef, right: &FieldRef) -> Option<FieldRef> {
     Some(Arc::new(field.with_metadata(left.metadata().clone())))
 }
 
+/// The columns and fields of `schema` that lie on one of `paths`, which name a
+/// column and then fields inside. What a path ends at is there whole.
+pub(crate) fn narrowed(schema: &Schema, paths: &[Vec<String>]) -> Schema {
+    let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
+    Schema::new_with_metadata(narrow(schema.fields(), &paths), schema.metadata().clone())
+}
+
+/// As deep as the schema.
+fn narrow(fields: &Fields, paths: &[&[String]]) -> Fields {
+    let narrow_one = |field: &FieldRef| {
+        let starts = paths.iter().filter_map(|path| path.split_first());
+        let inside: Vec<&[String]> = starts
+            .filter(|(name, _)| *name == field.name())
+            .map(|(_, inside)| inside)
+            .collect();
+        let whole = inside.iter().any(|path| path.is_empty());
+        match field.data_type() {
+            _ if inside.is_empty() => None,
+            DataType::Struct(fields) if !whole => {
+                let fields = narrow(fields, &inside);
+                let data_type = DataType::Struct(fields);
+                Some(Arc::new(field.as_ref().clone().with_data_type(data_type)))
+            }
+            _ => Some(Arc::clone(field)),
+        }
+    };
+    fields.iter().filter_map(narrow_one).collect()
+}
+
 /// The narrowest type that holds the values of both without loss.
 fn join(left: &DataType, right: &DataType) -> Option<DataType> {
     use DataType::{

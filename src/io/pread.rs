@@ -64,6 +64,10 @@ enum Stored {
     Remote(Chunks),
 }
 
+/// Bytes that are read for the header of a page: most have fewer than a
+/// hundred, and what follows is asked for once more, whole.
+const HEADER_BYTES: usize = 1 << 10;
+
 /// A reader that begins at a place of its own.
 pub(super) struct From {
     file: Pread,
@@ -170,10 +174,11 @@ impl ChunkReader for Pread {
     type T = BufReader<From>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::new(From {
+        let from = From {
             file: self.clone(),
             at: start,
-        }))
+        };
+        Ok(BufReader::with_capacity(HEADER_BYTES, from))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {

@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Schema, SchemaRef};
 
 use crate::error::Result;
-use crate::expr::{BoundExpr, Expr, Items, Origin, Shape};
+use crate::expr::{BoundExpr, Expr, Items, Origin, PathRef, Shape};
 
 /// A bound expression, and where the columns that it looks at are. Holds nothing.
 #[derive(Debug, Clone)]
@@ -72,6 +72,27 @@ impl Seen {
                 })
                 .collect(),
         }
+    }
+
+    /// What it looks at of the columns of the source: each by its name and
+    /// then, of a struct, the names of fields inside.
+    pub fn source_paths(&self) -> Vec<Vec<String>> {
+        let source = |root: &str| match &self.columns {
+            None => Some(root.to_owned()),
+            Some(columns) => match columns.iter().find(|(name, _)| name == root)? {
+                (_, Origin::Source(name)) => Some(name.clone()),
+                (_, Origin::Computed(_)) => None,
+            },
+        };
+        let path = |path: PathRef<'_>| {
+            let root = source(path.root)?;
+            Some(
+                std::iter::once(root)
+                    .chain(path.steps.iter().cloned())
+                    .collect(),
+            )
+        };
+        self.bound.columns().into_iter().filter_map(path).collect()
     }
 
     /// A condition per row.

@@ -22,7 +22,7 @@ use super::leaves::leaves;
 use super::read::{Columns, Rows, Wanted};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Facts, Known};
-use crate::io::columns::Fill;
+use crate::io::columns::{Fill, narrowed};
 
 /// Most bytes, decompressed, that a filter's columns may have in a stretch to
 /// be decoded first: those of the rows that pass are held.
@@ -54,13 +54,14 @@ impl RowFilter {
     ///
     /// As [`RowFilter::new`].
     pub(crate) fn with_fill(predicate: BoundExpr, schema: &Schema, fill: Fill) -> Result<Self> {
-        let mut places = Vec::new();
-        for name in predicate.root_columns() {
-            places.push(schema.index_of(name)?);
+        let mut paths = Vec::new();
+        for path in predicate.columns() {
+            schema.index_of(path.root)?;
+            let root = std::iter::once(path.root.to_owned());
+            paths.push(root.chain(path.steps.iter().cloned()).collect());
         }
-        places.sort_unstable();
         Ok(RowFilter {
-            fill: fill.with_schema(Arc::new(schema.project(&places)?)),
+            fill: fill.with_schema(Arc::new(narrowed(schema, &paths))),
             bound_to: Arc::new(schema.clone()),
             predicate,
         })
@@ -206,7 +207,11 @@ impl Early {
 /// Whether rows of several batches go together whatever they hold: the values
 /// of two dictionaries may be more than their keys can number.
 fn can_be_kept(data_type: &DataType) -> bool {
-    !data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..))
+    match data_type {
+        DataType::Dictionary(..) => false,
+        DataType::Struct(fields) => fields.iter().all(|field| can_be_kept(field.data_type())),
+        other => !other.is_nested(),
+    }
 }
 
 /// About how many bytes stored columns have in some rows, decompressed.

@@ -14,7 +14,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -201,12 +201,15 @@ impl ParquetInput {
         let rows_left = rows.count;
         let opened = match rows_left {
             0 => None,
+            // Of no columns the footer says all.
+            _ if columns.leaves.is_empty() => None,
             _ => Some(self.start(stretch.group, &rows, &columns.leaves, wanted.batch_rows)?),
         };
         Ok(ParquetBatches {
             schema: columns.schema(opened.as_ref().map(|opened| &opened.reader), early.as_ref()),
             opened,
             early,
+            bare_rows: columns.leaves.is_empty().then_some(wanted.batch_rows),
             slots: columns.slots,
             name: name.to_owned(),
             group: stretch.group,
@@ -423,7 +426,6 @@ impl Columns {
         reader: Option<&ParquetRecordBatchReader>,
         early: Option<&Early>,
     ) -> SchemaRef {
-        use arrow_array::RecordBatchReader;
         let Some(read) = reader.map(RecordBatchReader::schema) else {
             return Arc::clone(&self.wanted);
         };
@@ -441,6 +443,8 @@ pub struct ParquetBatches {
     opened: Option<Opened>,
     early: Option<Early>,
     slots: Vec<Slot>,
+    /// Rows of a batch, if batches have no columns.
+    bare_rows: Option<usize>,
     name: String,
     group: usize,
     schema: SchemaRef,
@@ -460,6 +464,14 @@ impl ParquetBatches {
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(most) = self.bare_rows {
+            let rows = usize::try_from(self.rows_left).map_or(most, |left| left.min(most));
+            self.rows_left -= rows as u64;
+            return match rows {
+                0 => Ok(None),
+                _ => self.batch(rows, Vec::new()).map(Some),
+            };
+        }
         let Some(opened) = &mut self.opened else {
             return Ok(None);
         };
@@ -488,12 +500,15 @@ impl ParquetBatches {
             (Slot::Read(idx) | Slot::Early(idx), _) => Arc::clone(batch.column(*idx)),
         };
         let columns = self.slots.iter().map(column).collect();
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(Some(RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns,
-            &options,
-        )?))
+        self.batch(rows, columns).map(Some)
+    }
+
+    fn batch(&self, rows: usize, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
     }
 }
 
