@@ -39,6 +39,7 @@ pub use frame::{
 pub use io::Encoding;
 pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
+pub use ops::SortBy;
 pub use partition::By;
 pub use plan::{
     ColumnOptions, FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions,

@@ -18,6 +18,7 @@ mod limit;
 mod places;
 mod sample;
 mod seen;
+mod sort;
 #[cfg(test)]
 mod test_rows;
 mod top_rows;
@@ -32,6 +33,7 @@ pub use fold::Fold;
 pub use limit::Limit;
 pub use sample::Sample;
 pub use seen::Seen;
+pub use sort::{Codes, Edges, SortBy, SortKeys};
 pub use top_rows::TopRows;
 pub use value_counts::ValueCounts;
 

@@ -15,5 +15,5 @@ mod route;
 mod split;
 
 pub use buckets::{Bucket, BucketReader, Buckets};
-pub use route::{ByHash, Route, bucket_of};
+pub use route::{ByHash, ByRange, Route, bucket_of};
 pub use split::{Shards, split};

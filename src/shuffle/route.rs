@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 
 use crate::error::{Error, Result};
 use crate::expr::hash_rows;
+use crate::ops::{Edges, SortKeys};
 
 /// Gives each row its bucket. Any thread asks it about any batch.
 pub trait Route: Send + Sync {
@@ -82,6 +83,40 @@ impl Route for ByHash {
             .into_iter()
             .map(|hash| bucket_of(hash, self.n_buckets))
             .collect())
+    }
+}
+
+/// Ranges of rows in order: bucket 0 has the first ones. Equal rows go to one bucket.
+#[derive(Debug, Clone)]
+pub struct ByRange {
+    keys: SortKeys,
+    edges: Edges,
+}
+
+impl ByRange {
+    /// Ranges between `edges` of what `keys` make of rows.
+    pub fn new(keys: SortKeys, edges: Edges) -> Self {
+        ByRange { keys, edges }
+    }
+
+    /// What orders rows.
+    pub fn keys(&self) -> &SortKeys {
+        &self.keys
+    }
+
+    /// Where ranges end.
+    pub fn edges(&self) -> &Edges {
+        &self.edges
+    }
+}
+
+impl Route for ByRange {
+    fn n_buckets(&self) -> usize {
+        self.edges.n_ranges()
+    }
+
+    fn route(&self, rows: &RecordBatch) -> Result<Vec<u32>> {
+        Ok(self.edges.ranges(&self.keys.codes(rows)?))
     }
 }
 

@@ -1,0 +1,184 @@
+//! Edges between ranges of rows.
+//!
+//! In:  a sample of codes.
+//! Out: ranges that share rows out evenly, and the range of any code.
+//!
+//! A code that would fill a range of its own gets one: its rows are all equal
+//! and need no order among themselves, however many there are.
+//!
+//! ```text
+//! sample   a b c d d d d d e f        into 5
+//! edges        |    |       |
+//! ranges   a b | c  | d …   | e f
+//! ```
+
+
+use super::codes::Codes;
+
+/// Edges in order. Range `i` lies behind edge `i - 1` and before edge `i`.
+#[derive(Debug, Clone, Default)]
+pub struct Edges {
+    of: Kind,
+    /// For each range, whether all of its rows are equal.
+    equal: Vec<bool>,
+}
+
+/// An edge stands before or behind all rows of a code.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Twice the code; one more where it stands behind.
+    Fixed(Vec<u128>),
+    /// The code, and whether it stands behind.
+    Rows(Vec<(Box<[u8]>, bool)>),
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Kind::Fixed(Vec::new())
+    }
+}
+
+impl Edges {
+    /// Edges that cut rows of which `sample` are some into about `n_ranges` of
+    /// equal rows. There are fewer where codes are few.
+    pub fn of_sample(sample: &Codes, n_ranges: usize) -> Edges {
+        let order = sample.order();
+        let cuts: Vec<usize> = (1..n_ranges)
+            .map(|range| order[range * order.len() / n_ranges.max(1)..].first())
+            .map_while(|row| row.map(|&row| row as usize))
+            .collect();
+        // A code at two cuts fills a range, or more than one.
+        let mut edges: Vec<(usize, bool)> = Vec::new();
+        let mut equal = vec![false];
+        for same in cuts.chunk_by(|&a, &b| sample.cmp_to(a, sample, b).is_eq()) {
+            edges.push((same[0], false));
+            equal.push(same.len() > 1);
+            if same.len() > 1 {
+                edges.push((same[0], true));
+                equal.push(false);
+            }
+        }
+        let of = match sample {
+            Codes::Fixed(codes) => Kind::Fixed(
+                edges
+                    .into_iter()
+                    .map(|(row, behind)| codes[row] * 2 + u128::from(behind))
+                    .collect(),
+            ),
+            Codes::Rows(rows) => Kind::Rows(
+                edges
+                    .into_iter()
+                    .map(|(row, behind)| (Box::from(rows.row(row).data()), behind))
+                    .collect(),
+            ),
+        };
+        Edges { of, equal }
+    }
+
+    /// How many ranges there are.
+    pub fn n_ranges(&self) -> usize {
+        1 + match &self.of {
+            Kind::Fixed(edges) => edges.len(),
+            Kind::Rows(edges) => edges.len(),
+        }
+    }
+
+    /// Whether all rows of a range are equal.
+    pub fn is_equal(&self, range: usize) -> bool {
+        self.equal.get(range).copied().unwrap_or(false)
+    }
+
+    /// The range of each code.
+    pub fn ranges(&self, codes: &Codes) -> Vec<u32> {
+        match (&self.of, codes) {
+            (Kind::Fixed(edges), Codes::Fixed(codes)) => codes
+                .iter()
+                .map(|code| edges.partition_point(|edge| *edge <= code * 2) as u32)
+                .collect(),
+            (Kind::Rows(edges), Codes::Rows(rows)) => {
+                rows.iter().map(|row| range_of_bytes(edges, &row)).collect()
+            }
+            // Without edges, all is one range.
+            (_, codes) => vec![0; codes.len()],
+        }
+    }
+}
+
+fn range_of_bytes(edges: &[(Box<[u8]>, bool)], row: &arrow_row::Row<'_>) -> u32 {
+    let row = row.data();
+    let range = edges.partition_point(|(edge, behind)| match (**edge).cmp(row) {
+        std::cmp::Ordering::Less => true,
+        std::cmp::Ordering::Equal => !behind,
+        std::cmp::Ordering::Greater => false,
+    });
+    range as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_schema::{Field, Schema};
+
+    use super::super::{SortBy, SortKeys};
+    use super::*;
+
+    /// The same numbers as numbers and as texts.
+    fn both(numbers: &[i64]) -> [Codes; 2] {
+        let ints: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        let texts = numbers.iter().map(|n| format!("{n:05}"));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        [ints, texts].map(|column| {
+            let field = Field::new("a", column.data_type().clone(), true);
+            let keys = SortKeys::try_new(&[SortBy::from("a")], &Schema::new(vec![field]));
+            keys.unwrap().codes_of(&[column]).unwrap()
+        })
+    }
+
+    #[test]
+    fn ranges_are_even_in_order_and_never_split_a_code() {
+        let numbers: Vec<i64> = (0..1_000).map(|n| n * n % 641).collect();
+        for codes in both(&numbers) {
+            for n in [1, 2, 7, 40] {
+                let edges = Edges::of_sample(&codes, n);
+                assert_eq!(edges.n_ranges(), n);
+                let ranges = edges.ranges(&codes);
+                let order = codes.order();
+                let in_order: Vec<u32> = order.iter().map(|&row| ranges[row as usize]).collect();
+                assert!(in_order.is_sorted());
+                let mut counts = vec![0; n];
+                for pair in order.windows(2) {
+                    let (a, b) = (pair[0] as usize, pair[1] as usize);
+                    assert!(numbers[a] != numbers[b] || ranges[a] == ranges[b]);
+                }
+                ranges.iter().for_each(|&range| counts[range as usize] += 1);
+                let most = counts.iter().max().unwrap();
+                assert!(most * n <= 1_000 * 3 / 2, "{n}: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_heavy_code_has_a_range_of_its_own() {
+        let numbers: Vec<i64> = (0..1_000)
+            .map(|n| if n % 2 == 0 { 500 } else { n })
+            .collect();
+        for codes in both(&numbers) {
+            let edges = Edges::of_sample(&codes, 8);
+            let equal: Vec<usize> = (0..edges.n_ranges())
+                .filter(|&range| edges.is_equal(range))
+                .collect();
+            assert_eq!(equal.len(), 1);
+            for (row, range) in edges.ranges(&codes).into_iter().enumerate() {
+                assert_eq!(numbers[row] == 500, range as usize == equal[0]);
+            }
+        }
+        // Nothing known: one range.
+        for codes in both(&[]) {
+            let edges = Edges::of_sample(&codes, 4);
+            assert_eq!(edges.n_ranges(), 1);
+            assert_eq!(edges.ranges(&both(&[3, 1])[0]).len(), 2);
+        }
+    }
+}
