@@ -17,6 +17,7 @@ use super::run::{Context, fold_all, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::sheet::Stage;
+use super::sort::sort_all;
 use super::source::{Units, memory_units, text_units, with_columns};
 use super::steps::RowStep;
 use super::worker::WorkerPlan;
@@ -25,7 +26,7 @@ use crate::error::Result;
 use crate::io::columns::narrowed;
 use crate::io::json::{DecodeOptions, JsonSchema, SchemaMode};
 use crate::io::{self, TextOptions};
-use crate::plan::{FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
+use crate::plan::{Estimate, FileFormat, Layout, Look, OnBadRecord, Physical, ReadOptions, Source};
 
 /// The share of the budget that one record's text may take: its columns, and
 /// the pages they are encoded to, take as much again, and text is read ahead.
@@ -44,6 +45,8 @@ pub(super) struct Built {
     pub layout: Layout,
     /// Rows that will come out, where they are known before reading.
     pub known_rows: Option<u64>,
+    /// Their logical bytes, where those are known too.
+    pub known_bytes: Option<u64>,
     /// Bytes that readers may hold of what they fetch ahead, or hold of rows that were folded.
     pub ahead_bytes: u64,
     /// What gives the rows, where other runs do.
@@ -60,6 +63,8 @@ pub(super) struct Given {
     pub held_bytes: u64,
     /// Whose rows these are; none where nothing was read for them.
     pub stage: Option<Stage>,
+    /// Rows, and their logical bytes, where they are counted before they are read.
+    pub counted: Option<(u64, u64)>,
 }
 
 /// Builds a pipeline: opens lists, runs stages in front, binds expressions,
@@ -100,16 +105,19 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             schema: Arc::clone(schema),
             held_bytes: 0,
             stage: None,
+            counted: None,
         },
         Source::Made { make, n_partitions } => Given {
             units: made_units(make, *n_partitions, schema),
             schema: Arc::clone(schema),
             held_bytes: 0,
             stage: None,
+            counted: None,
         },
         Source::Mapped { map, input } => mapped(map, input, schema, context)?,
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, context)?,
+        Source::Sorted { sort, input } => sort_all(sort, input, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
         Source::Joined { join, left, right } => join_rows(join, left, right, context)?,
     };
@@ -184,6 +192,12 @@ fn from_given(physical: &Physical, given: Given) -> Result<Built> {
     // Text in front may have brought columns that the plan did not know.
     let mut physical = physical.clone();
     physical.scan.schema = Arc::clone(&given.schema);
+    if let Some((rows, bytes)) = given.counted {
+        let exact = true;
+        physical.scan.estimate = Estimate { rows, bytes, exact };
+    }
+    let bytes = given.counted.map(|(_, bytes)| bytes);
+    let known_bytes = bytes.filter(|_| physical.is_counted());
     let (all, units) = (given.schema, given.units);
     let built = assemble(&physical, false, given.held_bytes, |steps, keep_places| {
         let schema = columns::read_schema(&all, steps.columns.as_deref())?;
@@ -201,6 +215,7 @@ fn from_given(physical: &Physical, given: Given) -> Result<Built> {
     Ok(Built {
         units_wait: given.stage.is_some(),
         stage: given.stage,
+        known_bytes,
         ..built
     })
 }
@@ -227,6 +242,7 @@ fn assemble(
         stage: None,
         units_wait: true,
         known_rows: (estimate.exact && !steps.changes_rows).then_some(estimate.rows),
+        known_bytes: None,
     })
 }
 

@@ -32,6 +32,7 @@ mod scheduler;
 mod schema;
 mod sequence;
 mod sheet;
+mod sort;
 mod source;
 mod steps;
 mod stream;

@@ -63,6 +63,7 @@ pub(super) fn mapped(
     Ok(Given {
         schema: Arc::clone(schema),
         held_bytes: 0,
+        counted: None,
         stage: Some(Stage {
             name: name.to_string(),
             keeps_rows: false,
@@ -130,6 +131,7 @@ impl Branches {
         Given {
             schema: Arc::clone(&self.schema),
             held_bytes: 0,
+            counted: None,
             stage: Some(Stage {
                 name: "concat".to_owned(),
                 keeps_rows: true,
@@ -165,7 +167,9 @@ pub(super) fn widens(source: &Source) -> bool {
     match source {
         Source::Text { .. } => true,
         Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
-        Source::Folded { input, .. } | Source::Picked { input, .. } => widens(&input.scan.source),
+        Source::Folded { input, .. }
+        | Source::Sorted { input, .. }
+        | Source::Picked { input, .. } => widens(&input.scan.source),
         Source::Joined { left, right, .. } => {
             widens(&left.scan.source) || widens(&right.scan.source)
         }

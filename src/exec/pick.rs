@@ -43,6 +43,7 @@ pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result
     Ok(Given {
         units: memory_unit(&batches),
         schema: schema.output()?,
+        counted: None,
         held_bytes: batches.iter().map(held_bytes).sum(),
         stage: Some(Stage {
             name: format!("partition {idx}"),

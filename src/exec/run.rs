@@ -231,6 +231,7 @@ impl Run {
             bad: no_bad(),
             layout: Layout::Coalesce(u64::MAX),
             known_rows: None,
+            known_bytes: None,
             ahead_bytes: 0,
             stage: None,
             units_wait: false,
@@ -246,8 +247,11 @@ impl Run {
         make: impl FnOnce(Cut) -> Result<(O, A)>,
     ) -> Result<LaidOut<O, A>> {
         let layout = built.layout;
-        let cut = match (layout, built.known_rows) {
-            (Layout::By(By::Count(_)), Some(rows)) => Some(counted_cut(layout, rows, 0)),
+        let cut = match (layout, built.known_rows, built.known_bytes) {
+            (Layout::By(By::Count(_)), Some(rows), _) => Some(counted_cut(layout, rows, 0)),
+            (Layout::By(By::Bytes(_)) | Layout::Even(_), Some(rows), Some(bytes)) => {
+                Some(counted_cut(layout, rows, bytes))
+            }
             _ => streaming_cut(layout),
         };
         if let Some(cut) = cut {
@@ -521,6 +525,7 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         units: memory_unit(&batches),
         schema,
         held_bytes: rows.iter().map(held_bytes).sum(),
+        counted: None,
         stage: Some(Stage {
             name: fold.name().to_owned(),
             keeps_rows: false,

@@ -39,7 +39,7 @@ impl ScatterPlan {
 }
 
 /// Rows of a pipeline by bucket.
-#[allow(dead_code)] // The operators that build on it come next.
+#[allow(dead_code)] // Joins and group-by build on it.
 pub(super) struct Scattered {
     /// Of every row.
     pub schema: SchemaRef,
@@ -58,7 +58,7 @@ pub(super) struct Scattered {
 /// # Errors
 ///
 /// As [`super::write`], and those of `route`.
-#[allow(dead_code)] // The operators that build on it come next.
+#[allow(dead_code)] // Joins and group-by build on it.
 pub(super) fn scatter(
     physical: &Physical,
     context: &Context,

@@ -30,6 +30,8 @@ pub(crate) enum Chunk {
     Csv(TextChunk, Arc<CsvLayout>),
     /// Rows that need no decoding.
     Batch(RecordBatch, Passed),
+    /// Rows that whoever takes the chunk makes first.
+    Work(Box<dyn FnOnce() -> Result<RecordBatch> + Send>),
 }
 
 /// What a reader of column files passed over, because the scan's filter is not
@@ -372,19 +374,37 @@ pub(crate) fn with_columns(units: Units, schema: &SchemaRef) -> Units {
         let unit = unit?;
         let (open, schema) = (unit.open, Arc::clone(&schema));
         let open: Open = Box::new(move || {
-            let mut reader = open()?;
-            let batches =
-                std::iter::from_fn(move || match reader.next(Vec::new()).transpose()? {
-                    Ok(Chunk::Batch(batch, _)) => Some(only(&batch, &schema)),
-                    Ok(Chunk::Text(_) | Chunk::Csv(..)) => {
-                        Some(Err(Error::internal("text came in place of rows")))
-                    }
-                    Err(error) => Some(Err(error)),
-                });
-            Ok(batches_reader(Box::new(batches)))
+            Ok(Box::new(Narrowed {
+                reader: open()?,
+                schema,
+            }))
         });
         Ok(Unit { open, ..unit })
     }))
+}
+
+/// Some columns of what another reader gives.
+struct Narrowed {
+    reader: Box<dyn ChunkReader>,
+    schema: SchemaRef,
+}
+
+impl ChunkReader for Narrowed {
+    fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>> {
+        let schema = Arc::clone(&self.schema);
+        Ok(match self.reader.next(reuse)? {
+            None => None,
+            Some(Chunk::Batch(batch, passed)) => Some(Chunk::Batch(only(&batch, &schema)?, passed)),
+            Some(Chunk::Work(make)) => Some(Chunk::Work(Box::new(move || only(&make()?, &schema)))),
+            Some(Chunk::Text(_) | Chunk::Csv(..)) => {
+                return Err(Error::internal("text came in place of rows"));
+            }
+        })
+    }
+
+    fn stored_bytes_read(&self) -> u64 {
+        self.reader.stored_bytes_read()
+    }
 }
 
 /// The columns of a batch that a schema names.

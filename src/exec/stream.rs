@@ -225,7 +225,9 @@ mod tests {
     fn read(reader: &mut Streamed) -> Result<Option<Vec<u8>>> {
         Ok(match reader.next(Vec::new())? {
             Some(Chunk::Text(chunk)) => Some(chunk.bytes),
-            Some(Chunk::Csv(..) | Chunk::Batch(..)) => panic!("only text was given"),
+            Some(Chunk::Csv(..) | Chunk::Batch(..) | Chunk::Work(_)) => {
+                panic!("only text was given")
+            }
             None => None,
         })
     }

@@ -231,6 +231,10 @@ impl Worker {
                 (worked, text.bytes)
             }
             Chunk::Batch(batch, passed) => (self.batch(batch, passed, schema)?, Vec::new()),
+            Chunk::Work(make) => {
+                let batch = make()?;
+                (self.batch(batch, Passed::default(), schema)?, Vec::new())
+            }
         };
         if let Some(folding) = &self.plan.fold {
             folding.fold(&mut self.folder, &mut worked, number)?;

@@ -179,6 +179,7 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
         Source::Text { inputs, .. } | Source::Columns { inputs, .. } => io::places(inputs),
         Source::Mapped { input, .. }
         | Source::Folded { input, .. }
+        | Source::Sorted { input, .. }
         | Source::Picked { input, .. } => input_places(&input.scan.source),
         Source::Joined { left, right, .. } => {
             let mut places = input_places(&left.scan.source)?;

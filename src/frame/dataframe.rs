@@ -92,6 +92,7 @@ impl DataFrame {
             | Source::Folded { .. }
             | Source::Picked { .. }
             | Source::Joined { .. }
+            | Source::Sorted { .. }
             | Source::Union(_) => None,
         };
         let scans = self.plan.scans();

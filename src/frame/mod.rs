@@ -16,6 +16,7 @@ mod merge;
 mod partitions;
 mod reshape;
 mod session;
+mod sort;
 mod show;
 mod stream;
 mod table;

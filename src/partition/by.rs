@@ -69,12 +69,11 @@ pub enum Partitioning {
         /// Number of partitions.
         count: usize,
     },
-    /// Sorted ranges of one column.
+    /// Rows are sorted by one column, smallest first and nulls last, and each
+    /// partition is a range of them. Neighbours may share a key.
     Range {
         /// The column.
         key: String,
-        /// Number of partitions.
-        count: usize,
     },
 }
 
@@ -85,9 +84,6 @@ impl Partitioning {
             (_, Partitioning::Unknown) | (Partitioning::Single, _) => true,
             (Partitioning::Hash { keys, .. }, Partitioning::Hash { keys: wanted, .. }) => {
                 !keys.is_empty() && keys.iter().all(|key| wanted.contains(key))
-            }
-            (Partitioning::Range { key, .. }, Partitioning::Hash { keys, .. }) => {
-                keys.contains(key)
             }
             (have, wanted) => have == wanted,
         }
@@ -107,11 +103,8 @@ impl Partitioning {
                     count,
                 })
             }
-            Partitioning::Range { key, count } => {
-                follow(&key).map_or(Partitioning::Unknown, |key| Partitioning::Range {
-                    key,
-                    count,
-                })
+            Partitioning::Range { key } => {
+                follow(&key).map_or(Partitioning::Unknown, |key| Partitioning::Range { key })
             }
             other => other,
         }
@@ -126,7 +119,7 @@ impl fmt::Display for Partitioning {
             Partitioning::Hash { keys, count } => {
                 write!(f, "hash({}) in {count}", keys.join(", "))
             }
-            Partitioning::Range { key, count } => write!(f, "range({key}) in {count}"),
+            Partitioning::Range { key } => write!(f, "range({key})"),
         }
     }
 }

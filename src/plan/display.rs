@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use super::fold::Fold;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
@@ -94,8 +93,8 @@ pub fn physical_text(physical: &Physical) -> String {
         .collect()
 }
 
-/// The stages of a pipeline; what is folded lies in no partitions.
-fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>) {
+/// The stages of a pipeline; what goes to another at its `end` lies in no partitions.
+fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut Vec<String>) {
     match &physical.scan.source {
         Source::Mapped { input, .. } | Source::Picked { input, .. } => {
             add_stages(input, None, stages);
@@ -105,6 +104,7 @@ fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>)
             add_stages(left, None, stages);
             add_stages(right, None, stages);
         }
+        Source::Sorted { sort, input } => add_stages(input, Some(sort), stages),
         Source::Union(inputs) => inputs
             .iter()
             .for_each(|(input, _)| add_stages(input, None, stages)),
@@ -120,10 +120,19 @@ fn add_stages(physical: &Physical, end: Option<&Fold>, stages: &mut Vec<String>)
         line.push_str(&step_text(step));
     }
     match end {
-        Some(fold) => {
-            let _ = write!(line, ", {fold}");
+        Some(end) => {
+            let _ = write!(line, ", {end}");
         }
-        None => add_layout(physical.layout, &mut line, stages),
+        None => match physical.layout {
+            Layout::By(by) if physical.is_counted() => {
+                let _ = write!(line, ", cut into partitions: {by}");
+            }
+            Layout::Even(bytes) if physical.is_counted() => {
+                let by = By::Bytes(ByteSize::new(bytes));
+                let _ = write!(line, ", cut into partitions: {by}");
+            }
+            layout => add_layout(layout, &mut line, stages),
+        },
     }
     stages.push(line);
 }
@@ -146,7 +155,7 @@ fn add_layout(layout: Layout, line: &mut String, stages: &mut Vec<String>) {
                 ByteSize::new(bytes)
             );
         }
-        Layout::Coalesce(bytes) => {
+        Layout::Coalesce(bytes) | Layout::Even(bytes) => {
             let _ = write!(
                 line,
                 ", partitions of about {} of Arrow data",
@@ -186,6 +195,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 Logical::Limit { rows, .. } => format!("limit {rows}"),
                 Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
                 Logical::Aggregate { fold, .. } => fold.to_string(),
+                Logical::Sort { sort, .. } => sort.to_string(),
                 Logical::Explode { columns, .. } => format!("explode {}", columns.join(", ")),
                 Logical::Partition { idx, .. } => format!("partition {idx}"),
                 Logical::Join { join, .. } => join.to_string(),
@@ -222,6 +232,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
+        Source::Sorted { sort, .. } => format!("the rows of {}", sort.name()),
         Source::Picked { idx, .. } => format!("partition {idx}"),
         Source::Joined { join, .. } => format!("the rows of the {join}"),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),

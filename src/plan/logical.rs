@@ -8,6 +8,7 @@ use super::explode::exploded;
 use super::fold::Fold;
 use super::join::{Join, MergeHow};
 use super::local::{Local, Map};
+use super::sort::Sort;
 use super::source::Source;
 use crate::error::Result;
 use crate::expr::{Expr, Projection};
@@ -158,6 +159,13 @@ pub enum Logical {
         /// Keys, rows and columns.
         join: Join,
     },
+    /// All rows in another order.
+    Sort {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Which order.
+        sort: Sort,
+    },
     /// The rows of several inputs, one behind the other, their columns by name.
     Union {
         /// In this order.
@@ -203,6 +211,7 @@ impl Logical {
             | Logical::Explode { input, .. }
             | Logical::Partition { input, .. }
             | Logical::Aggregate { input, .. }
+            | Logical::Sort { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
@@ -262,6 +271,10 @@ impl Logical {
                 input: changed(input),
                 fold,
                 schema,
+            },
+            Logical::Sort { input, sort } => Logical::Sort {
+                input: changed(input),
+                sort,
             },
             Logical::Limit { input, rows } => Logical::Limit {
                 input: changed(input),
@@ -330,6 +343,7 @@ impl Logical {
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
             | Logical::Partition { input, .. }
+            | Logical::Sort { input, .. }
             | Logical::Limit { input, .. } => input.schema(),
         }
     }
@@ -337,13 +351,15 @@ impl Logical {
     /// How rows lie. What is known of a column follows it to its new name.
     pub fn partitioning(&self) -> Partitioning {
         match self {
-            Logical::Repartition {
-                by: By::Count(1), ..
-            }
-            | Logical::Partition { .. }
-            | Logical::Aggregate { .. } => Partitioning::Single,
-            Logical::Repartition { .. }
-            | Logical::MapPartitions { .. }
+            Logical::Partition { .. } | Logical::Aggregate { .. } => Partitioning::Single,
+            // Sorted rows are cut elsewhere, and stay sorted.
+            Logical::Repartition { input, by } => match (input.partitioning(), by) {
+                (range @ Partitioning::Range { .. }, _) => range,
+                (_, By::Count(1)) => Partitioning::Single,
+                _ => Partitioning::Unknown,
+            },
+            Logical::Sort { sort, .. } => sort.partitioning(),
+            Logical::MapPartitions { .. }
             | Logical::Union { .. }
             | Logical::Join { .. }
             | Logical::Scan(_) => Partitioning::Unknown,
@@ -388,9 +404,9 @@ impl Logical {
                 estimate.bytes = (estimate.bytes as f64 * share) as u64;
                 estimate
             }
-            Logical::Repartition { input, .. } | Logical::Coalesce { input, .. } => {
-                input.estimate()
-            }
+            Logical::Repartition { input, .. }
+            | Logical::Coalesce { input, .. }
+            | Logical::Sort { input, .. } => input.estimate(),
             Logical::Sample {
                 input, from, to, ..
             } => input.estimate().scaled(to - from),

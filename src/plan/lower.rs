@@ -10,6 +10,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::join::{Join, Side};
 use super::logical::{Estimate, Logical, Scan};
+use super::sort::SortInto;
 use super::source::Source;
 use crate::expr::{Expr, Projection};
 use crate::partition::By;
@@ -46,6 +47,9 @@ pub enum Layout {
     Blocks(u64),
     /// Partitions of about this many logical bytes; the last may be smaller.
     Coalesce(u64),
+    /// Partitions of about this many logical bytes: even ones where the bytes of
+    /// all rows are known before the first comes out, else as [`Layout::Coalesce`].
+    Even(u64),
     /// As the source gives them.
     Given,
     /// As asked for.
@@ -65,6 +69,19 @@ pub struct Physical {
     pub layout: Layout,
 }
 
+impl Physical {
+    /// Whether the rows that come out, and their bytes, are counted before the
+    /// first one does: a stage in front has held them all.
+    pub(crate) fn is_counted(&self) -> bool {
+        let scan = &self.scan;
+        matches!(scan.source, Source::Sorted { .. })
+            && self.steps.is_empty()
+            && self.ordered.is_empty()
+            && scan.predicate.is_none()
+            && scan.columns.is_none()
+    }
+}
+
 /// Logical bytes per partition where nothing else decides (128 MiB).
 const DEFAULT_BYTES: u64 = 128 << 20;
 
@@ -80,6 +97,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 Source::Made { .. }
                 | Source::Mapped { .. }
                 | Source::Folded { .. }
+                | Source::Sorted { .. }
                 | Source::Picked { .. }
                 | Source::Joined { .. }
                 | Source::Union(_) => Layout::Given,
@@ -124,6 +142,21 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
         } => {
             let input = Arc::new(lower(*input, blocksize));
             given(Source::Folded { fold, input }, schema, Estimate::default())
+        }
+        Logical::Sort { input, sort } => {
+            let (schema, estimate) = (input.schema(), input.estimate());
+            let layout = match sort.into {
+                SortInto::Any => Layout::Even(DEFAULT_BYTES),
+                SortInto::Keys(_) => Layout::Given,
+            };
+            let input = Arc::new(lower(*input, blocksize));
+            // Unknown columns were refused when the plan was built.
+            let schema = schema.unwrap_or_else(|_| Arc::clone(&input.scan.schema));
+            let source = Source::Sorted { sort, input };
+            Physical {
+                layout,
+                ..given(source, schema, estimate)
+            }
         }
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))
@@ -183,7 +216,7 @@ fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Phy
             Layout::By(by) => Layout::By(by),
             Layout::Coalesce(bytes) => Layout::Coalesce(bytes),
             // Those partitions end where rows were read, not where joined ones are many.
-            Layout::Blocks(_) | Layout::Given => Layout::Coalesce(DEFAULT_BYTES),
+            Layout::Blocks(_) | Layout::Given | Layout::Even(_) => Layout::Coalesce(DEFAULT_BYTES),
         },
         ..given(source, schema, estimate)
     }

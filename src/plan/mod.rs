@@ -19,6 +19,7 @@ mod local;
 mod logical;
 mod lower;
 pub mod optimize;
+mod sort;
 mod source;
 mod union;
 
@@ -30,6 +31,7 @@ pub use join::{ColumnOf, Join, MergeHow};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
+pub use sort::{Sort, SortInto};
 pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
 };

@@ -12,6 +12,7 @@ use super::fold::Fold;
 use super::join::Join;
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
+use super::sort::Sort;
 use crate::error::{Error, Result};
 use crate::io::csv::CsvOptions;
 use crate::io::json::{JsonSchema, SchemaMode};
@@ -340,6 +341,13 @@ pub enum Source {
     Folded {
         /// What is made of them.
         fold: Fold,
+        /// Gives the rows.
+        input: Arc<Physical>,
+    },
+    /// The rows of another pipeline, sorted.
+    Sorted {
+        /// In this order.
+        sort: Sort,
         /// Gives the rows.
         input: Arc<Physical>,
     },

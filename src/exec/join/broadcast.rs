@@ -75,6 +75,7 @@ impl ChunkReader for JoinReader {
             }
             match self.probe.next(Vec::new())? {
                 Some(Chunk::Batch(batch, _)) => self.matches = Some(self.table.probe(batch)?),
+                Some(Chunk::Work(make)) => self.matches = Some(self.table.probe(make()?)?),
                 Some(Chunk::Text(_) | Chunk::Csv(..)) => {
                     return Err(Error::internal("text came in place of rows"));
                 }

@@ -76,6 +76,7 @@ pub(super) fn join_rows(
     Ok(Given {
         schema: Arc::clone(table.schema()),
         held_bytes: probe.held_bytes,
+        counted: None,
         stage: Some(Stage {
             name: "merge".to_owned(),
             keeps_rows: false,

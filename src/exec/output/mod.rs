@@ -9,6 +9,7 @@ mod fold;
 mod hold;
 mod last;
 mod parts;
+mod sampled;
 mod scatter;
 mod visit;
 mod write;
@@ -20,6 +21,7 @@ pub(crate) use fold::Folded;
 pub(crate) use hold::{Held, Hold};
 pub(crate) use last::Last;
 pub(crate) use parts::{EachPart, Part, Parts};
+pub(crate) use sampled::Sampled;
 pub(crate) use scatter::Scatter;
 pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
@@ -91,7 +93,7 @@ impl Append for NoAppend {
 pub(crate) fn streaming_cut(layout: Layout) -> Option<Cut> {
     match layout {
         Layout::Blocks(bytes) => Some(Cut::Text(bytes)),
-        Layout::Coalesce(bytes) => Some(Cut::Bytes(bytes)),
+        Layout::Coalesce(bytes) | Layout::Even(bytes) => Some(Cut::Bytes(bytes)),
         Layout::Given => Some(Cut::Given),
         Layout::By(By::Rows(rows)) => Some(Cut::Rows(rows)),
         Layout::By(By::FileBytes(_)) => Some(Cut::Never),
@@ -106,15 +108,19 @@ pub(crate) fn counted_cut(layout: Layout, total_rows: u64, total_bytes: u64) -> 
             partitions: (partitions as u64).min(total_rows).max(1),
             total_rows,
         },
-        Layout::By(By::Bytes(target)) => {
-            // Rounded, so that each differs from the target by as little as can be.
-            let target = target.bytes().max(1);
-            let partitions = (total_bytes + target / 2) / target;
-            Cut::EvenBytes {
-                partitions: partitions.clamp(1, total_rows.max(1)),
-                total_bytes,
-            }
-        }
+        Layout::By(By::Bytes(target)) => even(target.bytes(), total_rows, total_bytes),
+        Layout::Even(target) => even(target, total_rows, total_bytes),
         other => streaming_cut(other).unwrap_or(Cut::Never),
+    }
+}
+
+/// Partitions of about `target` bytes, all as large as each other.
+fn even(target: u64, total_rows: u64, total_bytes: u64) -> Cut {
+    // Rounded, so that each differs from the target by as little as can be.
+    let target = target.max(1);
+    let partitions = (total_bytes + target / 2) / target;
+    Cut::EvenBytes {
+        partitions: partitions.clamp(1, total_rows.max(1)),
+        total_bytes,
     }
 }

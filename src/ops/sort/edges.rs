@@ -12,7 +12,6 @@
 //! ranges   a b | c  | d …   | e f
 //! ```
 
-
 use super::codes::Codes;
 
 /// Edges in order. Range `i` lies behind edge `i - 1` and before edge `i`.
@@ -80,6 +79,29 @@ impl Edges {
         1 + match &self.of {
             Kind::Fixed(edges) => edges.len(),
             Kind::Rows(edges) => edges.len(),
+        }
+    }
+
+    /// The rows in each of these ranges, where the ranges of `finer` edges, these
+    /// among them, have so many.
+    pub fn counts_in(&self, finer: &Edges, counts: &[u64]) -> Vec<u64> {
+        let mut sums = vec![0; self.n_ranges()];
+        let mut range = 0;
+        for (idx, count) in counts.iter().enumerate() {
+            sums[range] += count;
+            if range + 1 < sums.len() && self.ends_alike(range, finer, idx) {
+                range += 1;
+            }
+        }
+        sums
+    }
+
+    /// Whether a range of these edges ends where one of others does.
+    fn ends_alike(&self, range: usize, others: &Edges, other: usize) -> bool {
+        match (&self.of, &others.of) {
+            (Kind::Fixed(edges), Kind::Fixed(others)) => edges.get(range) == others.get(other),
+            (Kind::Rows(edges), Kind::Rows(others)) => edges.get(range) == others.get(other),
+            _ => false,
         }
     }
 

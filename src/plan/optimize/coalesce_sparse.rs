@@ -36,6 +36,7 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::Coalesce { .. }
         | Logical::MapPartitions { .. }
         | Logical::Aggregate { .. }
+        | Logical::Sort { .. }
         | Logical::Partition { .. }
         | Logical::Join { .. }
         | Logical::Union { .. } => true,

@@ -43,6 +43,13 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 predicate,
             }
         }
+        Logical::Sort { input, sort } => {
+            let wanted = sort.asked(wanted);
+            Logical::Sort {
+                input: Box::new(ask(*input, wanted)),
+                sort,
+            }
+        }
         Logical::Explode { input, columns } => {
             let wanted = wanted.map(|mut wanted| {
                 wanted.extend(columns.iter().cloned());

@@ -1,6 +1,7 @@
 //! Moves filters down into the scan, where rows that fail are never built.
 //!
-//! A filter passes a repartition (fewer rows are laid out, evenly) and, under
+//! A filter passes a repartition (fewer rows are laid out, evenly), a sort (fewer
+//! rows are sorted) and, under
 //! the names that columns have there, a projection that does not compute what
 //! it looks at. It passes a join to the side that it looks at. It does not pass a limit or a sample: the first ten rows that are kept are
 //! not those kept of the first ten. Of several terms each goes as far as it can.
@@ -26,7 +27,7 @@ pub(super) fn sink(node: Logical, predicate: Expr) -> Logical {
             });
             Logical::Scan(scan)
         }
-        Logical::Repartition { .. } | Logical::Coalesce { .. } => {
+        Logical::Repartition { .. } | Logical::Coalesce { .. } | Logical::Sort { .. } => {
             node.map_input(|input| sink(input, predicate))
         }
         Logical::Project { input, projection } => pass(*input, projection, predicate),

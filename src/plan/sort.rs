@@ -1,0 +1,69 @@
+//! How rows are to be sorted, as plain data.
+//!
+//! In:  columns that order rows, and where partitions are to end.
+//! Out: what the executor sorts by, and its text.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::ops::SortBy;
+use crate::partition::{By, Partitioning};
+
+/// All rows put in order. Equal rows keep their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    /// By the first column, where that is equal by the second ….
+    pub by: Vec<SortBy>,
+    /// Where partitions end.
+    pub into: SortInto,
+}
+
+/// Where the partitions of sorted rows end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortInto {
+    /// Wherever the layout behind the sort says.
+    Any,
+    /// About as this asks, but between different keys: only a key that would
+    /// fill most of a partition lies in several.
+    Keys(By),
+}
+
+impl Sort {
+    /// What it is called in errors.
+    pub fn name(&self) -> &'static str {
+        match self.into {
+            SortInto::Any => "sort_values",
+            SortInto::Keys(_) => "set_index",
+        }
+    }
+
+    /// How sorted rows lie.
+    pub(super) fn partitioning(&self) -> Partitioning {
+        match self.by.first() {
+            Some(by) if !by.descending && !by.nulls_first => Partitioning::Range {
+                key: by.column.clone(),
+            },
+            _ => Partitioning::Unknown,
+        }
+    }
+
+    /// The columns of the input that are looked at, where those `wanted` of the
+    /// sorted rows are; none: all, and those that come late.
+    pub(super) fn asked(&self, wanted: Option<BTreeSet<String>>) -> Option<BTreeSet<String>> {
+        wanted.map(|mut wanted| {
+            wanted.extend(self.by.iter().map(|by| by.column.clone()));
+            wanted
+        })
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by: Vec<String> = self.by.iter().map(ToString::to_string).collect();
+        write!(f, "sort by {}", by.join(", "))?;
+        if let SortInto::Keys(layout) = self.into {
+            write!(f, ", cut between keys: {layout}")?;
+        }
+        Ok(())
+    }
+}
