@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
     By, ByteSize, Codec, CsvStyle, Encoding, Error, Existing, FileFormat, Format, MaxRejects,
-    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, WriteOptions,
+    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, SortBy, WriteOptions,
 };
 
 use crate::csv_args::{CsvArgs, character};
@@ -269,6 +269,18 @@ impl ReadArgs {
             csv: self.csv.options(),
         })
     }
+}
+
+/// In which order rows come out.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rows and columns")]
+pub struct OrderArgs {
+    /// Sort all rows by these columns: "ts" or "bytes desc, ts nulls first" [default: the order of the input]
+    ///
+    /// Smallest first and nulls last unless told otherwise; equal rows keep
+    /// their order. Parts are ranges of the order, one behind the other.
+    #[arg(long, value_name = "COL[ desc],…", value_delimiter = ',', value_parser = str::parse::<SortBy>)]
+    pub sort_by: Vec<SortBy>,
 }
 
 /// How rows are cut into part files.

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{ArgGroup, Parser};
 use windrow::{Error, Result};
 
-use crate::args::{InputArgs, LayoutArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
+use crate::args::{InputArgs, LayoutArgs, OrderArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
 use crate::console::{Outcome, print};
 use crate::run::Run;
 
@@ -25,6 +25,7 @@ Examples:
   windrow convert logs/ --to out --on-bad-record reject --rejects bad.json --max-rejects 0.1%
   windrow convert - --to out --format json --compression gzip --file-size 64MiB
   windrow convert 'exports/*.csv.gz' --to out --null NA --encoding latin1
+  windrow convert logs/ --to by-time --sort-by ts --partition-size 128MiB
   windrow convert logs/ --to by-day --partition-on day --overwrite --report run.json")]
 pub struct Convert {
     #[command(flatten)]
@@ -42,7 +43,8 @@ pub struct Convert {
 Examples:
   windrow repartition skewed/ --to even --npartitions 8
   windrow repartition 'parts/*.parquet' --to even --partition-size 128MiB --compression zstd:9
-  windrow repartition logs/ --to shards --partition-rows 1000000"
+  windrow repartition logs/ --to shards --partition-rows 1000000
+  windrow repartition parts/ --to sorted --npartitions 16 --sort-by \"user, bytes desc\""
 )]
 pub struct Repartition {
     #[command(flatten)]
@@ -60,6 +62,8 @@ struct Job {
     write: WriteArgs,
     #[command(flatten)]
     pick: PickArgs,
+    #[command(flatten)]
+    order: OrderArgs,
     #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
@@ -83,7 +87,7 @@ impl Repartition {
 impl Job {
     fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read, &self.order.sort_by)?;
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }

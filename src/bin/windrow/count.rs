@@ -30,7 +30,9 @@ impl Args {
     /// Prints the number.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let rows = run.frame(&self.input, &self.pick, &self.read)?.count()?;
+        let rows = run
+            .frame(&self.input, &self.pick, &self.read, &[])?
+            .count()?;
         run.done();
         print(format_args!("{rows}\n"))
     }

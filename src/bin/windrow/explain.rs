@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::args::{InputArgs, LayoutArgs, PickArgs, Print, ReadArgs, RunArgs};
+use crate::args::{InputArgs, LayoutArgs, OrderArgs, PickArgs, Print, ReadArgs, RunArgs};
 use crate::console::{Outcome, print};
 use crate::convert::as_json;
 use crate::run::Run;
@@ -28,6 +28,8 @@ pub struct Args {
     #[command(flatten)]
     pick: PickArgs,
     #[command(flatten)]
+    order: OrderArgs,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     run: RunArgs,
@@ -37,7 +39,7 @@ impl Args {
     /// Prints the plan.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let mut frame = run.frame(&self.input, &self.pick, &self.read)?;
+        let mut frame = run.frame(&self.input, &self.pick, &self.read, &self.order.sort_by)?;
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }

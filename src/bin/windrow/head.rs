@@ -87,7 +87,9 @@ impl Args {
             inputs: self.inputs.clone(),
             from: self.from,
         };
-        let table = run.frame(&input, &self.pick, &self.read)?.head(self.rows)?;
+        let table = run
+            .frame(&input, &self.pick, &self.read, &[])?
+            .head(self.rows)?;
         run.done();
         match self.output {
             Print::Json => {

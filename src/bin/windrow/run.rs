@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
-use windrow::{Cancel, DataFrame, Phase, Progress, Session};
+use windrow::{Cancel, DataFrame, Phase, Progress, Session, SortBy};
 
 use crate::allocator;
 use crate::args::{From, InputArgs, PickArgs, ReadArgs, RunArgs};
@@ -45,7 +45,7 @@ impl Run {
         })
     }
 
-    /// The frame that input and reading flags describe: filtered, then projected.
+    /// The frame that input and reading flags describe: filtered, sorted, then projected.
     ///
     /// # Errors
     ///
@@ -55,6 +55,7 @@ impl Run {
         input: &InputArgs,
         pick: &PickArgs,
         read: &ReadArgs,
+        order: &[SortBy],
     ) -> Result<DataFrame, Failure> {
         let options = read.options(pick.include_path.clone())?;
         let known = input.from.map(From::format);
@@ -76,6 +77,9 @@ impl Run {
         read.check(frame.format())?;
         if let Some(filter) = &pick.filter {
             frame = frame.filter(filter.as_str())?;
+        }
+        if !order.is_empty() {
+            frame = frame.sort_values(order.iter().cloned())?;
         }
         if let Some(columns) = &pick.columns {
             let mut columns = columns.clone();

@@ -43,7 +43,7 @@ impl Args {
     /// Prints the schema.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
-        let frame = run.frame(&self.input, &self.pick, &self.read)?;
+        let frame = run.frame(&self.input, &self.pick, &self.read, &[])?;
         let schema = if self.quick {
             frame.schema()?
         } else {
