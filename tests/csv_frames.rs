@@ -541,3 +541,41 @@ fn a_filter_that_fails_names_the_record_at_any_cut() {
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].contains("line 5 "), "{messages:?}");
 }
+
+#[test]
+fn a_record_that_is_too_long_stopped_the_run_though_bad_ones_were_to_be_kept_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "y".repeat(3_000);
+    let mut text = format!("id,t\n1,x\n2,{long}\n3,\"open {long}\n");
+    for id in 4..400 {
+        text.push_str(&format!("{id},x\n"));
+    }
+    let path = put(&dir.path().join("a.csv"), &text);
+    for threads in [1, 2, 5] {
+        let rejects = dir.path().join("bad.json");
+        let options = ReadOptions {
+            on_bad_record: OnBadRecord::Reject,
+            rejects: Some(rejects.clone()),
+            max_record: ByteSize::new(1_500),
+            ..ReadOptions::default()
+        };
+        let frame = session(threads)
+            .read_csv(path.to_str().unwrap(), options)
+            .unwrap();
+        let (rows, report) = frame.count_with_report().unwrap();
+        assert_eq!((rows, report.rejected, report.lines), (397, 2, 399));
+        let kept = std::fs::read_to_string(&rejects).unwrap();
+        let kept = kept.lines().map(|line| serde_json::from_str(line).unwrap());
+        let kept: Vec<serde_json::Value> = kept.collect();
+        let wanted = [(3, format!("2,{long}")), (4, format!("3,\"open {long}"))];
+        for (bad, (line, raw)) in kept.iter().zip(&wanted) {
+            assert_eq!(bad["line"], *line);
+            let found = bad["raw"].as_str().unwrap();
+            assert!(raw.starts_with(found) && found.len() >= 1_500, "{bad}");
+            let whole = bad["raw_bytes"].as_u64().unwrap_or(found.len() as u64);
+            assert_eq!(whole, raw.len() as u64, "{bad}");
+            assert!(bad["reason"].as_str().unwrap().contains("max-record"));
+        }
+        assert_eq!(kept.len(), 2);
+    }
+}

@@ -656,7 +656,35 @@ fn bad_records_have_their_place_in_physical_lines() {
             ),
         ]
     );
-    assert_eq!((read.lines, read.blank, read.rows.len()), (5, 1, 1));
+    // What follows the quote that is never closed is read all the same.
+    assert_eq!((read.lines, read.blank, read.rows.len()), (6, 1, 2));
+}
+
+#[test]
+fn a_quote_that_is_never_closed_took_the_rest_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut text = "a,b\n1,x\n2,\"open\n".to_owned();
+    for n in 3..200 {
+        text.push_str(&format!("{n},x\n"));
+    }
+    // Closed by the opening quote of a later field, and followed by what is in it.
+    let closed = text.clone() + "200,\"a\nb\"\n201,x\n";
+    for (text, last) in [(text, 199), (closed, 201)] {
+        let path = put(dir.path(), "x.csv", text.as_bytes());
+        let whole = Case::plain().read(&path, 1 << 20, 1 << 40, Known::Before);
+        let bad: Vec<_> = whole.bad.iter().map(|bad| (bad.0, bad.1)).collect();
+        let firsts = whole.rows.iter().map(|row| row[0].clone().unwrap());
+        let firsts: Vec<u64> = firsts.map(|first| first.parse().unwrap()).collect();
+        let is_sound = |n: &u64| ![2, 200].contains(n);
+        assert_eq!(firsts, (1..=last).filter(is_sound).collect::<Vec<_>>());
+        // The line of the quote; and those of the field that it was closed by.
+        let wanted = [(8, 3), (1094, 201), (1101, 202)];
+        assert_eq!(bad, wanted[..if last == 199 { 1 } else { 3 }]);
+        for size in [1, 7, 64, 333] {
+            let cut = Case::plain().read(&path, size, size as u64, Known::Nothing);
+            assert_eq!(cut, whole, "by {size}");
+        }
+    }
 }
 
 #[test]

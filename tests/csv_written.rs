@@ -350,6 +350,20 @@ fn an_append_goes_on_with_the_types_that_are_there() {
             .to_string()
             .contains("is not Int64")
     );
+    // Files with other delimiters or nulls could not be read as one table.
+    let mut other = append.clone();
+    other.csv.delimiter = b';';
+    let error = read(&two).write(&other).unwrap_err().to_string();
+    assert!(
+        error.contains("',' between fields") && error.contains("';'"),
+        "{error}"
+    );
+    other.csv = CsvStyle {
+        null: "NA".into(),
+        ..CsvStyle::default()
+    };
+    let error = read(&two).write(&other).unwrap_err().to_string();
+    assert!(error.contains("\"NA\" for nulls"), "{error}");
     let back = table(
         &session()
             .read(to.to_str().unwrap(), ReadOptions::default())

@@ -221,13 +221,17 @@ impl Worker {
         let (mut worked, spare) = match chunk {
             Chunk::Text(mut text) => {
                 let worked = match text.long.take() {
-                    Some(long) => self.long(text.clone(), long, path, schema)?,
+                    Some(long) => self.long(text.clone(), None, long, path, schema)?,
                     None => self.text(&mut text, None, path, schema)?,
                 };
                 (worked, text.bytes)
             }
             Chunk::Csv(mut text, layout) => {
-                let worked = self.text(&mut text, Some(&layout), path, schema)?;
+                let layout = Some(&layout);
+                let worked = match text.long.take() {
+                    Some(long) => self.long(text.clone(), layout, long, path, schema)?,
+                    None => self.text(&mut text, layout, path, schema)?,
+                };
                 (worked, text.bytes)
             }
             Chunk::Batch(batch, passed) => (self.batch(batch, passed, schema)?, Vec::new()),
@@ -336,6 +340,7 @@ impl Worker {
     fn long(
         &mut self,
         text: TextChunk,
+        layout: Option<&Arc<CsvLayout>>,
         long: LongRecord,
         path: &str,
         schema: &RunSchema,
@@ -350,13 +355,13 @@ impl Worker {
             column: None,
             reason: long.reason,
             raw: self.plan.keep_raw.then(|| text.bytes.clone()),
-            shortened_from: Some(long.bytes),
+            shortened_from: (long.bytes > text.bytes.len() as u64).then_some(long.bytes),
         };
         Ok(Worked {
             text_bytes: long.bytes,
             lines: 1,
             bad: vec![bad],
-            ..self.text(&mut nothing, None, path, schema)?
+            ..self.text(&mut nothing, layout, path, schema)?
         })
     }
 

@@ -78,6 +78,14 @@ impl Ends {
         }
     }
 
+    /// What ends a line.
+    pub fn terminator(&self) -> u8 {
+        match self {
+            Ends::Json | Ends::Line => b'\n',
+            Ends::Csv(dialect) => dialect.terminator,
+        }
+    }
+
     /// Whether bytes at the border of a gap are a whole record beyond doubt.
     pub fn is_whole(&self, record: &[u8]) -> bool {
         matches!(self, Ends::Json) && is_whole_object(record)

@@ -411,10 +411,18 @@ impl Lines {
 
     /// Passes over the record at hand, which is longer than allowed, and over
     /// its newline; gives its first bytes. Holds no more of it than is held already.
+    /// Of CSV only the first line goes, in whole: where the record ends is not
+    /// known without all of its quotes, and one of them may be one too many.
     fn pass_long(&mut self) -> Result<TextChunk> {
         let first_byte = self.position;
-        let held = self.to - self.from;
-        let mut kept = self.text[self.from..self.from + held.min(LONG_KEPT_BYTES)].to_vec();
+        let terminator = self.ends.terminator();
+        let held = &self.text[self.from..self.to];
+        let line = memchr::memchr(terminator, held).unwrap_or(held.len());
+        let kept = match self.ends {
+            Ends::Csv(_) if line < held.len() => line,
+            _ => line.min(LONG_KEPT_BYTES),
+        };
+        let mut kept = held[..kept].to_vec();
         // Not in the middle of a character.
         if let Err(error) = std::str::from_utf8(&kept)
             && error.error_len().is_none()
@@ -423,7 +431,7 @@ impl Lines {
         }
         let behind = loop {
             let held = self.to - self.from;
-            if let Some(at) = memchr::memchr(b'\n', &self.text[self.from..self.to]) {
+            if let Some(at) = memchr::memchr(terminator, &self.text[self.from..self.to]) {
                 self.skip(at + 1);
                 break self.position - 1;
             }
@@ -489,10 +497,7 @@ impl TextReader for Lines {
     fn next_chunk(&mut self, reuse: Vec<u8>) -> Result<Option<TextChunk>> {
         match self.find_chunk()? {
             Next::Lines(n) => Ok(Some(self.hand_out(n, reuse))),
-            // Where a record of CSV ends is not known without all of its quotes.
-            Next::TooLong if self.options.pass_long && self.csv_layout.is_none() => {
-                self.pass_long().map(Some)
-            }
+            Next::TooLong if self.options.pass_long => self.pass_long().map(Some),
             Next::TooLong => Err(self.too_long()),
             Next::End => Ok(None),
         }

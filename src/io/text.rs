@@ -83,10 +83,11 @@ pub struct TextChunk {
     pub long: Option<LongRecord>,
 }
 
-/// A record of which only the beginning was kept.
+/// A record that is too long to be read: of which only the beginning was kept,
+/// or of CSV the first line, the rest being read as records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LongRecord {
-    /// Bytes of the whole record, without its newline.
+    /// Bytes of all that is passed over, without its newline.
     pub bytes: u64,
     /// The limit that it passes and the setting to raise, in words.
     pub reason: String,

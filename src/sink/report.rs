@@ -7,10 +7,12 @@
 //! options give the same bytes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::csv::CsvStyle;
 use super::file::StagedFile;
 use super::options::Format;
 use super::schema::ColumnSchema;
@@ -56,6 +58,34 @@ pub struct OutputReport {
     pub ranges: BTreeMap<String, Range>,
 }
 
+/// What tells fields apart, and nulls, in every part file of CSV.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvMarks {
+    /// What stands between fields.
+    pub delimiter: char,
+    /// The text of a null.
+    pub null: String,
+}
+
+impl CsvMarks {
+    pub(crate) fn of(style: &CsvStyle) -> Self {
+        CsvMarks {
+            delimiter: char::from(style.delimiter),
+            null: style.null.clone(),
+        }
+    }
+}
+
+impl fmt::Display for CsvMarks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} between fields and {:?} for nulls",
+            self.delimiter, self.null
+        )
+    }
+}
+
 /// What a run says about itself in the manifest; its form is the caller's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ManifestInfo {
@@ -78,6 +108,9 @@ pub struct Manifest {
     /// Columns that became folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_on: Vec<String>,
+    /// How CSV is written, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvMarks>,
     /// Columns in every part file.
     pub schema: Vec<ColumnSchema>,
     /// Rows in all part files.
@@ -98,6 +131,7 @@ impl Manifest {
             version: VERSION,
             format,
             partition_on,
+            csv: None,
             schema,
             rows: 0,
             parts: Vec::new(),

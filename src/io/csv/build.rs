@@ -199,6 +199,55 @@ fn column(name: &str, node: &Node) -> Result<Column> {
     }
 }
 
+/// Why a line of a broken record is bad that has another quote too many.
+const OPEN_LINE: &str =
+    "a quoted field of the line is not closed within the record whose quotes are broken";
+
+/// The record whose quotes are broken, while its lines are read for themselves:
+/// one quote too many does not take all lines with it up to the next quote. Its
+/// end, which whoever cut the text went by, is not read past, so that the rows
+/// are the same at every cut.
+#[derive(Default)]
+struct Broken {
+    /// Where it ends.
+    end: usize,
+}
+
+impl Broken {
+    /// Whether `pos` lies in the broken record and what begins there does not end in it.
+    fn is_overrun(&self, task: &Task<'_>, pos: usize) -> bool {
+        if pos >= self.end {
+            return false;
+        }
+        let records = &task.records;
+        let within = records.text.between(0, self.end);
+        match records.dialect.record_end(within, pos) {
+            Some(_) => false,
+            // The text may end without a line end.
+            None => self.end < records.len || records.all_cells(pos).is_err(),
+        }
+    }
+
+    /// Where to go on behind a bad record: if its quotes are broken, at its second line.
+    fn behind(&mut self, task: &Task<'_>, pos: usize) -> usize {
+        let records = &task.records;
+        let is_overrun = self.is_overrun(task, pos);
+        let end = match is_overrun {
+            true => self.end,
+            false => records.after_record(pos),
+        };
+        let terminator = records.dialect.terminator;
+        let line = memchr::memchr(terminator, records.text.between(pos, end));
+        match line {
+            Some(line) if is_overrun || records.all_cells(pos).is_err() => {
+                self.end = self.end.max(end);
+                pos + line + 1
+            }
+            _ => end,
+        }
+    }
+}
+
 /// What a visit found: where the next record starts, or that this is enough.
 enum Visit {
     Next(usize),
@@ -241,10 +290,14 @@ impl Task<'_> {
     fn read(&self, rows: &mut Rows, built: &mut Built) -> Option<usize> {
         let mut unknown = None;
         let mut record = 0;
+        let mut broken = Broken::default();
         let (lines, blank) = self.visit(|pos| {
             record += 1;
             let n_rows = built.starts.len();
-            if self.is_utf8 && rows.unknown.is_none() {
+            let overruns = broken.is_overrun(self, pos);
+            if overruns {
+                // Its quote closes behind the broken record, if at all.
+            } else if self.is_utf8 && rows.unknown.is_none() {
                 if let Some(next) = self.records.read_record(&mut rows.slots, pos, record) {
                     built.starts.push(pos);
                     return Visit::Next(next);
@@ -253,21 +306,31 @@ impl Task<'_> {
                 built.starts.push(pos);
                 return Visit::Next(next);
             }
-            let bad = match self.verdict(rows, pos, n_rows, record) {
+            let verdict = if overruns {
+                Verdict::Bad(None, OPEN_LINE.to_owned())
+            } else {
+                self.verdict(rows, pos, n_rows, record)
+            };
+            let (field, reason) = match verdict {
                 Verdict::Widen => {
                     rows.roll_back(n_rows, record);
                     unknown = Some(pos);
                     return Visit::Stop;
                 }
-                Verdict::Bad(field, reason) => self.bad_record(pos, field, reason),
+                Verdict::Bad(field, reason) => (field, reason),
             };
-            built.bad.push(bad);
+            let next = if self.keep_bad {
+                broken.behind(self, pos)
+            } else {
+                self.records.after_record(pos)
+            };
+            built.bad.push(self.bad_record(pos, next, field, reason));
             rows.roll_back(n_rows, record);
             built.stopped = !self.keep_bad;
             if built.stopped {
                 Visit::Stop
             } else {
-                Visit::Next(self.records.after_record(pos))
+                Visit::Next(next)
             }
         });
         (built.lines, built.blank) = (lines, blank);
@@ -305,11 +368,17 @@ impl Task<'_> {
         checked.err().map(|error| error.valid_up_to())
     }
 
-    fn bad_record(&self, pos: usize, field: Option<usize>, reason: String) -> BadRecord {
+    fn bad_record(
+        &self,
+        pos: usize,
+        next: usize,
+        field: Option<usize>,
+        reason: String,
+    ) -> BadRecord {
         BadRecord {
             byte: pos as u64,
             line: self.line_of(pos),
-            len: self.records.record(pos).len(),
+            len: self.records.without_line_end(pos, next).len(),
             column: field.map(|field| self.layout.names[field].to_string()),
             reason,
         }
@@ -334,14 +403,16 @@ impl Task<'_> {
                 matches!(&rows.slots[*field], Slot::Build(column) if column.fixed.is_none())
             })
             .collect();
+        let mut broken = Broken::default();
         Task { which, ..*self }.visit(|pos| {
             let cells = match self.utf8_fault(pos) {
+                _ if broken.is_overrun(self, pos) => None,
                 None => self.records.cells(pos, n_fields).ok(),
                 Some(_) => None,
             };
             let Some(cells) = cells else {
                 return if self.keep_bad {
-                    Visit::Next(self.records.after_record(pos))
+                    Visit::Next(broken.behind(self, pos))
                 } else {
                     Visit::Stop
                 };

@@ -79,7 +79,11 @@ impl<'a> Records<'a> {
 
     /// The bytes of the record at `start`, without its line end.
     pub fn record(&self, start: usize) -> &'a [u8] {
-        let end = self.after_record(start);
+        self.without_line_end(start, self.after_record(start))
+    }
+
+    /// Bytes that end at `end`, without the line end that they may end with.
+    pub fn without_line_end(&self, start: usize, end: usize) -> &'a [u8] {
         let record = self.text.between(start, end);
         let Some(record) = record.strip_suffix(&[self.dialect.terminator]) else {
             return record;

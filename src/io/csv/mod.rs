@@ -36,7 +36,10 @@
 //!   schema says otherwise, and a column without any value is text.
 //! - **Records** with more fields than columns are bad, and so are those with
 //!   fewer unless short ones are to be filled with nulls, and those whose quotes
-//!   are broken. One that is never closed reaches to the end of the file.
+//!   are broken: never closed, or closed in the middle of a field. Where bad
+//!   records are passed over, of a broken one only the first line is bad, and
+//!   its other lines are read as records: a quote too many costs its line and
+//!   not the rest of the file.
 //! - **Lines** end with LF or CRLF, or all with CR if the first one does. Blank
 //!   lines are counted and give no row, also where there is one column only.
 //!   Comments count as blank. The balance sheet counts records, whatever line

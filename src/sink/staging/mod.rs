@@ -16,9 +16,9 @@ use arrow_schema::{Schema, SchemaRef};
 use super::encode::Style;
 use super::file::sync;
 use super::hive::HivePath;
-use super::options::{Existing, WriteOptions};
+use super::options::{Existing, Format, WriteOptions};
 use super::part::{FinishedPart, PartWriter, Recipe, Segment};
-use super::report::{MANIFEST, Manifest, ManifestInfo, OutputReport};
+use super::report::{CsvMarks, MANIFEST, Manifest, ManifestInfo, OutputReport};
 use super::schema::{describe, difference, undescribe};
 use super::settle::{adopt, settle};
 use super::widen::Widen;
@@ -223,11 +223,11 @@ impl Staging {
     /// Under append the manifest of what is there, else an empty one.
     fn old_manifest(&self, stored: &SchemaRef) -> Result<Manifest> {
         let columns = describe(stored);
-        let empty = Manifest::new(
-            self.options.format,
-            self.options.partition_on.clone(),
-            columns,
-        );
+        let partition_on = self.options.partition_on.clone();
+        let empty = Manifest {
+            csv: (self.options.format == Format::Csv).then(|| CsvMarks::of(&self.options.csv)),
+            ..Manifest::new(self.options.format, partition_on, columns)
+        };
         let Some(old) = self.existing_schema()? else {
             return Ok(empty);
         };
@@ -373,6 +373,18 @@ fn check_append_options(manifest: &Manifest, options: &WriteOptions) -> Result<(
                 options.format
             ),
         ));
+    }
+    if let Some(there) = &manifest.csv {
+        let asked = CsvMarks::of(&options.csv);
+        if *there != asked {
+            return Err(Error::config(
+                "append",
+                format!(
+                    "{} holds CSV with {there}, not {asked}",
+                    options.dir.display()
+                ),
+            ));
+        }
     }
     if manifest.partition_on != options.partition_on {
         let words = |columns: &[String]| match columns {
