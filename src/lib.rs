@@ -7,6 +7,19 @@
 //! walk      io ▶ partition ▶ ops ▶ shuffle ▶ ops ▶ sink          (exec drives, plan decides)
 //! ```
 //!
+//! [`guide::tour`] takes ten minutes, [`guide::cookbook`] has recipes, and
+//! [`guide::from_dask`] says what Dask's calls are called here.
+//!
+//! ```
+//! use windrow::prelude::*;
+//!
+//! let logs = windrow::read_json("data/logs/*.json.gz")?; // lazy: a first look at the columns
+//! let errors = logs.filter("status >= 500")?;
+//! let by_user = errors.groupby(["user"])?.agg([count(), col("bytes").sum()])?;
+//! println!("{}", by_user.nlargest(3, "bytes")?.compute()?);
+//! # Ok::<(), windrow::Error>(())
+//! ```
+//!
 //! The modules below stand bottom to top: each imports only from those before
 //! it, which `tests/layering.rs` checks.
 
@@ -27,6 +40,7 @@ pub mod plan;
 pub mod exec;
 pub mod inspect;
 pub mod frame;
+pub mod guide;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
@@ -50,7 +64,7 @@ pub use size::ByteSize;
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, lit, when};
+    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, list, lit, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

@@ -16,7 +16,7 @@ use windrow::exec::{Context, collect};
 use windrow::expr::{col, lit};
 use windrow::plan::lower;
 use windrow::plan::optimize::{RULES, optimize_without};
-use windrow::{By, ByteSize, DataFrame, How, ReadOptions, Session, Settings};
+use windrow::{By, ByteSize, DataFrame, How, ReadOptions, Session, Settings, WriteOptions};
 
 fn session(threads: usize) -> Session {
     Session::new(Settings {
@@ -455,4 +455,36 @@ fn columns_that_do_not_exist_are_refused_with_near_names() {
         rows_of(id.compute().unwrap().batches())[0]["user.id"],
         Cell::Number(7.0)
     );
+}
+
+#[test]
+fn folders_may_be_named_by_what_was_computed_or_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.json");
+    std::fs::write(
+        &path,
+        "{\"n\":1,\"s\":\"a\"}\n{\"n\":2,\"s\":\"b\"}\n{\"n\":3,\"s\":\"a\"}\n",
+    )
+    .unwrap();
+    let frame = Session::default()
+        .read_json(path.as_path(), ReadOptions::default())
+        .unwrap();
+    let frame = frame
+        .rename([("s", "key")])
+        .unwrap()
+        .with_column("odd", "n % 2")
+        .unwrap();
+    let out = dir.path().join("out");
+    let options = WriteOptions {
+        partition_on: vec!["odd".into(), "key".into()],
+        ..WriteOptions::new(&out)
+    };
+    assert_eq!(frame.write(&options).unwrap().rows_written(), 3);
+    let rows = |folder: &str| {
+        windrow::read_parquet(out.join(folder))
+            .unwrap()
+            .count()
+            .unwrap()
+    };
+    assert_eq!((rows("odd=1/key=a"), rows("odd=0/key=b")), (2, 1));
 }

@@ -214,6 +214,14 @@ impl RunSchema {
 
     /// The columns that come out, with where each stands in a conformed batch.
     fn outputs(&self, all: &Schema) -> Result<Vec<(String, usize)>> {
+        let outputs = self.outputs_and_folders(all)?.into_iter();
+        Ok(outputs
+            .filter(|(name, _)| !self.folders.contains(name))
+            .collect())
+    }
+
+    /// The same, with the columns that name folders.
+    fn outputs_and_folders(&self, all: &Schema) -> Result<Vec<(String, usize)>> {
         let found = all.fields().len() - self.computed.len();
         let names: Vec<&str> = all.fields()[..found]
             .iter()
@@ -224,9 +232,26 @@ impl RunSchema {
             Slot::Source(idx) => (name, idx),
             Slot::Computed(idx) => (name, found + idx),
         });
-        Ok(outputs
-            .filter(|(name, _)| !self.folders.contains(name))
-            .collect())
+        Ok(outputs.collect())
+    }
+
+    /// The columns of a conformed batch that name folders, under the names they come out with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if one of them does not exist.
+    pub fn folder_columns(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let schema = batch.schema();
+        let outputs = self.outputs_and_folders(&schema)?.into_iter();
+        let named = outputs.filter(|(name, _)| self.folders.contains(name));
+        let columns = named.map(|(name, idx)| {
+            let field = schema.field(idx).clone().with_name(name);
+            (Arc::new(field), Arc::clone(batch.column(idx)))
+        });
+        let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.unzip();
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let schema = Arc::new(Schema::new(fields));
+        Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
     }
 
     /// Brings rows of schema `from` up to this one, all columns.

@@ -12,8 +12,8 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::{IntoExpr, Projection};
-use crate::inspect::PlanGraph;
-use crate::partition::{By, PartitionSize};
+use crate::inspect::{PartitionSizes, PlanGraph};
+use crate::partition::By;
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
 
@@ -280,13 +280,14 @@ impl DataFrame {
         exec::count(&none.lower(), self.session.context())
     }
 
-    /// Rows and bytes of each partition, in order.
+    /// Rows and bytes of each partition, in order; [`PartitionSizes::skew`] judges them.
     ///
     /// # Errors
     ///
     /// The first error of the input in input order.
-    pub fn partition_sizes(&self) -> Result<Vec<PartitionSize>> {
-        Ok(exec::sizes(&self.lower(), self.session.context())?.0)
+    pub fn partition_sizes(&self) -> Result<PartitionSizes> {
+        let sizes = exec::sizes(&self.lower(), self.session.context())?.0;
+        Ok(PartitionSizes(sizes))
     }
 
     /// The number of partitions. Text and filters must be read to know it.

@@ -6,7 +6,7 @@
 use std::io::{IsTerminal, stdout};
 
 use clap::{Parser, ValueEnum};
-use windrow::inspect::{PartitionSizes, RenderOptions, Skew, html, render, text};
+use windrow::inspect::{RenderOptions, Skew, html, render, text};
 use windrow::{ByteSize, InspectOptions, OnBadRecord, ReadOptions};
 
 use crate::args::{InputArgs, OnBad, RunArgs};
@@ -146,7 +146,7 @@ impl Args {
         };
         if self.blocksize.is_some() {
             let frame = run.session.read_json(&self.input.inputs, read)?;
-            let sizes = PartitionSizes(frame.partition_sizes()?);
+            let sizes = frame.partition_sizes()?;
             return Ok(sizes.skew().with_inputs(&self.input.inputs));
         }
         let options = InspectOptions {

@@ -332,7 +332,7 @@ impl Output for RowGroups {
             self.add(None, rows, schema, &mut groups)?;
         } else if rows.batch.num_rows() > 0 {
             let batch = schema.conform(&rows.batch, &rows.from)?;
-            for (path, places) in split(&batch, folders)? {
+            for (path, places) in split(&schema.folder_columns(&batch)?, folders)? {
                 let rows = Rows {
                     batch: take_record_batch(&batch, &places)?,
                     from: schema.clone(),
