@@ -47,8 +47,8 @@ pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
 pub use frame::{
     ColumnInfo, DataFrame, GroupBy, How, Info, InspectOptions, IntoAggregate, IntoColumn,
-    IntoInputs, LazyWrite, MergeOptions, Reader, Session, Stream, Table, concat, read_csv,
-    read_ipc, read_json, read_parquet, read_text,
+    IntoInputs, LazyWrite, MergeOptions, Reader, Session, Stream, Table, compute_all, concat,
+    read_csv, read_ipc, read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;

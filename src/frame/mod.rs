@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod columns;
+mod compute_all;
 mod concat;
 mod dataframe;
 mod info;
@@ -23,6 +24,7 @@ mod table;
 
 pub use aggregate::{GroupBy, IntoAggregate};
 pub use columns::{How, IntoColumn};
+pub use compute_all::compute_all;
 pub use concat::concat;
 pub use dataframe::DataFrame;
 pub use info::{ColumnInfo, Info};

@@ -71,7 +71,7 @@ impl Session {
             exact: true,
         };
         let n_partitions = partitions.len();
-        let make = Local::making("from_partitions", move |idx| Ok(partitions[idx].clone()));
+        let make = Local::holding("from_partitions", move |idx| Ok(partitions[idx].clone()));
         let source = Source::Made { make, n_partitions };
         Ok(self.scan(source, schema, estimate))
     }
@@ -251,7 +251,7 @@ impl DataFrame {
             exact: true,
         };
         let n_partitions = kept.n_partitions();
-        let make = Local::making("persist", move |idx| kept.read(idx));
+        let make = Local::holding("persist", move |idx| kept.read(idx));
         let source = Source::Made { make, n_partitions };
         Ok(self.session().scan(source, schema, estimate))
     }

@@ -34,6 +34,8 @@ pub type Map = dyn Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync;
 pub struct Local<F: ?Sized> {
     /// How plans and errors show it.
     pub name: Arc<str>,
+    /// Whether it only hands out what is there.
+    pub ready: bool,
     function: Arc<F>,
 }
 
@@ -45,7 +47,19 @@ impl Local<Make> {
     ) -> Self {
         Local {
             name: Arc::from(name),
+            ready: false,
             function: Arc::new(make),
+        }
+    }
+
+    /// A function that hands out partitions that are there, under a name.
+    pub fn holding(
+        name: &str,
+        make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> Self {
+        Local {
+            ready: true,
+            ..Local::making(name, make)
         }
     }
 }
@@ -58,6 +72,7 @@ impl Local<Map> {
     ) -> Self {
         Local {
             name: Arc::from(name),
+            ready: false,
             function: Arc::new(map),
         }
     }
@@ -67,6 +82,7 @@ impl<F: ?Sized> Clone for Local<F> {
     fn clone(&self) -> Self {
         Local {
             name: Arc::clone(&self.name),
+            ready: self.ready,
             function: Arc::clone(&self.function),
         }
     }
@@ -105,6 +121,11 @@ impl Local<Map> {
 }
 
 impl<F: ?Sized> Local<F> {
+    /// Whether both are the same function.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.function, &other.function)
+    }
+
     /// Calls foreign code: a panic there is an error that names the partition.
     fn guarded<T>(&self, idx: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
         catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {

@@ -286,21 +286,24 @@ impl Logical {
     /// Applies `change` to every node, inputs first.
     #[must_use]
     pub fn rewrite(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
-        change(match self {
+        change(self.map_inputs(&|input| input.rewrite(change)))
+    }
+
+    /// The same node on what `change` makes of each of its inputs.
+    #[must_use]
+    pub fn map_inputs(self, change: &dyn Fn(Logical) -> Logical) -> Logical {
+        match self {
             Logical::Union { inputs, schema } => Logical::Union {
-                inputs: inputs
-                    .into_iter()
-                    .map(|input| input.rewrite(change))
-                    .collect(),
+                inputs: inputs.into_iter().map(change).collect(),
                 schema,
             },
             Logical::Join { left, right, join } => Logical::Join {
-                left: Box::new(left.rewrite(change)),
-                right: Box::new(right.rewrite(change)),
+                left: Box::new(change(*left)),
+                right: Box::new(change(*right)),
                 join,
             },
-            other => other.map_input(|input| input.rewrite(change)),
-        })
+            other => other.map_input(change),
+        }
     }
 
     /// The scans at the plan's feet, in order.

@@ -20,6 +20,7 @@ mod logical;
 mod lower;
 pub mod optimize;
 mod sort;
+mod shared;
 mod source;
 mod union;
 
@@ -32,6 +33,7 @@ pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
 pub use sort::{Sort, SortInto};
+pub(crate) use shared::{asked_of, replaced, shared_part};
 pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
 };

@@ -1,0 +1,164 @@
+//! What several plans have in common.
+//!
+//! In:  plans.
+//! Out: a part that stands in them more than once; the plans with something else
+//!      in its place.
+//!
+//! Parts are the same if they are built of the same calls on one source: the
+//! frame that one call of a reader gave, not another one of the same files.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::logical::{Logical, Scan};
+use super::optimize::optimize;
+use super::source::Source;
+use crate::expr::roots;
+
+/// A part that stands in the plans more than once and is worth doing once: the
+/// largest one around a scan that all who read it have in common, so that every
+/// scan is read once; then what is costly to compute, the largest first.
+pub(crate) fn shared_part(plans: &[Logical]) -> Option<&Logical> {
+    let mut parts: Vec<(usize, &Logical)> = Vec::new();
+    for plan in plans {
+        add_parts(plan, &mut parts);
+    }
+    // Larger ones first; of equal size, those of the first plan.
+    parts.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let parts: Vec<&Logical> = parts.into_iter().map(|(_, part)| part).collect();
+    let n_times = |part: &Logical| parts.iter().filter(|other| same(part, other)).count();
+    for scan in parts.iter().filter(|part| reads(part)) {
+        let n_reads = n_times(scan);
+        let of_all = |part: &&&Logical| {
+            let n_scans = part
+                .scans()
+                .iter()
+                .filter(|other| is_scan(scan, other))
+                .count();
+            n_scans > 0 && n_scans < n_reads && n_scans * n_times(part) == n_reads
+        };
+        if let Some(part) = parts.iter().find(of_all) {
+            return Some(part);
+        }
+    }
+    let costly = parts.iter().filter(|part| {
+        matches!(
+            part,
+            Logical::Aggregate { .. } | Logical::MapPartitions { .. }
+        )
+    });
+    costly.copied().find(|part| n_times(part) > 1)
+}
+
+/// Adds every part, with its number of nodes, which comes back.
+fn add_parts<'a>(plan: &'a Logical, parts: &mut Vec<(usize, &'a Logical)>) -> usize {
+    let mut inside = Vec::new();
+    let inputs = plan.inputs().into_iter();
+    let sizes = inputs.map(|input| add_parts(input, &mut inside));
+    let size = 1 + sizes.sum::<usize>();
+    if looks_at_partitions(plan) {
+        // Of what is further below, partitions might be others.
+        inside.retain(|(within, _)| *within == size - 1);
+    }
+    parts.append(&mut inside);
+    parts.push((size, plan));
+    size
+}
+
+/// Whether what a node gives depends on the partitions of its input.
+fn looks_at_partitions(node: &Logical) -> bool {
+    matches!(
+        node,
+        Logical::MapPartitions { .. } | Logical::Partition { .. }
+    )
+}
+
+/// Whether it is a scan whose rows are not there yet.
+fn reads(part: &Logical) -> bool {
+    match part {
+        Logical::Scan(scan) => match &scan.source {
+            Source::Batches(_) => false,
+            Source::Made { make, .. } => !make.ready,
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+fn is_scan(part: &Logical, other: &Scan) -> bool {
+    matches!(part, Logical::Scan(scan) if same_scan(scan, other))
+}
+
+/// The plan with `other` wherever `part` stands.
+pub(crate) fn replaced(plan: Logical, part: &Logical, other: &Logical) -> Logical {
+    if same(&plan, part) {
+        return other.clone();
+    }
+    if looks_at_partitions(&plan) && !plan.input().is_some_and(|input| same(input, part)) {
+        return plan;
+    }
+    plan.map_inputs(&|input| replaced(input, part, other))
+}
+
+/// The columns of a source that these plans look at, once the rules have said
+/// which; none: all, and those that come late.
+pub(crate) fn asked_of(plans: &[Logical], source: &Source) -> Option<BTreeSet<String>> {
+    let mut asked = BTreeSet::new();
+    for plan in plans {
+        let optimized = optimize(plan.clone());
+        for scan in optimized.scans() {
+            if same_source(&scan.source, source) {
+                asked.extend(scan.columns.clone()?);
+                let predicate = scan.predicate.iter();
+                asked.extend(predicate.flat_map(|term| roots(term, &scan.schema)));
+            }
+        }
+    }
+    Some(asked)
+}
+
+/// Whether both give the same rows because they are built alike.
+fn same(a: &Logical, b: &Logical) -> bool {
+    let alike = match (a, b) {
+        (Logical::Scan(a), Logical::Scan(b)) => same_scan(a, b),
+        (Logical::Filter { predicate: a, .. }, Logical::Filter { predicate: b, .. }) => a == b,
+        (Logical::Project { projection: a, .. }, Logical::Project { projection: b, .. }) => a == b,
+        (Logical::Repartition { by: a, .. }, Logical::Repartition { by: b, .. }) => a == b,
+        (Logical::Coalesce { bytes: a, .. }, Logical::Coalesce { bytes: b, .. }) => a == b,
+        (Logical::Limit { rows: a, .. }, Logical::Limit { rows: b, .. }) => a == b,
+        (Logical::Explode { columns: a, .. }, Logical::Explode { columns: b, .. }) => a == b,
+        (Logical::Partition { idx: a, .. }, Logical::Partition { idx: b, .. }) => a == b,
+        (Logical::Aggregate { fold: a, .. }, Logical::Aggregate { fold: b, .. }) => a == b,
+        (Logical::Union { .. }, Logical::Union { .. }) => true,
+        (Logical::MapPartitions { map: a, .. }, Logical::MapPartitions { map: b, .. }) => {
+            a.is_same(b)
+        }
+        (
+            Logical::Sample { seed, from, to, .. },
+            Logical::Sample {
+                seed: other_seed,
+                from: other_from,
+                to: other_to,
+                ..
+            },
+        ) => (seed, from, to) == (other_seed, other_from, other_to),
+        // Others are not compared: computing them twice is never wrong.
+        _ => false,
+    };
+    let (left, right) = (a.inputs(), b.inputs());
+    alike && left.len() == right.len() && left.iter().zip(right).all(|(a, b)| same(a, b))
+}
+
+fn same_scan(a: &Scan, b: &Scan) -> bool {
+    same_source(&a.source, &b.source) && a.columns == b.columns && a.predicate == b.predicate
+}
+
+fn same_source(a: &Source, b: &Source) -> bool {
+    match (a, b) {
+        (Source::Text { look: a, .. }, Source::Text { look: b, .. }) => Arc::ptr_eq(a, b),
+        (Source::Columns { inputs: a, .. }, Source::Columns { inputs: b, .. }) => Arc::ptr_eq(a, b),
+        (Source::Batches(a), Source::Batches(b)) => Arc::ptr_eq(a, b),
+        (Source::Made { make: a, .. }, Source::Made { make: b, .. }) => a.is_same(b),
+        _ => false,
+    }
+}
