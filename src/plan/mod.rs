@@ -19,8 +19,8 @@ mod local;
 mod logical;
 mod lower;
 pub mod optimize;
-mod sort;
 mod shared;
+mod sort;
 mod source;
 mod union;
 
@@ -32,8 +32,8 @@ pub use join::{ColumnOf, Join, MergeHow};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
-pub use sort::{Sort, SortInto};
 pub(crate) use shared::{asked_of, replaced, shared_part};
+pub use sort::{Sort, SortInto};
 pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
 };
