@@ -15,7 +15,7 @@ use windrow::arrow::array::{
     new_null_array,
 };
 use windrow::arrow::schema::{DataType, Field, TimeUnit};
-use windrow::{DataFrame, MergeHow, MergeOptions, Session, Settings};
+use windrow::{ByteSize, DataFrame, MergeHow, MergeOptions, Session, Settings};
 
 const HOWS: [MergeHow; 7] = [
     MergeHow::Inner,
@@ -297,6 +297,13 @@ const WHOLE: [Change; 3] = [
     |options| options.hash_mask(0x7 << 61),
 ];
 
+/// Cut into buckets by key, and those into blocks of some rows, or of one batch.
+const CUT: [Change; 3] = [
+    |options| options.hold(ByteSize::new(0)),
+    |options| options.hold(ByteSize::new(300)),
+    |options| options.hold(ByteSize::new(1500)).hash_mask(0),
+];
+
 const INT8: Keys = Int(&DataType::Int8);
 const INT64: Keys = Int(&DataType::Int64);
 const UINT64: Keys = Int(&DataType::UInt64);
@@ -313,6 +320,7 @@ fn keys_of_every_type_give_the_rows_of_a_nested_loop() {
     ];
     for (seed, kind) in kinds.into_iter().enumerate() {
         check(&[(kind, kind)], (40, 30), seed as u64, &WHOLE);
+        check(&[(kind, kind)], (40, 30), seed as u64, &CUT);
     }
 }
 
@@ -332,6 +340,7 @@ fn keys_of_different_types_meet_by_value() {
     ];
     for (seed, (left, right)) in pairs.into_iter().enumerate() {
         check(&[(left, right)], (30, 40), 100 + seed as u64, &WHOLE);
+        check(&[(left, right)], (30, 40), 200 + seed as u64, &CUT);
     }
 }
 
@@ -340,6 +349,7 @@ fn several_keys_meet_together() {
     check(&[(INT64, INT8), (Truth, Truth)], (60, 60), 7, &WHOLE);
     check(&[(Text, Text), (INT64, FLOAT)], (60, 60), 8, &WHOLE);
     check(&[(Truth, Truth), (Odd, Odd)], (60, 60), 9, &WHOLE);
+    check(&[(Text, Text), (INT64, FLOAT)], (60, 60), 8, &CUT);
     check(
         &[(Labels, Text), (Truth, Truth), (Seconds, Millis)],
         (60, 60),
@@ -353,5 +363,57 @@ fn a_side_without_rows_is_a_side() {
     for sizes in [(0, 0), (0, 20), (20, 0)] {
         check(&[(INT64, INT64)], sizes, 11, &WHOLE);
         check(&[(Text, Text)], sizes, 12, &WHOLE);
+        check(&[(INT64, INT64)], sizes, 13, &CUT);
+    }
+}
+
+/// Rows of a number, a key and a text: half of the keys are one.
+fn wide(session: &Session, n_rows: i64, name: &str) -> DataFrame {
+    let key = |n: i64| if n % 2 == 0 { 7 } else { n * 31 % 20_011 };
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n_rows).map(key)));
+    let texts = (0..n_rows).map(|n| format!("{n:>150}"));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n_rows));
+    let columns = [("k", keys), ("text", texts), (name, numbers)];
+    let whole = RecordBatch::try_from_iter(columns).unwrap();
+    let pieces = (0..n_rows as usize).step_by(5_000);
+    let pieces = pieces.map(|from| whole.slice(from, 5_000.min(n_rows as usize - from)));
+    session.from_batches(whole.schema(), pieces).unwrap()
+}
+
+#[test]
+fn sides_larger_than_the_memory_are_spilled_and_give_the_same_rows() {
+    let merged = |memory: ByteSize, threads: usize, how: MergeHow| {
+        let session = Session::new(Settings {
+            threads,
+            memory,
+            ..Settings::default()
+        });
+        let many = wide(&session, 130_000, "l");
+        // The key that half of the left rows have is met by few of the right ones.
+        let few = wide(&session, 120_000, "r")
+            .filter("k <> 7 or r < 4")
+            .unwrap();
+        let options = MergeOptions::on(["k"]).how(how);
+        let frame = many.merge(&few, options).unwrap();
+        let frame = frame.select(["k", "l", "r", "text_y"]).unwrap();
+        let mut rows: Vec<(Option<usize>, Option<usize>)> = Vec::new();
+        let report = frame
+            .for_each_batch(|batch| {
+                let batch = [batch];
+                rows.extend(numbers(&batch, "l").into_iter().zip(numbers(&batch, "r")));
+                Ok(())
+            })
+            .unwrap();
+        (rows, report.spilled_bytes)
+    };
+    for how in [MergeHow::Inner, MergeHow::Outer] {
+        let (wanted, spilled) = merged(ByteSize::gib(1), 2, how);
+        assert_eq!(spilled, 0);
+        for threads in [1, 5] {
+            let (found, spilled) = merged(ByteSize::mib(32), threads, how);
+            assert!(found == wanted, "{how} in {threads} threads");
+            assert!(spilled > 10 << 20, "{spilled}");
+        }
     }
 }

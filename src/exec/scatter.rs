@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::build::build;
+use super::build::{Built, batch_workers, build, no_bad};
 use super::control::Phase;
 use super::output::{NoAppend, Scatter};
 use super::run::{CHUNK_BYTES, Context, Run};
+use super::schema::RunSchema;
 use super::sheet::Sheet;
-use super::worker::Worked;
+use super::source::Units;
+use super::worker::{Worked, WorkerPlan};
 use crate::error::Result;
 use crate::plan::{Layout, Physical};
 use crate::shuffle::{Bucket, Route, split};
@@ -96,6 +98,53 @@ pub(super) fn scatter(
         sheet,
         bytes: second.output.buckets.bytes(),
         buckets: second.output.buckets.finish(),
+    })
+}
+
+/// Rows of units by bucket.
+pub(super) struct ScatteredUnits {
+    /// Their memory counts in the budget of the run until all are dropped.
+    pub buckets: Vec<Bucket>,
+    /// Logical bytes of all rows.
+    pub bytes: u64,
+}
+
+/// Shuffles rows of one schema that units of a run give. With `first`, the
+/// places in a batch that the last column holds become places among all rows,
+/// counted from there.
+///
+/// # Errors
+///
+/// Those of the units and of the route; [`crate::Error::Io`] if rows must be
+/// spilled and cannot.
+pub(super) fn scatter_units(
+    run: &Run,
+    units: Units,
+    schema: &SchemaRef,
+    route: Arc<dyn Route>,
+    first: Option<u64>,
+) -> Result<ScatteredUnits> {
+    let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
+    let output = Scatter::new(route.n_buckets(), budget, Arc::clone(spill_dir)).placing(first);
+    let built = Built {
+        units,
+        workers: WorkerPlan {
+            scatter: Some(Arc::new(ScatterPlan { route })),
+            ..batch_workers(Vec::new(), false)
+        },
+        schema: RunSchema::fixed(Arc::clone(schema)),
+        ordered: Vec::new(),
+        bad: no_bad(),
+        layout: Layout::Coalesce(u64::MAX),
+        known_rows: None,
+        ahead_bytes: 0,
+        stage: None,
+        units_wait: true,
+    };
+    let (done, NoAppend) = run.drive(built, output, NoAppend)?;
+    Ok(ScatteredUnits {
+        bytes: done.output.buckets.bytes(),
+        buckets: done.output.buckets.finish(),
     })
 }
 

@@ -350,7 +350,8 @@ pub(crate) fn memory_unit(batches: &[RecordBatch]) -> Units {
     batch_unit(Box::new(batches.into_iter().map(Ok)))
 }
 
-fn batch_unit(batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>) -> Units {
+/// One unit of batches that come when they are asked for.
+pub(crate) fn batch_unit(batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>) -> Units {
     Box::new(std::iter::once(Ok(Unit {
         path: Arc::from("memory"),
         file: 0,
@@ -370,32 +371,43 @@ pub(crate) fn batches_reader(
 /// Units of batches with the columns `schema`, less those that nobody needs.
 pub(crate) fn with_columns(units: Units, schema: &SchemaRef) -> Units {
     let schema = Arc::clone(schema);
+    map_batches(units, move |batch| only(&batch, &schema))
+}
+
+/// Units of what `change` makes of each batch.
+pub(crate) fn map_batches(
+    units: Units,
+    change: impl Fn(RecordBatch) -> Result<RecordBatch> + Clone + Send + 'static,
+) -> Units {
     Box::new(units.map(move |unit| {
         let unit = unit?;
-        let (open, schema) = (unit.open, Arc::clone(&schema));
+        let (open, change) = (unit.open, change.clone());
         let open: Open = Box::new(move || {
-            Ok(Box::new(Narrowed {
+            Ok(Box::new(MappedBatches {
                 reader: open()?,
-                schema,
+                change,
             }))
         });
         Ok(Unit { open, ..unit })
     }))
 }
 
-/// Some columns of what another reader gives.
-struct Narrowed {
+/// What a function makes of the batches of another reader.
+struct MappedBatches<F> {
     reader: Box<dyn ChunkReader>,
-    schema: SchemaRef,
+    change: F,
 }
 
-impl ChunkReader for Narrowed {
+impl<F> ChunkReader for MappedBatches<F>
+where
+    F: Fn(RecordBatch) -> Result<RecordBatch> + Clone + Send + 'static,
+{
     fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        let schema = Arc::clone(&self.schema);
+        let change = self.change.clone();
         Ok(match self.reader.next(reuse)? {
             None => None,
-            Some(Chunk::Batch(batch, passed)) => Some(Chunk::Batch(only(&batch, &schema)?, passed)),
-            Some(Chunk::Work(make)) => Some(Chunk::Work(Box::new(move || only(&make()?, &schema)))),
+            Some(Chunk::Batch(batch, passed)) => Some(Chunk::Batch(change(batch)?, passed)),
+            Some(Chunk::Work(make)) => Some(Chunk::Work(Box::new(move || change(make()?)))),
             Some(Chunk::Text(_) | Chunk::Csv(..)) => {
                 return Err(Error::internal("text came in place of rows"));
             }

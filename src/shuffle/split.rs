@@ -33,6 +33,18 @@ impl Shards {
         &self.rows
     }
 
+    /// The same rows with other columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if they are not as many.
+    pub fn with_rows(self, rows: RecordBatch) -> Result<Self> {
+        if rows.num_rows() != self.rows.num_rows() {
+            return Err(Error::internal("other rows in place of shards"));
+        }
+        Ok(Shards { rows, ..self })
+    }
+
     /// How many rows of a bucket there are.
     pub fn len(&self, bucket: usize) -> usize {
         (self.ends[bucket] - self.start(bucket)) as usize

@@ -6,17 +6,15 @@
 
 use std::sync::Arc;
 
+use super::PATH;
 use crate::error::{Error, Result};
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units, batches_reader};
-use crate::ops::join::{JoinKind, JoinTable, Matches};
-
-/// What joined rows are called where an error has to tell the place of one.
-const PATH: &str = "merge";
+use crate::ops::join::{JoinTable, Matches};
 
 /// The joined rows of each unit.
 pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
     let path: Arc<str> = Arc::from(PATH);
-    let unmet = (table.kind() == JoinKind::KeepBoth).then(|| {
+    let unmet = table.kind().keeps_build().then(|| {
         let mut unmet = table.unmet();
         let open: Open = Box::new(move || {
             Ok(batches_reader(Box::new(std::iter::from_fn(move || {

@@ -9,22 +9,30 @@
 //! ```
 //!
 //! The probe side streams: each of its units is read, looked up and joined by
-//! whatever thread takes it.
+//! whatever thread takes it. A build side that is too large to be held is cut by
+//! key, and so is the probe side: see `grace.rs`. The rows and their order are the same.
 
 mod broadcast;
+mod bucket;
+mod grace;
+mod order;
 mod side;
 
 use std::sync::Arc;
 
 use self::broadcast::joined_units;
+use self::grace::{BuildRows, grace};
 use self::side::ProbeSide;
 use super::build::Given;
 use super::run::{Context, Run, hold_all};
 use super::sheet::{Front, Stage};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::join::JoinTable;
 use crate::plan::{Join, Physical, Side};
 use crate::size::ByteSize;
+
+/// What joined rows are called where an error has to tell the place of one.
+const PATH: &str = "merge";
 
 /// The share of the memory that the held side of a merge may take by default:
 /// beside its rows stand their index, and rows that are being put together.
@@ -57,31 +65,32 @@ pub(super) fn join_rows(
         Side::Left => (&probe.schema, &held.schema),
         Side::Right => (&held.schema, &probe.schema),
     };
-    let spec = Arc::new(join.with_late(left, right)?.spec(left, right)?);
+    let spec = join.with_late(left, right)?.spec(left, right)?;
     let limit = join
         .hold
         .unwrap_or(ByteSize::new(context.settings.memory.bytes() / HELD_SHARE));
-    if held.bytes > limit.bytes() {
-        return Err(Error::Memory {
-            operator: "merge",
-            wanted: ByteSize::new(held.bytes),
-            limit,
-            cure: "raise --memory".to_owned(),
-        });
-    }
-    let threads = context.settings.threads;
-    let batches = held.batches.collect::<Result<Vec<_>>>()?;
-    let reservation = Run::new(context)?.drive.budget.open();
-    let table = Arc::new(JoinTable::build(spec, batches, threads, reservation)?);
+    let run = Run::new(context)?;
+    let schema = Arc::clone(&spec.schema);
+    let units = if held.bytes > limit.bytes() {
+        let (bytes, batches) = (held.bytes, held.batches);
+        let build = BuildRows { bytes, batches };
+        grace(spec, probe.units, &probe.schema, build, limit.bytes(), &run)?
+    } else {
+        let batches = held.batches.collect::<Result<Vec<_>>>()?;
+        let reservation = run.drive.budget.open();
+        let threads = run.drive.threads;
+        let table = JoinTable::build(Arc::new(spec), batches, threads, reservation)?;
+        joined_units(probe.units, &Arc::new(table))
+    };
     Ok(Given {
-        schema: Arc::clone(table.schema()),
+        units,
+        schema,
         held_bytes: probe.held_bytes,
         counted: None,
         stage: Some(Stage {
-            name: "merge".to_owned(),
+            name: PATH.to_owned(),
             keeps_rows: false,
             fronts,
         }),
-        units: joined_units(probe.units, &table),
     })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use super::PATH;
 use crate::error::{Error, Result};
 use crate::exec::bind::Steps;
 use crate::exec::build::{Built, build};
@@ -52,7 +53,7 @@ impl ProbeSide {
             let schema = kept.schema()?;
             return Ok(ProbeSide {
                 front: Front::over(sheet),
-                units: kept_units(kept, Arc::from("merge"), 0, Arc::clone(&schema)),
+                units: kept_units(kept, Arc::from(PATH), 0, Arc::clone(&schema)),
                 schema,
                 held_bytes: 0,
             });
@@ -61,7 +62,7 @@ impl ProbeSide {
         if !physical.ordered.is_empty() || steps.read.may_fail() {
             let front = Front::default();
             return Ok(ProbeSide {
-                units: part_units(&pieces(), context, front.clone(), Arc::from("merge"))?,
+                units: part_units(&pieces(), context, front.clone(), Arc::from(PATH))?,
                 front,
                 schema: output(physical)?,
                 held_bytes: 0,

@@ -11,8 +11,10 @@
 //! no key at all                        ─▶ every row meets every row
 //! ```
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
@@ -21,6 +23,7 @@ use super::codes::Packing;
 use super::keys::{KeyColumn, KeyForms};
 use super::table::{Blobs, ByteTable, Chains, CodeTable, MOST_ROWS, NONE};
 use crate::error::{Error, Result};
+use crate::expr::{hash_rows, hash_u64};
 
 /// How an index is made.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +143,48 @@ impl Index {
                 Lookup::Codes(_, table) => table.bytes(),
                 Lookup::Texts(table) | Lookup::Rows(_, table) => table.bytes(),
             }
+    }
+}
+
+/// Hashes of keys: those of keys that meet are equal.
+#[derive(Debug, Clone)]
+pub struct KeyHashes {
+    forms: KeyForms,
+    keys: Vec<usize>,
+    nulls_match: bool,
+}
+
+impl KeyHashes {
+    /// For rows with the key columns at these places.
+    pub fn new(forms: KeyForms, keys: Vec<usize>, nulls_match: bool) -> Self {
+        KeyHashes {
+            forms,
+            keys,
+            nulls_match,
+        }
+    }
+
+    /// A hash for each row. Rows that meet nothing have hashes of all kinds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for columns that are no keys.
+    pub fn of(&self, rows: &RecordBatch) -> Result<Vec<u64>> {
+        if self.keys.is_empty() {
+            return Ok(vec![0; rows.num_rows()]);
+        }
+        let columns = self.keys.iter().map(|idx| Arc::clone(rows.column(*idx)));
+        let keys = self.forms.bring(&columns.collect::<Vec<_>>())?;
+        let mut hashes = hash_rows(&values(&keys))?;
+        if let Some(held) = held(&keys, self.nulls_match) {
+            // One bucket for all of them would be the largest.
+            for (row, hash) in hashes.iter_mut().enumerate() {
+                if held.is_null(row) {
+                    *hash = hash_u64(row as u64);
+                }
+            }
+        }
+        Ok(hashes)
     }
 }
 

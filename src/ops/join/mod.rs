@@ -19,6 +19,7 @@ mod rows;
 mod spec;
 mod table;
 
+pub use index::KeyHashes;
 pub use keys::KeyForms;
 pub use probe::{JoinTable, Matches, Unmet};
 pub use spec::{JoinKind, JoinSpec, Taken};

@@ -63,7 +63,7 @@ impl JoinTable {
         let keys = rows.columns(&spec.build_keys);
         let index = Index::build(spec.forms.clone(), &keys, rows.n_rows(), options)?;
         let mut met = Vec::new();
-        if spec.kind == JoinKind::KeepBoth {
+        if spec.kind.keeps_build() {
             met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
         }
         // Whoever builds a table has seen to it that there is room.
@@ -170,7 +170,12 @@ pub struct Matches {
 }
 
 impl Matches {
-    /// The next rows; at most 65,536. None at the end.
+    /// For each row of the batch whether it has a partner. Ask before the first rows are taken.
+    pub fn met(&self) -> impl Iterator<Item = bool> + '_ {
+        self.heads.iter().map(|head| *head != NONE)
+    }
+
+    /// The next rows; at most 65,536, or as many as the batch has. None at the end.
     ///
     /// # Errors
     ///
@@ -215,7 +220,7 @@ impl Matches {
             met.for_each(|row| self.table.meet(*row));
         }
         let mut probe = None;
-        if kind == JoinKind::Inner && build.contains(&NONE) {
+        if !kind.keeps_probe() && build.contains(&NONE) {
             let rows = (0..build.len() as u32).filter(|row| build[*row as usize] != NONE);
             probe = Some(rows.collect::<Vec<u32>>());
             build.retain(|row| *row != NONE);
@@ -230,7 +235,7 @@ impl Matches {
         let index = &self.table.index;
         while self.row < self.heads.len() && build.len() < MOST_ROWS {
             let mut at = self.at.take().unwrap_or(self.heads[self.row]);
-            if at == NONE && kind != JoinKind::Inner {
+            if at == NONE && kind.keeps_probe() {
                 probe.push(self.row as u32);
                 build.push(NONE);
             }

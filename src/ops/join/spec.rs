@@ -24,6 +24,8 @@ pub enum JoinKind {
     KeepProbe,
     /// Those, and at the end each build row without partner, in build order.
     KeepBoth,
+    /// Every pair, and at the end each build row without partner, in build order.
+    KeepBuild,
     /// Each probe row that has a partner, once.
     Semi,
     /// Each probe row that has none.
@@ -31,9 +33,14 @@ pub enum JoinKind {
 }
 
 impl JoinKind {
-    /// Whether columns of the build side come out.
-    pub fn shows_build(self) -> bool {
-        !matches!(self, JoinKind::Semi | JoinKind::Anti)
+    /// Whether probe rows without partner come out among others.
+    pub fn keeps_probe(self) -> bool {
+        matches!(self, JoinKind::KeepProbe | JoinKind::KeepBoth)
+    }
+
+    /// Whether build rows without partner come out at the end.
+    pub fn keeps_build(self) -> bool {
+        matches!(self, JoinKind::KeepBuild | JoinKind::KeepBoth)
     }
 }
 

@@ -1,0 +1,162 @@
+//! A join of sides that are both too large to be held.
+//!
+//! In:  both sides, and how much of one may be held at once.
+//! Out: units of joined rows, in the same order as if one side had been held.
+//!
+//! ```text
+//! build ─ by key ─▶ buckets ─┐
+//!                            ├─ bucket by bucket ─▶ joined rows ─ by place ─▶ buckets ─ sort ─▶ units
+//! probe ─ by key ─▶ buckets ─┘                      (numbered)
+//! ```
+//!
+//! Probe rows are numbered as they come, so that joined rows find back to their
+//! order. A bucket of the build side that is still too large is joined block by
+//! block; one of the probe side with far more rows than others is shared out.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::bucket::{BucketJoin, bucket_units};
+use super::order::{ByPlace, UNMET, ordered_units};
+use crate::error::Result;
+use crate::exec::run::Run;
+use crate::exec::scatter::{ScatteredUnits, scatter_units};
+use crate::exec::source::{Units, batch_unit, map_batches};
+use crate::ops::join::{JoinKind, JoinSpec, KeyHashes, Taken};
+use crate::shuffle::{Bucket, Route, bucket_of};
+
+/// Buckets of one shuffle at most: each is a segment of every spill file.
+const MOST_BUCKETS: u64 = 256;
+
+/// The column that holds the place of a row: no column of a source is called so.
+const PLACE: &str = "\u{1}place";
+
+/// The rows of the build side.
+pub(super) struct BuildRows {
+    /// Logical bytes.
+    pub bytes: u64,
+    pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+}
+
+/// Joins rows bucket by bucket, none of which takes more than about `limit`
+/// bytes with all that are joined at the same time.
+///
+/// # Errors
+///
+/// The first error of the probe side; [`Error::Io`] if rows must be spilled and cannot.
+pub(super) fn grace(
+    spec: JoinSpec,
+    probe: Units,
+    probe_schema: &SchemaRef,
+    build: BuildRows,
+    limit: u64,
+    run: &Run,
+) -> Result<Units> {
+    // As much again stands beside it while it is put together.
+    let at_once = (limit / (2 * run.drive.threads as u64)).max(1);
+    let n_buckets = |bytes: u64| bytes.div_ceil(at_once).clamp(1, MOST_BUCKETS) as usize;
+    let n_keys = n_buckets(build.bytes);
+    let (schema, build_schema) = (Arc::clone(&spec.schema), Arc::clone(&spec.build_schema));
+    let spec = Arc::new(placed(spec, probe_schema));
+    let route = |keys: &[usize]| {
+        Arc::new(ByKey {
+            keys: KeyHashes::new(spec.forms.clone(), keys.to_vec(), spec.nulls_match),
+            n_buckets: n_keys,
+        })
+    };
+    let by_build = route(&spec.build_keys);
+    let first = (spec.kind == JoinKind::KeepBoth).then_some(UNMET);
+    let rows = batch_unit(build.batches);
+    let build_rows = scattered(run, rows, &build_schema, by_build, first)?;
+    let by_probe = route(&spec.probe_keys);
+    let probe_rows = scattered(run, probe, probe_schema, by_probe, Some(0))?;
+    let total = |buckets: &[Bucket]| buckets.iter().map(Bucket::rows).sum::<u64>();
+    let n_places = n_buckets(probe_rows.bytes + build.bytes);
+    let by_place = Arc::new(ByPlace {
+        column: schema.fields().len(),
+        n_probe: total(&probe_rows.buckets),
+        n_build: total(&build_rows.buckets),
+        n_buckets: n_places,
+    });
+    let joined = bucket_units(BucketJoin {
+        spec: Arc::clone(&spec),
+        build: build_rows.buckets,
+        probe: probe_rows.buckets,
+        block_bytes: at_once,
+        budget: run.drive.budget.clone(),
+    });
+    let rows = scatter_units(run, joined, &spec.schema, by_place, None)?;
+    Ok(ordered_units(rows, at_once, &schema))
+}
+
+/// The same join with one column more: the place of the probe row, or of the
+/// build row where there is none.
+fn placed(spec: JoinSpec, probe: &SchemaRef) -> JoinSpec {
+    let place = probe.fields().len();
+    let with_build = spec.kind == JoinKind::KeepBoth;
+    let (taken, build_schema) = if with_build {
+        let build = spec.build_schema.fields().len();
+        let taken = Taken::Key {
+            probe: place,
+            build,
+        };
+        (taken, with_place(&spec.build_schema))
+    } else {
+        (Taken::Probe(place), Arc::clone(&spec.build_schema))
+    };
+    let mut output = spec.output;
+    output.push(taken);
+    JoinSpec {
+        output,
+        schema: with_place(&spec.schema),
+        build_schema,
+        ..spec
+    }
+}
+
+fn with_place(schema: &SchemaRef) -> SchemaRef {
+    let place = Arc::new(Field::new(PLACE, DataType::UInt64, false));
+    let fields = schema.fields().iter().cloned().chain([place]);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Rows by bucket; with their places from `first` on in a last column, if it is given.
+fn scattered(
+    run: &Run,
+    units: Units,
+    schema: &SchemaRef,
+    route: Arc<ByKey>,
+    first: Option<u64>,
+) -> Result<ScatteredUnits> {
+    if first.is_none() {
+        return scatter_units(run, units, schema, route, None);
+    }
+    let schema = with_place(schema);
+    let to = Arc::clone(&schema);
+    // The places in the batch; the shuffle adds the rows before it.
+    let units = map_batches(units, move |batch| {
+        let places: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..batch.num_rows() as u64));
+        let columns = batch.columns().iter().cloned().chain([places]).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&to), columns)?)
+    });
+    scatter_units(run, units, &schema, route, first)
+}
+
+/// Rows whose keys meet go to one bucket.
+struct ByKey {
+    keys: KeyHashes,
+    n_buckets: usize,
+}
+
+impl Route for ByKey {
+    fn n_buckets(&self) -> usize {
+        self.n_buckets
+    }
+
+    fn route(&self, rows: &RecordBatch) -> Result<Vec<u32>> {
+        let hashes = self.keys.of(rows)?.into_iter();
+        Ok(hashes.map(|hash| bucket_of(hash, self.n_buckets)).collect())
+    }
+}
