@@ -8,7 +8,9 @@ use windrow::exec::{Context, collect};
 use windrow::expr::{col, count};
 use windrow::plan::optimize::{RULES, optimize_without};
 use windrow::plan::{Layout, lower};
-use windrow::{By, ByteSize, DataFrame, ReadOptions, SchemaMode, Session, Settings};
+use windrow::{
+    By, ByteSize, DataFrame, MergeHow, MergeOptions, ReadOptions, SchemaMode, Session, Settings,
+};
 
 fn logs() -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -170,9 +172,61 @@ fn folds() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+/// Plans of two frames by key.
+fn merges() -> Vec<(&'static str, DataFrame)> {
+    let logs = frame();
+    let by_host = logs
+        .groupby(["host"])
+        .unwrap()
+        .agg([col("bytes").max().alias("most"), count()])
+        .unwrap();
+    let merged = |options: MergeOptions| logs.merge(&by_host, options).unwrap();
+    vec![
+        (
+            "filter_above_a_merge",
+            merged("host".into())
+                .filter("status >= 500 and most > 10 and host <> 'web-1' and bytes < most")
+                .unwrap()
+                .select(["id", "host", "most"])
+                .unwrap(),
+        ),
+        (
+            "filter_above_a_left_merge",
+            merged(MergeOptions::on(["host"]).how(MergeHow::Left))
+                .filter("status >= 500 and most > 10 and host <> 'web-1'")
+                .unwrap()
+                .select(["count", "status"])
+                .unwrap(),
+        ),
+        (
+            "filter_above_a_right_merge",
+            merged(MergeOptions::on(["host"]).how(MergeHow::Right))
+                .filter("status >= 500 and most > 10 and host <> 'web-1'")
+                .unwrap()
+                .select(["id", "most"])
+                .unwrap(),
+        ),
+        (
+            "filter_above_an_outer_merge",
+            merged(MergeOptions::on(["host"]).how(MergeHow::Outer))
+                .filter("status >= 500 and host <> 'web-1'")
+                .unwrap()
+                .select(["id", "most"])
+                .unwrap(),
+        ),
+        (
+            "half_a_merge",
+            merged(MergeOptions::on(["host"]).how(MergeHow::Semi))
+                .filter("status >= 500")
+                .unwrap(),
+        ),
+    ]
+}
+
 /// All of them.
 fn all_plans() -> impl Iterator<Item = (&'static str, DataFrame)> {
-    plans().into_iter().chain(projections()).chain(folds())
+    let plans = plans().into_iter().chain(projections());
+    plans.chain(folds()).chain(merges())
 }
 
 fn rows(batches: &[Vec<RecordBatch>]) -> String {

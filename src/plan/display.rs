@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use super::join::Side;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
@@ -234,7 +235,15 @@ fn scan_text(scan: &Scan) -> String {
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Sorted { sort, .. } => format!("the rows of {}", sort.name()),
         Source::Picked { idx, .. } => format!("partition {idx}"),
-        Source::Joined { join, .. } => format!("the rows of the {join}"),
+        Source::Joined { join, .. } => {
+            let (probe, build) = match join.how.probe().0 {
+                Side::Left => ("left", "right"),
+                Side::Right => ("right", "left"),
+            };
+            format!(
+                "the {join}: {probe} rows stream past all {build} ones, or past those of their key if these are too many to be held"
+            )
+        }
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {
