@@ -55,6 +55,25 @@ pub(super) struct Built {
     pub units_wait: bool,
 }
 
+impl Built {
+    /// Rows that nothing more is done to, in one partition.
+    pub fn of_rows(units: Units, schema: RunSchema) -> Self {
+        Built {
+            units,
+            workers: batch_workers(Vec::new(), false),
+            schema,
+            ordered: Vec::new(),
+            bad: no_bad(),
+            layout: Layout::Coalesce(u64::MAX),
+            known_rows: None,
+            known_bytes: None,
+            ahead_bytes: 0,
+            stage: None,
+            units_wait: false,
+        }
+    }
+}
+
 /// Rows that need no decoding: what memory, a function or a stage in front gives.
 pub(super) struct Given {
     pub units: Units,
@@ -358,7 +377,7 @@ fn typed_head(look: &Look) -> JsonSchema {
     look.head.merge(&look.spread.project(&names))
 }
 
-pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPlan {
+fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPlan {
     WorkerPlan {
         format: FileFormat::Json,
         byte_column: None,
@@ -380,7 +399,7 @@ pub(super) fn batch_workers(steps: Vec<RowStep>, keep_places: bool) -> WorkerPla
     }
 }
 
-pub(super) fn no_bad() -> BadPolicy {
+fn no_bad() -> BadPolicy {
     BadPolicy {
         on_bad: OnBadRecord::Fail,
         rejects: None,

@@ -12,7 +12,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::build::{Built, Given, batch_workers, build, no_bad};
+use super::build::{Built, Given, build};
 use super::control::{Cancel, Phase, Progress};
 use super::fold::{FoldPlan, Folding};
 use super::output::{
@@ -27,7 +27,6 @@ use super::schema::RunSchema;
 use super::sequence::Sequencer;
 use super::sheet::{Front, Sheet, Stage};
 use super::source::{memory_unit, replay_unit};
-use super::worker::WorkerPlan;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
 use crate::io::KnownFiles;
@@ -220,22 +219,9 @@ impl Run {
         appender: A,
     ) -> Result<(Sequencer<O>, A)> {
         self.context.progress.set_phase(Phase::Laying);
-        let built = Built {
-            units: replay_unit(held.replay, held.schemas, schema.clone()),
-            workers: WorkerPlan {
-                scatter,
-                ..batch_workers(Vec::new(), false)
-            },
-            schema,
-            ordered: Vec::new(),
-            bad: no_bad(),
-            layout: Layout::Coalesce(u64::MAX),
-            known_rows: None,
-            known_bytes: None,
-            ahead_bytes: 0,
-            stage: None,
-            units_wait: false,
-        };
+        let units = replay_unit(held.replay, held.schemas, schema.clone());
+        let mut built = Built::of_rows(units, schema);
+        built.workers.scatter = scatter;
         self.drive(built, output, appender)
     }
 

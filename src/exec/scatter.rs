@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::build::{Built, batch_workers, build, no_bad};
+use super::build::{Built, build};
 use super::control::Phase;
 use super::output::{NoAppend, Scatter};
 use super::run::{CHUNK_BYTES, Context, Run};
 use super::schema::RunSchema;
 use super::sheet::Sheet;
 use super::source::Units;
-use super::worker::{Worked, WorkerPlan};
+use super::worker::Worked;
 use crate::error::Result;
 use crate::plan::{Layout, Physical};
 use crate::shuffle::{Bucket, Route, split};
@@ -126,21 +126,9 @@ pub(super) fn scatter_units(
 ) -> Result<ScatteredUnits> {
     let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
     let output = Scatter::new(route.n_buckets(), budget, Arc::clone(spill_dir)).placing(first);
-    let built = Built {
-        units,
-        workers: WorkerPlan {
-            scatter: Some(Arc::new(ScatterPlan { route })),
-            ..batch_workers(Vec::new(), false)
-        },
-        schema: RunSchema::fixed(Arc::clone(schema)),
-        ordered: Vec::new(),
-        bad: no_bad(),
-        layout: Layout::Coalesce(u64::MAX),
-        known_rows: None,
-        ahead_bytes: 0,
-        stage: None,
-        units_wait: true,
-    };
+    let mut built = Built::of_rows(units, RunSchema::fixed(Arc::clone(schema)));
+    built.units_wait = true;
+    built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
     let (done, NoAppend) = run.drive(built, output, NoAppend)?;
     Ok(ScatteredUnits {
         bytes: done.output.buckets.bytes(),
