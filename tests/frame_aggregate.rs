@@ -6,11 +6,14 @@ mod oracle;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use oracle::{Cell, Row, rows_of};
-use windrow::arrow::array::RecordBatch;
+use windrow::arrow::array::cast::AsArray;
+use windrow::arrow::array::types::Int64Type;
+use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::exec::{Context, collect};
 use windrow::expr::Scalar;
 use windrow::plan::lower;
@@ -281,33 +284,60 @@ fn a_value_that_cannot_be_computed_is_named_with_its_line() {
     assert_eq!(errors[0], errors[1]);
 }
 
-#[test]
-fn groups_beyond_the_budget_are_an_error_that_names_the_setting() {
+/// Rows whose `n` is their number, 10,000 a partition, with a text of so many bytes.
+fn numbered(threads: usize, n_partitions: usize, text_bytes: usize) -> DataFrame {
     let session = Session::new(Settings {
-        threads: 2,
+        threads,
         memory: ByteSize::mib(32),
         ..Settings::default()
     });
-    let schema = std::sync::Arc::new(windrow::arrow::schema::Schema::new(vec![
-        windrow::arrow::schema::Field::new("n", windrow::arrow::schema::DataType::Int64, false),
-    ]));
-    let columns = schema.clone();
-    let frame = session.from_map(schema, 200, move |idx| {
-        let n = windrow::arrow::array::Int64Array::from_iter_values(
-            (idx as i64 * 10_000)..((idx as i64 + 1) * 10_000),
+    let make = move |idx: usize| {
+        let places = idx as i64 * 10_000..(idx as i64 + 1) * 10_000;
+        let texts = places.clone().map(|n| format!("{n:>text_bytes$}"));
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let n: ArrayRef = Arc::new(Int64Array::from_iter_values(places));
+        RecordBatch::try_from_iter([("n", n), ("text", text)]).unwrap()
+    };
+    let schema = make(0).schema();
+    session.from_map(schema, n_partitions, move |idx| Ok(vec![make(idx)]))
+}
+
+#[test]
+fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
+    for threads in [1, 5] {
+        let frame = numbered(threads, 50, 1);
+        let groups = frame.groupby(["n"]).unwrap().size().unwrap();
+        assert_eq!(groups.count().unwrap(), 500_000);
+        let some = groups.filter((col("n") % 5000).eq(lit(0))).unwrap();
+        let table = some.compute().unwrap();
+        assert!(table.report().spilled_bytes > 0);
+        let found: Vec<i64> = table
+            .batches()
+            .flat_map(|batch| {
+                batch
+                    .column(0)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .to_vec()
+            })
+            .collect();
+        assert_eq!(found, (0..100).map(|n| n * 5000).collect::<Vec<_>>());
+        assert_eq!(frame.nlargest(3, "n").unwrap().count().unwrap(), 3);
+    }
+}
+
+#[test]
+fn one_group_beyond_the_budget_is_an_error_that_names_the_setting() {
+    let frame = numbered(2, 10, 500);
+    let one = frame.agg([col("text").list()]).unwrap();
+    let by_nothing = frame.groupby([lit(1).alias("one")]).unwrap();
+    for group in [one, by_nothing.agg([col("text").list()]).unwrap()] {
+        let error = group.compute().unwrap_err().to_string();
+        assert!(
+            error.contains("agg") && error.contains("--memory"),
+            "{error}"
         );
-        Ok(vec![RecordBatch::try_new(
-            columns.clone(),
-            vec![std::sync::Arc::new(n)],
-        )?])
-    });
-    let groups = frame.groupby(["n"]).unwrap().size().unwrap();
-    let error = groups.compute().unwrap_err().to_string();
-    assert!(
-        error.contains("agg") && error.contains("--memory"),
-        "{error}"
-    );
-    assert_eq!(frame.nlargest(3, "n").unwrap().count().unwrap(), 3);
+    }
 }
 
 #[test]

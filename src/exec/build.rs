@@ -9,11 +9,12 @@ use arrow_schema::SchemaRef;
 
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnFiles, ColumnScan};
+use super::folded::fold_all;
 use super::join::join_rows;
 use super::parts::{Branches, made_units, mapped};
 use super::pick::pick;
 use super::rejects::Rejects;
-use super::run::{Context, fold_all, window_bytes};
+use super::run::{Context, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::sheet::Stage;

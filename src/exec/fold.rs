@@ -12,15 +12,17 @@
 //! Text may widen behind rows that were folded: values keep their meaning, and
 //! rows that are kept are brought up to the wider schema.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 
+use super::group::GroupStore;
+use super::output::room_beside;
 use super::schema::RunSchema;
 use super::worker::Worked;
-use crate::error::Result;
-use crate::memory::{Budget, Reservation};
+use crate::error::{Error, Result};
+use crate::memory::{Budget, Reservation, SpillDir};
 use crate::ops;
 use crate::plan::Fold;
 
@@ -32,103 +34,147 @@ pub(crate) struct FoldPlan {
 }
 
 impl FoldPlan {
+    /// Groups that have seen nothing, if groups are what rows are folded into.
+    pub fn groups(&self) -> Result<ops::Aggregate> {
+        match self.fold.bind(&self.schema)? {
+            ops::Fold::Groups(groups) => Ok(groups),
+            _ => Err(Error::internal("no groups are folded here")),
+        }
+    }
+
     /// The error of a fold that the budget refused `wanted` bytes.
-    pub fn refused(&self, reservation: &Reservation, wanted: u64) -> crate::Error {
+    pub fn refused(&self, reservation: &Reservation, wanted: u64) -> Error {
         let cure = "raise --memory, or fold into fewer groups or rows";
         reservation.refused(self.fold.name(), wanted, cure)
     }
 }
 
-/// How workers fold.
-pub(crate) enum Folding {
-    /// Chunk by chunk.
-    Each(FoldPlan),
-    /// Into whichever folder is idle.
-    Pooled(Pool),
+/// How rows are folded, by workers and behind them.
+pub(crate) struct Folding {
+    pub plan: FoldPlan,
+    /// Where groups go that tables do not hold; none for other folds.
+    pub store: Option<GroupStore>,
+    /// Whether order changes nothing: then workers fold into whichever folder is idle.
+    pooled: bool,
+    budget: Budget,
+    /// No more than threads. A thread takes one for each chunk.
+    idle: Mutex<Vec<Held>>,
 }
 
 impl Folding {
     /// The way that gives the same answer however many threads there are.
-    pub fn new(plan: FoldPlan, budget: &Budget) -> Result<Self> {
-        Ok(match Folder::bind(&plan)?.fold.is_order_free() {
-            true => Folding::Pooled(Pool {
-                plan,
-                budget: budget.clone(),
-                idle: Mutex::new(Vec::new()),
-            }),
-            false => Folding::Each(plan),
+    pub fn new(plan: FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Result<Self> {
+        let mut fold = Folder::bind(&plan)?.fold;
+        let store = fold.keyed().map(|groups| {
+            // Half of the room goes to tables, which give to the store what they may not hold.
+            GroupStore::new(groups.n_keys(), budget, room_beside(budget) / 2, spill_dir)
+        });
+        Ok(Folding {
+            pooled: fold.is_order_free(),
+            store,
+            plan,
+            budget: budget.clone(),
+            idle: Mutex::new(Vec::new()),
         })
     }
 
-    pub fn plan(&self) -> &FoldPlan {
-        match self {
-            Folding::Each(plan) => plan,
-            Folding::Pooled(pool) => &pool.plan,
-        }
-    }
-
     /// Folds the rows of chunk `chunk` of the input: what was made of them
-    /// takes their place, or is left with the pool. `own` is the thread's.
+    /// takes their place, or stays here. `own` is the thread's.
     pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
-        match self {
-            Folding::Each(plan) => {
-                let folder = match own {
-                    Some(folder) => folder,
-                    None => own.insert(Folder::bind(plan)?),
-                };
-                folder.push(&worked.batch, &worked.schema, &worked.schema, chunk)?;
-                folder.held = None;
-                worked.folded = Some(folder.fold.partial()?);
-            }
-            Folding::Pooled(pool) => {
-                pool.push(worked, chunk)?;
-                worked.folded = Some(Vec::new());
-            }
+        let (rows, schema) = (&worked.batch, &worked.schema);
+        if self.pooled {
+            let idle = self.idle().pop();
+            let mut held = match idle {
+                Some(held) => held,
+                None => self.open()?,
+            };
+            held.folder.push(rows, schema, schema, chunk)?;
+            held.rows += rows.num_rows() as u64;
+            self.settle(&mut held)?;
+            self.idle().push(held);
+            worked.folded = Some(Vec::new());
+        } else {
+            let folder = match own {
+                Some(folder) => folder,
+                None => own.insert(Folder::bind(&self.plan)?),
+            };
+            folder.push(rows, schema, schema, chunk)?;
+            folder.held = None;
+            worked.folded = Some(folder.fold.partial()?);
         }
         worked.count_only()
     }
-}
 
-/// Folders, no more than threads. A thread takes one for each chunk.
-pub(crate) struct Pool {
-    plan: FoldPlan,
-    budget: Budget,
-    idle: Mutex<Vec<Pooled>>,
-}
+    /// A folder that has seen nothing.
+    pub fn open(&self) -> Result<Held> {
+        Ok(Held {
+            folder: Folder::bind(&self.plan)?,
+            reservation: self.budget.open(),
+            rows: 0,
+        })
+    }
 
-/// A folder, with what it holds of the budget.
-pub(crate) struct Pooled {
-    pub folder: Folder,
-    pub reservation: Reservation,
-}
+    /// Sees to it that a folder holds no more than it may: groups leave for the
+    /// store if the budget refuses them, or if they are many and few rows share one.
+    pub fn settle(&self, held: &mut Held) -> Result<()> {
+        let wanted = held.folder.bytes();
+        let fits = held.reservation.try_resize(wanted);
+        let Some(store) = &self.store else {
+            return match fits {
+                true => Ok(()),
+                false => Err(self.plan.refused(&held.reservation, wanted)),
+            };
+        };
+        let n_groups = held.folder.n_groups();
+        if fits && (n_groups < CACHED_GROUPS || n_groups * LEAST_SHARED <= held.rows) {
+            return Ok(());
+        }
+        held.leave_for(store)
+    }
 
-impl Pool {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Pooled>> {
+    /// Tables together have so many groups that merging them is work for all threads.
+    pub fn has_many(&self, held: &[Held]) -> bool {
+        held.len() > 1
+            && held.iter().map(|held| held.folder.n_groups()).sum::<u64>() >= CACHED_GROUPS
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Held>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, worked: &Worked, chunk: u64) -> Result<()> {
-        let idle = self.idle().pop();
-        let mut pooled = match idle {
-            Some(pooled) => pooled,
-            None => Pooled {
-                folder: Folder::bind(&self.plan)?,
-                reservation: self.budget.open(),
-            },
-        };
-        let schema = &worked.schema;
-        pooled.folder.push(&worked.batch, schema, schema, chunk)?;
-        let wanted = pooled.folder.bytes();
-        if !pooled.reservation.try_resize(wanted) {
-            return Err(self.plan.refused(&pooled.reservation, wanted));
-        }
-        self.idle().push(pooled);
-        Ok(())
-    }
-
-    /// All folders, once no thread has any.
-    pub fn take(&self) -> Vec<Pooled> {
+    /// The folders that took in chunks, once no thread has any.
+    pub fn take(&self) -> Vec<Held> {
         std::mem::take(&mut *self.idle())
+    }
+}
+
+/// Groups whose keys and states fit the second-level cache, about. Measured:
+/// beyond it a row costs several times as much, and buckets pay.
+const CACHED_GROUPS: u64 = 1 << 17;
+
+/// Rows that must share a group on average for a larger table to pay.
+const LEAST_SHARED: u64 = 4;
+
+/// A folder, with what it holds of the budget.
+pub(crate) struct Held {
+    pub folder: Folder,
+    pub reservation: Reservation,
+    /// Rows since groups last left.
+    pub rows: u64,
+}
+
+impl Held {
+    /// Puts all groups into the store.
+    pub fn leave_for(&mut self, store: &GroupStore) -> Result<()> {
+        if self.folder.n_groups() > 0 {
+            for partial in self.folder.fold.partial()? {
+                store.push(&partial)?;
+            }
+        }
+        self.rows = 0;
+        // An empty table is small and must be.
+        self.reservation.resize_anyway(self.folder.bytes());
+        Ok(())
     }
 }
 
@@ -151,6 +197,14 @@ impl Folder {
     /// Bytes held, for the budget.
     pub fn bytes(&self) -> u64 {
         self.fold.bytes()
+    }
+
+    /// How many groups there are, of groups by keys.
+    pub fn n_groups(&self) -> u64 {
+        match &self.fold {
+            ops::Fold::Groups(groups) => groups.n_groups() as u64,
+            _ => 0,
+        }
     }
 
     /// Takes in chunk `chunk` of the input, of schema `from`, under `schema`,
@@ -218,9 +272,20 @@ impl Folder {
                 .map(|rows| schema.finish(rows, schema))
                 .collect();
         }
-        // A chunk that no row is kept of has a part in the types as well.
-        let none = RecordBatch::new_empty(schema.output()?);
-        self.fold.push(&none, &none, u64::MAX)?;
+        self.widen_all(schema)?;
         self.fold.finish()
+    }
+
+    /// The types of keys that all rows of the run have.
+    pub fn key_types(&mut self, schema: &RunSchema) -> Result<Vec<DataType>> {
+        self.widen_all(schema)?;
+        let groups = self.fold.keyed();
+        Ok(groups.map_or(Vec::new(), |groups| groups.key_types().to_vec()))
+    }
+
+    /// A chunk that no row is kept of has a part in the types as well.
+    fn widen_all(&mut self, schema: &RunSchema) -> Result<()> {
+        let none = RecordBatch::new_empty(schema.output()?);
+        self.fold.push(&none, &none, u64::MAX)
     }
 }

@@ -12,12 +12,11 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::build::{Built, Given, build};
+use super::build::{Built, build};
 use super::control::{Cancel, Phase, Progress};
-use super::fold::{FoldPlan, Folding};
 use super::output::{
-    Append, Collect, Count, Each, EachPart, Folded, Held, Hold, Last, NoAppend, Output, Parts,
-    Sizes, Visit, counted_cut, streaming_cut,
+    Append, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts, Sizes,
+    Visit, counted_cut, streaming_cut,
 };
 use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};
@@ -25,14 +24,14 @@ use super::scatter::ScatterPlan;
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
-use super::sheet::{Front, Sheet, Stage};
-use super::source::{memory_unit, replay_unit};
+use super::sheet::{Front, Sheet};
+use super::source::replay_unit;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
 use crate::io::KnownFiles;
-use crate::memory::{Budget, SpillDir, held_bytes};
+use crate::memory::{Budget, SpillDir};
 use crate::partition::{By, Cut, PartitionSize};
-use crate::plan::{Fold, Layout, Physical, Step};
+use crate::plan::{Layout, Physical, Step};
 use crate::size::ByteSize;
 
 /// Bytes of text that a decoder is handed at once. Measured: at 1 MiB the text
@@ -474,58 +473,6 @@ pub fn visit(
 ) -> Result<(SchemaRef, RunReport)> {
     let (run, done) = pass(physical, context, &AS_ONE, |_, _| Visit { each })?;
     Ok((done.schema.output()?, run.end(done.sheet)?))
-}
-
-/// Folds all rows of a pipeline into rows to be read in one unit.
-///
-/// # Errors
-///
-/// As [`collect`].
-pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<Given> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let plan = FoldPlan {
-        fold: fold.clone(),
-        schema: built.schema.output()?,
-    };
-    let budget = run.drive.budget.clone();
-    // Rows that an ordered step has yet to see cannot be folded before it.
-    let folding = if built.ordered.is_empty() {
-        let folding = Arc::new(Folding::new(plan, &budget)?);
-        built.workers.fold = Some(Arc::clone(&folding));
-        folding
-    } else {
-        Arc::new(Folding::Each(plan))
-    };
-    let done = run.lay_out(built, |_| Ok((Folded::new(folding, &budget)?, NoAppend)))?;
-    let rows = &done.output.rows;
-    let schema = match rows.first() {
-        Some(batch) => batch.schema(),
-        None => fold.schema(&done.schema.output()?)?,
-    };
-    // Small ones, so that what is done to them is shared out.
-    let batches: Vec<_> = rows.iter().flat_map(pieces).collect();
-    Ok(Given {
-        units: memory_unit(&batches),
-        schema,
-        held_bytes: rows.iter().map(held_bytes).sum(),
-        counted: None,
-        stage: Some(Stage {
-            name: fold.name().to_owned(),
-            keeps_rows: false,
-            fronts: vec![Front::over(done.sheet)],
-        }),
-    })
-}
-
-/// Rows in a piece of what was folded.
-const PIECE_ROWS: usize = 8192;
-
-fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
-    let starts = (0..batch.num_rows()).step_by(PIECE_ROWS);
-    starts.map(|start| batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start)))
 }
 
 /// All rows of a pipeline, held until their number and size are known.

@@ -155,6 +155,16 @@ impl Aggregate {
         self.table.as_ref().map_or(1, GroupTable::len)
     }
 
+    /// How many keys there are: as many columns of a partial, the first ones.
+    pub fn n_keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The types of the keys so far; wider than at bind where a batch was.
+    pub fn key_types(&self) -> &[DataType] {
+        self.table.as_ref().map_or(&[], GroupTable::types)
+    }
+
     /// Bytes held, for the budget.
     pub fn bytes(&self) -> usize {
         let states: usize = self.accumulators.iter().map(Accumulator::bytes).sum();

@@ -43,6 +43,14 @@ impl Fold {
         Arc::new(of)
     }
 
+    /// Groups by keys, which can leave in partials before all rows were seen.
+    pub fn keyed(&mut self) -> Option<&mut Aggregate> {
+        match self {
+            Fold::Groups(groups) if groups.n_keys() > 0 => Some(groups),
+            _ => None,
+        }
+    }
+
     /// Bytes held, for the budget.
     pub fn bytes(&self) -> u64 {
         let bytes = match self {

@@ -31,6 +31,7 @@ pub use explode::{Explode, Exploded};
 pub use filter::{Filter, Kept};
 pub use fold::Fold;
 pub use limit::Limit;
+pub(crate) use places::{PLACE_COLUMNS, input_order};
 pub use sample::Sample;
 pub use seen::Seen;
 pub use sort::{Codes, Edges, SortBy, SortKeys};

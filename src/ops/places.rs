@@ -23,7 +23,7 @@ pub(super) struct Places {
 }
 
 /// Columns that places take in a partial.
-pub(super) const PLACE_COLUMNS: usize = 2;
+pub(crate) const PLACE_COLUMNS: usize = 2;
 
 impl Places {
     /// Takes in the rows of a chunk, in their order, by the groups they are in.

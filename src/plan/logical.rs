@@ -354,7 +354,11 @@ impl Logical {
     /// How rows lie. What is known of a column follows it to its new name.
     pub fn partitioning(&self) -> Partitioning {
         match self {
-            Logical::Partition { .. } | Logical::Aggregate { .. } => Partitioning::Single,
+            Logical::Partition { .. }
+            | Logical::Aggregate {
+                fold: Fold::TopRows { .. } | Fold::Describe { .. },
+                ..
+            } => Partitioning::Single,
             // Sorted rows are cut elsewhere, and stay sorted.
             Logical::Repartition { input, by } => match (input.partitioning(), by) {
                 (range @ Partitioning::Range { .. }, _) => range,
@@ -362,7 +366,8 @@ impl Logical {
                 _ => Partitioning::Unknown,
             },
             Logical::Sort { sort, .. } => sort.partitioning(),
-            Logical::MapPartitions { .. }
+            Logical::Aggregate { .. }
+            | Logical::MapPartitions { .. }
             | Logical::Union { .. }
             | Logical::Join { .. }
             | Logical::Scan(_) => Partitioning::Unknown,

@@ -141,7 +141,11 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
             schema,
         } => {
             let input = Arc::new(lower(*input, blocksize));
-            given(Source::Folded { fold, input }, schema, Estimate::default())
+            Physical {
+                // A few rows, or many groups: how many shows only at the end.
+                layout: Layout::Coalesce(DEFAULT_BYTES),
+                ..given(Source::Folded { fold, input }, schema, Estimate::default())
+            }
         }
         Logical::Sort { input, sort } => {
             let (schema, estimate) = (input.schema(), input.estimate());

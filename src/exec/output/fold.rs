@@ -1,7 +1,7 @@
 //! Rows folded into a few, in input order.
 //!
-//! In:  what workers made of chunks, or rows; at the end what is in their pool.
-//! Out: the folded rows, once all were taken.
+//! In:  what workers made of chunks, or rows; at the end what they left behind.
+//! Out: the folded rows, once all were taken; or buckets of groups, where they are many.
 
 use std::sync::Arc;
 
@@ -9,53 +9,61 @@ use arrow_array::RecordBatch;
 
 use super::{Group, Output, Rows};
 use crate::error::Result;
-use crate::exec::fold::{Folder, Folding};
+use crate::exec::fold::{Folding, Held};
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation};
+use crate::shuffle::Bucket;
 
 /// Merges partials in input order, under the budget.
 pub(crate) struct Folded {
     folding: Arc<Folding>,
-    folder: Folder,
-    /// The answer, at the end.
-    pub rows: Vec<RecordBatch>,
-    reservation: Reservation,
+    held: Held,
     /// Chunks so far.
     chunks: u64,
+    /// The answer, at the end.
+    pub answer: Answer,
+}
+
+/// What rows were folded into.
+pub(crate) enum Answer {
+    Rows(Vec<RecordBatch>),
+    /// Partials of groups, to be merged bucket by bucket.
+    Buckets(Vec<Bucket>),
 }
 
 impl Folded {
-    pub fn new(folding: Arc<Folding>, budget: &Budget) -> Result<Self> {
+    pub fn new(folding: Arc<Folding>) -> Result<Self> {
         Ok(Folded {
-            folder: Folder::bind(folding.plan())?,
+            held: folding.open()?,
             folding,
-            rows: Vec::new(),
-            reservation: budget.open(),
             chunks: 0,
+            answer: Answer::Rows(Vec::new()),
         })
     }
 
-    fn reserve(&mut self, wanted: u64) -> Result<()> {
-        match self.reservation.try_resize(wanted) {
-            true => Ok(()),
-            false => Err(self.folding.plan().refused(&self.reservation, wanted)),
-        }
-    }
-
-    /// Merges what is left in the pool, the largest first.
-    fn merge_pool(&mut self) -> Result<()> {
-        let Folding::Pooled(pool) = &*self.folding else {
-            return Ok(());
-        };
-        let mut pooled = pool.take();
-        pooled.sort_by_key(|one| std::cmp::Reverse(one.reservation.bytes()));
-        for one in pooled {
-            if self.folder.bytes() == 0 {
-                (self.folder, self.reservation) = (one.folder, one.reservation);
+    /// Merges tables, the largest first.
+    fn merge(&mut self, mut tables: Vec<Held>) -> Result<()> {
+        tables.sort_by_key(|held| std::cmp::Reverse(held.reservation.bytes()));
+        for table in tables {
+            // Without rows there is nothing here to be merged into.
+            if self.held.rows == 0 {
+                self.held = table;
                 continue;
             }
-            self.folder.take_in(one.folder)?;
-            self.reserve(self.folder.bytes())?;
+            self.held.rows += table.rows;
+            self.held.folder.take_in(table.folder)?;
+            self.folding.settle(&mut self.held)?;
+        }
+        Ok(())
+    }
+
+    fn buckets(&mut self, tables: Vec<Held>, schema: &RunSchema) -> Result<()> {
+        if let Some(store) = &self.folding.store {
+            self.held.leave_for(store)?;
+            for mut table in tables {
+                table.leave_for(store)?;
+            }
+            let key_types = self.held.folder.key_types(schema)?;
+            self.answer = Answer::Buckets(store.finish(&key_types)?);
         }
         Ok(())
     }
@@ -65,20 +73,36 @@ impl Output for Folded {
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
         let chunk = self.chunks;
         self.chunks += 1;
+        let held = &mut self.held;
         match &rows.folded {
-            Some(partial) if partial.is_empty() => {}
-            Some(partial) => self.folder.merge(partial, &rows.from, schema)?,
-            None => self.folder.push(&rows.batch, &rows.from, schema, chunk)?,
+            Some(partial) if partial.is_empty() => return Ok(Vec::new()),
+            Some(partial) => held.folder.merge(partial, &rows.from, schema)?,
+            None => held.folder.push(&rows.batch, &rows.from, schema, chunk)?,
         }
-        self.reserve(self.folder.bytes())?;
+        held.rows += rows.batch.num_rows() as u64;
+        self.folding.settle(held)?;
         Ok(Vec::new())
     }
 
     fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
-        self.merge_pool()?;
+        let tables = self.folding.take();
+        let store = self.folding.store.as_ref();
+        if store.is_some_and(|store| !store.is_empty() || self.folding.has_many(&tables)) {
+            self.buckets(tables, schema)?;
+            return Ok(Vec::new());
+        }
+        self.merge(tables)?;
         // The answer stands beside the states that it is made of.
-        self.reserve(self.folder.bytes() * 2)?;
-        self.rows = self.folder.finish(schema)?;
+        let wanted = 2 * self.held.folder.bytes();
+        let store = self.folding.store.as_ref();
+        let left = store.is_some_and(|store| !store.is_empty());
+        match (left || !self.held.reservation.try_resize(wanted), store) {
+            (false, _) => self.answer = Answer::Rows(self.held.folder.finish(schema)?),
+            (true, Some(_)) => self.buckets(Vec::new(), schema)?,
+            (true, None) => {
+                return Err(self.folding.plan.refused(&self.held.reservation, wanted));
+            }
+        }
         Ok(Vec::new())
     }
 }

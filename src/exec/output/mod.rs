@@ -17,8 +17,8 @@ mod write;
 use arrow_array::RecordBatch;
 
 pub(crate) use collect::{Collect, Count, Pick, Sizes};
-pub(crate) use fold::Folded;
-pub(crate) use hold::{Held, Hold};
+pub(crate) use fold::{Answer, Folded};
+pub(crate) use hold::{Held, Hold, room_beside};
 pub(crate) use last::Last;
 pub(crate) use parts::{EachPart, Part, Parts};
 pub(crate) use sampled::Sampled;

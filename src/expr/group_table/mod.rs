@@ -247,6 +247,22 @@ fn new_keys(types: &[DataType], mask: u64) -> Result<Box<dyn Keys>> {
     })
 }
 
+/// Columns in the types that all columns like them have in the end, each wide
+/// enough for the values here.
+///
+/// # Errors
+///
+/// [`Error::External`] if one is not.
+pub(crate) fn in_key_types(columns: &[ArrayRef], types: &[DataType]) -> Result<Vec<ArrayRef>> {
+    let columns = columns.iter().zip(types);
+    columns
+        .map(|(column, to)| match column.data_type() == to {
+            true => Ok(Arc::clone(column)),
+            false => in_type(column, to),
+        })
+        .collect()
+}
+
 /// What a dictionary or a column of runs holds.
 pub(crate) fn plain_type(data_type: DataType) -> DataType {
     match data_type {

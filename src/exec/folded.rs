@@ -1,0 +1,79 @@
+//! A stage that folds all rows in front of it.
+//!
+//! In:  a pipeline, and what its rows are folded into.
+//! Out: the folded rows, to be read by the pipeline behind it: a few in one
+//!      unit, or many groups in ranges of their order.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+
+use super::build::{Given, build};
+use super::control::Phase;
+use super::fold::{FoldPlan, Folding};
+use super::group::Merge;
+use super::output::{Answer, Folded, NoAppend};
+use super::run::{CHUNK_BYTES, Context, Run};
+use super::sheet::{Front, Stage};
+use super::source::memory_unit;
+use crate::error::Result;
+use crate::memory::held_bytes;
+use crate::plan::{Fold, Layout, Physical};
+
+/// Folds all rows of a pipeline.
+///
+/// # Errors
+///
+/// As [`super::collect`].
+pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<Given> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let plan = FoldPlan {
+        fold: fold.clone(),
+        schema: built.schema.output()?,
+    };
+    let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
+    let folding = Arc::new(Folding::new(plan.clone(), budget, spill_dir)?);
+    // Rows that an ordered step has yet to see cannot be folded before it.
+    if built.ordered.is_empty() {
+        built.workers.fold = Some(Arc::clone(&folding));
+    }
+    let done = run.lay_out(built, |_| Ok((Folded::new(folding)?, NoAppend)))?;
+    let schema = done.schema.output()?;
+    let stage = Stage {
+        name: fold.name().to_owned(),
+        keeps_rows: false,
+        fronts: vec![Front::over(done.sheet)],
+    };
+    let rows = match done.output.answer {
+        Answer::Rows(rows) => rows,
+        Answer::Buckets(buckets) => {
+            let merge = Merge::new(plan, schema, &run.drive);
+            let groups = merge.all(buckets, run.drive.threads, &run.drive.cancel)?;
+            return groups.given(stage);
+        }
+    };
+    let schema = match rows.first() {
+        Some(batch) => batch.schema(),
+        None => fold.schema(&schema)?,
+    };
+    // Small ones, so that what is done to them is shared out.
+    let batches: Vec<_> = rows.iter().flat_map(pieces).collect();
+    Ok(Given {
+        units: memory_unit(&batches),
+        schema,
+        held_bytes: rows.iter().map(held_bytes).sum(),
+        counted: None,
+        stage: Some(stage),
+    })
+}
+
+/// Rows in a piece of what was folded.
+const PIECE_ROWS: usize = 8192;
+
+fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let starts = (0..batch.num_rows()).step_by(PIECE_ROWS);
+    starts.map(|start| batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start)))
+}

@@ -1,0 +1,139 @@
+//! Groups that left their tables, by bucket.
+//!
+//! In:  partials, whose first columns are keys, from any thread.
+//! Out: buckets; all partials of one group are in one of them, in the order in
+//!      which they came.
+//!
+//! Keys of text may widen while rows are read, and what is equal in the end may
+//! have been a number here and a text there: then rows are routed once more, in
+//! the types that all keys ended with.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema};
+
+use crate::error::Result;
+use crate::expr::{hash_rows, in_key_types};
+use crate::memory::{Budget, SpillDir};
+use crate::shuffle::{Bucket, Buckets, Shards, bucket_of, split};
+
+/// Buckets of one level: a group in 64 leaves tables that fit a core's cache up
+/// to 10^7 groups, and shards that are long enough to be read at speed.
+const N_BUCKETS: usize = 64;
+
+/// Bits of the hash that one level of buckets looks at.
+const LEVEL_BITS: u32 = N_BUCKETS.ilog2();
+
+/// Levels until a hash has no bits left that tell groups apart.
+pub(super) const MAX_LEVELS: u32 = 64 / LEVEL_BITS;
+
+/// Where groups go that no table holds.
+pub(crate) struct GroupStore {
+    n_keys: usize,
+    budget: Budget,
+    spill_dir: Arc<SpillDir>,
+    /// Bytes of the budget that are left to others.
+    room: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    buckets: Option<Buckets>,
+    /// The types that keys had, each list once.
+    key_types: Vec<Vec<DataType>>,
+}
+
+/// Cuts a partial by the hash of its first `n_keys` columns, on a level below others.
+pub(super) fn cut(partial: &RecordBatch, n_keys: usize, level: u32) -> Result<Shards> {
+    let to: Vec<u32> = hash_rows(&partial.columns()[..n_keys])?
+        .into_iter()
+        .map(|hash| bucket_of(hash << (level * LEVEL_BITS), N_BUCKETS))
+        .collect();
+    split(partial, &to, N_BUCKETS)
+}
+
+/// Empty buckets.
+pub(super) fn buckets(budget: &Budget, room: u64, spill_dir: &Arc<SpillDir>) -> Buckets {
+    Buckets::new(N_BUCKETS, budget, room, Arc::clone(spill_dir))
+}
+
+impl GroupStore {
+    /// An empty one for partials with so many keys.
+    pub fn new(n_keys: usize, budget: &Budget, room: u64, spill_dir: &Arc<SpillDir>) -> Self {
+        GroupStore {
+            n_keys,
+            budget: budget.clone(),
+            spill_dir: Arc::clone(spill_dir),
+            room,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a partial. Spills what the budget refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Io`] if it must spill and cannot.
+    pub fn push(&self, partial: &RecordBatch) -> Result<()> {
+        let shards = cut(partial, self.n_keys, 0)?;
+        let key_types = types_of(partial, self.n_keys);
+        let mut state = self.state();
+        if !state.key_types.contains(&key_types) {
+            state.key_types.push(key_types);
+        }
+        let empty = || buckets(&self.budget, self.room, &self.spill_dir);
+        state.buckets.get_or_insert_with(empty).push(shards)
+    }
+
+    /// Whether nothing came.
+    pub fn is_empty(&self) -> bool {
+        self.state().buckets.is_none()
+    }
+
+    /// The buckets, once all keys have the types `key_types`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Io`] if rows must be read or spilled and cannot.
+    pub fn finish(&self, key_types: &[DataType]) -> Result<Vec<Bucket>> {
+        let state = std::mem::take(&mut *self.state());
+        let Some(filled) = state.buckets else {
+            return Ok(Vec::new());
+        };
+        if state.key_types.iter().all(|types| types == key_types) {
+            return Ok(filled.finish());
+        }
+        let mut routed = buckets(&self.budget, self.room, &self.spill_dir);
+        for bucket in filled.finish() {
+            for partial in bucket.read() {
+                let partial = with_key_types(&partial?, key_types)?;
+                routed.push(cut(&partial, self.n_keys, 0)?)?;
+            }
+        }
+        Ok(routed.finish())
+    }
+}
+
+fn types_of(partial: &RecordBatch, n_keys: usize) -> Vec<DataType> {
+    let keys = partial.columns()[..n_keys].iter();
+    keys.map(|key| key.data_type().clone()).collect()
+}
+
+fn with_key_types(partial: &RecordBatch, types: &[DataType]) -> Result<RecordBatch> {
+    let mut columns = in_key_types(&partial.columns()[..types.len()], types)?;
+    columns.extend_from_slice(&partial.columns()[types.len()..]);
+    let fields = partial.schema_ref().fields().iter().zip(&columns);
+    let fields: Vec<Field> = fields
+        .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
+        .collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}

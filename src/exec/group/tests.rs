@@ -1,0 +1,265 @@
+//! Groups through the store are those of one table, at every budget.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::{DataType, SchemaRef};
+
+use super::*;
+use crate::exec::control::Cancel;
+use crate::exec::fold::FoldPlan;
+use crate::exec::sheet::Stage;
+use crate::exec::source::{Chunk, Units};
+use crate::expr::{AggExpr, col, count};
+use crate::memory::{Budget, SpillDir};
+use crate::ops::Aggregate;
+use crate::plan::Fold;
+use crate::size::ByteSize;
+
+/// Rows of a chunk: keys with nulls, one of them in half of all rows.
+fn chunk(number: u64, rows: u64) -> RecordBatch {
+    let places = number * rows..(number + 1) * rows;
+    let key = |place: u64| match place % 4 {
+        0 | 1 => 7,
+        _ => place * place % 1_009,
+    };
+    let text = |place: u64| (place % 11 != 0).then(|| format!("key {:>20}", key(place) % 97));
+    let id: ArrayRef = Arc::new(
+        places
+            .clone()
+            .map(|n| Some(key(n) as i64))
+            .collect::<Int64Array>(),
+    );
+    let user: ArrayRef = Arc::new(places.clone().map(text).collect::<StringArray>());
+    let x = places
+        .clone()
+        .map(|n| (n % 7 != 0).then_some(n as f64 / 3.0));
+    let x: ArrayRef = Arc::new(x.collect::<Float64Array>());
+    let place: ArrayRef = Arc::new(UInt64Array::from_iter_values(places));
+    RecordBatch::try_from_iter([("id", id), ("user", user), ("x", x), ("place", place)]).unwrap()
+}
+
+const CHUNKS: u64 = 40;
+const ROWS: u64 = 80;
+
+fn aggregates(order_free: bool) -> Vec<AggExpr> {
+    let mut all = vec![
+        count(),
+        col("x").sum(),
+        col("x").mean(),
+        col("place").max(),
+        col("x").median(),
+        col("place").nunique(),
+        col("x").largest(2),
+        col("x").std(),
+    ];
+    if !order_free {
+        all.extend([
+            col("place").first(),
+            col("user").last(),
+            col("place").list(),
+        ]);
+    }
+    all
+}
+
+fn plan(keys: &[&str], order_free: bool) -> FoldPlan {
+    let aggregates = aggregates(order_free).into_iter();
+    FoldPlan {
+        fold: Fold::Groups {
+            keys: keys.iter().map(|key| key.to_string()).collect(),
+            aggregates: aggregates.map(|of| (format!("the {of}"), of)).collect(),
+        },
+        schema: chunk(0, 1).schema(),
+    }
+}
+
+fn groups(plan: &FoldPlan) -> Aggregate {
+    plan.groups().unwrap().with_places()
+}
+
+fn merge(plan: &FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Merge {
+    Merge {
+        plan: plan.clone(),
+        schema: Arc::clone(&plan.schema),
+        budget: budget.clone(),
+        spill_dir: Arc::clone(spill_dir),
+        room: budget.limit().bytes() / 3 * 2,
+        floor: budget.limit().bytes() / 16,
+    }
+}
+
+fn stage() -> Stage {
+    Stage {
+        name: "agg".into(),
+        keeps_rows: false,
+        fronts: Vec::new(),
+    }
+}
+
+fn read(units: Units) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    for unit in units {
+        let mut reader = (unit.unwrap().open)().unwrap();
+        while let Some(chunk) = reader.next(Vec::new()).unwrap() {
+            let Chunk::Batch(batch, _) = chunk else {
+                panic!("text among groups");
+            };
+            batches.push(batch);
+        }
+    }
+    batches
+}
+
+/// What one table gives of all chunks in order.
+fn whole(plan: &FoldPlan) -> RecordBatch {
+    let mut whole = groups(plan);
+    for number in 0..CHUNKS {
+        whole.push_chunk(&chunk(number, ROWS), number).unwrap();
+    }
+    whole.finish().unwrap()
+}
+
+/// The same through the store: tables that leave every `chunks_each` chunks.
+fn stored(
+    plan: &FoldPlan,
+    order_free: bool,
+    chunks_each: usize,
+    threads: usize,
+    limit: u64,
+) -> crate::Result<(RecordBatch, u64)> {
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::new(limit));
+    let store = GroupStore::new(groups(plan).n_keys(), &budget, limit / 3 * 2, &spill_dir);
+    let mut numbers: Vec<u64> = (0..CHUNKS).collect();
+    if order_free {
+        numbers.reverse();
+        numbers.rotate_left(13);
+    }
+    for some in numbers.chunks(chunks_each) {
+        let mut table = groups(plan);
+        for &number in some {
+            table.push_chunk(&chunk(number, ROWS), number).unwrap();
+            table.push_chunk(&chunk(number, 0), number).unwrap();
+        }
+        store.push(&table.partial().unwrap())?;
+    }
+    let mut last = groups(plan);
+    last.push(&RecordBatch::new_empty(Arc::clone(&plan.schema)))?;
+    let buckets = store.finish(last.key_types())?;
+    let merge = merge(plan, &budget, &spill_dir);
+    let given = merge
+        .all(buckets, threads, &Cancel::new())?
+        .given(stage())?;
+    let schema: SchemaRef = Arc::clone(&given.schema);
+    let batches = read(given.units);
+    assert_eq!(budget.used(), 0);
+    let rows = arrow_select::concat::concat_batches(&schema, &batches)?;
+    Ok((rows, spill_dir.written()))
+}
+
+#[test]
+fn groups_are_those_of_one_table_at_every_budget() {
+    for keys in [&["id"][..], &["user"], &["id", "user"]] {
+        for order_free in [true, false] {
+            let plan = plan(keys, order_free);
+            let whole = whole(&plan);
+            for (chunks_each, threads, limit) in [
+                (1, 1, 1 << 30),
+                (7, 2, 1 << 30),
+                (3, 5, 600_000),
+                (1, 2, 450_000),
+            ] {
+                let (rows, spilled) =
+                    stored(&plan, order_free, chunks_each, threads, limit).unwrap();
+                assert_eq!(rows, whole, "{keys:?} {order_free} {chunks_each} {limit}");
+                assert!(spilled > 0 || limit > 450_000);
+                assert!(spilled == 0 || limit < 1 << 30);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_group_that_does_not_fit_is_an_error_that_says_how_large_it_is() {
+    let plan = plan(&["id"], false);
+    let error = stored(&plan, false, 5, 2, 20_000)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("agg") && error.contains("--memory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn keys_that_turned_into_text_meet_those_that_were_numbers() {
+    let number = |n: i64| Arc::new(Int64Array::from_iter_values(0..n)) as ArrayRef;
+    let texts = (0..40).map(|n| n.to_string());
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    let batch = |key: ArrayRef| {
+        let x: ArrayRef = Arc::new(Int64Array::from_iter_values(0..key.len() as i64));
+        RecordBatch::try_from_iter([("id", key), ("x", x)]).unwrap()
+    };
+    let (numbers, texts) = (batch(number(50)), batch(text));
+    let plan = FoldPlan {
+        fold: Fold::Groups {
+            keys: vec!["id".into()],
+            aggregates: vec![("x".into(), col("x").sum())],
+        },
+        schema: numbers.schema(),
+    };
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    for limit in [1 << 30, 6_000] {
+        let budget = Budget::new(ByteSize::new(limit));
+        let store = GroupStore::new(1, &budget, 0, &spill_dir);
+        for (chunk, rows) in [(2, &texts), (1, &numbers), (3, &texts)] {
+            let mut table = groups(&plan);
+            table.push_chunk(rows, chunk).unwrap();
+            store.push(&table.partial().unwrap()).unwrap();
+        }
+        let buckets = store.finish(&[DataType::Utf8]).unwrap();
+        let merge = Merge {
+            schema: texts.schema(),
+            ..merge(&plan, &budget, &spill_dir)
+        };
+        let merged = merge.all(buckets, 2, &Cancel::new()).unwrap();
+        let batches = read(merged.given(stage()).unwrap().units);
+        let rows = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap();
+        let sums = (0..50).map(|n| if n < 40 { 3 * n } else { n });
+        let ids = (0..50).map(|n| n.to_string());
+        let expected: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(ids)),
+            Arc::new(Int64Array::from_iter_values(sums)),
+        ];
+        assert_eq!(rows.columns(), &expected[..], "{limit}");
+    }
+}
+
+#[test]
+fn a_key_with_half_of_the_rows_makes_no_bucket_larger() {
+    let plan = plan(&["id"], true);
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::gib(1));
+    let store = GroupStore::new(1, &budget, 0, &spill_dir);
+    let mut rows = 0;
+    for number in 0..4 {
+        let mut table = groups(&plan);
+        for part in 0..CHUNKS / 4 {
+            let rows_of = chunk(number * CHUNKS / 4 + part, 10 * ROWS);
+            rows += rows_of.num_rows() as u64;
+            table.push_chunk(&rows_of, part).unwrap();
+        }
+        store.push(&table.partial().unwrap()).unwrap();
+    }
+    let buckets = store.finish(&[DataType::Int64]).unwrap();
+    let partials: u64 = buckets.iter().map(|bucket| bucket.rows()).sum();
+    let most = buckets.iter().map(|bucket| bucket.rows()).max().unwrap();
+    assert!(partials < rows / 10, "{partials} of {rows}");
+    // Some 8 groups a bucket: how they fall differs, and no key adds to that.
+    assert!(most < partials / 64 * 3, "{most} of {partials}");
+}
