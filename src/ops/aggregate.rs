@@ -99,10 +99,12 @@ impl Aggregate {
     }
 
     /// The same, for chunks and partials that come in any order: groups still
-    /// come out in the order of their first rows in the input.
+    /// come out in the order of their first rows in the input, or of their last
+    /// ones where those are asked for.
     #[must_use]
     pub fn with_places(mut self) -> Self {
-        self.places = (!self.keys.is_empty()).then(Places::default);
+        let of_last = self.aggregates.iter().any(|(_, of)| of.stands_last());
+        self.places = (!self.keys.is_empty()).then(|| Places::new(of_last));
         self
     }
 

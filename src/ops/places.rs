@@ -1,7 +1,7 @@
-//! Where the first row of each group stands.
+//! Where the first row of each group stands, or the last.
 //!
 //! In:  the groups of the rows of chunks, which may come in any order.
-//! Out: the order in which groups first appear in the input.
+//! Out: the order in which groups first appear in the input, or last.
 //!
 //! A chunk has a number that grows with the input, and its rows stand in it one
 //! behind the other: who folds which chunk, and when, leaves no trace.
@@ -12,9 +12,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, UInt32Array, UInt64Array};
 
-/// The first place of each group, by its id.
+/// The first place of each group, or the last, by its id.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    of_last: bool,
     chunks: Vec<u64>,
     /// Within its chunk.
     rows: Vec<u32>,
@@ -26,6 +27,14 @@ pub(super) struct Places {
 pub(crate) const PLACE_COLUMNS: usize = 2;
 
 impl Places {
+    /// Those of first rows, or of last ones.
+    pub fn new(of_last: bool) -> Self {
+        Places {
+            of_last,
+            ..Places::default()
+        }
+    }
+
     /// Takes in the rows of a chunk, in their order, by the groups they are in.
     pub fn note(&mut self, ids: &[u32], n_groups: usize, chunk: u64) {
         let known = self.chunks.len();
@@ -41,7 +50,7 @@ impl Places {
                 }
             }
         }
-        if chunk < self.last {
+        if chunk < self.last || self.of_last {
             for (row, &id) in (0_u32..).zip(ids) {
                 self.offer(id, (chunk, row));
             }
@@ -52,7 +61,12 @@ impl Places {
     #[inline]
     fn offer(&mut self, id: u32, place: (u64, u32)) {
         let id = id as usize;
-        if place < (self.chunks[id], self.rows[id]) {
+        let known = (self.chunks[id], self.rows[id]);
+        let better = match self.of_last {
+            true => place > known,
+            false => place < known,
+        };
+        if better {
             (self.chunks[id], self.rows[id]) = place;
         }
     }
@@ -61,8 +75,12 @@ impl Places {
     pub fn merge(&mut self, ids: &[u32], n_groups: usize, partial: &[ArrayRef]) {
         let chunks = partial[0].as_primitive::<UInt64Type>().values();
         let rows = partial[1].as_primitive::<UInt32Type>().values();
-        self.chunks.resize(n_groups, u64::MAX);
-        self.rows.resize(n_groups, u32::MAX);
+        let (chunk, row) = match self.of_last {
+            true => (0, 0),
+            false => (u64::MAX, u32::MAX),
+        };
+        self.chunks.resize(n_groups, chunk);
+        self.rows.resize(n_groups, row);
         for (row, &id) in ids.iter().enumerate() {
             self.offer(id, (chunks[row], rows[row]));
             self.last = self.last.max(chunks[row]);
@@ -71,7 +89,7 @@ impl Places {
 
     /// Two columns with a row for each group; nothing is left here.
     pub fn take(&mut self) -> [ArrayRef; PLACE_COLUMNS] {
-        let taken = std::mem::take(self);
+        let taken = std::mem::replace(self, Places::new(self.of_last));
         [
             Arc::new(UInt64Array::from(taken.chunks)),
             Arc::new(UInt32Array::from(taken.rows)),

@@ -14,7 +14,8 @@ use crate::expr::display::write_word;
 use crate::expr::scalar::Scalar;
 
 /// What is made of the rows of a group. Nulls are left out by all but
-/// [`Size`](Aggregate::Size) and [`List`](Aggregate::List).
+/// [`Size`](Aggregate::Size), [`List`](Aggregate::List), [`FirstRow`](Aggregate::FirstRow)
+/// and [`LastRow`](Aggregate::LastRow).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Aggregate {
@@ -35,6 +36,11 @@ pub enum Aggregate {
     First,
     /// The last value in input order.
     Last,
+    /// The value of the first row in input order, null or not.
+    FirstRow,
+    /// The value of the last row in input order, null or not. Groups then stand
+    /// in the order of their last rows.
+    LastRow,
     /// Whether any condition is true.
     Any,
     /// Whether every condition is true.
@@ -90,6 +96,8 @@ impl Aggregate {
             Aggregate::Max => "max",
             Aggregate::First => "first",
             Aggregate::Last => "last",
+            Aggregate::FirstRow => "first_row",
+            Aggregate::LastRow => "last_row",
             Aggregate::Any => "any",
             Aggregate::All => "all",
             Aggregate::Product => "product",
@@ -123,7 +131,7 @@ impl Aggregate {
 }
 
 /// The names the parser knows; `count(*)` and `count(distinct x)` come through `count`.
-const NAMES: [(&str, Aggregate); 31] = [
+const NAMES: [(&str, Aggregate); 33] = [
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
     ("mean", Aggregate::Mean),
@@ -132,6 +140,8 @@ const NAMES: [(&str, Aggregate); 31] = [
     ("max", Aggregate::Max),
     ("first", Aggregate::First),
     ("last", Aggregate::Last),
+    ("first_row", Aggregate::FirstRow),
+    ("last_row", Aggregate::LastRow),
     ("any", Aggregate::Any),
     ("bool_or", Aggregate::Any),
     ("all", Aggregate::All),

@@ -16,7 +16,7 @@ use super::extreme;
 use super::gather::{Gather, Keep};
 use super::histogram::Histogram;
 use super::moments::{Moment, Moments};
-use super::pick::Pick;
+use super::pick::{Pick, Which};
 use super::product::Product;
 use super::sketch::Sketch;
 use super::state::State;
@@ -168,7 +168,9 @@ impl AggExpr {
                 self.check_order(idx, of)?;
                 (Input::Ordered, DataType::new_list(of.clone(), true))
             }
-            Aggregate::First | Aggregate::Last => (Input::Kept, of.clone()),
+            Aggregate::First | Aggregate::Last | Aggregate::FirstRow | Aggregate::LastRow => {
+                (Input::Kept, of.clone())
+            }
             Aggregate::List => (Input::Kept, DataType::new_list(of.clone(), true)),
         })
     }
@@ -234,10 +236,16 @@ impl BoundAggregate {
     pub fn is_order_free(&self) -> bool {
         match self.what {
             Aggregate::First | Aggregate::Last | Aggregate::List => false,
+            Aggregate::FirstRow | Aggregate::LastRow => false,
             // The last bit of a product of fractions hinges on their order.
             Aggregate::Product => self.data_type == DataType::Int64 && self.input == Input::Bits,
             _ => true,
         }
+    }
+
+    /// Whether groups stand where their last rows do, not their first.
+    pub(crate) fn stands_last(&self) -> bool {
+        self.what == Aggregate::LastRow
     }
 
     /// How many columns [`Accumulator::partial`] gives.
@@ -305,14 +313,16 @@ impl BoundAggregate {
             Aggregate::List => Box::new(Gather::new(of.clone(), Keep::All)),
             Aggregate::Largest(k) => Box::new(Gather::new(of.clone(), Keep::Largest(k))),
             Aggregate::Smallest(k) => Box::new(Gather::new(of.clone(), Keep::Smallest(k))),
-            Aggregate::First => Box::new(Pick::new(of.clone(), false)),
-            Aggregate::Last => Box::new(Pick::new(of.clone(), true)),
+            Aggregate::First => Box::new(Pick::new(of.clone(), Which::FirstValue)),
+            Aggregate::Last => Box::new(Pick::new(of.clone(), Which::LastValue)),
+            Aggregate::FirstRow => Box::new(Pick::new(of.clone(), Which::FirstRow)),
+            Aggregate::LastRow => Box::new(Pick::new(of.clone(), Which::LastRow)),
             // A condition's extreme is whether any, or not all, are true.
             Aggregate::Max if *of == DataType::Boolean => Box::new(Conditions::new(true)),
             Aggregate::Min if *of == DataType::Boolean => Box::new(Conditions::new(false)),
             // Of nulls alone, any is as good.
             Aggregate::Min | Aggregate::Max => extreme::state(of, self.what == Aggregate::Max)
-                .unwrap_or_else(|| Box::new(Pick::new(of.clone(), false))),
+                .unwrap_or_else(|| Box::new(Pick::new(of.clone(), Which::FirstValue))),
         })
     }
 

@@ -34,6 +34,11 @@ impl Expr {
         first => Aggregate::First;
         /// The last value in input order.
         last => Aggregate::Last;
+        /// The value of the first row in input order, null or not.
+        first_row => Aggregate::FirstRow;
+        /// The value of the last row in input order, null or not; groups then
+        /// stand in the order of their last rows.
+        last_row => Aggregate::LastRow;
         /// Whether any condition is true.
         any => Aggregate::Any;
         /// Whether every condition is true.

@@ -1,7 +1,7 @@
 //! The first and the last value.
 //!
 //! In:  columns of any one type.
-//! Out: for each group its first or last value that is not null, in input order.
+//! Out: for each group its first or last value in input order, with nulls or without.
 //!
 //! Of a batch, only the rows that are picked are copied; values that were
 //! overtaken by later ones are dropped when they are more than half.
@@ -22,20 +22,30 @@ const NONE: u32 = u32::MAX;
 /// As many chunks are put together into one.
 const CHUNKS: usize = 64;
 
+/// Which value is picked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Which {
+    FirstValue,
+    LastValue,
+    /// Also where it is null.
+    FirstRow,
+    LastRow,
+}
+
 /// First or last values, one per group.
 pub(super) struct Pick {
     data_type: DataType,
-    last: bool,
+    which: Which,
     chunks: Vec<ArrayRef>,
     chunk_bytes: usize,
     places: Vec<Place>,
 }
 
 impl Pick {
-    pub fn new(data_type: DataType, last: bool) -> Self {
+    pub fn new(data_type: DataType, which: Which) -> Self {
         Pick {
             data_type,
-            last,
+            which,
             chunks: Vec::new(),
             chunk_bytes: 0,
             places: Vec::new(),
@@ -83,9 +93,13 @@ impl State for Pick {
         self.grow(groups.n_groups());
         let column = &columns[0];
         let chunk = self.chunks.len() as u32;
-        let (places, last) = (&mut self.places, self.last);
+        let last = matches!(self.which, Which::LastValue | Which::LastRow);
+        let places = &mut self.places;
         let mut touched: Vec<u32> = Vec::new();
-        let nulls = column.logical_nulls();
+        let nulls = match self.which {
+            Which::FirstRow | Which::LastRow => None,
+            Which::FirstValue | Which::LastValue => column.logical_nulls(),
+        };
         groups.for_valid(nulls.as_ref(), |row, group| {
             let place = &mut places[group];
             if place.0 == chunk {
@@ -125,7 +139,7 @@ impl State for Pick {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         let all = self.gathered()?;
-        *self = Pick::new(self.data_type.clone(), self.last);
+        *self = Pick::new(self.data_type.clone(), self.which);
         Ok(all)
     }
 
