@@ -1,4 +1,4 @@
-//! Units of column files: a stretch of a row group, or a whole IPC file.
+//! Units of column files: a stretch of a row group, or batches of an IPC file.
 //!
 //! In:  column files, the columns and the filter of a scan.
 //! Out: units in file order; row groups that hold no row for the filter, as
@@ -175,9 +175,21 @@ impl ColumnUnits {
     fn add_ipc(&mut self, file: &SourceFile) -> Result<()> {
         let input = self.known.ipc(file)?;
         let fill = self.fill(file, input.schema())?;
-        self.push(file, file.bytes, fill, move || {
-            Ok((Box::new(input.batches()?) as Batches, Passed::default()))
-        });
+        let wanted: Arc<[String]> = (fill.asked().fields().iter())
+            .map(|field| field.name().clone())
+            .filter(|name| input.schema().fields().find(name).is_some())
+            .collect();
+        let runs = input.runs(self.stretch_bytes);
+        if runs.is_empty() {
+            self.pass_over(file, Passed::default(), file.bytes);
+        }
+        for (run, bytes) in runs {
+            let (input, wanted) = (input.clone(), Arc::clone(&wanted));
+            self.push(file, bytes, fill.clone(), move || {
+                let batches = input.read(run, Some(&wanted))?;
+                Ok((Box::new(batches) as Batches, Passed::default()))
+            });
+        }
         Ok(())
     }
 

@@ -262,7 +262,8 @@ impl Session {
         self.columns(inputs, FileFormat::Parquet, options)
     }
 
-    /// Reads Arrow IPC files. As [`Session::read_parquet`].
+    /// Reads Arrow IPC files, and streams that lie in files; compressed or not.
+    /// As [`Session::read_parquet`].
     ///
     /// # Errors
     ///

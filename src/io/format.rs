@@ -27,9 +27,8 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for an
-    /// Arrow stream, which has no footer to read it by, and for a name that
-    /// says a format that windrow does not read.
+    /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for a name
+    /// that says a format that windrow does not read.
     pub fn detect(file: &SourceFile) -> Result<Self> {
         if !file.seekable {
             return Ok(Format::Json);
@@ -41,14 +40,9 @@ impl Format {
         if head.starts_with(b"PAR1") || head.starts_with(b"PARE") {
             return Ok(Format::Parquet);
         }
-        if head.starts_with(b"ARROW1") {
+        // A stream begins with the mark of its first message.
+        if head.starts_with(b"ARROW1") || head.starts_with(&[0xff; 4]) {
             return Ok(Format::Ipc);
-        }
-        if head.starts_with(&[0xff, 0xff, 0xff, 0xff]) {
-            return Err(Error::config(
-                &file.path,
-                "this looks like an Arrow stream; windrow reads Arrow files",
-            ));
         }
         by_name(&file.path)
     }
