@@ -24,7 +24,7 @@ use crate::plan::{ColumnOptions, Estimate, FileFormat, Folder, Look, ReadOptions
 const LOOK_BYTES: usize = 256 << 10;
 
 /// Files of the list that are looked at, spread evenly.
-const LOOK_FILES: usize = 8;
+const LOOK_FILES: usize = super::estimate::SAMPLE_FILES;
 
 /// Files without a record that are passed over to find the first one with any.
 const EMPTY_FILES: usize = 1000;
@@ -91,14 +91,19 @@ pub(super) fn schema(look: &Look, options: &ReadOptions) -> SchemaRef {
 
 /// Every so many files of a list whose length is not known.
 #[derive(Default)]
-struct Spread {
+pub(super) struct Spread {
     files: Vec<SourceFile>,
     stride: usize,
     offered: usize,
 }
 
 impl Spread {
-    fn offer(&mut self, file: SourceFile) {
+    /// The files that are kept so far, the first one among them.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    pub fn offer(&mut self, file: SourceFile) {
         let stride = self.stride.max(1);
         if self.offered.is_multiple_of(stride) {
             self.files.push(file);

@@ -13,6 +13,7 @@ mod console;
 mod convert;
 mod count;
 mod csv_args;
+mod estimate;
 mod explain;
 mod head;
 mod inspect;
@@ -57,6 +58,7 @@ enum Command {
     Schema(schema::Args),
     Head(head::Args),
     Count(count::Args),
+    Estimate(estimate::Args),
     Explain(explain::Args),
     Verify(verify::Args),
     Completions(completions::Args),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => args.run(),
         Command::Head(args) => args.run(),
         Command::Count(args) => args.run(),
+        Command::Estimate(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Verify(args) => args.run(),
         Command::Completions(args) => args.run(),
