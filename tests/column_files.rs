@@ -291,6 +291,48 @@ fn statistics_change_no_row_and_spare_most_row_groups() {
     assert!(skipped * 2 > all, "{skipped} of {all}");
 }
 
+#[test]
+fn bloom_filters_change_no_row_and_spare_row_groups_whose_bounds_leave_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    let blooms = in_groups_of(ROWS_PER_GROUP).set_bloom_filter_enabled(true);
+    let bounded = blooms.set_statistics_enabled(EnabledStatistics::None);
+    write(&path, &varied(600), bounded.build());
+    let plain = untold(dir.path());
+    let asks = |text: &&&str| text.contains(" = ") || text.contains(" in ");
+    for condition in CONDITIONS.iter().filter(asks) {
+        same_with_and_without(dir.path(), plain.path(), condition);
+    }
+    // Of thirty row groups a value lies in one or two, and a filter may err once.
+    for (condition, least) in [
+        ("id = 333", 28),
+        ("id in (1, 2, 555)", 27),
+        ("id = 333 and tiny > -200", 28),
+        ("id = 333 or id = 17", 27),
+        ("uint = 4294967195", 27),
+        ("big = 18446744073709551400", 27),
+        ("int = -250", 27),
+        ("text = 'text é00041 and more'", 27),
+        ("s.in = 77", 26),
+        ("id = 100000", 29),
+        ("id = 10000000000", 29),
+        ("tiny = 1000", 29),
+    ] {
+        let skipped = same_with_and_without(dir.path(), plain.path(), condition);
+        assert!(skipped >= least, "{condition}: {skipped}");
+    }
+    for condition in [
+        "id <> 333",
+        "id > 333",
+        "not (id = 333)",
+        "double = 2",
+        "money = 10",
+    ] {
+        let skipped = same_with_and_without(dir.path(), plain.path(), condition);
+        assert_eq!(skipped, 0, "{condition}");
+    }
+}
+
 /// Five rows in a page of most columns, and other numbers in some.
 fn in_pages() -> parquet::file::properties::WriterPropertiesBuilder {
     in_groups_of(300)

@@ -7,7 +7,7 @@
 //! A large row group is several units, so that it keeps every thread busy.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
@@ -221,12 +221,20 @@ impl ColumnUnits {
             }
             let bytes = self.stretch_bytes;
             let stretches = input.stretches(idx, &wanted.columns, bytes, BATCH_ROWS as u64);
+            // Found out by whoever comes first to one of its stretches.
+            let judged = Arc::new(OnceLock::new());
             for stretch in stretches {
                 let rows = stretch.rows.end - stretch.rows.start;
                 let share = rows as f64 / group.rows.max(1) as f64;
                 let bytes = (group.stored_bytes as f64 * share) as u64;
                 let (input, wanted) = (Arc::clone(&input), Arc::clone(&wanted));
+                let (filter, judged) = (filter.clone(), Arc::clone(&judged));
                 self.push(file, bytes, fill.clone(), move || {
+                    if let Some(filter) = filter
+                        && !may_hold(&input, stretch.group, &filter, &judged)?
+                    {
+                        return Ok(nothing_of(&stretch));
+                    }
                     read_stretch(&input, &stretch, &wanted)
                 });
             }
@@ -302,6 +310,32 @@ impl Iterator for ColumnUnits {
             }
         }
     }
+}
+
+/// Whether a row group may hold a row for a filter, by its Bloom filters.
+fn may_hold(
+    input: &ParquetInput,
+    group: usize,
+    filter: &RowFilter,
+    judged: &OnceLock<bool>,
+) -> Result<bool> {
+    match judged.get() {
+        Some(judged) => Ok(*judged),
+        None => {
+            let found = input.may_hold(group, filter)?;
+            Ok(*judged.get_or_init(|| found))
+        }
+    }
+}
+
+/// A stretch that is only counted, and its row group with the first one.
+fn nothing_of(stretch: &Stretch) -> (Batches, Passed) {
+    let passed = Passed {
+        rows: stretch.rows.end - stretch.rows.start,
+        row_groups: u64::from(stretch.rows.start == 0),
+        ..Passed::default()
+    };
+    (Box::new(std::iter::empty()), passed)
 }
 
 fn read_stretch(

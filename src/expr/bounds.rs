@@ -89,10 +89,24 @@ pub struct PathRef<'a> {
     pub steps: &'a [String],
 }
 
+/// A value that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought<'a> {
+    /// A whole number.
+    Integer(i128),
+    /// A text.
+    Text(&'a str),
+}
+
 /// What is known of a group of rows.
 pub trait Known {
     /// Of a column: the name of a top-level one, then of fields inside it.
     fn facts(&self, root: &str, steps: &[String]) -> Facts;
+
+    /// Whether a column may hold a value, given that its bounds leave room for it.
+    fn may_hold(&self, _root: &str, _steps: &[String], _value: Sought<'_>) -> bool {
+        true
+    }
 }
 
 impl BoundExpr {
@@ -459,7 +473,14 @@ impl Group<'_> {
         node: &Node,
     ) -> Result<Truth> {
         let (a, b) = (self.operand(left, mode)?, self.operand(right, mode)?);
-        let orders = self.orders(&a, &b);
+        let mut orders = self.orders(&a, &b);
+        if orders.equal && matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+            orders.equal = match (&left.kind, &right.kind) {
+                (Kind::Literal(array, _), _) => self.may_hold(right, Point::of(array, mode)?),
+                (_, Kind::Literal(array, _)) => self.may_hold(left, Point::of(array, mode)?),
+                _ => true,
+            };
+        }
         let (yes, no) = match op {
             BinaryOp::Eq => (orders.equal, orders.below || orders.above),
             BinaryOp::NotEq => (orders.below || orders.above, orders.equal),
@@ -475,6 +496,19 @@ impl Group<'_> {
             unknown: a.nulls || b.nulls,
             fails: node.fails,
         })
+    }
+
+    /// Whether a column may hold a value; so may all that is none.
+    fn may_hold(&self, node: &Node, value: Option<Point>) -> bool {
+        let Kind::Column(path) = &node.kind else {
+            return true;
+        };
+        let sought = match &value {
+            Some(Point::Number(Num::Int(number))) => Sought::Integer(*number),
+            Some(Point::Text(text)) => Sought::Text(text),
+            _ => return true,
+        };
+        self.spells_json(path) || self.known.may_hold(&path.root, &path.steps, sought)
     }
 
     fn orders(&self, a: &Operand, b: &Operand) -> Orders {
@@ -517,7 +551,8 @@ impl Group<'_> {
             let value = self.operand(inner, &mode)?;
             found.unknown |= value.nulls;
             for point in points {
-                let orders = self.orders(&value, &Operand::constant(Some(point)));
+                let mut orders = self.orders(&value, &Operand::constant(Some(point.clone())));
+                orders.equal = orders.equal && self.may_hold(inner, Some(point));
                 found.yes |= orders.equal;
                 surely |= orders.equal && !orders.below && !orders.above && !value.nulls;
             }

@@ -52,7 +52,7 @@ pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
-pub use bounds::{Facts, Known, PathRef};
+pub use bounds::{Facts, Known, PathRef, Sought};
 pub use build::{IntoExpr, Then, When, call, coalesce, col, list, lit, when};
 pub use eval::BoundExpr;
 pub(crate) use exact::fit;

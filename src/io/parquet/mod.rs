@@ -8,6 +8,7 @@
 //! stored, and the rows that come out are counted against the footer. A file
 //! that fails is refused with its name; it never ends the process.
 
+mod bloom;
 mod footer;
 mod input;
 mod int96;
