@@ -252,7 +252,8 @@ impl DataFrame {
     /// None for a frame that could be built.
     pub fn select_dtypes(&self, wanted: impl Fn(&DataType) -> bool) -> Result<DataFrame> {
         let fields = self.known().fields().iter();
-        self.select(fields.filter_map(|field| wanted(field.data_type()).then(|| field.name())))
+        let wanted = fields.filter(|field| wanted(field.data_type()));
+        self.select(wanted.map(|field| field.name()))
     }
 
     /// Every column that is known now under its name with `prefix` before it.
