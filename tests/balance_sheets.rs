@@ -178,6 +178,7 @@ fn files_of_a_side_that_streams_through_a_merge_are_listed() {
 fn a_sheet_adds_up_where_a_limit_ends_the_run_in_front() {
     let dir = tempfile::tempdir().unwrap();
     let input = logs(dir.path());
+    let mut manifests = std::collections::BTreeMap::new();
     for threads in [1, 2, 5] {
         let frame = read(&session(threads), &input, &dir.path().join("bad.jsonl"));
         let both = concat([&mapped(&frame), &mapped(&frame)]).unwrap();
@@ -191,7 +192,18 @@ fn a_sheet_adds_up_where_a_limit_ends_the_run_in_front() {
             let report = frame.limit(rows).write(&options).unwrap();
             assert_eq!(report.rows_written(), rows);
             assert!(report.limited > 0);
+            // How far the run in front had got is not in what is written.
+            let manifest = std::fs::read_to_string(options.dir.join("_windrow.json")).unwrap();
+            let of_others = manifests.entry(rows).or_insert_with(Vec::new);
+            of_others.push(manifest);
             assert!(report.inputs[0].path.ends_with("a.json"), "{report:?}");
+        }
+    }
+    // The frames of 7 rows are two, each under three numbers of threads.
+    for (rows, of_rows) in manifests {
+        let step = of_rows.len() / 3;
+        for (idx, manifest) in of_rows.iter().enumerate() {
+            assert_eq!(manifest, &of_rows[idx % step], "{rows} rows");
         }
     }
 }

@@ -290,6 +290,7 @@ impl Run {
         let mut sheet = Sheet {
             report,
             rejects: sequencer.take_rejects().into_iter().collect(),
+            raced: false,
         };
         if let Some(stage) = sequencer.take_stage() {
             stage.put_before(&mut sheet, !sequencer.is_done())?;

@@ -27,6 +27,9 @@ pub(super) struct Sheet {
     pub report: RunReport,
     /// To be published with the output.
     pub rejects: Vec<Rejects>,
+    /// Whether a run in front was ended when this one had rows enough: how far
+    /// it had got depends on timing, and nothing that must not may hold its counts.
+    pub raced: bool,
 }
 
 impl Sheet {
@@ -54,6 +57,8 @@ struct Shared {
     tally: Mutex<Tally>,
     /// What gives the rows of such a pipeline, where other runs do.
     stage: Option<Stage>,
+    /// Whether it was over before its rows were read.
+    was_over: bool,
     dismissed: AtomicBool,
 }
 
@@ -67,7 +72,10 @@ struct Tally {
 impl Front {
     /// A run that is over.
     pub fn over(sheet: Sheet) -> Self {
-        let front = Front::default();
+        let front = Front(Arc::new(Shared {
+            was_over: true,
+            ..Shared::default()
+        }));
         front.end(sheet);
         front
     }
@@ -159,7 +167,9 @@ impl Stage {
     pub fn put_before(&self, behind: &mut Sheet, whole: bool) -> Result<()> {
         let (mut reports, mut rejects) = (Vec::new(), Vec::new());
         for front in &self.fronts {
+            behind.raced |= !whole && !front.0.was_over;
             if let Some(sheet) = front.take(whole)? {
+                behind.raced |= sheet.raced;
                 reports.push(sheet.report);
                 rejects.extend(sheet.rejects);
             }
@@ -191,8 +201,10 @@ mod tests {
     }
 
     fn sheet(report: RunReport) -> Sheet {
-        let rejects = Vec::new();
-        Sheet { report, rejects }
+        Sheet {
+            report,
+            ..Sheet::default()
+        }
     }
 
     #[test]

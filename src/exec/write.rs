@@ -92,15 +92,17 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let n_written = written.parts.iter().map(FinishedPart::rows).sum();
     sheet.report.check_written(n_written)?;
     // Rejects first: an output whose rejects are missing would have lost rows.
+    let raced = sheet.raced;
     let mut report = sheet.publish()?;
-    let manifest = ManifestInfo {
-        inputs: serde_json::to_value(&report.inputs).unwrap_or_default(),
+    let mut manifest = ManifestInfo {
         options: manifest_options(physical, options),
-        balance: serde_json::json!({
-            "lines": report.lines, "rows": report.rows, "rejected": report.rejected,
-            "blank": report.blank, "filtered": report.filtered, "limited": report.limited, "exploded": report.exploded,
-        }),
+        ..ManifestInfo::default()
     };
+    // The same input and options give the same manifest.
+    if !raced {
+        manifest.inputs = serde_json::to_value(&report.inputs).unwrap_or_default();
+        manifest.balance = balance(&report);
+    }
     // Twice the threads: each job ends with a wait for the disk.
     let threads = match run.drive.threads {
         1 => 1,
@@ -154,6 +156,13 @@ fn check_folders(built: &Built, options: &WriteOptions) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn balance(report: &RunReport) -> serde_json::Value {
+    serde_json::json!({
+        "lines": report.lines, "rows": report.rows, "rejected": report.rejected,
+        "blank": report.blank, "filtered": report.filtered, "limited": report.limited, "exploded": report.exploded,
+    })
 }
 
 fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::Value {
