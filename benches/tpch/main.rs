@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Tables are made once and kept in a folder. Every answer is checked before its
-//! time is printed: at scale 1 against the published ones, at others against those
-//! that `benches/peers/tpch_answers.py` left in the folder, which is told where
-//! there are none. The time is that of the whole question, from reading on; of
+//! time is printed: against those that `benches/peers/tpch_answers.py` left in the
+//! folder, and without them, at scale 1, against the published ones; at other scales
+//! it is told that none was checked. The time is that of the whole question, from reading on; of
 //! several runs the fastest counts. Settings come from `WINDROW_*` variables.
 
 mod answers;
@@ -43,6 +43,9 @@ struct Options {
     /// Only these: q01,q18
     #[arg(long, value_delimiter = ',')]
     queries: Vec<String>,
+    /// Print how each question would be answered, and stop
+    #[arg(long)]
+    explain: bool,
     /// Make the tables and stop
     #[arg(long)]
     only_write: bool,
@@ -78,8 +81,15 @@ fn run(options: &Options) -> Result<usize> {
     let tables = Tables::in_files(&session, options.scale, &dir)?;
     let wanted =
         |name: &str| options.queries.is_empty() || options.queries.iter().any(|q| q == name);
+    let chosen = QUERIES.into_iter().filter(|(name, _)| wanted(name));
+    if options.explain {
+        for (name, query) in chosen {
+            println!("{name}\n{}", query(&tables)?.explain());
+        }
+        return Ok(0);
+    }
     let (mut total, mut wrong) = (Duration::ZERO, 0);
-    for (name, query) in QUERIES.into_iter().filter(|(name, _)| wanted(name)) {
+    for (name, query) in chosen {
         let answer = stored_answer(name, options.scale, &dir);
         match ask(query, &tables, answer.as_deref(), options.runs) {
             Ok((fastest, rows)) => {
@@ -132,7 +142,21 @@ fn stored_answer(name: &str, scale: f64, dir: &Path) -> Option<String> {
     if let Ok(text) = std::fs::read_to_string(file) {
         return Some(text);
     }
+    if let Some(text) = corrected_answer(name, scale) {
+        return Some(text.to_owned());
+    }
     let number = name.trim_start_matches('q').parse().ok()?;
     let published = QueryAndAnswer::new(number, scale).ok()?;
     Some(published.answer().to_owned())
+}
+
+/// DuckDB's answers where the text in the generator crate is not the published one:
+/// it has the first four digits of keys in q11, and another last digit in q17.
+fn corrected_answer(name: &str, scale: f64) -> Option<&'static str> {
+    match name {
+        _ if scale != 1.0 => None,
+        "q11" => Some(include_str!("answers/q11.txt")),
+        "q17" => Some(include_str!("answers/q17.txt")),
+        _ => None,
+    }
 }
