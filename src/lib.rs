@@ -46,9 +46,10 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
 pub use frame::{
-    Between, ColumnInfo, DataFrame, Estimate, EstimatedColumn, GroupBy, How, Info, InspectOptions,
-    IntoAggregate, IntoColumn, IntoInputs, LazyWrite, MergeOptions, Reader, Session, Stream, Table,
-    compute_all, concat, read_csv, read_ipc, read_json, read_parquet, read_text,
+    Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy, How,
+    IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, LazyWrite,
+    MergeOptions, Reader, Session, Stream, Table, compute_all, concat, read_csv, read_ipc,
+    read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;

@@ -88,6 +88,8 @@ enum Draft {
     /// Lists, by the place of their items among all that a plan computes.
     Explode(Vec<usize>),
     Limit(u64),
+    /// The column that rows are sorted by.
+    CheckSorted(String, Expression),
     Sample {
         seed: u64,
         from: f64,
@@ -148,6 +150,14 @@ impl Drafts {
                         }));
                     }
                 }
+                Step::CheckSorted(name) => {
+                    let key = Expression {
+                        expr: Expr::Column(name.clone()),
+                        schema: Arc::clone(&schema),
+                        shape: drafts.shape.clone(),
+                    };
+                    drafts.steps.push(Draft::CheckSorted(name.clone(), key));
+                }
                 Step::Sample { seed, from, to } => drafts.steps.push(Draft::Sample {
                     seed: *seed,
                     from: *from,
@@ -204,7 +214,9 @@ impl Drafts {
         let mut seen: Vec<Origin> = Vec::new();
         for step in &self.steps[place + 1..] {
             match step {
-                Draft::Filter(filter) => seen.extend(filter.origins()),
+                Draft::Filter(looks) | Draft::CheckSorted(_, looks) => {
+                    seen.extend(looks.origins());
+                }
                 Draft::Compute(columns) | Draft::Explode(columns) => {
                     let columns = columns.iter().filter(|idx| live[**idx]);
                     seen.extend(columns.flat_map(|idx| self.computed[*idx].origins()));
@@ -225,7 +237,9 @@ impl Drafts {
         let mut found: Vec<Origin> = self.shape.named().cloned().collect();
         for step in &self.steps {
             match step {
-                Draft::Filter(filter) => found.extend(filter.origins()),
+                Draft::Filter(looks) | Draft::CheckSorted(_, looks) => {
+                    found.extend(looks.origins());
+                }
                 // How many items there are says how many rows, whoever looks at them.
                 Draft::Explode(items) => found.extend(items.iter().copied().map(Origin::Computed)),
                 Draft::Compute(_) | Draft::Limit(_) | Draft::Sample { .. } => {}
@@ -259,6 +273,11 @@ impl Steps {
                 Draft::Sample { seed, from, to } => {
                     let (seed, from, to) = (*seed, *from, *to);
                     ordered.push(InOrder::Sample { seed, from, to });
+                    continue;
+                }
+                Draft::CheckSorted(name, key) => {
+                    let key = seen(key, number, computed.len())?;
+                    ordered.push(InOrder::CheckSorted(name.clone(), key));
                     continue;
                 }
                 Draft::Filter(filter) => RowStep::Filter(seen(filter, number, computed.len())?),
@@ -314,11 +333,11 @@ impl Steps {
             let fields = scan.schema.fields().iter();
             shape = shape.settled(&fields.map(|field| &**field.name()).collect::<Vec<_>>())?;
         }
-        let mut paths: Vec<Vec<String>> = ordered
-            .iter()
-            .filter_map(InOrder::row)
+        let steps_in_order = ordered.iter().filter_map(InOrder::row);
+        let mut paths: Vec<Vec<String>> = steps_in_order
             .chain(&steps)
             .flat_map(RowStep::expressions)
+            .chain(ordered.iter().filter_map(InOrder::sorted_key))
             .flat_map(Seen::source_paths)
             .collect();
         // Where nothing is decoded, nobody else reads what the filter looks at.
@@ -334,7 +353,7 @@ impl Steps {
         // What comes out comes whole.
         paths.extend(named.iter().map(|name| vec![name.clone()]));
         Ok(Steps {
-            asks_places: ordered.iter().any(|step| step.row().is_some()),
+            asks_places: ordered.iter().any(InOrder::names_rows),
             changes_rows: filter.is_some()
                 || steps.iter().any(RowStep::changes_rows)
                 || ordered.iter().any(InOrder::changes_rows),

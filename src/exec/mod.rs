@@ -47,6 +47,6 @@ pub use control::{Cancel, Phase, Progress};
 pub use keep::{Kept, keep};
 pub use reader::Batches;
 pub use report::{InputReport, RunReport, StageReport, WidenedReport};
-pub use run::{Collected, Context, collect, count, last, sizes, visit};
+pub use run::{Collected, Context, bounds, collect, count, last, sizes, visit};
 pub(crate) use stream::patiently;
 pub use write::write;

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
 use super::build::{Built, build};
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts, Sizes,
-    Visit, counted_cut, streaming_cut,
+    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts,
+    Sizes, Visit, counted_cut, streaming_cut,
 };
 use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};
@@ -196,7 +196,8 @@ impl Run {
             built.bad,
             output,
             Arc::clone(&self.context.progress),
-        );
+        )
+        .by_file(built.layout == Layout::Files);
         let mut ahead = self.drive.budget.open();
         ahead.resize_anyway(built.ahead_bytes);
         scheduler::run(&self.drive, listing, &built.workers, sequencer, appender)
@@ -433,6 +434,23 @@ pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)>
 pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSize>, RunReport)> {
     let (run, done) = pass(physical, context, &AS_PARTS, |cut, _| Sizes::new(cut))?;
     Ok((done.output.sizes, run.end(done.sheet)?))
+}
+
+/// The least and the greatest key of each partition of a pipeline whose rows
+/// are sorted by `column`, smallest first and nulls last: arrays of one row.
+///
+/// # Errors
+///
+/// As [`super::write`].
+pub fn bounds(
+    physical: &Physical,
+    column: &str,
+    context: &Context,
+) -> Result<Vec<(ArrayRef, ArrayRef)>> {
+    let make = |cut, _: &Budget| Bounds::new(column, cut);
+    let (run, done) = pass(physical, context, &AS_PARTS, make)?;
+    run.end(done.sheet)?;
+    Ok(done.output.bounds)
 }
 
 /// Hands every partition of a pipeline to `each`, in order, until that has

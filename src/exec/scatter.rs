@@ -160,6 +160,7 @@ mod tests {
             columns: None,
             predicate: None,
             estimate: Default::default(),
+            sorted_by: None,
         }));
         let plan = match limit {
             None => scan,

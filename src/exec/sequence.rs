@@ -22,7 +22,7 @@ use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::ops::{Compute, Explode, Filter, Limit, Sample};
+use crate::ops::{self, Compute, Explode, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
 
 /// A step that needs input order, or stands behind one that does.
@@ -31,6 +31,7 @@ pub(crate) enum Ordered {
     Compute(Compute),
     Explode(Explode),
     Limit(Limit),
+    CheckSorted(ops::InOrder),
     Sample(Sample),
 }
 
@@ -41,6 +42,7 @@ impl Ordered {
             InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
             InOrder::Row(RowStep::Explode(explode)) => Ordered::Explode(explode.build()),
             InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
+            InOrder::CheckSorted(name, key) => Ordered::CheckSorted(ops::InOrder::new(&name, key)),
             InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
         }
     }
@@ -121,6 +123,8 @@ pub(crate) struct Sequencer<O> {
     /// Physical lines of the open file so far, where records may hold some.
     physical_lines: u64,
     progress: Arc<Progress>,
+    /// Whether a partition ends with its file, not with each unit.
+    by_file: bool,
 }
 
 impl<O: Output> Sequencer<O> {
@@ -145,7 +149,14 @@ impl<O: Output> Sequencer<O> {
             file: None,
             physical_lines: 0,
             progress,
+            by_file: false,
         }
+    }
+
+    /// Lets partitions that are given end with files, not with units.
+    #[must_use]
+    pub fn by_file(self, by_file: bool) -> Self {
+        Sequencer { by_file, ..self }
     }
 
     /// Whether no further row can come out.
@@ -185,7 +196,9 @@ impl<O: Output> Sequencer<O> {
         if ends_file {
             self.progress.add_files_done(1);
         }
-        self.output.end_unit();
+        if ends_file || !self.by_file {
+            self.output.end_unit();
+        }
     }
 
     /// Takes the next chunk in input order. Its failure counts only if the
@@ -282,6 +295,17 @@ impl<O: Output> Sequencer<O> {
                 Ordered::Limit(limit) => {
                     rows.batch = limit.push(batch);
                     self.counts.limited += (before - rows.batch.num_rows()) as u64;
+                }
+                Ordered::CheckSorted(sorted) => {
+                    if let Some((row, reason)) = sorted.push(&batch)? {
+                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
+                        let at = chunk.place(all[row]);
+                        let doing = "checking the order of rows".to_owned();
+                        failure = Some((idx, Error::Evaluate { at, doing, reason }));
+                        places = Some(all[..row].to_vec());
+                        self.counts.limited += (before - row) as u64;
+                        rows.batch = batch.slice(0, row);
+                    }
                 }
                 Ordered::Sample(sample) => {
                     let kept = sample.keep(&batch)?;

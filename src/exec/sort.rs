@@ -131,7 +131,7 @@ fn wanted_partitions(by: By, (rows, bytes): (u64, u64)) -> u64 {
 /// depends on the rows alone.
 fn cut_ranges(into: SortInto, totals: (u64, u64)) -> usize {
     match into {
-        SortInto::Any => 1,
+        SortInto::Any | SortInto::Given => 1,
         SortInto::Keys(by) => {
             let partitions = wanted_partitions(by, totals) as usize;
             match partitions {

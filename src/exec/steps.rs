@@ -66,6 +66,8 @@ pub(crate) enum InOrder {
     Row(RowStep),
     /// The first so many rows.
     Limit(u64),
+    /// The same rows, which must be sorted by the column of this name.
+    CheckSorted(String, Seen),
     /// The rows whose number by the seed lies in the share.
     Sample { seed: u64, from: f64, to: f64 },
 }
@@ -75,13 +77,30 @@ impl InOrder {
     pub fn row(&self) -> Option<&RowStep> {
         match self {
             InOrder::Row(step) => Some(step),
-            InOrder::Limit(_) | InOrder::Sample { .. } => None,
+            InOrder::Limit(_) | InOrder::Sample { .. } | InOrder::CheckSorted(..) => None,
         }
+    }
+
+    /// The column that rows must be sorted by, if this step looks at that.
+    pub fn sorted_key(&self) -> Option<&Seen> {
+        match self {
+            InOrder::CheckSorted(_, key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether it may have to name the place of a row.
+    pub fn names_rows(&self) -> bool {
+        matches!(self, InOrder::Row(_) | InOrder::CheckSorted(..))
     }
 
     /// Whether fewer rows may come out than go in, or more.
     pub fn changes_rows(&self) -> bool {
-        self.row().is_none_or(RowStep::changes_rows)
+        match self {
+            InOrder::Row(step) => step.changes_rows(),
+            InOrder::Limit(_) | InOrder::Sample { .. } => true,
+            InOrder::CheckSorted(..) => false,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::io;
 use crate::partition::By;
 use crate::plan::{Layout, Physical, Source};
-use crate::sink::{FinishedPart, Format, Job, ManifestInfo, Staging, WriteOptions};
+use crate::sink::{FinishedPart, Format, Job, ManifestInfo, SORTED_BY, Staging, WriteOptions};
 
 /// Writes the rows of a pipeline: all of them, or nothing is visible.
 ///
@@ -172,6 +172,10 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
         "codec": options.codec.map(|codec| codec.to_string()),
         "partition_on": options.partition_on,
     });
+    // What is appended, or lies in folders by value, has no one order.
+    if let (Some(key), true) = (&physical.sorted_by, options.keeps_order()) {
+        all[SORTED_BY] = key.as_str().into();
+    }
     if options.format == Format::Csv {
         all["csv"] = serde_json::json!({
             "delimiter": char::from(options.csv.delimiter).to_string(),

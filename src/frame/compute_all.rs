@@ -67,6 +67,7 @@ fn keep(frame: &DataFrame, shared: &Logical, plans: &[Logical]) -> Result<Logica
         columns: None,
         predicate: None,
         estimate: Estimate::default(),
+        sorted_by: None,
     }));
     let plans = plans.iter().cloned();
     let plans: Vec<Logical> = plans.map(|plan| replaced(plan, shared, &scan)).collect();

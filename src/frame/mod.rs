@@ -35,6 +35,7 @@ pub use inspect::InspectOptions;
 pub use lazy_write::LazyWrite;
 pub use merge::MergeOptions;
 pub use session::Session;
+pub use sort::{Divisions, IndexOptions};
 pub use stream::{Reader, Stream};
 pub use table::Table;
 

@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use super::dataframe::DataFrame;
 use super::inputs::{IntoInputs, expand};
 use super::look;
+use super::sort;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
@@ -293,13 +294,14 @@ impl Session {
     ) -> Result<DataFrame> {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let look = look::columns(&inputs, format, &options, self.context())?;
+        let sorted_by = sort::written_sorted(&inputs, &look.schema)?;
         let source = Source::Columns {
             inputs,
             format,
             options: Arc::new(options),
             folders: look.folders.into(),
         };
-        Ok(self.scan(source, look.schema, look.estimate))
+        Ok(self.scan_sorted(source, look.schema, look.estimate, sorted_by))
     }
 
     /// Reads files of any known format, told by their content; all must be of
@@ -339,6 +341,16 @@ impl Session {
     }
 
     pub(super) fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> DataFrame {
+        self.scan_sorted(source, schema, estimate, None)
+    }
+
+    fn scan_sorted(
+        &self,
+        source: Source,
+        schema: SchemaRef,
+        estimate: Estimate,
+        sorted_by: Option<String>,
+    ) -> DataFrame {
         DataFrame::new(
             self.clone(),
             Logical::Scan(Box::new(Scan {
@@ -347,6 +359,7 @@ impl Session {
                 columns: None,
                 predicate: None,
                 estimate,
+                sorted_by,
             })),
             schema,
         )

@@ -122,6 +122,15 @@ impl Seen {
         self.bound.items(self.view(batch)?.as_ref(), to)
     }
 
+    /// A column of whatever type the values of the batch have.
+    ///
+    /// # Errors
+    ///
+    /// As [`BoundExpr::evaluate`].
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        self.bound.evaluate(self.view(batch)?.as_ref())
+    }
+
     /// The columns that it looks at, under the names it knows them by. One that
     /// the batch does not have is left out: it is null in every row.
     fn view<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, RecordBatch>> {

@@ -163,6 +163,7 @@ fn add_layout(layout: Layout, line: &mut String, stages: &mut Vec<String>) {
                 ByteSize::new(bytes)
             );
         }
+        Layout::Files => line.push_str(", a partition for each file"),
         Layout::Given => line.push_str(", partitions as they are given"),
     }
 }
@@ -173,6 +174,7 @@ fn step_text(step: &Step) -> String {
         Step::Project(projection) => projection.to_string(),
         Step::Explode(columns) => format!("explode {}", columns.join(", ")),
         Step::Limit(rows) => format!("first {rows} rows"),
+        Step::CheckSorted(column) => format!("check that rows are sorted by {column}"),
         Step::Sample { seed, from, to } => sample_text(*seed, *from, *to),
     }
 }

@@ -58,6 +58,9 @@ pub struct Scan {
     pub predicate: Option<Expr>,
     /// Of the whole source, without columns and predicate.
     pub estimate: Estimate,
+    /// The column that its rows are sorted by, smallest first and nulls last,
+    /// where a manifest says so and the bounds of its files agree.
+    pub sorted_by: Option<String>,
 }
 
 impl Scan {
@@ -369,8 +372,13 @@ impl Logical {
             Logical::Aggregate { .. }
             | Logical::MapPartitions { .. }
             | Logical::Union { .. }
-            | Logical::Join { .. }
-            | Logical::Scan(_) => Partitioning::Unknown,
+            | Logical::Join { .. } => Partitioning::Unknown,
+            Logical::Scan(scan) => match (&scan.sorted_by, scan.output()) {
+                (Some(key), Ok(schema)) if schema.column_with_name(key).is_some() => {
+                    Partitioning::Range { key: key.clone() }
+                }
+                _ => Partitioning::Unknown,
+            },
             Logical::Project { input, projection } => match input.schema() {
                 Ok(schema) => input
                     .partitioning()

@@ -13,7 +13,7 @@ use super::logical::{Estimate, Logical, Scan};
 use super::sort::SortInto;
 use super::source::Source;
 use crate::expr::{Expr, Projection};
-use crate::partition::By;
+use crate::partition::{By, Partitioning};
 use crate::size::ByteSize;
 
 /// One step of a pipeline.
@@ -27,6 +27,8 @@ pub enum Step {
     Explode(Vec<String>),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
+    /// Fails where rows are not sorted by this column. Needs input order.
+    CheckSorted(String),
     /// Keeps rows whose number, by the seed and their place, lies in the share.
     /// Needs input order.
     Sample {
@@ -50,6 +52,8 @@ pub enum Layout {
     /// Partitions of about this many logical bytes: even ones where the bytes of
     /// all rows are known before the first comes out, else as [`Layout::Coalesce`].
     Even(u64),
+    /// One for each file that is read.
+    Files,
     /// As the source gives them.
     Given,
     /// As asked for.
@@ -67,6 +71,9 @@ pub struct Physical {
     pub ordered: Vec<Step>,
     /// The layout of what comes out.
     pub layout: Layout,
+    /// The column that rows are sorted by over all partitions, smallest first
+    /// and nulls last, where that is known.
+    pub sorted_by: Option<String>,
 }
 
 impl Physical {
@@ -87,12 +94,25 @@ const DEFAULT_BYTES: u64 = 128 << 20;
 
 /// Lowers a plan. `blocksize` is that of the session, for sources that name none.
 pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
+    let sorted_by = match plan.partitioning() {
+        Partitioning::Range { key } => Some(key),
+        _ => None,
+    };
+    Physical {
+        sorted_by,
+        ..lower_node(plan, blocksize)
+    }
+}
+
+fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
     match plan {
         Logical::Scan(scan) => {
             let layout = match &scan.source {
                 Source::Text { options, .. } => {
                     Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
                 }
+                // Part files of a sorted write are partitions with known bounds.
+                Source::Columns { .. } if scan.sorted_by.is_some() => Layout::Files,
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
                 Source::Made { .. }
                 | Source::Mapped { .. }
@@ -107,6 +127,7 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 steps: Vec::new(),
                 ordered: Vec::new(),
                 layout,
+                sorted_by: None,
             }
         }
         Logical::Union { inputs, schema } => {
@@ -147,11 +168,17 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
                 ..given(Source::Folded { fold, input }, schema, Estimate::default())
             }
         }
+        Logical::Sort { input, sort } if sort.into == SortInto::Given => {
+            let mut physical = lower(*input, blocksize);
+            let keys = sort.by.into_iter().map(|by| Step::CheckSorted(by.column));
+            physical.ordered.extend(keys);
+            physical
+        }
         Logical::Sort { input, sort } => {
             let (schema, estimate) = (input.schema(), input.estimate());
             let layout = match sort.into {
                 SortInto::Any => Layout::Even(DEFAULT_BYTES),
-                SortInto::Keys(_) => Layout::Given,
+                SortInto::Keys(_) | SortInto::Given => Layout::Given,
             };
             let input = Arc::new(lower(*input, blocksize));
             // Unknown columns were refused when the plan was built.
@@ -220,7 +247,9 @@ fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Phy
             Layout::By(by) => Layout::By(by),
             Layout::Coalesce(bytes) => Layout::Coalesce(bytes),
             // Those partitions end where rows were read, not where joined ones are many.
-            Layout::Blocks(_) | Layout::Given | Layout::Even(_) => Layout::Coalesce(DEFAULT_BYTES),
+            Layout::Blocks(_) | Layout::Files | Layout::Given | Layout::Even(_) => {
+                Layout::Coalesce(DEFAULT_BYTES)
+            }
         },
         ..given(source, schema, estimate)
     }
@@ -235,10 +264,12 @@ fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
             columns: None,
             predicate: None,
             estimate,
+            sorted_by: None,
         },
         steps: Vec::new(),
         ordered: Vec::new(),
         layout: Layout::Given,
+        sorted_by: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub enum SortInto {
     /// About as this asks, but between different keys: only a key that would
     /// fill most of a partition lies in several.
     Keys(By),
+    /// Where they end already: rows are said to be sorted, which is checked.
+    Given,
 }
 
 impl Sort {
@@ -33,7 +35,7 @@ impl Sort {
     pub fn name(&self) -> &'static str {
         match self.into {
             SortInto::Any => "sort_values",
-            SortInto::Keys(_) => "set_index",
+            SortInto::Keys(_) | SortInto::Given => "set_index",
         }
     }
 
@@ -60,6 +62,9 @@ impl Sort {
 impl fmt::Display for Sort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by: Vec<String> = self.by.iter().map(ToString::to_string).collect();
+        if self.into == SortInto::Given {
+            return write!(f, "check that rows are sorted by {}", by.join(", "));
+        }
         write!(f, "sort by {}", by.join(", "))?;
         if let SortInto::Keys(layout) = self.into {
             write!(f, ", cut between keys: {layout}")?;

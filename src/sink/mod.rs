@@ -30,7 +30,7 @@ pub use hive::{HivePath, split};
 pub use json::json_lines;
 pub use options::{Codec, Existing, Format, WriteOptions};
 pub use part::{FinishedPart, Flush, PartWriter};
-pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range};
+pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range, SORTED_BY};
 pub use schema::ColumnSchema;
 pub use staging::{Committed, Job, Staging};
 pub use verify::{Finding, VerifyReport, verify};

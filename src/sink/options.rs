@@ -191,6 +191,11 @@ impl Default for WriteOptions {
 }
 
 impl WriteOptions {
+    /// Whether the rows of a sorted frame are sorted over all files of the folder.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.partition_on.is_empty() && self.existing != Existing::Append
+    }
+
     /// Parquet with zstd(1) into a folder that must not be in use.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         WriteOptions {

@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 /// The manifest's name inside the target folder.
 pub const MANIFEST: &str = "_windrow.json";
 
+/// The option of a run that names the column which its rows are sorted by.
+pub const SORTED_BY: &str = "sorted_by";
+
 /// The manifest's layout; a file of a later one is refused.
 const VERSION: u32 = 1;
 
@@ -166,6 +169,22 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
+    /// The column that rows are sorted by, smallest first and nulls last, over
+    /// all part files in the order of their paths: what the one run that wrote
+    /// them says, if the ranges of the files agree.
+    pub fn sorted_by(&self) -> Option<&str> {
+        let [run] = &self.runs[..] else {
+            return None;
+        };
+        let key = run.options.get(SORTED_BY)?.as_str()?;
+        let ranges = self.parts.iter().map(|part| part.ranges.get(key));
+        // A part of nulls alone has no range, and stands behind all others.
+        let known: Vec<&Range> = ranges.clone().map_while(|range| range).collect();
+        let nulls_last = ranges.skip(known.len()).all(|range| range.is_none());
+        let in_order = |pair: &[&Range]| at_most(&pair[0].max, &pair[1].min);
+        (nulls_last && known.windows(2).all(in_order)).then_some(key)
+    }
+
     /// Writes it as a new file into a staged folder.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let path = dir.join(MANIFEST);
@@ -180,6 +199,20 @@ impl Manifest {
         self.parts.extend(parts);
         self.parts.sort_by(|left, right| left.path.cmp(&right.path));
         self.rows = self.parts.iter().map(|part| part.rows).sum();
+    }
+}
+
+/// Whether one bound is not greater than another, as far as both can be compared.
+fn at_most(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => match (one.as_i64(), other.as_i64()) {
+            (Some(one), Some(other)) => one <= other,
+            _ => one.as_f64() <= other.as_f64(),
+        },
+        (Value::String(one), Value::String(other)) => one <= other,
+        (Value::Bool(one), Value::Bool(other)) => one <= other,
+        _ => false,
     }
 }
 

@@ -86,7 +86,7 @@ fn output(physical: &Physical) -> Result<SchemaRef> {
     steps.fold(physical.scan.output(), |schema, step| match step {
         Step::Project(projection) => projection.schema(&*schema?),
         Step::Explode(columns) => exploded(&*schema?, columns),
-        Step::Filter(_) | Step::Limit(_) | Step::Sample { .. } => schema,
+        Step::Filter(_) | Step::Limit(_) | Step::CheckSorted(_) | Step::Sample { .. } => schema,
     })
 }
 

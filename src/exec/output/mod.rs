@@ -3,6 +3,7 @@
 //! In:  rows in input order, each with the schema it was decoded under.
 //! Out: what the caller asked for: counts, sizes, batches, row groups for files.
 
+mod bounds;
 mod collect;
 mod flush;
 mod fold;
@@ -16,6 +17,7 @@ mod write;
 
 use arrow_array::RecordBatch;
 
+pub(crate) use bounds::Bounds;
 pub(crate) use collect::{Collect, Count, Pick, Sizes};
 pub(crate) use fold::{Answer, Folded};
 pub(crate) use hold::{Held, Hold, room_beside};
@@ -94,7 +96,7 @@ pub(crate) fn streaming_cut(layout: Layout) -> Option<Cut> {
     match layout {
         Layout::Blocks(bytes) => Some(Cut::Text(bytes)),
         Layout::Coalesce(bytes) | Layout::Even(bytes) => Some(Cut::Bytes(bytes)),
-        Layout::Given => Some(Cut::Given),
+        Layout::Given | Layout::Files => Some(Cut::Given),
         Layout::By(By::Rows(rows)) => Some(Cut::Rows(rows)),
         Layout::By(By::FileBytes(_)) => Some(Cut::Never),
         Layout::By(By::Count(_) | By::Bytes(_)) => None,

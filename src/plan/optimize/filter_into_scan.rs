@@ -8,7 +8,7 @@
 
 use super::{Logical, filter_through_join};
 use crate::expr::{Expr, Projection, roots};
-use crate::plan::exploded;
+use crate::plan::{SortInto, exploded};
 
 pub(super) fn apply(plan: Logical) -> Logical {
     plan.rewrite(&|node| match node {
@@ -27,6 +27,8 @@ pub(super) fn sink(node: Logical, predicate: Expr) -> Logical {
             });
             Logical::Scan(scan)
         }
+        // What is said to be sorted is checked whole.
+        Logical::Sort { ref sort, .. } if sort.into == SortInto::Given => filtered(node, predicate),
         Logical::Repartition { .. } | Logical::Coalesce { .. } | Logical::Sort { .. } => {
             node.map_input(|input| sink(input, predicate))
         }
