@@ -399,3 +399,40 @@ fn an_ipc_file_gives_its_batches_back() {
         );
     }
 }
+
+#[test]
+fn a_filter_splits_the_rows_of_other_writers_files_in_two() {
+    let Some(root) = real("parquet_testing") else {
+        return;
+    };
+    let mut read = 0;
+    for folder in ["data", "bad_data"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.display().to_string();
+            let session = windrow::Session::default();
+            let Ok(frame) = session.read_parquet(&path) else {
+                continue; // Refused by name: as another test has it.
+            };
+            let whole = frame.compute().map(|table| table.num_rows());
+            for field in frame.schema().unwrap().fields() {
+                let column = windrow::expr::col(field.name());
+                let half = |condition: windrow::expr::Expr| -> windrow::Result<usize> {
+                    let table = frame.filter(condition)?.compute()?;
+                    Ok(table.num_rows())
+                };
+                let null = column.clone().is_null();
+                let none = half(null.clone());
+                let halves = none.and_then(|none| half(null.not()).map(|some| none + some));
+                match (&whole, halves) {
+                    (Ok(whole), Ok(halves)) => assert_eq!(halves, *whole, "{name}"),
+                    (Ok(_), Err(error)) => panic!("{name}: {error}"),
+                    (Err(_), Ok(_)) => {} // What is damaged was not looked at.
+                    (Err(_), Err(error)) => assert!(error.to_string().contains(&name), "{error}"),
+                }
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 12, "{read}");
+}
