@@ -47,7 +47,7 @@ pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
 pub use frame::{
     Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy, How,
-    IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, LazyWrite,
+    IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep, LazyWrite,
     MergeOptions, Reader, Session, Stream, Table, compute_all, concat, read_csv, read_ipc,
     read_json, read_parquet, read_text,
 };

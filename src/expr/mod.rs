@@ -49,7 +49,8 @@ mod unify;
 mod zone;
 
 pub use aggregate::{
-    Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, corr, count, output_names,
+    Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, UserAggregate, UserState, corr, count,
+    output_names,
 };
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use bounds::{Facts, Known, PathRef, Sought};

@@ -1,10 +1,11 @@
 //! All rows folded into a few: groups, counts of values, best rows, statistics.
 //!
 //! In:  aggregates of expressions; names of columns.
-//! Out: frames of one partition; names and types are checked at once.
+//! Out: frames; names and types are checked at once.
 //!
 //! The input is read once, whatever is asked of it, and only the columns that
-//! are looked at. What is folded is held in memory, under the budget.
+//! are looked at. What is folded is held under the budget; groups by keys are
+//! spilled past it.
 
 use arrow_schema::SchemaRef;
 
@@ -45,9 +46,10 @@ impl IntoAggregate for &str {
 /// Rows by the values of some columns; [`GroupBy::agg`] says what is made of each group.
 #[derive(Clone)]
 pub struct GroupBy {
-    frame: DataFrame,
-    keys: Vec<Named>,
-    dropna: bool,
+    pub(super) frame: DataFrame,
+    pub(super) keys: Vec<Named>,
+    pub(super) dropna: bool,
+    sort: bool,
 }
 
 impl GroupBy {
@@ -58,8 +60,18 @@ impl GroupBy {
         self
     }
 
+    /// Puts groups in the order of their keys, nulls last; otherwise they stand
+    /// in the order in which they first appear.
+    #[must_use]
+    pub fn sort(mut self) -> Self {
+        self.sort = true;
+        self
+    }
+
     /// One row for each group: its keys, then the aggregates. Groups stand in
-    /// the order in which they first appear in the input. A result is named as
+    /// the order in which they first appear in the input, unless
+    /// [`GroupBy::sort`] is asked for. Past the memory budget they are spilled;
+    /// many come out in several partitions. A result is named as
     /// its column, or by its text where two would have one name; see [`output_names`].
     ///
     /// ```
@@ -101,7 +113,7 @@ impl GroupBy {
         let mut arguments = Arguments::of(self.keys.clone());
         let aggregates = aggregates.iter().zip(names).map(|(aggregate, name)| {
             let args = aggregate.args().iter().map(|arg| arguments.column(arg));
-            let column = AggExpr::new(aggregate.aggregate(), args.collect::<Vec<_>>());
+            let column = aggregate.with_args(args.collect());
             // The name stands in its text only where it is another one than its own.
             let named = match output_names(std::slice::from_ref(&column), &keys) == [name.clone()] {
                 true => column,
@@ -116,7 +128,12 @@ impl GroupBy {
                 frame = frame.filter(col(key).is_not_null())?;
             }
         }
-        frame.fold(Fold::Groups { keys, aggregates })
+        let by = keys.clone();
+        let groups = frame.fold(Fold::Groups { keys, aggregates })?;
+        match self.sort {
+            true => groups.sort_values(by.iter().map(String::as_str)),
+            false => Ok(groups),
+        }
     }
 
     /// How many rows each group has, as the column `count`.
@@ -207,6 +224,7 @@ impl DataFrame {
             frame: self.clone(),
             keys,
             dropna: false,
+            sort: false,
         })
     }
 
@@ -243,6 +261,7 @@ impl DataFrame {
             frame: self.clone(),
             keys: Vec::new(),
             dropna: false,
+            sort: false,
         }
         .agg(aggregates)
     }

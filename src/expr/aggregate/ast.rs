@@ -8,7 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
+use super::user::{User, UserAggregate};
 use crate::expr::ast::Expr;
 use crate::expr::display::write_word;
 use crate::expr::scalar::Scalar;
@@ -74,13 +76,15 @@ pub enum Aggregate {
     Smallest(usize),
     /// Pearson's correlation of two columns, of the rows that have both.
     Corr,
+    /// One of the program's own, of any columns; see [`AggExpr::user`].
+    User,
 }
 
 impl Aggregate {
-    /// How many columns it looks at.
+    /// How many columns it looks at; of one of the program's own, at least.
     pub fn n_args(self) -> usize {
         match self {
-            Aggregate::Size => 0,
+            Aggregate::Size | Aggregate::User => 0,
             Aggregate::Corr => 2,
             _ => 1,
         }
@@ -113,6 +117,7 @@ impl Aggregate {
             Aggregate::Largest(_) => "largest",
             Aggregate::Smallest(_) => "smallest",
             Aggregate::Corr => "corr",
+            Aggregate::User => "user",
         }
     }
 
@@ -207,6 +212,8 @@ pub struct AggExpr {
     pub(super) what: Aggregate,
     pub(super) args: Vec<Expr>,
     pub(super) name: Option<String>,
+    /// The program's own aggregate, if it is one.
+    pub(super) user: Option<User>,
 }
 
 /// The number of rows, nulls or not: `count(*)`.
@@ -226,6 +233,24 @@ impl AggExpr {
             what,
             args: args.into_iter().collect(),
             name: None,
+            user: None,
+        }
+    }
+
+    /// An aggregate of the program's own.
+    pub fn user(aggregate: Arc<dyn UserAggregate>, args: impl IntoIterator<Item = Expr>) -> Self {
+        AggExpr {
+            user: Some(User(aggregate)),
+            ..AggExpr::new(Aggregate::User, args)
+        }
+    }
+
+    /// The same aggregate of other expressions, without a name of its own.
+    pub(crate) fn with_args(&self, args: Vec<Expr>) -> Self {
+        AggExpr {
+            args,
+            name: None,
+            ..self.clone()
         }
     }
 
@@ -284,7 +309,11 @@ pub fn output_names(aggregates: &[AggExpr], taken: &[String]) -> Vec<String> {
 
 impl Display for AggExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}(", self.what.word())?;
+        let word = match &self.user {
+            Some(user) => user.0.name(),
+            None => self.what.word(),
+        };
+        write!(f, "{word}(")?;
         match self.what {
             Aggregate::Size => f.write_str("*")?,
             Aggregate::NUnique => f.write_str("distinct ")?,

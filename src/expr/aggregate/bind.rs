@@ -21,6 +21,7 @@ use super::product::Product;
 use super::sketch::Sketch;
 use super::state::State;
 use super::sum::{Sum, Unit};
+use super::user::{Guarded, User};
 use crate::error::{Error, Result};
 use crate::expr::convert::Class;
 use crate::expr::eval::BoundExpr;
@@ -56,6 +57,14 @@ pub struct BoundAggregate {
     pub(super) value_type: DataType,
     pub(super) data_type: DataType,
     pub(super) text: Arc<str>,
+    pub(super) user: Option<User>,
+}
+
+/// The types in which a state is given arguments.
+fn plain_types(args: &[BoundExpr]) -> Vec<DataType> {
+    args.iter()
+        .map(|arg| plain_type(arg.data_type().clone()))
+        .collect()
 }
 
 impl AggExpr {
@@ -67,7 +76,7 @@ impl AggExpr {
     /// cannot be aggregated so; for a share outside 0 to 1, or a list of no values.
     pub fn bind(&self, schema: &Schema) -> Result<BoundAggregate> {
         let what = self.what;
-        if self.args.len() != what.n_args() {
+        if self.args.len() != what.n_args() && self.user.is_none() {
             return Err(Error::plan(format!(
                 "{self} looks at {} columns; {} are wanted",
                 self.args.len(),
@@ -96,6 +105,11 @@ impl AggExpr {
             value_type = plain_type(arg.data_type().clone());
             (input, data_type) = self.types(idx, &value_type)?;
         }
+        if let Some(user) = &self.user {
+            data_type = user.0.result_type(&plain_types(&args))?;
+        } else if what == Aggregate::User {
+            return Err(Error::plan("an aggregate of the program's own is missing"));
+        }
         Ok(BoundAggregate {
             what,
             args,
@@ -103,6 +117,7 @@ impl AggExpr {
             value_type,
             data_type,
             text: self.to_string().into(),
+            user: self.user.clone(),
         })
     }
 
@@ -111,7 +126,7 @@ impl AggExpr {
         let class = Class::of(of);
         let ticks = matches!(of, DataType::Duration(_) | DataType::Timestamp(..));
         Ok(match self.what {
-            Aggregate::Size | Aggregate::Count | Aggregate::NUnique => {
+            Aggregate::Size | Aggregate::Count | Aggregate::NUnique | Aggregate::User => {
                 (Input::Any, DataType::Int64)
             }
             Aggregate::ApproxNUnique if matches!(class, Class::Nested) => {
@@ -237,6 +252,10 @@ impl BoundAggregate {
         match self.what {
             Aggregate::First | Aggregate::Last | Aggregate::List => false,
             Aggregate::FirstRow | Aggregate::LastRow => false,
+            Aggregate::User => self
+                .user
+                .as_ref()
+                .is_some_and(|user| user.0.is_order_free()),
             // The last bit of a product of fractions hinges on their order.
             Aggregate::Product => self.data_type == DataType::Int64 && self.input == Input::Bits,
             _ => true,
@@ -259,6 +278,10 @@ impl BoundAggregate {
             Aggregate::Corr => 16,
             // Counts, and the ends of what they count.
             Aggregate::ApproxQuantile(_) => 3,
+            Aggregate::User => self
+                .user
+                .as_ref()
+                .map_or(1, |user| user.0.n_partial_columns()),
             _ => 1,
         }
     }
@@ -284,8 +307,12 @@ impl BoundAggregate {
     /// A state that holds values as `of`.
     pub(super) fn state(&self, of: &DataType) -> Result<Box<dyn State>> {
         let text = || Arc::clone(&self.text);
+        if let Some(user) = &self.user {
+            let (args, result) = (plain_types(&self.args), self.data_type.clone());
+            return Ok(Box::new(Guarded::try_new(user.clone(), args, result)?));
+        }
         Ok(match self.what {
-            Aggregate::Size | Aggregate::Count => Box::new(Count::default()),
+            Aggregate::Size | Aggregate::Count | Aggregate::User => Box::new(Count::default()),
             Aggregate::Sum | Aggregate::Mean => {
                 let unit = match (self.input, of) {
                     (Input::Ordered, DataType::Decimal128(_, scale)) => Unit::Decimal(*scale),

@@ -36,6 +36,7 @@ mod product;
 mod sketch;
 mod state;
 mod sum;
+mod user;
 
 pub use accumulator::Accumulator;
 pub use ast::{AggExpr, Aggregate, corr, count, output_names};
@@ -43,3 +44,4 @@ pub(super) use ast::{find, misplaced, names};
 pub use bind::BoundAggregate;
 pub use state::Groups;
 pub(super) use state::nulls_where;
+pub use user::{UserAggregate, UserState};

@@ -62,14 +62,15 @@ impl<'a> Groups<'a> {
         self.ids.is_none()
     }
 
+    /// The group of a row.
     #[inline]
-    pub(super) fn id(self, row: usize) -> usize {
+    pub fn id(self, row: usize) -> usize {
         self.ids.map_or(0, |ids| ids[row] as usize)
     }
 
     /// Calls `each(row, group)` for all rows in order.
     #[inline]
-    pub(super) fn for_each(self, mut each: impl FnMut(usize, usize)) {
+    pub fn for_each(self, mut each: impl FnMut(usize, usize)) {
         match self.ids {
             Some(ids) => {
                 for (row, &id) in ids.iter().enumerate() {
@@ -86,7 +87,7 @@ impl<'a> Groups<'a> {
 
     /// As [`for_each`](Self::for_each), without the rows that are null.
     #[inline]
-    pub(super) fn for_valid(self, nulls: Option<&NullBuffer>, mut each: impl FnMut(usize, usize)) {
+    pub fn for_valid(self, nulls: Option<&NullBuffer>, mut each: impl FnMut(usize, usize)) {
         match nulls.filter(|nulls| nulls.null_count() > 0) {
             None => self.for_each(each),
             Some(nulls) => {
