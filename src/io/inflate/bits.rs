@@ -45,7 +45,7 @@ impl Bits {
     }
 
     /// Drops the bits before the next whole byte.
-    pub fn to_byte(&mut self) {
+    pub fn align(&mut self) {
         self.take(self.len % 8);
     }
 

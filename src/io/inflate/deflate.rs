@@ -148,7 +148,7 @@ impl Inflater {
         self.is_last = self.bits.take(1) == 1;
         Flow::Next(match self.bits.take(2) {
             0 => {
-                self.bits.to_byte();
+                self.bits.align();
                 Stage::StoredLength
             }
             1 => self.fixed(),
