@@ -10,6 +10,7 @@ use windrow::plan::optimize::{RULES, optimize_without};
 use windrow::plan::{Layout, lower};
 use windrow::{
     By, ByteSize, DataFrame, MergeHow, MergeOptions, ReadOptions, SchemaMode, Session, Settings,
+    SortBy,
 };
 
 fn logs() -> String {
@@ -223,10 +224,30 @@ fn merges() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+fn sorts() -> Vec<(&'static str, DataFrame)> {
+    let logs = frame();
+    let by = [SortBy::descending("bytes"), "id".into()];
+    vec![
+        (
+            "filter_above_a_sort",
+            logs.sort_values(by)
+                .unwrap()
+                .filter("status >= 500")
+                .unwrap()
+                .select(["id", "host"])
+                .unwrap(),
+        ),
+        (
+            "range_of_an_index",
+            logs.set_index("bytes").unwrap().loc(100..2_000).unwrap(),
+        ),
+    ]
+}
+
 /// All of them.
 fn all_plans() -> impl Iterator<Item = (&'static str, DataFrame)> {
     let plans = plans().into_iter().chain(projections());
-    plans.chain(folds()).chain(merges())
+    plans.chain(folds()).chain(merges()).chain(sorts())
 }
 
 fn rows(batches: &[Vec<RecordBatch>]) -> String {
