@@ -2,7 +2,8 @@
 //!
 //! `tests/golden/tpch` holds, for scale 0.01, each question in SQL and the answer;
 //! `benches/peers/tpch_answers.py` makes the answers again. Each question is asked
-//! of rows in memory under several cuts, and of Parquet files.
+//! of rows in memory under several cuts, and of Parquet files: the answers are the
+//! same bit by bit.
 
 #[path = "../benches/tpch/answers.rs"]
 mod answers;
@@ -16,15 +17,17 @@ use std::sync::Arc;
 
 use answers::Answer;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_select::concat::concat_batches;
 use data::{Tables, batches};
 use queries::QUERIES;
 use windrow::{ByteSize, Session, Settings, Table};
 
 const SCALE: f64 = 0.01;
 
-/// Asks everything; panics with all differences.
-fn ask_all(tables: &Tables, cut: &str) {
+/// Asks everything; panics with all differences. Gives the answers.
+fn ask_all(tables: &Tables, cut: &str) -> Vec<RecordBatch> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tpch");
+    let mut answers = Vec::new();
     let mut wrong = Vec::new();
     for (name, query) in QUERIES {
         let text = std::fs::read_to_string(golden.join(format!("{name}.txt"))).unwrap();
@@ -40,10 +43,19 @@ fn ask_all(tables: &Tables, cut: &str) {
                 if names != wanted.names() {
                     wrong.push(format!("{name}: {names:?}, not {:?}", wanted.names()));
                 }
+                answers.push(concat_batches(&schema, table.batches()).unwrap());
             }
         }
     }
     assert!(wrong.is_empty(), "{cut}:\n{}", wrong.join("\n"));
+    answers
+}
+
+/// Panics with the first answer that is not the same bit by bit.
+fn assert_same(answers: &[RecordBatch], others: &[RecordBatch], cut: &str) {
+    for (((name, _), answer), other) in QUERIES.iter().zip(answers).zip(others) {
+        assert_eq!(answer.columns(), other.columns(), "{name}, {cut}");
+    }
 }
 
 fn session(threads: usize, memory: ByteSize) -> Session {
@@ -57,24 +69,28 @@ fn session(threads: usize, memory: ByteSize) -> Session {
 #[test]
 fn answers_are_those_of_a_peer_under_every_cut() {
     let made = batches(SCALE).unwrap();
+    let in_memory = |threads, memory, batch_rows| {
+        let session = session(threads, memory);
+        let tables = Tables::in_memory(&session, SCALE, &made, batch_rows).unwrap();
+        let cut = format!("{threads} threads, {memory}, {batch_rows} rows a batch");
+        (ask_all(&tables, &cut), cut)
+    };
+    let (whole, _) = in_memory(1, ByteSize::mib(512), usize::MAX);
     for (threads, memory, batch_rows) in [
-        (1, ByteSize::mib(512), usize::MAX),
         (2, ByteSize::mib(512), 8_192),
         (5, ByteSize::mib(512), 997),
         (2, ByteSize::mib(32), 8_192),
     ] {
-        let session = session(threads, memory);
-        let tables = Tables::in_memory(&session, SCALE, &made, batch_rows).unwrap();
-        ask_all(
-            &tables,
-            &format!("{threads} threads, {memory}, {batch_rows} rows a batch"),
-        );
+        let (answers, cut) = in_memory(threads, memory, batch_rows);
+        assert_same(&answers, &whole, &cut);
     }
+
     let session = session(2, ByteSize::mib(512));
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("tables");
     data::write(&session, SCALE, &dir).unwrap();
-    ask_all(&Tables::in_files(&session, SCALE, &dir).unwrap(), "files");
+    let tables = Tables::in_files(&session, SCALE, &dir).unwrap();
+    assert_same(&ask_all(&tables, "files"), &whole, "files");
 }
 
 /// Two rows: a key, a name, and a third.

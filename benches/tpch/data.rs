@@ -57,7 +57,8 @@ impl Tables {
         })
     }
 
-    /// Tables whose rows were made by [`batches`], each cut into batches of so many rows.
+    /// Tables whose rows were made by [`batches`], each cut into batches of so many
+    /// rows, with an empty one before each.
     pub fn in_memory(
         session: &Session,
         scale: f64,
@@ -71,7 +72,10 @@ impl Tables {
                 .map(|(_, rows)| rows);
             let rows = rows.ok_or_else(|| Error::plan(format!("{name:?} was not made")))?;
             let starts = (0..rows.num_rows()).step_by(batch_rows);
-            let cut = starts.map(|at| rows.slice(at, batch_rows.min(rows.num_rows() - at)));
+            let cut = starts.flat_map(|at| {
+                let some = batch_rows.min(rows.num_rows() - at);
+                [rows.slice(at, 0), rows.slice(at, some)]
+            });
             session.from_batches(rows.schema(), cut)
         })
     }
