@@ -46,15 +46,16 @@ pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
 pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
 pub use frame::{
-    Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy, How,
-    IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep, LazyWrite,
-    MergeOptions, Reader, Session, Stream, Table, compute_all, concat, read_csv, read_ipc,
-    read_json, read_parquet, read_text,
+    AsofOptions, Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy,
+    How, IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep,
+    LazyWrite, MergeOptions, Reader, Session, Stream, Table, compute_all, concat, read_csv,
+    read_ipc, read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
 pub use ops::SortBy;
+pub use ops::join::{Direction, Tolerance};
 pub use partition::By;
 pub use plan::{
     ColumnOptions, FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions,

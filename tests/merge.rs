@@ -15,7 +15,7 @@ use windrow::arrow::array::{
     new_null_array,
 };
 use windrow::arrow::schema::{DataType, Field, TimeUnit};
-use windrow::{ByteSize, DataFrame, MergeHow, MergeOptions, Session, Settings};
+use windrow::{By, ByteSize, DataFrame, MergeHow, MergeOptions, Session, Settings};
 
 const HOWS: [MergeHow; 7] = [
     MergeHow::Inner,
@@ -414,4 +414,103 @@ fn sides_larger_than_the_memory_are_spilled_and_give_the_same_rows() {
         assert!(found == wanted, "{how} in {threads} threads");
         assert!(spilled > 1 << 20, "{spilled}");
     }
+}
+
+#[test]
+fn row_groups_that_no_key_reaches_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = session(2);
+    let n = 400_000;
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..n).map(|n| format!("{n:07}")),
+    ));
+    let whole = RecordBatch::try_from_iter([("k", keys), ("name", names)]).unwrap();
+    let whole = session.from_batches(whole.schema(), [whole]).unwrap();
+    let even = whole.repartition(By::Rows(50_000)).unwrap();
+    even.to_parquet(dir.path().join("out")).unwrap();
+    let many = session
+        .read_parquet(dir.path().join("out").to_str().unwrap())
+        .unwrap();
+    let few = whole.filter("k >= 120000 and k < 120010").unwrap();
+    for key in ["k", "name"] {
+        let table = many.merge(&few, key).unwrap().compute().unwrap();
+        assert_eq!(table.num_rows(), 10);
+        assert!(table.report().skipped_row_groups >= 7, "{}", table.report());
+    }
+    // What no key reaches comes out of a left merge, and nothing of an inner one with nothing.
+    let left = many
+        .merge(&few, MergeOptions::on(["k"]).how(MergeHow::Left))
+        .unwrap();
+    assert_eq!(
+        left.filter("name_y is null").unwrap().count().unwrap(),
+        n as u64 - 10
+    );
+    let none = many.merge(&few.filter("k < 0").unwrap(), "k").unwrap();
+    assert_eq!(none.count().unwrap(), 0);
+}
+
+#[test]
+fn text_is_merged_with_the_columns_and_types_that_only_its_end_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("late.json");
+    let line = |n: usize| match n {
+        0..5_000 => format!("{{\"id\":{},\"same\":{n}}}\n", n % 100),
+        _ => format!("{{\"id\":{}.5,\"same\":{n},\"late\":{n}}}\n", n % 100),
+    };
+    std::fs::write(&path, (0..6_000).map(line).collect::<String>()).unwrap();
+    let session = session(2);
+    let logs = session
+        .read_json(path.to_str().unwrap(), Default::default())
+        .unwrap();
+    let ids: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 7.5, 7.5]));
+    let late: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let few = RecordBatch::try_from_iter([("id", ids), ("late", late)]).unwrap();
+    let few = session.from_batches(few.schema(), [few]).unwrap();
+    for (left, right, late) in [(&logs, &few, "late_x"), (&few, &logs, "late_y")] {
+        let merged = left.merge(right, "id").unwrap().compute().unwrap();
+        // 50 times id 1, and 10 times id 7.5, which has two partners.
+        assert_eq!(merged.num_rows(), 70);
+        let batches = merged.into_batches();
+        let found = numbers(&batches, late).into_iter().flatten().count();
+        assert_eq!(found, 20, "{late} of {}", batches[0].schema());
+    }
+}
+
+#[test]
+fn a_merge_that_means_nothing_is_refused_before_anything_is_read() {
+    let session = session(1);
+    let frame = |name: &str, column: ArrayRef| {
+        let other: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let batch = RecordBatch::try_from_iter([(name, column), ("v", other)]).unwrap();
+        session.from_batches(batch.schema(), [batch]).unwrap()
+    };
+    let numbers = frame("user", Arc::new(Int64Array::from(vec![1])));
+    let texts = frame("user", Arc::new(StringArray::from(vec!["1"])));
+    let refused = |options: MergeOptions| {
+        let error = numbers.merge(&texts, options).unwrap_err();
+        error.to_string()
+    };
+    let error = refused("user".into());
+    assert!(
+        error.contains("\"user\" (Int64)") && error.contains("(Utf8)"),
+        "{error}"
+    );
+    assert!(refused("usr".into()).contains("user"));
+    assert!(refused(MergeOptions::on(Vec::<String>::new())).contains("no keys"));
+    let crossed = MergeOptions::on(["user"]).how(MergeHow::Cross);
+    assert!(refused(crossed).contains("cross"));
+    let same = MergeOptions::on(["v"]).suffixes("", "");
+    assert!(refused(same).contains("two columns"), "user and user");
+    assert!(MergeOptions::on_pairs(["a", "b"], ["a"]).is_err());
+    let pairs = MergeOptions::on_pairs(["v"], ["user"]).unwrap();
+    let named = numbers.merge(&numbers, pairs).unwrap();
+    let schema = named.schema().unwrap();
+    let names: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(names, ["user_x", "v_x", "user_y", "v_y"]);
+    assert_eq!(named.count().unwrap(), 1);
 }

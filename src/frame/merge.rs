@@ -2,6 +2,7 @@
 
 use super::dataframe::DataFrame;
 use crate::error::{Error, Result};
+use crate::ops::join::{Direction, Nearest, Tolerance};
 use crate::plan::{Join, Logical, MergeHow};
 use crate::size::ByteSize;
 
@@ -169,12 +170,17 @@ impl DataFrame {
             how: options.how,
             on: options.on,
             suffixes: options.suffixes,
+            next_to: None,
             nulls_match: options.nulls_match,
             hold: options.hold,
             hash_mask: options.hash_mask,
             columns: Vec::new(),
             passes_late: true,
         };
+        self.joined(right, join)
+    }
+
+    fn joined(&self, right: &DataFrame, join: Join) -> Result<DataFrame> {
         let join = join.settled(self.known(), right.known())?;
         let schema = join.schema(self.known(), right.known())?;
         let plan = Logical::Join {
@@ -197,5 +203,138 @@ impl DataFrame {
         how: MergeHow,
     ) -> Result<DataFrame> {
         self.merge(right, MergeOptions::on(on).how(how))
+    }
+
+    /// Each row of this frame beside the row of `right` whose time is next to
+    /// its own, among those with equal `by` keys; nulls where there is none.
+    ///
+    /// Both frames must be sorted by their times. Rows come out in the order of
+    /// this frame, once each, with the columns of [`DataFrame::merge`]; a time
+    /// that both call the same comes from this frame. A null time, or NaN, is next
+    /// to nothing. Of several rows of one time the last one is found looking
+    /// back, the first one looking ahead. The right frame is held in memory.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::{AsofOptions, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let session = Session::default();
+    /// # let frame = |columns: [(&str, &[i64]); 2]| {
+    /// #     let columns = columns.map(|(name, values)| {
+    /// #         (name, Arc::new(Int64Array::from(values.to_vec())) as ArrayRef)
+    /// #     });
+    /// #     let batch = RecordBatch::try_from_iter(columns)?;
+    /// #     session.from_batches(batch.schema(), [batch])
+    /// # };
+    /// let trades = frame([("second", &[1, 5, 9]), ("amount", &[10, 20, 30])])?;
+    /// let quotes = frame([("second", &[2, 4, 8]), ("price", &[100, 101, 102])])?;
+    /// let priced = trades.merge_asof(&quotes, AsofOptions::on("second"))?;
+    /// assert_eq!(priced.filter("price is null")?.count()?, 1);
+    /// assert_eq!(priced.filter("second = 5 and price = 101")?.count()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::merge`]; [`Error::Config`] for a tolerance of another kind
+    /// than the times. When computed: [`Error::Plan`] naming the first row that is
+    /// out of order, [`Error::Memory`] if the right frame does not fit.
+    pub fn merge_asof(
+        &self,
+        right: &DataFrame,
+        options: impl Into<AsofOptions>,
+    ) -> Result<DataFrame> {
+        let options = options.into();
+        let (left_on, right_on) = options.on;
+        let join = Join {
+            how: MergeHow::Left,
+            on: options
+                .by
+                .into_iter()
+                .map(|key| (key.clone(), key))
+                .collect(),
+            suffixes: options.suffixes,
+            next_to: Some((left_on, right_on, options.nearest)),
+            nulls_match: false,
+            hold: None,
+            hash_mask: u64::MAX,
+            columns: Vec::new(),
+            passes_late: true,
+        };
+        self.joined(right, join)
+    }
+}
+
+/// How two frames are merged by their times.
+#[derive(Debug, Clone)]
+pub struct AsofOptions {
+    on: (String, String),
+    by: Vec<String>,
+    nearest: Nearest,
+    suffixes: (String, String),
+}
+
+impl AsofOptions {
+    /// By a column of times, or other numbers, that both frames call the same.
+    pub fn on(time: impl Into<String>) -> Self {
+        let time = time.into();
+        AsofOptions::on_pair(time.clone(), time)
+    }
+
+    /// By a column of the left frame, and one of the right frame.
+    pub fn on_pair(left: impl Into<String>, right: impl Into<String>) -> Self {
+        AsofOptions {
+            on: (left.into(), right.into()),
+            by: Vec::new(),
+            nearest: Nearest {
+                direction: Direction::Backward,
+                tolerance: None,
+                exact: true,
+            },
+            suffixes: ("_x".to_owned(), "_y".to_owned()),
+        }
+    }
+
+    /// Only rows with equal values in these columns meet. Default: none.
+    #[must_use]
+    pub fn by<N: Into<String>>(mut self, keys: impl IntoIterator<Item = N>) -> Self {
+        self.by = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Which way to look. Default: [`Direction::Backward`].
+    #[must_use]
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.nearest.direction = direction;
+        self
+    }
+
+    /// How far away the row that is found may be. Default: any distance.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.nearest.tolerance = Some(tolerance);
+        self
+    }
+
+    /// Whether a row of the same time counts. Default: it does.
+    #[must_use]
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.nearest.exact = exact;
+        self
+    }
+
+    /// As [`MergeOptions::suffixes`].
+    #[must_use]
+    pub fn suffixes(mut self, left: &str, right: &str) -> Self {
+        self.suffixes = (left.to_owned(), right.to_owned());
+        self
+    }
+}
+
+impl From<&str> for AsofOptions {
+    fn from(time: &str) -> Self {
+        AsofOptions::on(time)
     }
 }

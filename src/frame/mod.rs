@@ -36,7 +36,7 @@ pub use info::{ColumnInfo, Info};
 pub use inputs::IntoInputs;
 pub use inspect::InspectOptions;
 pub use lazy_write::LazyWrite;
-pub use merge::MergeOptions;
+pub use merge::{AsofOptions, MergeOptions};
 pub use session::Session;
 pub use sort::{Divisions, IndexOptions};
 pub use stream::{Reader, Stream};

@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::expr::{common_type, unknown_column};
-use crate::ops::join::{JoinKind, JoinSpec, KeyForms, Taken};
+use crate::ops::join::{JoinKind, JoinSpec, KeyForms, Nearest, NextTo, Taken, Times};
 use crate::size::ByteSize;
 
 /// Which rows come out of a merge.
@@ -129,6 +129,9 @@ pub struct Join {
     pub on: Vec<(String, String)>,
     /// What is put behind the names of columns that both frames have.
     pub suffixes: (String, String),
+    /// Of the rows with equal keys only the one whose time is next: the columns
+    /// of times of both frames, and what is looked for.
+    pub next_to: Option<(String, String, Nearest)>,
     /// Whether a null key meets others.
     pub nulls_match: bool,
     /// Logical bytes of a frame that may be held whole; by default half of the memory.
@@ -155,9 +158,11 @@ impl Join {
                 return Err(Error::config("on", "a cross merge has no keys"));
             }
             (MergeHow::Cross, true) | (_, false) => {}
+            (_, true) if self.next_to.is_some() => {}
             (_, true) => return Err(Error::config("on", "there are no keys to merge on")),
         }
         self.forms(left, right)?;
+        self.times(left, right)?;
         self.columns = Vec::new();
         self.passes_late = true;
         self.add_columns(left, right)?;
@@ -166,7 +171,9 @@ impl Join {
 
     /// Adds the columns of both frames that do not come out yet.
     fn add_columns(&mut self, left: &Schema, right: &Schema) -> Result<()> {
-        let shared: BTreeSet<&str> = (self.on.iter())
+        let times = self.next_to.iter().map(|(left, right, _)| (left, right));
+        let keys = self.on.iter().map(|(left, right)| (left, right));
+        let shared: BTreeSet<&str> = (keys.chain(times))
             .filter(|(left, right)| left == right)
             .map(|(left, _)| left.as_str())
             .collect();
@@ -232,6 +239,16 @@ impl Join {
         KeyForms::try_new(&pairs)
     }
 
+    /// How times are compared, where they count.
+    fn times(&self, left: &Schema, right: &Schema) -> Result<Option<Times>> {
+        let Some((of_left, of_right, nearest)) = &self.next_to else {
+            return Ok(None);
+        };
+        let types = (field(left, of_left)?, field(right, of_right)?);
+        let (left, right) = (types.0.data_type(), types.1.data_type());
+        Times::try_new((of_left, left), (of_right, right), nearest.clone()).map(Some)
+    }
+
     /// The columns that come out of frames with these schemas.
     ///
     /// # Errors
@@ -273,6 +290,10 @@ impl Join {
     pub(crate) fn needs(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let mut left: BTreeSet<String> = self.on.iter().map(|(left, _)| left.clone()).collect();
         let mut right: BTreeSet<String> = self.on.iter().map(|(_, right)| right.clone()).collect();
+        if let Some((of_left, of_right, _)) = &self.next_to {
+            left.insert(of_left.clone());
+            right.insert(of_right.clone());
+        }
         for (_, of) in &self.columns {
             match of {
                 ColumnOf::Left(name) => left.insert(name.clone()),
@@ -321,7 +342,18 @@ impl Join {
             Side::Right => (right_keys, left_keys, left),
         };
         let output = self.columns.iter().map(|(_, of)| taken(of));
+        // Rows come out in the order of the left frame.
+        let next_to = match (&self.next_to, self.times(left, right)?) {
+            (Some((of_left, of_right, _)), Some(times)) => Some(NextTo {
+                name: of_left.clone(),
+                probe: place(left, of_left)?,
+                build: place(right, of_right)?,
+                times,
+            }),
+            _ => None,
+        };
         Ok(JoinSpec {
+            next_to,
             kind,
             forms: self.forms(left, right)?,
             probe_keys,
@@ -368,6 +400,9 @@ impl fmt::Display for Join {
         let keys: Vec<String> = keys.collect();
         if !keys.is_empty() {
             write!(f, " on {}", keys.join(", "))?;
+        }
+        if let Some((left, right, nearest)) = &self.next_to {
+            write!(f, ", {:?} from {left} to {right}", nearest.direction)?;
         }
         if self.nulls_match {
             f.write_str(", null meets null")?;

@@ -2,14 +2,18 @@
 //!
 //! In:  units of rows.
 //! Out: as many units, of joined rows, in the same order; behind them, where
-//!      it is asked for, one of the build rows that nobody met.
+//!      it is asked for, one of the build rows that nobody met. Where times
+//!      count, a last one without rows sees whether they were in order.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::RecordBatch;
 
 use super::PATH;
 use crate::error::{Error, Result};
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units, batches_reader};
-use crate::ops::join::{JoinTable, Matches};
+use crate::ops::join::{JoinTable, Matches, Run};
 
 /// The joined rows of each unit.
 pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
@@ -29,15 +33,32 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             open,
         })
     });
+    let runs = Arc::new(Mutex::new(BTreeMap::new()));
+    let sorted = table.time_column().map(|name| {
+        let (runs, name) = (Arc::clone(&runs), name.to_owned());
+        let open: Open = Box::new(move || {
+            Run::check(lock(&runs).values(), &name)?;
+            Ok(batches_reader(Box::new(std::iter::empty())))
+        });
+        Ok(Unit {
+            path: Arc::from(PATH),
+            file: 0,
+            ends_file: true,
+            after_all: true,
+            open,
+        })
+    });
     let table = Arc::clone(table);
-    let joined = probe.map(move |unit| {
+    let joined = probe.enumerate().map(move |(number, unit)| {
         let Unit { open, .. } = unit?;
-        let table = Arc::clone(&table);
+        let (table, runs) = (Arc::clone(&table), Arc::clone(&runs));
         let open: Open = Box::new(move || {
             Ok(Box::new(JoinReader {
                 probe: open()?,
                 table,
                 matches: None,
+                runs,
+                at: (number, 0),
             }))
         });
         Ok(Unit {
@@ -48,7 +69,7 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             open,
         })
     });
-    Box::new(joined.chain(unmet))
+    Box::new(joined.chain(unmet).chain(sorted))
 }
 
 /// Joins the rows that another reader gives.
@@ -57,6 +78,28 @@ struct JoinReader {
     table: Arc<JoinTable>,
     /// Of the batch at hand.
     matches: Option<Matches>,
+    runs: Arc<Mutex<Runs>>,
+    /// The unit and the batch that come next.
+    at: (usize, u64),
+}
+
+/// How the times of each batch run, in input order.
+type Runs = BTreeMap<(usize, u64), Run>;
+
+fn lock(runs: &Mutex<Runs>) -> MutexGuard<'_, Runs> {
+    runs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl JoinReader {
+    fn begin(&mut self, batch: RecordBatch) -> Result<()> {
+        let matches = self.table.probe(batch)?;
+        if let Some(run) = matches.run {
+            lock(&self.runs).insert(self.at, run);
+            self.at.1 += 1;
+        }
+        self.matches = Some(matches);
+        Ok(())
+    }
 }
 
 impl ChunkReader for JoinReader {
@@ -72,8 +115,8 @@ impl ChunkReader for JoinReader {
                 }
             }
             match self.probe.next(Vec::new())? {
-                Some(Chunk::Batch(batch, _)) => self.matches = Some(self.table.probe(batch)?),
-                Some(Chunk::Work(make)) => self.matches = Some(self.table.probe(make()?)?),
+                Some(Chunk::Batch(batch, _)) => self.begin(batch)?,
+                Some(Chunk::Work(make)) => self.begin(make()?)?,
                 Some(Chunk::Text(_) | Chunk::Csv(..)) => {
                     return Err(Error::internal("text came in place of rows"));
                 }

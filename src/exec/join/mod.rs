@@ -16,17 +16,21 @@ mod broadcast;
 mod bucket;
 mod grace;
 mod order;
+mod reach;
 mod side;
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+
 use self::broadcast::joined_units;
 use self::grace::{BuildRows, grace};
+use self::reach::within_reach;
 use self::side::ProbeSide;
 use super::build::Given;
 use super::run::{Context, Run, hold_all};
 use super::sheet::{Front, Stage};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::join::JoinTable;
 use crate::plan::{Join, Physical, Side};
 use crate::size::ByteSize;
@@ -37,6 +41,12 @@ const PATH: &str = "merge";
 /// The share of the memory that the held side of a merge may take by default:
 /// beside its rows stand their index, and rows that are being put together.
 const HELD_SHARE: u64 = 4;
+
+/// The build side, by what fits.
+enum Build {
+    Whole(Vec<RecordBatch>),
+    Cut(BuildRows),
+}
 
 /// Reads the build side, and opens the probe side.
 ///
@@ -54,33 +64,45 @@ pub(super) fn join_rows(
         Side::Left => (left, right),
         Side::Right => (right, left),
     };
-    let probe = ProbeSide::open(probe, context)?;
     let held = hold_all(build, context)?;
-    let build_front = Front::over(held.sheet);
-    let fronts = match join.how.probe().0 {
-        Side::Left => vec![probe.front, build_front],
-        Side::Right => vec![build_front, probe.front],
-    };
-    let (left, right) = match join.how.probe().0 {
-        Side::Left => (&probe.schema, &held.schema),
-        Side::Right => (&held.schema, &probe.schema),
-    };
-    let spec = join.with_late(left, right)?.spec(left, right)?;
     let limit = join
         .hold
         .unwrap_or(ByteSize::new(context.settings.memory.bytes() / HELD_SHARE));
     let run = Run::new(context)?;
+    if join.next_to.is_some() && held.bytes > limit.bytes() {
+        return Err(Error::Memory {
+            operator: "merge_asof",
+            wanted: ByteSize::new(held.bytes),
+            limit,
+            cure: "raise --memory: the right frame is held whole".to_owned(),
+        });
+    }
+    let build = match held.bytes <= limit.bytes() {
+        true => Build::Whole(held.batches.collect::<Result<_>>()?),
+        false => Build::Cut(BuildRows {
+            bytes: held.bytes,
+            batches: held.batches,
+        }),
+    };
+    let probe = match &build {
+        Build::Whole(rows) => within_reach(probe, join, &held.schema, rows)?,
+        Build::Cut(_) => Arc::clone(probe),
+    };
+    let probe = ProbeSide::open(&probe, context)?;
+    let build_front = Front::over(held.sheet);
+    let (fronts, left, right) = match join.how.probe().0 {
+        Side::Left => (vec![probe.front, build_front], &probe.schema, &held.schema),
+        Side::Right => (vec![build_front, probe.front], &held.schema, &probe.schema),
+    };
+    let spec = join.with_late(left, right)?.spec(left, right)?;
     let schema = Arc::clone(&spec.schema);
-    let units = if held.bytes > limit.bytes() {
-        let (bytes, batches) = (held.bytes, held.batches);
-        let build = BuildRows { bytes, batches };
-        grace(spec, probe.units, &probe.schema, build, limit.bytes(), &run)?
-    } else {
-        let batches = held.batches.collect::<Result<Vec<_>>>()?;
-        let reservation = run.drive.budget.open();
-        let threads = run.drive.threads;
-        let table = JoinTable::build(Arc::new(spec), batches, threads, reservation)?;
-        joined_units(probe.units, &Arc::new(table))
+    let units = match build {
+        Build::Cut(rows) => grace(spec, probe.units, &probe.schema, rows, limit.bytes(), &run)?,
+        Build::Whole(rows) => {
+            let reservation = run.drive.budget.open();
+            let table = JoinTable::build(Arc::new(spec), rows, run.drive.threads, reservation)?;
+            joined_units(probe.units, &Arc::new(table))
+        }
     };
     Ok(Given {
         units,

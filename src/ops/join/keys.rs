@@ -82,6 +82,15 @@ impl KeyForms {
         self.0.iter().map(Form::data_type).collect()
     }
 
+    /// The unit of the first key, if it is points in time.
+    pub(super) fn tick_unit(&self) -> Option<TimeUnit> {
+        match self.0.first() {
+            Some(Form::Ticks(DataType::Timestamp(unit, _))) => Some(*unit),
+            Some(Form::Ticks(DataType::Date64)) => Some(TimeUnit::Millisecond),
+            _ => None,
+        }
+    }
+
     /// The key columns of one side, each in its form.
     pub(super) fn bring(&self, columns: &[ArrayRef]) -> Result<Vec<KeyColumn>> {
         let forms = self.0.iter().zip(columns);

@@ -11,6 +11,7 @@
 //! A null key meets nothing, unless asked to. Every NaN is one key and -0 is 0,
 //! as in a group-by.
 
+mod asof;
 mod codes;
 mod index;
 mod keys;
@@ -19,7 +20,8 @@ mod rows;
 mod spec;
 mod table;
 
+pub use asof::{Direction, Nearest, Run, Times, Tolerance};
 pub use index::KeyHashes;
 pub use keys::KeyForms;
 pub use probe::{JoinTable, Matches, Unmet};
-pub use spec::{JoinKind, JoinSpec, Taken};
+pub use spec::{JoinKind, JoinSpec, NextTo, Taken};

@@ -19,9 +19,10 @@ use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 
+use super::asof::{Run, Timeline, heads_of};
 use super::index::{Index, IndexOptions};
 use super::rows::BuildRows;
-use super::spec::{JoinKind, JoinSpec, Taken};
+use super::spec::{JoinKind, JoinSpec, NextTo, Taken};
 use super::table::NONE;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
@@ -37,6 +38,8 @@ pub struct JoinTable {
     rows: BuildRows,
     /// A bit for each build row that met a probe row; only where others come out.
     met: Vec<AtomicU64>,
+    /// The rows of each key by their times, where one of them is looked for.
+    timeline: Option<Timeline>,
     /// Of all this.
     _reservation: Reservation,
 }
@@ -66,13 +69,28 @@ impl JoinTable {
         if spec.kind.keeps_build() {
             met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
         }
+        let timeline = match &spec.next_to {
+            None => None,
+            Some(NextTo { build, times, .. }) => {
+                let mut codes = Vec::with_capacity(rows.n_rows());
+                for column in rows.columns(&[*build]).iter().flatten() {
+                    codes.extend(times.of(column)?);
+                }
+                let heads = heads_of(&index, &keys, &rows.piece_rows())?;
+                let name = spec.build_schema.field(*build).name();
+                Some(Timeline::build(times.clone(), name, &heads, &codes)?)
+            }
+        };
+        let of_timeline = timeline.as_ref().map_or(0, Timeline::bytes);
         // Whoever builds a table has seen to it that there is room.
-        reservation.resize_anyway(rows.bytes() + index.bytes() as u64 + 8 * met.len() as u64);
+        let beside = index.bytes() + 8 * met.len() + of_timeline;
+        reservation.resize_anyway(rows.bytes() + beside as u64);
         Ok(JoinTable {
             spec,
             index,
             rows,
             met,
+            timeline,
             _reservation: reservation,
         })
     }
@@ -80,6 +98,17 @@ impl JoinTable {
     /// The columns that come out.
     pub fn schema(&self) -> &SchemaRef {
         &self.spec.schema
+    }
+
+    /// Whether a probe row has one partner at most.
+    fn is_unique(&self) -> bool {
+        self.timeline.is_some() || self.index.is_unique()
+    }
+
+    /// The column of the probe side that its rows must be sorted by, if there is one.
+    pub fn time_column(&self) -> Option<&str> {
+        let next_to = self.spec.next_to.as_ref()?;
+        Some(&next_to.name)
     }
 
     /// Which rows come out.
@@ -101,11 +130,18 @@ impl JoinTable {
         let keys: Vec<ArrayRef> = (self.spec.probe_keys.iter())
             .map(|idx| Arc::clone(batch.column(*idx)))
             .collect();
-        let heads = self.index.find(&keys, batch.num_rows())?;
+        let mut heads = self.index.find(&keys, batch.num_rows())?;
+        let mut run = None;
+        if let (Some(timeline), Some(next_to)) = (&self.timeline, &self.spec.next_to) {
+            let codes = timeline.codes(batch.column(next_to.probe))?;
+            run = Some(Run::of(&codes));
+            timeline.find(&mut heads, &codes);
+        }
         Ok(Matches {
             table: Arc::clone(self),
             batch,
             heads,
+            run,
             row: 0,
             at: None,
         })
@@ -163,6 +199,8 @@ pub struct Matches {
     batch: RecordBatch,
     /// The first build row of each probe row.
     heads: Vec<u32>,
+    /// How the times of the batch run, where these count.
+    pub run: Option<Run>,
     /// The probe row at hand.
     row: usize,
     /// Its next build row; none if it was not begun.
@@ -188,7 +226,7 @@ impl Matches {
         let rows = match kind {
             JoinKind::Semi => self.filtered(true)?,
             JoinKind::Anti => self.filtered(false)?,
-            _ if self.table.index.is_unique() => self.at_most_one(kind)?,
+            _ if self.table.is_unique() => self.at_most_one(kind)?,
             _ => self.pairs(kind)?,
         };
         Ok(Some(rows))

@@ -111,6 +111,11 @@ impl BuildRows {
         Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
     }
 
+    /// Rows of each piece.
+    pub fn piece_rows(&self) -> Vec<usize> {
+        self.pieces.iter().map(RecordBatch::num_rows).collect()
+    }
+
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }

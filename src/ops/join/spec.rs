@@ -12,6 +12,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::cast;
 use arrow_schema::SchemaRef;
 
+use super::asof::Times;
 use super::keys::KeyForms;
 use crate::error::Result;
 
@@ -61,6 +62,19 @@ pub enum Taken {
     },
 }
 
+/// Where times stand, and how they meet.
+#[derive(Debug, Clone)]
+pub struct NextTo {
+    /// The name of the column of the probe side.
+    pub name: String,
+    /// The column of the probe side.
+    pub probe: usize,
+    /// The column of the build side.
+    pub build: usize,
+    /// How they are compared.
+    pub times: Times,
+}
+
 /// A join, ready to be built.
 #[derive(Debug, Clone)]
 pub struct JoinSpec {
@@ -76,6 +90,10 @@ pub struct JoinSpec {
     pub nulls_match: bool,
     /// Bits that are kept of hashes: fewer make keys collide, in tests.
     pub hash_mask: u64,
+    /// Of the rows with an equal key only the one whose time is next: the columns
+    /// of times of the probe and the build side, and what is looked for. Both
+    /// sides come in the order of their times.
+    pub next_to: Option<NextTo>,
     /// The columns that come out.
     pub output: Vec<Taken>,
     /// Their names and types.
