@@ -155,7 +155,7 @@ impl Question<'_> {
 
 fn main() {
     let rows = std::env::args().filter_map(|arg| arg.parse::<usize>().ok());
-    let n_rows = rows.last().unwrap_or(10_000_000);
+    let n_rows = rows.max().unwrap_or(10_000_000);
     let (small, medium) = (
         (n_rows / 1_000_000).max(1) as u64,
         (n_rows / 1_000).max(1) as u64,

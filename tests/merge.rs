@@ -100,7 +100,7 @@ impl Keys {
             )
         };
         let odd = |row: usize, code: i64| match code {
-            0 if row % 2 == 0 => -0.0,
+            0 if row.is_multiple_of(2) => -0.0,
             1 => f64::from_bits(f64::NAN.to_bits() + (row as u64 % 3)),
             code => code as f64 / 2.0,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_cast::cast;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::Int64Type;
-use windrow::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use windrow::arrow::schema::{DataType, TimeUnit};
 use windrow::{AsofOptions, ByteSize, DataFrame, Direction, Session, Settings, Tolerance};
 
@@ -74,7 +74,7 @@ fn found(
     };
     let time = |row: &usize| right[*row].0.unwrap();
     let rows = || (0..right.len()).filter(fits);
-    let back = rows().filter(|row| time(row) <= at).next_back();
+    let back = rows().rfind(|row| time(row) <= at);
     let forth = rows().find(|row| time(row) >= at);
     match direction {
         Direction::Backward => back,

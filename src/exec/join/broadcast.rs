@@ -22,7 +22,7 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
         let mut unmet = table.unmet();
         let open: Open = Box::new(move || {
             Ok(batches_reader(Box::new(std::iter::from_fn(move || {
-                unmet.next().transpose()
+                unmet.next_rows().transpose()
             }))))
         });
         Ok(Unit {
@@ -106,7 +106,7 @@ impl ChunkReader for JoinReader {
     fn next(&mut self, _reuse: Vec<u8>) -> Result<Option<Chunk>> {
         loop {
             if let Some(matches) = &mut self.matches {
-                match matches.next()? {
+                match matches.next_rows()? {
                     Some(rows) if rows.num_rows() > 0 => {
                         return Ok(Some(Chunk::Batch(rows, Passed::default())));
                     }

@@ -207,7 +207,7 @@ impl Joining {
                         false => self.after_block(),
                     }
                 }
-                State::Unmet(unmet) => match unmet.next()? {
+                State::Unmet(unmet) => match unmet.next_rows()? {
                     Some(rows) => return Ok(Some(rows)),
                     None => self.after_block(),
                 },
@@ -333,7 +333,7 @@ fn pairs_of(kind: JoinKind) -> JoinKind {
 /// The next rows of matches that are at hand; none at their end.
 fn taken(matches: &mut Option<Matches>) -> Result<Option<RecordBatch>> {
     while let Some(some) = matches {
-        match some.next()? {
+        match some.next_rows()? {
             Some(rows) if rows.num_rows() > 0 => return Ok(Some(rows)),
             Some(_) => {}
             None => *matches = None,

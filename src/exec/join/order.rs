@@ -112,7 +112,7 @@ enum Now {
 impl Ordered {
     fn new(bucket: Bucket, most_rows: u64, schema: SchemaRef) -> Result<Self> {
         let ranges = match bucket.rows() <= most_rows {
-            true => vec![0..u64::MAX],
+            true => std::iter::once(0..u64::MAX).collect(),
             false => ranges(&bucket, most_rows)?,
         };
         Ok(Ordered {

@@ -218,7 +218,7 @@ impl Matches {
     /// # Errors
     ///
     /// If texts of these rows take more than 2 GiB.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         if self.row >= self.heads.len() {
             return Ok(None);
         }
@@ -304,8 +304,8 @@ impl Unmet {
     ///
     /// # Errors
     ///
-    /// As [`Matches::next`].
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    /// As [`Matches::next_rows`].
+    pub fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         let table = &self.table;
         let mut rows = Vec::new();
         while self.row < table.n_rows() && rows.len() < MOST_ROWS {
