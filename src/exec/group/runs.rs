@@ -78,7 +78,7 @@ impl Run {
         Ok(match self {
             Run::Memory(rows, held) => {
                 let held = Arc::clone(held);
-                // Held until the last of it is taken.
+                // Given back as its one batch is taken.
                 let rows = rows.clone();
                 Box::new(std::iter::once_with(move || {
                     drop(held);
@@ -98,12 +98,10 @@ fn places(rows: &RecordBatch) -> &[ArrayRef] {
 }
 
 fn place(rows: &RecordBatch, row: usize) -> Place {
-    let [chunks, in_chunk] = places(rows) else {
-        unreachable!("there are two columns of places");
-    };
+    let places = places(rows);
     (
-        chunks.as_primitive::<UInt64Type>().value(row),
-        in_chunk.as_primitive::<UInt32Type>().value(row),
+        places[0].as_primitive::<UInt64Type>().value(row),
+        places[1].as_primitive::<UInt32Type>().value(row),
     )
 }
 

@@ -23,7 +23,8 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
         0 | 1 => 7,
         _ => place * place % 1_009,
     };
-    let text = |place: u64| (place % 11 != 0).then(|| format!("key {:>20}", key(place) % 97));
+    let text =
+        |place: u64| (!place.is_multiple_of(11)).then(|| format!("key {:>20}", key(place) % 97));
     let id: ArrayRef = Arc::new(
         places
             .clone()
@@ -33,7 +34,7 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
     let user: ArrayRef = Arc::new(places.clone().map(text).collect::<StringArray>());
     let x = places
         .clone()
-        .map(|n| (n % 7 != 0).then_some(n as f64 / 3.0));
+        .map(|n| (!n.is_multiple_of(7)).then_some(n as f64 / 3.0));
     let x: ArrayRef = Arc::new(x.collect::<Float64Array>());
     let place: ArrayRef = Arc::new(UInt64Array::from_iter_values(places));
     RecordBatch::try_from_iter([("id", id), ("user", user), ("x", x), ("place", place)]).unwrap()
