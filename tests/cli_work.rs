@@ -461,7 +461,6 @@ fn flags_that_would_do_nothing_are_refused() {
     windrow(dir.path(), &["convert", "logs", "--to", "out"]).expect(0);
     for flags in [
         &["--salvage"][..],
-        &["--include-path", "file"],
         &["--blocksize", "1MiB"],
         &["--on-bad-record", "skip"],
     ] {
@@ -487,6 +486,14 @@ fn flags_that_would_do_nothing_are_refused() {
     ];
     let end = windrow(dir.path(), &with_path).expect(0);
     assert_eq!(end.stdout, "{\"id\":0,\"file\":\"logs/a.json.gz\"}\n");
+    // Files of columns have paths, too.
+    let mut of_columns = with_path;
+    of_columns[1] = "out";
+    let end = windrow(dir.path(), &of_columns).expect(0);
+    assert_eq!(
+        end.stdout,
+        "{\"id\":0,\"file\":\"out/part-000000.parquet\"}\n"
+    );
 }
 
 #[test]
