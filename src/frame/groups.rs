@@ -77,14 +77,14 @@ impl GroupBy {
         lists.push(count().alias(free_name(&names)));
         let mut by = frame.groupby(keys.iter().map(String::as_str))?;
         by.dropna = self.dropna;
-        let n_keys = keys.len();
+        let (n_keys, known) = (keys.len(), Arc::clone(frame.known()));
         let groups = by.agg(lists)?;
         Ok(
             groups.map_partitions(schema, move |partition: PartitionRows| {
                 let mut made = Vec::new();
                 for batch in &partition.batches {
                     for group in 0..batch.num_rows() {
-                        made.push(map(rows_of(batch, group, n_keys)?)?);
+                        made.push(map(rows_of(batch, group, n_keys, &known)?)?);
                     }
                 }
                 Ok(made)
@@ -94,7 +94,13 @@ impl GroupBy {
 }
 
 /// The rows of a group, of a batch that has keys, lists, and a count of rows.
-fn rows_of(groups: &RecordBatch, group: usize, n_keys: usize) -> Result<RecordBatch> {
+/// Columns may hold nulls where those of the frame, `known`, may.
+fn rows_of(
+    groups: &RecordBatch,
+    group: usize,
+    n_keys: usize,
+    known: &Schema,
+) -> Result<RecordBatch> {
     let Some((counts, columns)) = groups.columns().split_last() else {
         return Err(Error::internal("groups came without their counts"));
     };
@@ -111,7 +117,11 @@ fn rows_of(groups: &RecordBatch, group: usize, n_keys: usize) -> Result<RecordBa
     let columns = columns?;
     let fields = groups.schema_ref().fields().iter().zip(&columns);
     let fields: Vec<Field> = fields
-        .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
+        .map(|(field, column)| {
+            let own = known.column_with_name(field.name());
+            let nullable = own.is_none_or(|(_, own)| own.is_nullable());
+            Field::new(field.name(), column.data_type().clone(), nullable)
+        })
         .collect();
     Ok(RecordBatch::try_new(
         Arc::new(Schema::new(fields)),
