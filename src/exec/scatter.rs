@@ -1,27 +1,23 @@
-//! A pipeline's rows, shuffled into buckets.
+//! Rows, shuffled into buckets.
 //!
-//! In:  a pipeline, and what gives each row its bucket.
-//! Out: buckets, and the columns that all their rows have.
+//! In:  rows of one schema, and what gives each its bucket.
+//! Out: buckets, each with its rows in input order.
 //!
 //! Rows are routed in the types that all rows of the run end with, so that
-//! equal keys meet. Where only reading can tell those types, or a step needs
-//! input order, rows are held first and routed on their second way through:
-//! the input is read once.
+//! equal keys meet. Where only reading can tell those types, rows are held
+//! first and routed on their second way through: the input is read once.
 
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::build::{Built, build};
-use super::control::Phase;
+use super::build::Built;
 use super::output::{NoAppend, Scatter};
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::Run;
 use super::schema::RunSchema;
-use super::sheet::Sheet;
 use super::source::Units;
 use super::worker::Worked;
 use crate::error::Result;
-use crate::plan::{Layout, Physical};
 use crate::shuffle::{Bucket, Route, split};
 
 /// How workers cut rows.
@@ -38,67 +34,6 @@ impl ScatterPlan {
         worked.shards = Some(split(&rows, &to, self.route.n_buckets())?);
         worked.count_only()
     }
-}
-
-/// Rows of a pipeline by bucket.
-#[allow(dead_code)] // Joins and group-by build on it.
-pub(super) struct Scattered {
-    /// Of every row.
-    pub schema: SchemaRef,
-    /// Their memory counts in the budget of the run until all are dropped.
-    pub buckets: Vec<Bucket>,
-    /// Logical bytes of all rows.
-    pub bytes: u64,
-    /// What was read: give it to the [`super::sheet::Front`] of the stage that reads the buckets.
-    pub sheet: Sheet,
-}
-
-/// Shuffles the rows of a pipeline, by the route that `route` makes for their
-/// columns. Give the context of the [`Run`] that reads the buckets: it shares
-/// its budget.
-///
-/// # Errors
-///
-/// As [`super::write`], and those of `route`.
-#[allow(dead_code)] // Joins and group-by build on it.
-pub(super) fn scatter(
-    physical: &Physical,
-    context: &Context,
-    route: impl FnOnce(&SchemaRef) -> Result<Arc<dyn Route>>,
-) -> Result<Scattered> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
-    let scatter_to = |n| Scatter::new(n, budget, Arc::clone(spill_dir));
-    if built.schema.decoded().is_none() && built.ordered.is_empty() {
-        let schema = built.schema.output()?;
-        let route = route(&schema)?;
-        let output = scatter_to(route.n_buckets());
-        built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
-        let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
-        return Ok(Scattered {
-            schema,
-            sheet: run.sheet(&mut only)?,
-            bytes: only.output.buckets.bytes(),
-            buckets: only.output.buckets.finish(),
-        });
-    }
-    let (mut first, NoAppend) = run.hold(built)?;
-    let sheet = run.sheet(&mut first)?;
-    let schema = first.schema;
-    let route = route(&schema.output()?)?;
-    let output = scatter_to(route.n_buckets());
-    let plan = Arc::new(ScatterPlan { route });
-    let held = first.output.held();
-    let (second, NoAppend) = run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
-    Ok(Scattered {
-        schema: schema.output()?,
-        sheet,
-        bytes: second.output.buckets.bytes(),
-        buckets: second.output.buckets.finish(),
-    })
 }
 
 /// Rows of units by bucket.
@@ -147,11 +82,72 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
-    use crate::plan::{FileFormat, Logical, Look, ReadOptions, Scan, Source, lower};
+    use crate::exec::build::build;
+    use crate::exec::control::Phase;
+    use crate::exec::run::{CHUNK_BYTES, Context};
+    use crate::exec::sheet::Sheet;
+    use crate::plan::{
+        FileFormat, Layout, Logical, Look, Physical, ReadOptions, Scan, Source, lower,
+    };
     use crate::shuffle::ByHash;
     use crate::size::ByteSize;
 
     const BUCKETS: usize = 5;
+
+    /// Rows of a pipeline by bucket.
+    struct Scattered {
+        /// Of every row.
+        schema: SchemaRef,
+        /// Their memory counts in the budget of the run until all are dropped.
+        buckets: Vec<Bucket>,
+        /// Logical bytes of all rows.
+        bytes: u64,
+        /// What was read.
+        sheet: Sheet,
+    }
+
+    /// Shuffles the rows of a pipeline: at once where its columns are known, else
+    /// held first, as stages do.
+    fn scatter(
+        physical: &Physical,
+        context: &Context,
+        route: impl FnOnce(&SchemaRef) -> Result<Arc<dyn Route>>,
+    ) -> Result<Scattered> {
+        let run = Run::new(context)?;
+        context.progress.set_phase(Phase::Reading);
+        let mut built = build(physical, &run.context, CHUNK_BYTES)?;
+        built.layout = Layout::Coalesce(u64::MAX);
+        let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
+        let scatter_to = |n| Scatter::new(n, budget, Arc::clone(spill_dir));
+        if built.schema.decoded().is_none() && built.ordered.is_empty() {
+            let schema = built.schema.output()?;
+            let route = route(&schema)?;
+            let output = scatter_to(route.n_buckets());
+            built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
+            let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
+            return Ok(Scattered {
+                schema,
+                sheet: run.sheet(&mut only)?,
+                bytes: only.output.buckets.bytes(),
+                buckets: only.output.buckets.finish(),
+            });
+        }
+        let (mut first, NoAppend) = run.hold(built)?;
+        let sheet = run.sheet(&mut first)?;
+        let schema = first.schema;
+        let route = route(&schema.output()?)?;
+        let output = scatter_to(route.n_buckets());
+        let plan = Arc::new(ScatterPlan { route });
+        let held = first.output.held();
+        let (second, NoAppend) =
+            run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
+        Ok(Scattered {
+            schema: schema.output()?,
+            sheet,
+            bytes: second.output.buckets.bytes(),
+            buckets: second.output.buckets.finish(),
+        })
+    }
 
     fn physical(source: Source, schema: SchemaRef, limit: Option<u64>) -> Physical {
         let scan = Logical::Scan(Box::new(Scan {
