@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_cast::cast;
+use arrow_schema::SortOptions;
 use arrow_select::concat::concat;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::*;
 use windrow::arrow::schema::{DataType, TimeUnit};
 use windrow::expr::{AggExpr, Groups, col, corr, count};
-use windrow::ops::{Aggregate, TopRows, ValueCounts};
+use windrow::ops::{Aggregate, TopKey, TopRows, ValueCounts};
 
 /// Random numbers that are the same in every run.
 struct Dice(u64);
@@ -918,7 +919,14 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
         ["310 1341", "0 1256", "320 1204", "230 1115", "180 1049"]
     );
 
-    let mut hottest = TopRows::largest(4, vec![col("temp").bind(&schema).unwrap()]);
+    let mut hottest = TopRows::new(
+        4,
+        vec![TopKey {
+            expr: col("temp").bind(&schema).unwrap(),
+            options: SortOptions::new(true, false),
+            typed: false,
+        }],
+    );
     hottest.push(&all).unwrap();
     let hottest = hottest.finish().unwrap().remove(0);
     let cells = ["origin", "temp", "day", "hour"].map(|name| hottest.column_by_name(name).unwrap());

@@ -244,10 +244,40 @@ fn sorts() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+/// The first rows of an order, of columns whose types are known.
+fn tops() -> Vec<(&'static str, DataFrame)> {
+    let batches = frame()
+        .select(["id", "bytes", "host"])
+        .unwrap()
+        .to_batches();
+    let batches = batches.unwrap();
+    let rows = Session::default()
+        .from_batches(batches[0].schema(), batches)
+        .unwrap();
+    let by = [
+        SortBy::descending("bytes"),
+        SortBy::from("id").nulls_first(),
+    ];
+    let sorted = rows.sort_values(by).unwrap();
+    vec![
+        ("first_rows_of_a_sort", sorted.limit(5)),
+        (
+            "first_rows_behind_columns",
+            sorted
+                .with_column("kib", col("bytes") / 1024)
+                .unwrap()
+                .limit(7)
+                .select(["kib", "host"])
+                .unwrap(),
+        ),
+    ]
+}
+
 /// All of them.
 fn all_plans() -> impl Iterator<Item = (&'static str, DataFrame)> {
     let plans = plans().into_iter().chain(projections());
-    plans.chain(folds()).chain(merges()).chain(sorts())
+    let plans = plans.chain(folds()).chain(merges());
+    plans.chain(sorts()).chain(tops())
 }
 
 fn rows(batches: &[Vec<RecordBatch>]) -> String {

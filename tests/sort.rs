@@ -178,6 +178,72 @@ fn rows_come_in_order_under_every_cut() {
     }
 }
 
+#[test]
+fn the_first_rows_of_an_order_are_those_of_a_sort_of_all() {
+    let cases: [Vec<SortBy>; 6] = [
+        vec!["heavy".into()],
+        vec![SortBy::descending("many")],
+        vec![SortBy::descending("heavy").nulls_first()],
+        vec![SortBy::ascending("float").nulls_first()],
+        vec![SortBy::descending("text"), "many".into()],
+        vec![
+            SortBy::ascending("text").nulls_first(),
+            SortBy::descending("float"),
+        ],
+    ];
+    let batch = table(6_000, 42);
+    for by in &cases {
+        let wanted = sorted_places(&batch, by);
+        for (threads, most, memory) in [(1, 6_000, 64), (2, 50, 64), (5, 600, 32)] {
+            let frame = frame(&batch, most, threads, ByteSize::mib(memory));
+            let sorted = frame.sort_values(by.clone()).unwrap();
+            let renamed = sorted.rename([("text", "word")]).unwrap();
+            for n in [0, 100, 2_500, 9_000] {
+                let first = renamed.limit(n).select(["place"]).unwrap();
+                let plan = first.explain().to_string();
+                assert!(plan.contains(&format!("first {n} rows by ")), "{plan}");
+                let table = first.compute().unwrap();
+                assert_eq!(table.report().spilled_bytes, 0);
+                let found = places(&rows_of(&table.into_batches()));
+                let end = (n as usize).min(wanted.len());
+                assert_eq!(
+                    found,
+                    wanted[..end],
+                    "{n} rows by {by:?}, {threads} threads"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_too_large_to_be_held_twice_or_of_text_that_may_widen_is_a_sort() {
+    let batch = table(20, 1);
+    let frame = frame(&batch, 20, 1, ByteSize::mib(64));
+    let plan = |frame: &DataFrame| frame.explain().optimized[0].node.clone();
+    let sorted = frame.sort_values(["many"]).unwrap();
+    assert_eq!(plan(&sorted.limit(3)), "first 3 rows by many");
+    assert_eq!(plan(&sorted.limit(100_000)), "limit 100000");
+    let filtered = sorted.filter("many > 0").unwrap();
+    assert_eq!(plan(&filtered.limit(3)), "first 3 rows by many");
+    assert_eq!(
+        plan(&sorted.limit(3).filter("many > 0").unwrap()),
+        "filter many > 0"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows.json");
+    // As text, 10 comes before 9: what the last row says.
+    std::fs::write(&path, "{\"key\":9}\n{\"key\":10}\n{\"key\":\"x\"}\n").unwrap();
+    let text = session(2, ByteSize::mib(64));
+    let text = text.read_json(read(&path), Default::default()).unwrap();
+    let first = text.sort_values(["key"]).unwrap().limit(2);
+    assert_eq!(plan(&first), "limit 2");
+    let rows = rows_of(&first.to_batches().unwrap());
+    let keys: Vec<_> = rows.iter().map(|row| format!("{:?}", row["key"])).collect();
+    assert_eq!(keys, ["Text(\"10\")", "Text(\"9\")"]);
+}
+
 /// Rows of about 100 bytes each.
 fn wide(rows: usize, seed: u64) -> RecordBatch {
     let batch = table(rows, seed);

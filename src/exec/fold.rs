@@ -23,7 +23,7 @@ use super::schema::RunSchema;
 use super::worker::Worked;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Reservation, SpillDir};
-use crate::ops;
+use crate::ops::{self, Bar};
 use crate::plan::Fold;
 
 /// What workers fold rows into: a fold, and the columns it was checked against.
@@ -59,6 +59,9 @@ pub(crate) struct Folding {
     budget: Budget,
     /// No more than threads. A thread takes one for each chunk.
     idle: Mutex<Vec<Held>>,
+    /// What rows of chunks that come behind those merged so far must be better
+    /// than, where the best rows are what rows are folded into.
+    bar: Mutex<Option<Arc<Bar>>>,
 }
 
 impl Folding {
@@ -75,6 +78,7 @@ impl Folding {
             plan,
             budget: budget.clone(),
             idle: Mutex::new(Vec::new()),
+            bar: Mutex::new(None),
         })
     }
 
@@ -98,11 +102,25 @@ impl Folding {
                 Some(folder) => folder,
                 None => own.insert(Folder::bind(&self.plan)?),
             };
+            // Which bar it is shows nowhere: rows that are not better leave later.
+            if let ops::Fold::Top(top) = &mut folder.fold {
+                top.set_bar(lock(&self.bar).clone());
+            }
             folder.push(rows, schema, schema, chunk)?;
             folder.held = None;
             worked.folded = Some(folder.fold.partial()?);
         }
         worked.count_only()
+    }
+
+    /// Lets workers know how good the rows are that were merged so far.
+    pub fn raise_bar(&self, held: &mut Held) -> Result<()> {
+        if let ops::Fold::Top(top) = &mut held.folder.fold
+            && let Some(bar) = top.bar()?
+        {
+            *lock(&self.bar) = Some(bar);
+        }
+        Ok(())
     }
 
     /// A folder that has seen nothing.
@@ -117,8 +135,13 @@ impl Folding {
     /// Sees to it that a folder holds no more than it may: groups leave for the
     /// store if the budget refuses them, or if they are many and few rows share one.
     pub fn settle(&self, held: &mut Held) -> Result<()> {
-        let wanted = held.folder.bytes();
-        let fits = held.reservation.try_resize(wanted);
+        let mut wanted = held.folder.bytes();
+        let mut fits = held.reservation.try_resize(wanted);
+        if let (false, ops::Fold::Top(top)) = (fits, &mut held.folder.fold) {
+            top.cut()?;
+            wanted = held.folder.bytes();
+            fits = held.reservation.try_resize(wanted);
+        }
         let Some(store) = &self.store else {
             return match fits {
                 true => Ok(()),
@@ -139,13 +162,17 @@ impl Folding {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Held>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 
     /// The folders that took in chunks, once no thread has any.
     pub fn take(&self) -> Vec<Held> {
         std::mem::take(&mut *self.idle())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Groups whose keys and states fit the second-level cache, about. Measured:

@@ -13,7 +13,8 @@ use super::columns::IntoColumn;
 use super::dataframe::DataFrame;
 use crate::error::{Error, Result};
 use crate::expr::{AggExpr, Expr, Named, Projection, Scalar, col, count, output_names};
-use crate::plan::{Fold, Logical};
+use crate::ops::SortBy;
+use crate::plan::{Fold, Logical, TopCall};
 
 /// What can stand for an aggregate in [`DataFrame::agg`]: one, or its text.
 pub trait IntoAggregate {
@@ -291,9 +292,9 @@ impl DataFrame {
     ///
     /// [`Error::Plan`] for an unknown column, with near names.
     pub fn nlargest(&self, rows: usize, by: impl Into<String>) -> Result<DataFrame> {
-        let by = vec![by.into()];
-        let largest = true;
-        self.fold(Fold::TopRows { rows, by, largest })
+        let by = vec![SortBy::descending(by)];
+        let call = TopCall::Largest;
+        self.fold(Fold::TopRows { rows, by, call })
     }
 
     /// The `rows` rows with the smallest values of a column, smallest first;
@@ -303,9 +304,9 @@ impl DataFrame {
     ///
     /// [`Error::Plan`] for an unknown column, with near names.
     pub fn nsmallest(&self, rows: usize, by: impl Into<String>) -> Result<DataFrame> {
-        let by = vec![by.into()];
-        let largest = false;
-        self.fold(Fold::TopRows { rows, by, largest })
+        let by = vec![SortBy::ascending(by)];
+        let call = TopCall::Smallest;
+        self.fold(Fold::TopRows { rows, by, call })
     }
 
     /// A table of statistics of the columns that are known now: counts, mean,

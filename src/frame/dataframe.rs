@@ -244,15 +244,18 @@ impl DataFrame {
         Ok(Table::new(collected))
     }
 
-    /// The first `rows` rows, in memory, on the calling thread. Walks on past
-    /// files and partitions that hold none, and reads no more than it must.
+    /// The first `rows` rows, in memory. Walks on past files and partitions that
+    /// hold none, and reads no more than it must; on the calling thread, unless
+    /// all rows must be read to know which are the first.
     ///
     /// # Errors
     ///
     /// As [`DataFrame::compute`].
     pub fn head(&self, rows: u64) -> Result<Table> {
         let mut context = self.session.context().clone();
-        context.settings.threads = 1;
+        if self.plan.streams() {
+            context.settings.threads = 1;
+        }
         let collected = exec::collect(&self.limit(rows).lower(), &context)?;
         Ok(Table::new(collected))
     }

@@ -37,7 +37,7 @@ pub(crate) use places::{PLACE_COLUMNS, input_order};
 pub use sample::Sample;
 pub use seen::Seen;
 pub use sort::{Codes, Edges, SortBy, SortKeys};
-pub use top_rows::TopRows;
+pub use top_rows::{Bar, TopKey, TopRows};
 pub use value_counts::ValueCounts;
 
 use arrow_array::RecordBatch;

@@ -11,9 +11,10 @@ use std::fmt;
 
 use arrow_schema::{Schema, SchemaRef};
 
+use super::sort::order_text;
 use crate::error::Result;
-use crate::expr::{AggExpr, BoundExpr, col, roots};
-use crate::ops;
+use crate::expr::{AggExpr, col, roots};
+use crate::ops::{self, SortBy, TopKey};
 
 /// Makes a few rows of all rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,14 +32,14 @@ pub enum Fold {
         /// Columns whose values are counted together.
         columns: Vec<String>,
     },
-    /// The rows with the largest or smallest keys, best first.
+    /// The first rows in some order; equal rows keep theirs.
     TopRows {
         /// At most so many.
         rows: usize,
         /// By the first column, where that is equal by the second ….
-        by: Vec<String>,
-        /// Or the smallest.
-        largest: bool,
+        by: Vec<SortBy>,
+        /// Which call asks for them.
+        call: TopCall,
     },
     /// A table of statistics.
     Describe {
@@ -47,14 +48,28 @@ pub enum Fold {
     },
 }
 
+/// The calls that the first rows of an order answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopCall {
+    /// `nlargest`.
+    Largest,
+    /// `nsmallest`.
+    Smallest,
+    /// `sort_values` with a limit behind it. Types are known before any row is read.
+    Sorted,
+}
+
 impl Fold {
     /// What it is called in errors.
     pub fn name(&self) -> &'static str {
         match self {
             Fold::Groups { .. } => "agg",
             Fold::ValueCounts { .. } => "value_counts",
-            Fold::TopRows { largest: true, .. } => "nlargest",
-            Fold::TopRows { .. } => "nsmallest",
+            Fold::TopRows { call, .. } => match call {
+                TopCall::Largest => "nlargest",
+                TopCall::Smallest => "nsmallest",
+                TopCall::Sorted => "sort_values",
+            },
             Fold::Describe { .. } => "describe",
         }
     }
@@ -78,13 +93,16 @@ impl Fold {
                 let keys = columns.iter().map(bound).collect::<Result<_>>()?;
                 ops::Fold::Counts(ops::ValueCounts::try_new(keys)?)
             }
-            Fold::TopRows { rows, by, largest } => {
-                let by = by.iter().map(|name| col(name).bind(schema));
-                let by = by.collect::<Result<Vec<BoundExpr>>>()?;
-                ops::Fold::Top(match largest {
-                    true => ops::TopRows::largest(*rows, by),
-                    false => ops::TopRows::smallest(*rows, by),
-                })
+            Fold::TopRows { rows, by, call } => {
+                let key = |by: &SortBy| {
+                    Ok(TopKey {
+                        expr: col(&by.column).bind(schema)?,
+                        options: by.options(),
+                        typed: *call == TopCall::Sorted,
+                    })
+                };
+                let keys = by.iter().map(key).collect::<Result<_>>()?;
+                ops::Fold::Top(ops::TopRows::new(*rows, keys))
             }
             Fold::Describe { columns } => {
                 ops::Fold::Describe(ops::Describe::try_new(schema, columns)?)
@@ -122,7 +140,8 @@ impl Fold {
             Fold::ValueCounts { columns } | Fold::Describe { columns } => Some(of(columns)),
             // Its rows come out with all columns that somebody wants.
             Fold::TopRows { by, .. } => wanted.map(|mut wanted| {
-                wanted.extend(of(by));
+                let columns: Vec<String> = by.iter().map(|by| by.column.clone()).collect();
+                wanted.extend(of(&columns));
                 wanted
             }),
         }
@@ -144,9 +163,14 @@ impl fmt::Display for Fold {
                 Ok(())
             }
             Fold::ValueCounts { columns } => write!(f, "count values of {}", columns.join(", ")),
-            Fold::TopRows { rows, by, largest } => {
-                let which = if *largest { "largest" } else { "smallest" };
-                write!(f, "{rows} rows with the {which} {}", by.join(", "))
+            Fold::TopRows { rows, by, call } => {
+                let columns: Vec<&str> = by.iter().map(|by| by.column.as_str()).collect();
+                let columns = columns.join(", ");
+                match call {
+                    TopCall::Largest => write!(f, "{rows} rows with the largest {columns}"),
+                    TopCall::Smallest => write!(f, "{rows} rows with the smallest {columns}"),
+                    TopCall::Sorted => write!(f, "first {rows} rows by {}", order_text(by)),
+                }
             }
             Fold::Describe { columns } => write!(f, "describe {}", columns.join(", ")),
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::explode::exploded;
-use super::fold::Fold;
+use super::fold::{Fold, TopCall};
 use super::join::{Join, MergeHow};
 use super::local::{Local, Map};
-use super::sort::Sort;
+use super::sort::{Sort, SortInto, range_of};
 use super::source::Source;
 use crate::error::Result;
 use crate::expr::{Expr, Projection};
@@ -330,6 +330,15 @@ impl Logical {
         }
     }
 
+    /// Whether the first rows come out before all were read.
+    pub fn streams(&self) -> bool {
+        match self {
+            Logical::Aggregate { .. } | Logical::Join { .. } => false,
+            Logical::Sort { sort, .. } => sort.into == SortInto::Given,
+            other => other.inputs().into_iter().all(Logical::streams),
+        }
+    }
+
     /// Columns that come out. Text may bring more than a first look showed.
     ///
     /// # Errors
@@ -357,9 +366,16 @@ impl Logical {
     /// How rows lie. What is known of a column follows it to its new name.
     pub fn partitioning(&self) -> Partitioning {
         match self {
+            Logical::Aggregate {
+                fold: Fold::TopRows { by, call, .. },
+                ..
+            } => match call {
+                TopCall::Sorted => range_of(by).unwrap_or(Partitioning::Single),
+                TopCall::Largest | TopCall::Smallest => Partitioning::Single,
+            },
             Logical::Partition { .. }
             | Logical::Aggregate {
-                fold: Fold::TopRows { .. } | Fold::Describe { .. },
+                fold: Fold::Describe { .. },
                 ..
             } => Partitioning::Single,
             // Sorted rows are cut elsewhere, and stay sorted.

@@ -26,7 +26,7 @@ mod union;
 
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub(crate) use explode::exploded;
-pub use fold::Fold;
+pub use fold::{Fold, TopCall};
 pub(crate) use join::Side;
 pub use join::{ColumnOf, Join, MergeHow};
 pub use local::{Local, Make, Map, PartitionRows};

@@ -41,12 +41,7 @@ impl Sort {
 
     /// How sorted rows lie.
     pub(super) fn partitioning(&self) -> Partitioning {
-        match self.by.first() {
-            Some(by) if !by.descending && !by.nulls_first => Partitioning::Range {
-                key: by.column.clone(),
-            },
-            _ => Partitioning::Unknown,
-        }
+        range_of(&self.by).unwrap_or(Partitioning::Unknown)
     }
 
     /// The columns of the input that are looked at, where those `wanted` of the
@@ -59,13 +54,26 @@ impl Sort {
     }
 }
 
+/// How rows lie that are in an order, if divisions can say it.
+pub(super) fn range_of(by: &[SortBy]) -> Option<Partitioning> {
+    let first = by.first()?;
+    let key = || first.column.clone();
+    (!first.descending && !first.nulls_first).then(|| Partitioning::Range { key: key() })
+}
+
+/// The columns that order rows, as a caller writes them.
+pub(super) fn order_text(by: &[SortBy]) -> String {
+    let columns: Vec<String> = by.iter().map(ToString::to_string).collect();
+    columns.join(", ")
+}
+
 impl fmt::Display for Sort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by: Vec<String> = self.by.iter().map(ToString::to_string).collect();
+        let by = order_text(&self.by);
         if self.into == SortInto::Given {
-            return write!(f, "check that rows are sorted by {}", by.join(", "));
+            return write!(f, "check that rows are sorted by {by}");
         }
-        write!(f, "sort by {}", by.join(", "))?;
+        write!(f, "sort by {by}")?;
         if let SortInto::Keys(layout) = self.into {
             write!(f, ", cut between keys: {layout}")?;
         }

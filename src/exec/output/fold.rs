@@ -80,6 +80,7 @@ impl Output for Folded {
             None => held.folder.push(&rows.batch, &rows.from, schema, chunk)?,
         }
         held.rows += rows.batch.num_rows() as u64;
+        self.folding.raise_bar(held)?;
         self.folding.settle(held)?;
         Ok(Vec::new())
     }

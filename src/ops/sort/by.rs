@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrow_schema::SortOptions;
+
 use crate::error::{Error, Result};
 
 /// A column that orders rows. Smallest first and nulls last, unless told otherwise.
@@ -43,6 +45,11 @@ impl SortBy {
             descending: true,
             ..SortBy::ascending(column)
         }
+    }
+
+    /// As Arrow says it.
+    pub(crate) fn options(&self) -> SortOptions {
+        SortOptions::new(self.descending, self.nulls_first)
     }
 
     /// Nulls before all values.

@@ -35,9 +35,12 @@ struct KeyColumn {
 }
 
 impl KeyColumn {
+    fn options(&self) -> SortOptions {
+        self.by.options()
+    }
+
     fn field(&self) -> SortField {
-        let options = SortOptions::new(self.by.descending, self.by.nulls_first);
-        SortField::new_with_options(self.of.clone(), options)
+        SortField::new_with_options(self.of.clone(), self.options())
     }
 }
 
@@ -91,7 +94,7 @@ impl SortKeys {
     /// As [`SortKeys::codes`].
     pub fn codes_of(&self, columns: &[ArrayRef]) -> Result<Codes> {
         if let ([key], [column]) = (&self.columns[..], columns)
-            && let Some(codes) = fixed(column, &key.by)
+            && let Some(codes) = fixed(column, key.options())
         {
             return Ok(Codes::Fixed(codes));
         }
@@ -104,9 +107,9 @@ impl SortKeys {
 
 /// Values of at most 64 bits as numbers; none for other types. Above the 64
 /// bits stands whether it is a value, or a null before or behind all values.
-fn fixed(column: &ArrayRef, by: &SortBy) -> Option<Vec<u128>> {
-    let flip = if by.descending { u64::MAX } else { 0 };
-    let null = if by.nulls_first { 0 } else { 2_u128 << 64 };
+pub(in crate::ops) fn fixed(column: &ArrayRef, options: SortOptions) -> Option<Vec<u128>> {
+    let flip = if options.descending { u64::MAX } else { 0 };
+    let null = if options.nulls_first { 0 } else { 2_u128 << 64 };
     let code = |key: u64| (1_u128 << 64) | u128::from(key ^ flip);
     let mut codes = keys(column)?.into_iter().map(code).collect::<Vec<_>>();
     if let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) {
@@ -184,7 +187,7 @@ fn floats<T: Copy>(values: &[T], widen: impl Fn(T) -> f64) -> Vec<u64> {
 }
 
 /// Floats with one NaN, above all numbers, and one zero; all else as it is.
-fn canonical(column: &ArrayRef) -> ArrayRef {
+pub(in crate::ops) fn canonical(column: &ArrayRef) -> ArrayRef {
     macro_rules! canonical {
         ($type:ty) => {{
             type Native = <$type as ArrowPrimitiveType>::Native;

@@ -17,3 +17,4 @@ pub use by::SortBy;
 pub use codes::Codes;
 pub use edges::Edges;
 pub use keys::SortKeys;
+pub(super) use keys::{canonical, fixed};

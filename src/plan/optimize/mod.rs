@@ -7,6 +7,7 @@ mod columns_into_scan;
 mod filter_into_scan;
 mod filter_through_join;
 mod merge_selects;
+mod top_rows;
 
 use super::logical::Logical;
 
@@ -14,9 +15,10 @@ use super::logical::Logical;
 pub type Rule = (&'static str, fn(Logical) -> Logical);
 
 /// All rules, in the order in which they are applied.
-pub const RULES: [Rule; 4] = [
+pub const RULES: [Rule; 5] = [
     ("filter_into_scan", filter_into_scan::apply),
     ("merge_selects", merge_selects::apply),
+    ("top_rows", top_rows::apply),
     ("columns_into_scan", columns_into_scan::apply),
     ("coalesce_sparse", coalesce_sparse::apply),
 ];
