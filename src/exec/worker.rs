@@ -81,7 +81,7 @@ impl Worked {
     /// Bytes of memory that its rows hold, or what was made of them.
     pub fn held_bytes(&self) -> u64 {
         let folded = self.folded.iter().flatten();
-        let shards = self.shards.iter().map(Shards::rows);
+        let shards = self.shards.iter().flat_map(Shards::batches);
         let made: u64 = folded.chain(shards).map(held_bytes).sum();
         held_bytes(&self.batch) + made
     }

@@ -6,6 +6,7 @@
 //! Always: the sum of reservations is at most the limit, but for what
 //! [`Budget::reserve_anyway`] takes for work that cannot be put off.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -122,6 +123,17 @@ impl Reservation {
         true
     }
 
+    /// A reservation of its own of `bytes` of what this one holds, or of all it holds.
+    pub fn split_off(&mut self, bytes: u64) -> Reservation {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Reservation {
+            budget: self.budget.clone(),
+            bytes,
+            room: self.room,
+        }
+    }
+
     /// The error of an operator that was refused `wanted` bytes and has nothing to spill.
     pub(crate) fn refused(&self, operator: &'static str, wanted: u64, cure: &str) -> Error {
         Error::Memory {
@@ -159,6 +171,27 @@ pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
     seen.sort_unstable();
     seen.dedup();
     seen.iter().map(|(_, capacity)| *capacity as u64).sum()
+}
+
+/// Bytes of memory that each of some batches keeps alive, a buffer counted once
+/// for the last that has it.
+pub(crate) fn held_bytes_each<'a>(
+    batches: impl DoubleEndedIterator<Item = &'a RecordBatch>,
+) -> Vec<u64> {
+    let mut counted: HashSet<(usize, usize)> = HashSet::new();
+    let mut each: Vec<u64> = batches
+        .rev()
+        .map(|batch| {
+            let mut seen = Vec::with_capacity(batch.num_columns() * 3);
+            for column in batch.columns() {
+                collect_buffers(&column.to_data(), &mut seen);
+            }
+            let new = seen.into_iter().filter(|buffer| counted.insert(*buffer));
+            new.map(|(_, capacity)| capacity as u64).sum()
+        })
+        .collect();
+    each.reverse();
+    each
 }
 
 fn collect_buffers(data: &ArrayData, seen: &mut Vec<(usize, usize)>) {
@@ -218,5 +251,7 @@ mod tests {
                 .unwrap();
         let held = held_bytes(&batch);
         assert!((8000..9000).contains(&held), "{held}");
+        let parts = [batch.slice(0, 5), batch.slice(5, 5)];
+        assert_eq!(held_bytes_each(parts.iter()), [0, held]);
     }
 }

@@ -9,7 +9,7 @@ mod budget;
 mod spill;
 mod store;
 
-pub(crate) use budget::held_bytes;
 pub use budget::{Budget, Reservation};
+pub(crate) use budget::{held_bytes, held_bytes_each};
 pub use spill::{Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, SpillWriter};
 pub use store::{Replay, RowStore};

@@ -8,9 +8,11 @@
 //! on disk     0 0 0 │ 1 1 1 │ 2 2 2            file, bucket behind bucket
 //! ```
 //!
-//! Shards of one batch share its memory, so spilling one bucket alone would
-//! free nothing: all goes at once, which also makes few files with long
-//! segments. Rows are counted in and out; a difference is an error.
+//! Shards of a section of buckets share their memory, so spilling one bucket
+//! alone would free nothing: all goes at once, which also makes few files with
+//! long segments. Once all were taken in, each section stands for itself, and
+//! its memory goes with the last of its buckets. Rows are counted in and out; a
+//! difference is an error.
 
 use std::sync::Arc;
 
@@ -18,10 +20,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
-use super::split::Shards;
+use super::split::{Section, Shards, buckets_a_section};
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation, Segment, SpillDir, SpillFile, SpillReader, held_bytes};
-use crate::partition::batch_bytes;
+use crate::memory::{
+    Budget, Reservation, Segment, SpillDir, SpillFile, SpillReader, held_bytes_each,
+};
 
 /// Rows of a spilled batch: enough to make its headers and its codec worth it.
 const SPILLED_ROWS: usize = 8_192;
@@ -38,9 +41,10 @@ struct Spilled {
     segments: Vec<Vec<Segment>>,
 }
 
-/// Shards that are in memory, what they hold of the budget, and the folder of those that are not.
+/// Shards of a section of buckets that are in memory, what they hold of the
+/// budget, and the folder of those that are not.
 struct InMemory {
-    shards: Vec<Shards>,
+    sections: Vec<Section>,
     _reservation: Reservation,
     _spill_dir: Arc<SpillDir>,
 }
@@ -52,6 +56,8 @@ pub struct Buckets {
     /// Fewer bytes than these are held even if the budget refuses.
     least_spill: u64,
     shards: Vec<Shards>,
+    /// Bytes that these hold of the budget, by section.
+    held: Vec<u64>,
     spilled: Vec<Arc<Spilled>>,
     rows: Vec<u64>,
     bytes: u64,
@@ -66,6 +72,7 @@ impl Buckets {
             reservation: budget.open_leaving(room),
             least_spill: (budget.limit().bytes() / LEAST_SPILL_SHARE).min(LEAST_SPILL_BYTES),
             shards: Vec::new(),
+            held: vec![0; n_buckets.div_ceil(buckets_a_section(n_buckets))],
             spilled: Vec::new(),
             rows: vec![0; n_buckets],
             bytes: 0,
@@ -97,14 +104,18 @@ impl Buckets {
                 self.rows.len()
             )));
         }
-        if shards.rows().num_rows() == 0 {
+        if shards.num_rows() == 0 {
             return Ok(());
         }
         for (bucket, rows) in self.rows.iter_mut().enumerate() {
             *rows += shards.len(bucket) as u64;
         }
-        self.bytes += batch_bytes(shards.rows());
-        let held = self.reservation.bytes() + held_bytes(shards.rows());
+        self.bytes += shards.bytes();
+        let each = held_bytes_each(shards.batches());
+        let held = self.reservation.bytes() + each.iter().sum::<u64>();
+        for (held, more) in self.held.iter_mut().zip(each) {
+            *held += more;
+        }
         self.shards.push(shards);
         if self.reservation.try_resize(held) {
             return Ok(());
@@ -122,10 +133,10 @@ impl Buckets {
         let mut writer = self.spill_dir.create_segments()?;
         let mut segments = Vec::with_capacity(self.rows.len());
         for bucket in 0..self.rows.len() {
-            let runs = shards.chunk_by(|a, b| a.rows().schema() == b.rows().schema());
+            let runs = shards.chunk_by(|a, b| a.schema() == b.schema());
             let mut of_bucket = Vec::new();
             for run in runs {
-                let schema = run[0].rows().schema();
+                let schema = Arc::clone(run[0].schema());
                 let shards = run.iter().map(|shards| shards.shard(bucket));
                 let mut batches = joined(shards, &schema).peekable();
                 if batches.peek().is_some() {
@@ -138,24 +149,40 @@ impl Buckets {
         let file = Arc::new(writer.finish()?);
         self.spilled.push(Arc::new(Spilled { file, segments }));
         self.reservation.resize_anyway(0);
+        self.held.fill(0);
         Ok(())
     }
 
-    /// The buckets, to be read in any order, by any thread. What is in memory
-    /// stays until all of them are dropped.
-    pub fn finish(self) -> Vec<Bucket> {
-        let memory = Arc::new(InMemory {
-            shards: self.shards,
-            _reservation: self.reservation,
-            _spill_dir: self.spill_dir,
-        });
+    /// The buckets, to be read in any order, by any thread. What is in memory of
+    /// an eighth of them, which stand together, stays until all of these are dropped.
+    pub fn finish(mut self) -> Vec<Bucket> {
+        let each = buckets_a_section(self.rows.len());
+        let mut sections: Vec<Vec<Section>> = self.held.iter().map(|_| Vec::new()).collect();
+        for shards in self.shards {
+            let filled = shards.into_sections().into_iter().zip(&mut sections);
+            for (section, of_all) in filled.filter(|(section, _)| section.rows().num_rows() > 0) {
+                of_all.push(section);
+            }
+        }
+        let of_section = sections
+            .into_iter()
+            .zip(&self.held)
+            .map(|(sections, held)| {
+                Arc::new(InMemory {
+                    sections,
+                    _reservation: self.reservation.split_off(*held),
+                    _spill_dir: Arc::clone(&self.spill_dir),
+                })
+            });
+        let of_section: Vec<Arc<InMemory>> = of_section.collect();
         let buckets = self.rows.into_iter().enumerate();
         buckets
             .map(|(idx, rows)| Bucket {
                 idx,
                 rows,
                 spilled: self.spilled.clone(),
-                memory: Arc::clone(&memory),
+                memory: Arc::clone(&of_section[idx / each]),
+                in_section: idx % each,
             })
             .collect()
     }
@@ -190,6 +217,8 @@ pub struct Bucket {
     rows: u64,
     spilled: Vec<Arc<Spilled>>,
     memory: Arc<InMemory>,
+    /// Its place in the sections that are in memory.
+    in_section: usize,
 }
 
 impl Bucket {
@@ -249,10 +278,11 @@ impl BucketReader {
                 None => (self.part, self.segment) = (self.part + 1, 0),
             }
         }
-        while let Some(shards) = self.bucket.memory.shards.get(self.shard) {
+        let in_section = self.bucket.in_section;
+        while let Some(section) = self.bucket.memory.sections.get(self.shard) {
             self.shard += 1;
-            if !shards.is_empty(idx) {
-                return Ok(Some(shards.shard(idx)));
+            if section.len(in_section) > 0 {
+                return Ok(Some(section.shard(in_section)));
             }
         }
         Ok(None)
@@ -338,7 +368,7 @@ mod tests {
             }
         }
         for limit in [0, 1, 3_000, 20_000, 1 << 20] {
-            for rows in [1, 13, 150] {
+            for rows in [5, 13, 150] {
                 let budget = Budget::new(ByteSize::new(limit));
                 let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
                 let mut buckets = Buckets::new(n, &budget, 0, Arc::clone(&spill_dir));
@@ -364,6 +394,32 @@ mod tests {
                 drop(buckets);
                 assert_eq!(budget.used(), 0);
             }
+        }
+    }
+
+    #[test]
+    fn memory_goes_with_the_buckets_that_are_dropped() {
+        let parent = tempfile::tempdir().unwrap();
+        for n in [3, 8, 64] {
+            let budget = Budget::new(ByteSize::mib(64));
+            let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+            let mut buckets = Buckets::new(n, &budget, 0, spill_dir);
+            for from in (0..8).map(|batch| batch * 1_000) {
+                let to: Vec<u32> = (0..1_000).map(|row| row * 7 % n as u32).collect();
+                let rows = batch(1_000 + from, 1_000);
+                buckets.push(split(&rows, &to, n).unwrap()).unwrap();
+            }
+            let all = budget.used();
+            let mut left = n as u64;
+            for bucket in buckets.finish() {
+                // All that is left, and less than two eighths of what is gone.
+                let most = all * left / n as u64 + all.div_ceil(8.min(n as u64));
+                assert!(budget.used() <= most + all / 50, "{left} of {n}");
+                assert_eq!(bucket.read().count(), 8);
+                drop(bucket);
+                left -= 1;
+            }
+            assert_eq!(budget.used(), 0);
         }
     }
 

@@ -4,55 +4,47 @@
 //! Out: the same rows, those of one bucket together, in their order.
 //!
 //! ```text
-//! rows     a b c d e f          one counting pass, then one `take` a column:
-//! buckets  1 0 1 2 0 1          shards are ranges of one batch, and cost
-//! shards   b e | a c f | d      no memory of their own
+//! rows     a b c d e f          one counting pass, then a `take` of each column
+//! buckets  1 0 1 2 0 1          for each of a few sections of buckets: shards are
+//! shards   b e | a c f ║ d      ranges of a section, and cost no memory of their own
 //! ```
+//!
+//! Sections have memory of their own, so that of buckets which were read goes
+//! before all were.
 
 use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::SchemaRef;
 use arrow_select::take::take_record_batch;
 
 use crate::error::{Error, Result};
+use crate::partition::batch_bytes;
 
-/// The rows of a batch by bucket.
+/// Sections at most: what lies in memory of buckets that were read is at most
+/// the share of one of them. More would make arrays of few rows.
+const MOST_SECTIONS: usize = 8;
+
+/// How many buckets make a section, of so many.
+pub(super) fn buckets_a_section(n_buckets: usize) -> usize {
+    n_buckets.div_ceil(MOST_SECTIONS).max(1)
+}
+
+/// The rows of a section of buckets.
 #[derive(Debug, Clone)]
-pub struct Shards {
+pub(super) struct Section {
     rows: RecordBatch,
-    /// For each bucket the row behind its last one; it starts where the one before ends.
+    /// For each of its buckets the row behind its last one; it starts where the one before ends.
     ends: Vec<u32>,
 }
 
-impl Shards {
-    /// How many buckets there are.
-    pub fn n_buckets(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// All rows, those of bucket 0 first.
+impl Section {
+    /// All rows, those of the first bucket first.
     pub fn rows(&self) -> &RecordBatch {
         &self.rows
-    }
-
-    /// The same rows with other columns.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Internal`] if they are not as many.
-    pub fn with_rows(self, rows: RecordBatch) -> Result<Self> {
-        if rows.num_rows() != self.rows.num_rows() {
-            return Err(Error::internal("other rows in place of shards"));
-        }
-        Ok(Shards { rows, ..self })
     }
 
     /// How many rows of a bucket there are.
     pub fn len(&self, bucket: usize) -> usize {
         (self.ends[bucket] - self.start(bucket)) as usize
-    }
-
-    /// Whether there is no row of a bucket.
-    pub fn is_empty(&self, bucket: usize) -> bool {
-        self.len(bucket) == 0
     }
 
     /// The rows of a bucket, without a copy.
@@ -63,6 +55,82 @@ impl Shards {
 
     fn start(&self, bucket: usize) -> u32 {
         bucket.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+/// The rows of a batch by bucket.
+#[derive(Debug, Clone)]
+pub struct Shards {
+    n_buckets: usize,
+    schema: SchemaRef,
+    /// As many as there are buckets by [`buckets_a_section`].
+    sections: Vec<Section>,
+}
+
+impl Shards {
+    /// How many buckets there are.
+    pub fn n_buckets(&self) -> usize {
+        self.n_buckets
+    }
+
+    /// The columns of the rows.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows of all buckets.
+    pub fn num_rows(&self) -> usize {
+        self.batches().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Logical bytes of all rows.
+    pub fn bytes(&self) -> u64 {
+        self.batches().map(batch_bytes).sum()
+    }
+
+    /// All rows, those of bucket 0 first, in a few batches.
+    pub fn batches(&self) -> impl DoubleEndedIterator<Item = &RecordBatch> {
+        self.sections.iter().map(Section::rows)
+    }
+
+    pub(super) fn into_sections(self) -> Vec<Section> {
+        self.sections
+    }
+
+    /// The same rows with what `change` makes of each of [`batches`](Self::batches).
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`; [`Error::Internal`] if it gives more rows or fewer.
+    pub fn map(self, mut change: impl FnMut(&RecordBatch) -> Result<RecordBatch>) -> Result<Self> {
+        let changed = self.sections.into_iter().map(|section| {
+            let rows = change(&section.rows)?;
+            match rows.num_rows() == section.rows.num_rows() {
+                true => Ok(Section { rows, ..section }),
+                false => Err(Error::internal("other rows in place of shards")),
+            }
+        });
+        Ok(Shards {
+            sections: changed.collect::<Result<_>>()?,
+            ..self
+        })
+    }
+
+    /// How many rows of a bucket there are.
+    pub fn len(&self, bucket: usize) -> usize {
+        let each = buckets_a_section(self.n_buckets);
+        self.sections[bucket / each].len(bucket % each)
+    }
+
+    /// Whether there is no row of a bucket.
+    pub fn is_empty(&self, bucket: usize) -> bool {
+        self.len(bucket) == 0
+    }
+
+    /// The rows of a bucket, without a copy.
+    pub fn shard(&self, bucket: usize) -> RecordBatch {
+        let each = buckets_a_section(self.n_buckets);
+        self.sections[bucket / each].shard(bucket % each)
     }
 }
 
@@ -93,22 +161,31 @@ pub fn split(rows: &RecordBatch, buckets: &[u32], n_buckets: usize) -> Result<Sh
         let count = std::mem::replace(end, so_far);
         so_far += count;
     }
-    if buckets.is_sorted() {
-        for &bucket in buckets {
-            ends[bucket as usize] += 1;
-        }
-        let rows = rows.clone();
-        return Ok(Shards { rows, ends });
-    }
     let mut places = vec![0_u32; buckets.len()];
     for (row, &bucket) in (0_u32..).zip(buckets) {
         let next = &mut ends[bucket as usize];
         places[*next as usize] = row;
         *next += 1;
     }
+    let places = UInt32Array::from(places);
+    let mut start = 0;
+    let sections = ends.chunks(buckets_a_section(n_buckets)).map(|ends| {
+        let end = ends.last().copied().unwrap_or(start);
+        let len = (end - start) as usize;
+        let section = Section {
+            rows: match len == rows.num_rows() && buckets.is_sorted() {
+                true => rows.clone(),
+                false => take_record_batch(rows, &places.slice(start as usize, len))?,
+            },
+            ends: ends.iter().map(|end| end - start).collect(),
+        };
+        start = end;
+        Ok(section)
+    });
     Ok(Shards {
-        rows: take_record_batch(rows, &UInt32Array::from(places))?,
-        ends,
+        n_buckets,
+        schema: rows.schema(),
+        sections: sections.collect::<Result<_>>()?,
     })
 }
 

@@ -44,17 +44,18 @@ impl Scatter {
         let Some(before) = &mut self.place else {
             return Ok(shards);
         };
-        let rows = shards.rows();
-        let n_rows = rows.num_rows() as u64;
-        let mut columns = rows.columns().to_vec();
-        let Some(last) = columns.last_mut() else {
-            return Err(Error::internal("there is no column of places"));
-        };
-        let places = last.as_primitive::<UInt64Type>();
-        *last = Arc::new(places.unary::<_, UInt64Type>(|place| place + *before));
+        let n_rows = shards.num_rows() as u64;
+        let placed = shards.map(|rows| {
+            let mut columns = rows.columns().to_vec();
+            let Some(last) = columns.last_mut() else {
+                return Err(Error::internal("there is no column of places"));
+            };
+            let places = last.as_primitive::<UInt64Type>();
+            *last = Arc::new(places.unary::<_, UInt64Type>(|place| place + *before));
+            Ok(RecordBatch::try_new(rows.schema(), columns)?)
+        })?;
         *before += n_rows;
-        let rows = RecordBatch::try_new(rows.schema(), columns)?;
-        shards.with_rows(rows)
+        Ok(placed)
     }
 }
 

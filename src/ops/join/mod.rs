@@ -16,6 +16,7 @@ mod codes;
 mod index;
 mod keys;
 mod probe;
+mod ranked;
 mod rows;
 mod spec;
 mod table;

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! dense    codes are places       heads[code]
+//! ranked   codes are bits         heads[how many bits are set before the code's]
 //! hashed   code and row in one slot, linear probing over a share of the hashes
 //! bytes    as hashed: length and first 12 bytes, or hash and length, in the slot
 //! ```
@@ -17,6 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::codes::MISS;
+use super::ranked::Ranked;
 use crate::expr::{hash_bytes, hash_u64};
 
 /// No row.
@@ -27,6 +29,14 @@ pub(super) const MOST_ROWS: usize = NONE as usize;
 
 /// Keys below which one thread builds a table before others have started.
 const ALONE: usize = 1 << 15;
+
+/// Codes for each row below which a table has a place for every code: at four
+/// bytes each, these are fewer than bits, counts and rows together.
+const DENSE_CODES: u64 = 2;
+
+/// Codes for each row below which a table has a bit for every code: bits and
+/// counts take as many bytes as slots by hash do, 24 for each row.
+const RANKED_CODES: u64 = 128;
 
 /// Rows with the same key, each with the next one; none before any two meet.
 #[derive(Debug, Default)]
@@ -45,7 +55,7 @@ impl Chains {
 
     /// Puts `row` in front of `after`.
     #[inline]
-    fn link(&self, row: u32, after: u32) {
+    pub fn link(&self, row: u32, after: u32) {
         let next = self.next.get_or_init(|| {
             let mut next = Vec::with_capacity(self.n_rows);
             next.resize_with(self.n_rows, || AtomicU32::new(NONE));
@@ -75,7 +85,11 @@ impl Chains {
 }
 
 /// Runs `build` on every part, on as many threads as there are; `build` gets its place.
-fn on_threads<T: Send>(parts: &mut [T], threads: usize, build: impl Fn(usize, &mut T) + Sync) {
+pub(super) fn on_threads<T: Send>(
+    parts: &mut [T],
+    threads: usize,
+    build: impl Fn(usize, &mut T) + Sync,
+) {
     if threads <= 1 || parts.len() <= 1 {
         parts
             .iter_mut()
@@ -100,6 +114,8 @@ fn on_threads<T: Send>(parts: &mut [T], threads: usize, build: impl Fn(usize, &m
 pub(super) enum CodeTable {
     /// The first row of every code there is.
     Dense(Vec<u32>),
+    /// That of the codes that are there, found by a bit for each that could be.
+    Ranked(Ranked),
     Hashed(Parts<Slot>),
 }
 
@@ -125,11 +141,15 @@ impl CodeTable {
     pub fn build(codes: &[u64], size: u64, mask: u64, threads: usize) -> (Self, Chains) {
         let chains = Chains::new(codes.len());
         let threads = if codes.len() < ALONE { 1 } else { threads };
-        // Four bytes a code are fewer than a slot for each row takes.
-        let dense = size <= (codes.len() as u64 * 4).max(1 << 12) && mask == u64::MAX;
-        let table = match dense {
-            true => CodeTable::Dense(dense_heads(codes, size as usize, threads, &chains)),
-            false => CodeTable::Hashed(hashed(codes, mask, threads, &chains)),
+        let codes_a_row = size / (codes.len() as u64).max(1);
+        let table = if mask != u64::MAX {
+            CodeTable::Hashed(hashed(codes, mask, threads, &chains))
+        } else if codes_a_row < DENSE_CODES || size <= 1 << 12 {
+            CodeTable::Dense(dense_heads(codes, size as usize, threads, &chains))
+        } else if codes_a_row < RANKED_CODES {
+            CodeTable::Ranked(Ranked::build(codes, size, threads, &chains))
+        } else {
+            CodeTable::Hashed(hashed(codes, mask, threads, &chains))
         };
         (table, chains)
     }
@@ -141,6 +161,9 @@ impl CodeTable {
                 let place = usize::try_from(code).unwrap_or(usize::MAX);
                 table.get(place).copied().unwrap_or(NONE)
             })),
+            CodeTable::Ranked(ranked) => {
+                heads.extend(codes.iter().map(|&code| ranked.find(code)));
+            }
             CodeTable::Hashed(parts) => heads.extend(codes.iter().map(|&code| {
                 if code == MISS {
                     return NONE;
@@ -162,6 +185,7 @@ impl CodeTable {
     pub fn bytes(&self) -> usize {
         match self {
             CodeTable::Dense(heads) => 4 * heads.capacity(),
+            CodeTable::Ranked(ranked) => ranked.bytes(),
             CodeTable::Hashed(parts) => parts.bytes(),
         }
     }
@@ -477,6 +501,7 @@ mod tests {
         for threads in [1, 2, 5] {
             for (size, mask, n) in [
                 (1013, u64::MAX, codes.len()),
+                (4_000_001, u64::MAX, codes.len()),
                 (u64::MAX, u64::MAX, codes.len()),
                 (1013, 3, 500),
             ] {
@@ -490,6 +515,20 @@ mod tests {
                     assert_eq!(rows(head, &chains), wanted[..n_wanted], "{size}, {threads}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rows_that_stand_by_code_are_their_own_ranks() {
+        let codes: Vec<u64> = (0..1_000).map(|row| row * 37 + row % 5).collect();
+        let (table, chains) = CodeTable::build(&codes, 37_010, u64::MAX, 2);
+        assert!(chains.is_empty() && table.bytes() < 8 * 1_000);
+        let mut heads = Vec::new();
+        let asked: Vec<u64> = (0..40_000).collect();
+        table.find(&asked, &mut heads);
+        for (code, head) in asked.iter().zip(heads) {
+            let row = codes.binary_search(code).map_or(NONE, |row| row as u32);
+            assert_eq!(head, row, "{code}");
         }
     }
 
