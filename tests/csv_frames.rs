@@ -11,8 +11,8 @@ use windrow::arrow::array::RecordBatch;
 use windrow::arrow::schema::{DataType, Field, Schema};
 use windrow::inspect::cells;
 use windrow::{
-    By, ByteSize, CsvOptions, DataFrame, Error, OnBadRecord, ReadOptions, SchemaMode, Session,
-    Settings, WriteOptions,
+    By, ByteSize, CsvOptions, DataFrame, Error, Existing, OnBadRecord, ReadOptions, SchemaMode,
+    Session, Settings, WriteOptions,
 };
 
 fn session(threads: usize) -> Session {
@@ -109,6 +109,39 @@ fn threads_blocks_and_codecs_change_nothing() {
             assert_eq!(table(&frame), expected, "{threads} threads, {blocksize}");
         }
     }
+}
+
+#[test]
+fn the_report_says_which_columns_came_to_be_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = put(&dir.path().join("a.csv"), &orders(3000));
+    // `name` and `note` were text from the first record on.
+    let expected = [("price", true)];
+    for (threads, blocksize) in [(1, 900), (2, 4096), (5, 40_000), (2, 1 << 40)] {
+        let frame = session(threads)
+            .read_csv(plain.to_str().unwrap(), options(blocksize))
+            .unwrap();
+        let to = dir.path().join("out");
+        let mut write = WriteOptions::new(&to);
+        write.existing = Existing::Overwrite;
+        let report = frame.write(&write).unwrap();
+        let widened = report.widened.iter();
+        let widened: Vec<_> = widened
+            .map(|one| (one.column.as_str(), one.to.contains("as they were written")))
+            .collect();
+        assert_eq!(widened, expected, "{threads} threads, {blocksize}");
+        assert!(
+            report
+                .to_string()
+                .contains("column \"price\" holds numbers")
+        );
+    }
+    // Nobody asked for the column, or the user said that it is text.
+    let frame = session(2)
+        .read_csv(plain.to_str().unwrap(), options(900))
+        .unwrap();
+    let (_, report) = frame.select(["id"]).unwrap().count_with_report().unwrap();
+    assert!(report.widened.is_empty());
 }
 
 #[test]

@@ -258,11 +258,33 @@ fn every_cut_gives_the_rows_of_the_whole() {
 }
 
 #[test]
+fn a_blank_line_is_a_null_where_there_is_one_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let comments = CsvOptions {
+        comment: Some(b'#'),
+        trim: true,
+        ..CsvOptions::default()
+    };
+    for csv in [CsvOptions::default(), comments.clone()] {
+        let path = put(dir.path(), "x.csv", b"\na\n1\n\n\"\"\r\n\r\n2\n\n");
+        let read = Case::with(csv).read(&path, 3, 5, Known::Nothing);
+        let rows: Vec<_> = read.rows.iter().map(|row| row[0].as_deref()).collect();
+        assert_eq!(rows, [Some("1"), None, Some(""), None, Some("2"), None]);
+        assert_eq!((read.lines, read.blank), (6, 0));
+    }
+    let path = put(dir.path(), "x.csv", b"a\n#no\n  \n3\n");
+    let read = Case::with(comments).read(&path, 3, 5, Known::Nothing);
+    let rows: Vec<_> = read.rows.iter().map(|row| row[0].as_deref()).collect();
+    assert_eq!((rows, read.blank), (vec![None, Some("3")], 1));
+}
+
+#[test]
 fn good_records_are_those_of_another_reader() {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in awkward() {
-        // Where it refuses, or takes CR and wrong quotes otherwise, there is nothing to compare.
-        let is_told = ["nothing", "blank lines only", "cr", "ragged"].contains(&name)
+        // Where it refuses, or takes CR, wrong quotes and blank lines otherwise, there is
+        // nothing to compare.
+        let is_told = ["nothing", "blank lines only", "one column", "cr", "ragged"].contains(&name)
             || name.contains("wrong")
             || name.contains("no text");
         if is_told {

@@ -240,6 +240,34 @@ fn fields_come_back_as_they_were_though_their_columns_turn_into_text() {
 }
 
 #[test]
+fn a_null_in_a_table_of_one_column_came_back_as_the_empty_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = "{\"a\":null}\n{\"a\":\"\"}\n{\"a\":\"x\"}\n{\"a\":null}\n";
+    let input = put(&dir.path().join("a.json"), lines);
+    let cells = |frame: &DataFrame| -> Vec<String> {
+        table(frame)
+            .1
+            .into_iter()
+            .map(|row| row[0].clone())
+            .collect()
+    };
+    let frame = session()
+        .read_json(input.to_str().unwrap(), ReadOptions::default())
+        .unwrap();
+    assert_eq!(cells(&frame), ["null", "", "x", "null"]);
+    let to = dir.path().join("out");
+    frame.write(&csv_to(&to)).unwrap();
+    for blocksize in [1, 3, 1 << 20] {
+        let read = ReadOptions {
+            blocksize: Some(ByteSize::new(blocksize)),
+            ..ReadOptions::default()
+        };
+        let back = session().read(to.to_str().unwrap(), read).unwrap();
+        assert_eq!(cells(&back), ["null", "", "x", "null"], "{blocksize}");
+    }
+}
+
+#[test]
 fn one_column_with_nulls_keeps_its_rows_while_types_widen() {
     let dir = tempfile::tempdir().unwrap();
     let mut text = String::from("a,b\n");
@@ -273,7 +301,7 @@ fn one_column_with_nulls_keeps_its_rows_while_types_widen() {
             back[1][0].as_str(),
             back[39_998][0].as_str()
         ),
-        ("", "1", "x39998")
+        ("null", "1", "x39998")
     );
 }
 

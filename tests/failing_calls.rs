@@ -262,6 +262,13 @@ fn check(dir: &Path, log: &Path, known: &Known, fault: &Fault) {
         code => panic!("ended with {code:?}: {what}"),
     }
     assert!(found == old || found == *new, "neither old nor new: {what}");
+    if found == old {
+        let is_new = |name: &String| !known.start.contains_key(name) && name.ends_with("jsonl");
+        assert!(
+            !names(dir).iter().any(is_new),
+            "rejects of no output: {what}"
+        );
+    }
     // Nothing that was read has changed.
     for (name, bytes) in &known.start {
         let is_input = !name.contains('/');

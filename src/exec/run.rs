@@ -279,7 +279,7 @@ impl Run {
         };
         if let Some(schema) = sequencer.schema.decoded() {
             report.widened = schema
-                .widened_columns()
+                .widened_columns_with(&sequencer.counts.typed)
                 .into_iter()
                 .map(|widened| WidenedReport {
                     column: widened.path,

@@ -7,6 +7,7 @@
 //! This is where results stop depending on timing: the schema widens, lines
 //! are counted and partitions are cut here and nowhere else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -102,6 +103,8 @@ impl ChunkPlace<'_> {
 pub(crate) struct Counts {
     pub duplicate_keys: u64,
     pub ignored_values: u64,
+    /// Columns of text without types that begin with numbers or booleans in some file.
+    pub typed: BTreeSet<Arc<str>>,
     pub limited: u64,
     pub exploded: u64,
 }
@@ -275,6 +278,7 @@ impl<O: Output> Sequencer<O> {
         }
         self.counts.duplicate_keys += worked.duplicate_keys;
         self.counts.ignored_values += worked.ignored_values;
+        self.counts.typed.extend(worked.typed.iter().cloned());
         self.counts.exploded += worked.added;
         Ok(())
     }

@@ -64,6 +64,8 @@ pub(crate) struct Worked {
     pub bad: Vec<Bad>,
     pub duplicate_keys: u64,
     pub ignored_values: u64,
+    /// Columns of text without types that begin with numbers or booleans.
+    pub typed: Vec<Arc<str>>,
     /// Where each row of `batch` came from, if somebody will ask.
     pub places: Option<Vec<Line>>,
     /// Where the first row came from, if rows have no columns at all.
@@ -311,6 +313,7 @@ impl Worker {
                     .collect(),
                 duplicate_keys: decoded.duplicate_keys,
                 ignored_values: decoded.ignored_values,
+                typed: decoded.typed,
                 bare: first_bare(&kept, places.as_deref()),
                 places: places.filter(|_| self.plan.keep_places),
                 batch: kept,
@@ -399,6 +402,7 @@ impl Worker {
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
+            typed: Vec::new(),
             bare: first_bare(&kept, places.as_deref()),
             places: places.filter(|_| self.plan.keep_places),
             batch: kept,

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_schema::Schema;
+
 use super::build::{Built, build};
 use super::control::Phase;
 use super::output::{PartAppender, RowGroups, WritePlan, streaming_cut, widen_with};
+use super::rejects::WithOutput;
 use super::report::RunReport;
-use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
-use crate::error::{Error, Result};
+use super::run::{CHUNK_BYTES, Context, Run};
+use super::schema::RunSchema;
+use super::sheet::Sheet;
+use crate::error::{Error, Place, Result};
 use crate::io;
 use crate::partition::By;
 use crate::plan::{Layout, Physical, Source};
@@ -30,7 +35,46 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     let inputs = input_places(&physical.scan.source)?;
     // Before anything is read: a target that cannot be used is refused at once.
     let staging = Staging::open(options, &inputs)?;
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
+    let built = build(physical, &run.context, CHUNK_BYTES)?;
+    let (built, staging) = prepared(built, staging, options)?;
+    let file_bytes = match built.layout {
+        Layout::By(By::FileBytes(size)) => Some(size.bytes()),
+        _ => None,
+    };
+    let done = run.lay_out(built, |cut| {
+        let plan = Arc::new(WritePlan {
+            options: options.clone(),
+            cut,
+            file_bytes,
+        });
+        Ok((
+            RowGroups::new(Arc::clone(&plan), &run.drive.budget),
+            PartAppender::new(plan, staging, run.drive.threads > 1),
+        ))
+    })?;
+    context.cancel.check()?;
+    let output = done.schema.output()?;
+    check_columns_left(&done.sheet, done.bare, &output, options.format)?;
+    context.progress.set_phase(Phase::Committing);
+    let mut report = commit(
+        &run,
+        physical,
+        options,
+        done.appender,
+        done.sheet,
+        &done.schema,
+    )?;
+    report.target = Some(options.dir.clone());
+    run.close(&mut report);
+    Ok(report)
+}
+
+/// A pipeline and its target as they suit each other.
+fn prepared(
+    mut built: Built,
+    staging: Staging,
+    options: &WriteOptions,
+) -> Result<(Built, Staging)> {
     if built.schema.lets_nothing_out() {
         return Err(Error::plan("there is no column to write"));
     }
@@ -40,10 +84,6 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
             .starting_from(&existing, &options.partition_on)?;
     }
     built.schema = built.schema.with_folders(&options.partition_on);
-    let file_bytes = match built.layout {
-        Layout::By(By::FileBytes(size)) => Some(size.bytes()),
-        _ => None,
-    };
     if options.format == Format::Csv {
         options.csv.check_columns(&*built.schema.output()?)?;
     }
@@ -56,44 +96,48 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
     } else {
         staging
     };
-    let LaidOut {
-        appender,
-        schema,
-        sheet,
-        bare,
-        ..
-    } = run.lay_out(built, |cut| {
-        let plan = Arc::new(WritePlan {
-            options: options.clone(),
-            cut,
-            file_bytes,
-        });
-        Ok((
-            RowGroups::new(Arc::clone(&plan), &run.drive.budget),
-            PartAppender::new(plan, staging, run.drive.threads > 1),
-        ))
-    })?;
-    context.cancel.check()?;
-    let output = schema.output()?;
+    Ok((built, staging))
+}
+
+/// Refuses rows that turned out to have no columns, but in a format that can hold them.
+fn check_columns_left(
+    sheet: &Sheet,
+    bare: Option<Place>,
+    output: &Schema,
+    format: Format,
+) -> Result<()> {
     let rows = sheet.report.rows_out();
-    if rows > 0 && output.fields().is_empty() && options.format != Format::Json {
-        return Err(match bare {
-            Some(at) => Error::NoColumns {
-                at,
-                rows,
-                format: options.format.to_string(),
-            },
-            None => Error::plan("there is no column to write"),
-        });
+    if rows == 0 || !output.fields().is_empty() || format == Format::Json {
+        return Ok(());
     }
-    context.progress.set_phase(Phase::Committing);
+    Err(match bare {
+        Some(at) => Error::NoColumns {
+            at,
+            rows,
+            format: format.to_string(),
+        },
+        None => Error::plan("there is no column to write"),
+    })
+}
+
+/// Makes part files and rejects visible, together.
+fn commit(
+    run: &Run,
+    physical: &Physical,
+    options: &WriteOptions,
+    appender: PartAppender,
+    sheet: Sheet,
+    schema: &RunSchema,
+) -> Result<RunReport> {
     let written = appender.finish()?;
     // What is wrong must not become visible.
     let n_written = written.parts.iter().map(FinishedPart::rows).sum();
     sheet.report.check_written(n_written)?;
-    // Rejects first: an output whose rejects are missing would have lost rows.
-    let raced = sheet.raced;
-    let mut report = sheet.publish()?;
+    let Sheet {
+        mut report,
+        rejects,
+        raced,
+    } = sheet;
     let mut manifest = ManifestInfo {
         options: manifest_options(physical, options),
         ..ManifestInfo::default()
@@ -108,17 +152,19 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
         1 => 1,
         many => many * 2,
     };
-    let committed = written.staging.commit(
+    // An output whose rejects are missing would have lost rows.
+    let staging = written
+        .staging
+        .with_beside(Box::new(WithOutput::new(rejects)));
+    let committed = staging.commit(
         written.parts,
-        &output,
-        &widen_with(&written.schemas, &schema),
+        &*schema.output()?,
+        &widen_with(&written.schemas, schema),
         manifest,
         &|jobs| run_jobs(jobs, threads),
     )?;
     report.rewritten_parts = committed.rewritten;
     report.outputs = committed.outputs;
-    report.target = Some(options.dir.clone());
-    run.close(&mut report);
     Ok(report)
 }
 

@@ -150,6 +150,7 @@ impl LineDecoder {
             inner_lines: 0,
             duplicate_keys: 0,
             ignored_values: 0,
+            typed: Vec::new(),
             places,
             failed: None,
         })

@@ -32,6 +32,6 @@ pub use options::{Codec, Existing, Format, WriteOptions};
 pub use part::{FinishedPart, Flush, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range, SORTED_BY};
 pub use schema::ColumnSchema;
-pub use staging::{Committed, Job, Staging};
+pub use staging::{Beside, Committed, Job, Staging};
 pub use verify::{Finding, VerifyReport, verify};
 pub use widen::Widen;

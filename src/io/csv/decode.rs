@@ -18,9 +18,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::build::{Built, Rows, Task, Which, padded, without_padding};
+use super::build::Built;
 use super::cell::Records;
 use super::layout::CsvLayout;
+use super::rows::Rows;
+use super::task::{Task, Which, padded, without_padding};
+use super::typed::looked_at;
 use crate::error::{Error, Result};
 use crate::expr::RowError;
 use crate::io::json::decode::select;
@@ -95,8 +98,16 @@ impl CsvDecoder {
         let from = usize::try_from(from).map_or(text.len(), |from| from.min(text.len()));
         let len = padded(text, &layout.dialect);
         let decoded = self.decode_records(text, len, from, layout, schema);
+        let typed = match looked_at(layout, first_byte) {
+            0 => Vec::new(),
+            end => {
+                let wanted = self.wanted.clone();
+                let task = self.task(text, len, from, layout, wanted.as_deref());
+                task.typed(end, schema)
+            }
+        };
         without_padding(text, len);
-        let decoded = decoded?;
+        let decoded = Decoded { typed, ..decoded? };
         let rows = decoded.batch.num_rows() as u64;
         let sum = rows + decoded.filtered + decoded.bad.len() as u64 + decoded.blank;
         if sum != decoded.lines {
@@ -109,6 +120,30 @@ impl CsvDecoder {
             )));
         }
         Ok(decoded)
+    }
+
+    /// The records in `from..len` of a padded text.
+    fn task<'a>(
+        &self,
+        text: &'a [u8],
+        len: usize,
+        from: usize,
+        layout: &'a Arc<CsvLayout>,
+        wanted: Option<&'a HashSet<String>>,
+    ) -> Task<'a> {
+        Task {
+            records: Records {
+                text: Text::ended_by(text, len + 1, layout.dialect.terminator),
+                len,
+                dialect: &layout.dialect,
+            },
+            layout,
+            which: Which::From(from),
+            is_utf8: simdutf8::basic::from_utf8(&text[..len]).is_ok(),
+            mode: self.options.mode,
+            wanted,
+            keep_bad: self.options.keep_bad,
+        }
     }
 
     /// Decodes the records in `from..len` of a padded text.
@@ -126,19 +161,7 @@ impl CsvDecoder {
             Some(columns) => schema.project(columns),
             None => schema.clone(),
         };
-        let task = Task {
-            records: Records {
-                text: Text::ended_by(text, len + 1, layout.dialect.terminator),
-                len,
-                dialect: &layout.dialect,
-            },
-            layout,
-            which: Which::From(from),
-            is_utf8: simdutf8::basic::from_utf8(&text[..len]).is_ok(),
-            mode: options.mode,
-            wanted: wanted.as_deref(),
-            keep_bad: options.keep_bad,
-        };
+        let task = self.task(text, len, from, layout, wanted.as_deref());
         let Some((predicate, predicate_wanted)) = self.predicate.clone() else {
             let built = task.build(&projected, &mut self.full)?;
             return Ok(self.decoded(built, &task, 0));
@@ -225,6 +248,7 @@ impl CsvDecoder {
             stopped: built.stopped,
             duplicate_keys: 0,
             ignored_values: built.ignored_values,
+            typed: Vec::new(),
         }
     }
 }

@@ -41,7 +41,8 @@
 //!   its other lines are read as records: a quote too many costs its line and
 //!   not the rest of the file.
 //! - **Lines** end with LF or CRLF, or all with CR if the first one does. Blank
-//!   lines are counted and give no row, also where there is one column only.
+//!   lines are counted and give no row, but where there is one column only: there
+//!   the line is a record of one empty field, a null, as DuckDB and R have it.
 //!   Comments count as blank. The balance sheet counts records, whatever line
 //!   ends their quotes hold; places in messages are physical lines. A header is
 //!   no record.
@@ -52,6 +53,9 @@ mod decode;
 mod dialect;
 mod layout;
 mod read;
+mod rows;
+mod task;
+mod typed;
 
 pub use build::infer;
 pub use decode::CsvDecoder;

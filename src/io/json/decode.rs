@@ -70,6 +70,9 @@ pub struct Decoded {
     pub duplicate_keys: u64,
     /// Values left out because the schema does not know their key ([`SchemaMode::Ignore`]).
     pub ignored_values: u64,
+    /// Columns of text without types of which a field at the start of the file is
+    /// a number or a boolean, whatever type the column has.
+    pub typed: Vec<Arc<str>>,
     /// The line that each row came from.
     pub places: Vec<Line>,
     /// The record that the predicate could not judge; decoding ended before it.
@@ -300,6 +303,7 @@ impl Built {
             inner_lines: 0,
             duplicate_keys: self.visited.duplicate_keys,
             ignored_values: self.visited.ignored_values,
+            typed: Vec::new(),
             places: self.lines,
             failed: None,
         }

@@ -6,7 +6,7 @@
 //! Cloning is cheap and schemas are compared by pointer first, so a pipeline
 //! can hand the same one to every worker and join what comes back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -147,9 +147,21 @@ impl JsonSchema {
     /// Columns at any depth that hold values as text because no narrower type
     /// does, or nothing at all; in schema order.
     pub fn widened_columns(&self) -> Vec<WidenedColumn> {
+        self.widened_columns_with(&BTreeSet::new())
+    }
+
+    /// The same, with the columns among `typed` that came to be text: of text
+    /// without types, those of which some fields were something else.
+    pub fn widened_columns_with(&self, typed: &BTreeSet<Arc<str>>) -> Vec<WidenedColumn> {
         let mut found = Vec::new();
-        widened_fields(&self.0.fields, None, &mut found);
+        widened_fields(&self.0.fields, None, typed, &mut found);
         found
+    }
+
+    /// Whether the user gave the type of a column.
+    pub(in crate::io) fn is_fixed(&self, column: &str) -> bool {
+        let node = self.0.fields.get(column.as_bytes());
+        node.is_some_and(|node| node.fixed.is_some())
     }
 }
 
@@ -232,19 +244,34 @@ fn joined(within: Option<&str>, name: &str) -> String {
     }
 }
 
-fn widened_fields(fields: &Fields, within: Option<&str>, found: &mut Vec<WidenedColumn>) {
+fn widened_fields(
+    fields: &Fields,
+    within: Option<&str>,
+    typed: &BTreeSet<Arc<str>>,
+    found: &mut Vec<WidenedColumn>,
+) {
     for (name, node) in fields.iter() {
-        widened_node(node, joined(within, name), found);
+        widened_node(node, joined(within, name), typed, found);
     }
 }
 
-fn widened_node(node: &Node, path: String, found: &mut Vec<WidenedColumn>) {
+fn widened_node(
+    node: &Node,
+    path: String,
+    typed: &BTreeSet<Arc<str>>,
+    found: &mut Vec<WidenedColumn>,
+) {
     let kind = match node.kind() {
-        Kind::Struct(fields) => return widened_fields(fields, Some(&path), found),
-        Kind::List(item) => return widened_node(&item.node, format!("{path}[]"), found),
+        Kind::Struct(fields) => return widened_fields(fields, Some(&path), typed, found),
+        Kind::List(item) => return widened_node(&item.node, format!("{path}[]"), typed, found),
         Kind::Fixed(_) => return,
         Kind::Scalar(ScalarType::Null) => "never more than null, kept as text",
         Kind::Scalar(ScalarType::Text) if node.scalars == Scalars::STRING => return,
+        Kind::Scalar(ScalarType::Text)
+            if node.scalars.has(Scalars::FIELD) && typed.contains(path.as_str()) =>
+        {
+            "numbers or booleans beside fields that no one type gives back as they were written, kept as text"
+        }
         // Text is what fields are made of: nothing was given up.
         Kind::Scalar(ScalarType::Text) if node.scalars.has(Scalars::FIELD) => return,
         Kind::Scalar(ScalarType::Text) if node.scalars.is_mixed_with_strings() => {

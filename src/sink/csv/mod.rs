@@ -5,8 +5,8 @@
 //!
 //! What is written reads back as it was: text that would not is in quotes,
 //! floats are written so that they are floats again. Null is nothing, or the
-//! text that was chosen for it; the empty text is `""`. In a table of one column
-//! a null of nothing would be a blank line, so it is `""` there, too.
+//! text that was chosen for it; the empty text is `""`. So in a table of one column
+//! a null is a blank line, which is a record of one empty field, not no record.
 
 use arrow_schema::{DataType, Field, Schema};
 
@@ -23,7 +23,9 @@ pub(crate) use text::{header, write_records};
 pub struct CsvStyle {
     /// What stands between fields, an ASCII character. Default: a comma.
     pub delimiter: u8,
-    /// The text of a null. Default: nothing.
+    /// The text of a null. Default: nothing. In a table of one column that makes
+    /// a blank line, which programs that pass over blank lines (pandas, Spark) do
+    /// not take for a row: choose a text for them.
     pub null: String,
     /// Whether structs, lists and maps are written as JSON text. Default: such
     /// columns are refused before anything is written.

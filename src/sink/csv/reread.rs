@@ -7,7 +7,6 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::{CastOptions, cast_with_options};
@@ -96,7 +95,6 @@ struct Records<'a> {
     text: Box<dyn BufRead>,
     path: &'a Path,
     options: CsvOptions,
-    is_null_quoted: bool,
     layout: Option<Arc<CsvLayout>>,
     /// Text read so far.
     at: u64,
@@ -117,7 +115,6 @@ impl<'a> Records<'a> {
                 nulls,
                 ..CsvOptions::default()
             },
-            is_null_quoted: style.null.is_empty(),
             layout: None,
             at: 0,
         })
@@ -183,33 +180,24 @@ impl<'a> Records<'a> {
             .fields()
             .iter()
             .zip(decoded.batch.columns())
-            .map(|(field, column)| self.column(field, column, held.fields().len()))
+            .map(|(field, column)| typed(field, column))
             .collect::<Result<Vec<_>>>()?;
         let rows = RecordBatchOptions::new().with_row_count(Some(decoded.batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(held), columns, &rows)?;
         Ok(Some(batch))
     }
+}
 
-    /// A column of text as it was before it was written.
-    fn column(&self, field: &Field, text: &ArrayRef, n_columns: usize) -> Result<ArrayRef> {
-        let mut text = Arc::clone(text);
-        if n_columns == 1 && self.is_null_quoted {
-            // There, null and the empty text are written alike.
-            let mut nulled = StringBuilder::new();
-            for value in text.as_string::<i32>() {
-                nulled.append_option(value.filter(|value| !value.is_empty()));
-            }
-            text = Arc::new(nulled.finish());
-        }
-        if is_nested(field.data_type()) {
-            let values = text.as_string::<i32>().iter();
-            let spans: Vec<Option<&[u8]>> = values.map(|value| value.map(str::as_bytes)).collect();
-            return parse(field, &spans);
-        }
-        let exact = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        Ok(cast_with_options(&text, field.data_type(), &exact)?)
+/// A column of text as it was before it was written.
+fn typed(field: &Field, text: &ArrayRef) -> Result<ArrayRef> {
+    if is_nested(field.data_type()) {
+        let values = text.as_string::<i32>().iter();
+        let spans: Vec<Option<&[u8]>> = values.map(|value| value.map(str::as_bytes)).collect();
+        return parse(field, &spans);
     }
+    let exact = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    Ok(cast_with_options(text, field.data_type(), &exact)?)
 }

@@ -79,17 +79,13 @@ pub(crate) fn write_records(
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let null = match (style.null.as_bytes(), columns.len()) {
-        (b"", 1) => b"\"\"",
-        (null, _) => null,
-    };
     for row in 0..batch.num_rows() {
         for (idx, column) in columns.iter().enumerate() {
             if idx > 0 {
                 out.push(style.delimiter);
             }
             match &column.nulls {
-                Some(nulls) if nulls.is_null(row) => out.extend_from_slice(null),
+                Some(nulls) if nulls.is_null(row) => out.extend_from_slice(style.null.as_bytes()),
                 _ => (column.write)(row, out)?,
             }
         }

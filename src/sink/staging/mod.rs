@@ -46,6 +46,24 @@ pub struct Committed {
     pub rewritten: u64,
 }
 
+/// Files that belong to an output but lie elsewhere: they appear right before
+/// it does, and not without it.
+pub trait Beside: Send {
+    /// Makes them visible.
+    ///
+    /// # Errors
+    ///
+    /// If that fails; then nothing is visible that was not before.
+    fn show(&mut self) -> Result<()>;
+
+    /// Takes them back, and puts in their place what was there before.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    fn hide(&mut self) -> Result<()>;
+}
+
 /// Where finished files wait inside the staging folder.
 const NEW: &str = "new";
 
@@ -62,6 +80,7 @@ pub struct Staging {
     recipe: Arc<Recipe>,
     first: u64,
     next: AtomicU64,
+    beside: Option<Box<dyn Beside>>,
 }
 
 impl Staging {
@@ -109,7 +128,15 @@ impl Staging {
             work,
             first,
             next: AtomicU64::new(first),
+            beside: None,
         })
+    }
+
+    /// Has files elsewhere appear with the output.
+    #[must_use]
+    pub fn with_beside(mut self, beside: Box<dyn Beside>) -> Self {
+        self.beside = Some(beside);
+        self
     }
 
     /// Expects columns that are first seen after parts were written: these keep
@@ -177,7 +204,7 @@ impl Staging {
     /// another schema; [`Error::Internal`] if a part is missing or a file does
     /// not read back as written.
     pub fn commit(
-        self,
+        mut self,
         mut parts: Vec<FinishedPart>,
         schema: &Schema,
         widen: &Widen<'_>,
@@ -328,36 +355,55 @@ impl Staging {
     }
 
     /// The one moment: what is below `new`, with the manifest, becomes the target.
-    fn publish(&self, new: &Path, manifest: &Manifest) -> Result<()> {
-        let target = &self.target;
-        let append = self.options.existing == Existing::Append && target.is_used();
+    fn publish(&mut self, new: &Path, manifest: &Manifest) -> Result<()> {
+        let append = self.options.existing == Existing::Append && self.target.is_used();
         let mut exchange = self.work.beside;
         if append && exchange {
             // The new folder gets every old file too, as a second name for the
             // same bytes; where the file system has no such thing, files are moved.
-            exchange = place::link_all(&target.path, &target.holds, new)?;
+            exchange = place::link_all(&self.target.path, &self.target.holds, new)?;
         }
         manifest.write(new)?;
         if self.options.durable {
             place::sync_all(new)?;
         }
-        if !target.exists {
-            place::rename_new(new, &target.path)?;
-        } else if !(exchange && place::exchange(new, &target.path)?) {
-            let dead = match self.options.existing {
-                Existing::Overwrite => target.holds.clone(),
-                _ => BTreeSet::new(),
-            };
-            place::note(&self.work.folder, new, dead)?;
-            place::move_noted(&self.work.folder, &target.path)?;
+        let mut beside = self.beside.take();
+        if let Some(beside) = &mut beside {
+            beside.show()?;
         }
+        if let Err(error) = self.appear(new, exchange) {
+            if let Some(Err(left)) = beside.map(|mut beside| beside.hide()) {
+                // What went wrong first is what the caller is told.
+                tracing::error!(%left, "files beside the output could not be taken back");
+            }
+            return Err(error);
+        }
+        // Of an output that is noted, moves are left to do.
+        place::move_noted(&self.work.folder, &self.target.path)?;
         if self.options.durable
-            && let Some(parent) = target.path.parent()
+            && let Some(parent) = self.target.path.parent()
         {
             sync(parent)?;
             self.work.sync_parents()?;
         }
         Ok(())
+    }
+
+    /// Makes what is below `new` the target, or notes that it is: the run counts
+    /// as done behind this, and not after an error.
+    fn appear(&self, new: &Path, exchange: bool) -> Result<()> {
+        let target = &self.target;
+        if !target.exists {
+            return place::rename_new(new, &target.path);
+        }
+        if exchange && place::exchange(new, &target.path)? {
+            return Ok(());
+        }
+        let dead = match self.options.existing {
+            Existing::Overwrite => target.holds.clone(),
+            _ => BTreeSet::new(),
+        };
+        place::note(&self.work.folder, new, dead)
     }
 }
 
