@@ -44,6 +44,9 @@ pub(super) struct ReadSteps {
     pub paths: Vec<Vec<String>>,
     /// Columns that are named by what comes out, whether others pass or not.
     pub named: Vec<String>,
+    /// Columns that no step looks at, and of which only which values are equal
+    /// matters to whoever takes the rows.
+    pub coded: Vec<String>,
     /// All filters that need no order and nothing that is computed, those of the
     /// scan first. Together, so that it makes no difference which of them a rule has moved where.
     pub filter: Option<BoundExpr>,
@@ -350,6 +353,14 @@ impl Steps {
             Origin::Computed(_) => None,
         });
         let named: Vec<String> = named.collect();
+        let coded = physical.coded.iter().filter_map(|name| {
+            let origin = shape.origin(name)?;
+            match origin {
+                Origin::Source(source) if !looked_at.contains(&source) => Some(source),
+                Origin::Source(_) | Origin::Computed(_) => None,
+            }
+        });
+        let coded = coded.collect();
         // What comes out comes whole.
         paths.extend(named.iter().map(|name| vec![name.clone()]));
         Ok(Steps {
@@ -361,6 +372,7 @@ impl Steps {
                 columns: built(&shape, &named, looked_at),
                 paths,
                 named,
+                coded,
                 filter,
                 steps,
             },

@@ -193,6 +193,7 @@ fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context)
             all,
             schema: &schema,
             predicate: steps.filter.clone(),
+            coded: steps.coded.clone(),
             needs_places,
             ahead_bytes: reader_ahead(settings),
             stretch_bytes: window_bytes(settings) / STRETCHES_AHEAD,

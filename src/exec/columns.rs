@@ -54,6 +54,8 @@ pub(crate) struct ColumnScan<'a> {
     pub schema: &'a SchemaRef,
     /// The filter that every row will meet: what holds no row for it is not read.
     pub predicate: Option<BoundExpr>,
+    /// Columns of text that may come as dictionaries.
+    pub coded: Vec<String>,
     /// Whether the place of a row within its file may have to be told.
     pub needs_places: bool,
     /// Bytes of an object that one reader holds.
@@ -84,6 +86,7 @@ pub(crate) fn units(
         schema: Arc::clone(scan.schema),
         all: Arc::clone(scan.all),
         predicate: scan.predicate,
+        coded: scan.coded.into(),
         folders: files.folders.to_vec(),
         include_path: files.options.include_path.clone(),
         ready: VecDeque::new(),
@@ -103,6 +106,8 @@ struct ColumnUnits {
     /// What the predicate was bound to.
     all: SchemaRef,
     predicate: Option<BoundExpr>,
+    /// Columns of text that may come as dictionaries.
+    coded: Arc<[String]>,
     /// Whether rows may be left out, and not row groups only.
     by_row: bool,
     folders: Vec<Folder>,
@@ -168,6 +173,7 @@ impl ColumnUnits {
         };
         let given = self.given(&file.path, self.folders.iter().filter(counts))?;
         let fill = Fill::to(Arc::clone(&self.schema)).with_given(given);
+        let fill = fill.with_coded(&self.coded);
         check_widens(own, &fill.asked(), &file.path)?;
         Ok(fill)
     }
@@ -203,6 +209,7 @@ impl ColumnUnits {
             // What this file lacks is filled in afterwards.
             columns: input.has_of(&fill.asked()),
             batch_rows: BATCH_ROWS,
+            coded: Arc::clone(&self.coded),
             filter: filter.clone().filter(|_| self.by_row),
         });
         let (mut passed, mut passed_bytes) = (Passed::default(), 0);

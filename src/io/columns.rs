@@ -262,6 +262,8 @@ pub struct Fill {
     schema: SchemaRef,
     /// Columns that count whatever the file holds, and their one value, by name.
     given: Arc<[(String, ArrayRef)]>,
+    /// Columns of text that may stay dictionaries of it.
+    coded: Arc<[String]>,
 }
 
 impl Default for Fill {
@@ -269,6 +271,7 @@ impl Default for Fill {
         Fill {
             schema: Arc::new(Schema::empty()),
             given: Arc::new([]),
+            coded: Arc::new([]),
         }
     }
 }
@@ -292,6 +295,13 @@ impl Fill {
             given: given.into(),
             ..self
         }
+    }
+
+    /// Lets these columns out as dictionaries where they come as such.
+    #[must_use]
+    pub fn with_coded(self, coded: &Arc<[String]>) -> Self {
+        let coded = Arc::clone(coded);
+        Fill { coded, ..self }
     }
 
     /// The columns that the file is asked for.
@@ -319,6 +329,7 @@ impl Fill {
 
     /// A batch with the columns of the schema, by name: the value that is
     /// given, else cast where the type is wider, and null where there is none.
+    /// Some come as dictionaries, if that was allowed.
     ///
     /// # Errors
     ///
@@ -328,24 +339,42 @@ impl Fill {
             return Ok(batch.clone());
         }
         let rows = batch.num_rows();
-        let columns = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| match self.given(field.name()) {
-                Some(value) => widened(&repeated(value, rows)?, field),
-                None => match batch.column_by_name(field.name()) {
-                    Some(column) => widened(column, field),
-                    None => Ok(new_null_array(field.data_type(), rows)),
+        let mut fields = Vec::with_capacity(self.schema.fields().len());
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for field in self.schema.fields() {
+            let (field, column) = match (self.given(field.name()), batch.schema_ref()) {
+                (Some(value), _) => (Arc::clone(field), widened(&repeated(value, rows)?, field)?),
+                (None, stored) => match stored.fields().find(field.name()) {
+                    Some((at, stored)) if self.stays_coded(field, stored) => {
+                        (Arc::clone(stored), Arc::clone(batch.column(at)))
+                    }
+                    Some((at, _)) => (Arc::clone(field), widened(batch.column(at), field)?),
+                    None => (Arc::clone(field), new_null_array(field.data_type(), rows)),
                 },
-            })
-            .collect::<Result<Vec<_>>>()?;
+            };
+            fields.push(field);
+            columns.push(column);
+        }
+        let schema = match self.coded.is_empty() {
+            true => Arc::clone(&self.schema),
+            false => Arc::new(Schema::new_with_metadata(
+                fields,
+                self.schema.metadata().clone(),
+            )),
+        };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns,
-            &options,
+            schema, columns, &options,
         )?)
+    }
+
+    /// Whether a stored column comes as a dictionary of its values, and may.
+    fn stays_coded(&self, field: &Field, stored: &Field) -> bool {
+        let is_coded = |data_type: &DataType| match data_type {
+            DataType::Dictionary(_, values) => **values == *field.data_type(),
+            _ => false,
+        };
+        is_coded(stored.data_type()) && self.coded.contains(field.name())
     }
 }
 

@@ -119,6 +119,21 @@ impl Fold {
         Ok(self.bind(input)?.schema(input))
     }
 
+    /// The columns of the input of which it matters only which values are equal.
+    pub(super) fn coded(&self) -> Vec<String> {
+        match self {
+            Fold::Groups { keys, aggregates } => {
+                let looked_at = |key: &String| {
+                    let mut aggregates = aggregates.iter();
+                    aggregates.any(|(_, of)| of.columns().contains(key))
+                };
+                keys.iter().filter(|key| !looked_at(key)).cloned().collect()
+            }
+            Fold::ValueCounts { columns } => columns.clone(),
+            Fold::TopRows { .. } | Fold::Describe { .. } => Vec::new(),
+        }
+    }
+
     /// The columns of the input that are looked at, where those `wanted` of the
     /// answer are; none: all, and those that come late.
     pub(super) fn asked(
@@ -174,5 +189,22 @@ impl fmt::Display for Fold {
             }
             Fold::Describe { columns } => write!(f, "describe {}", columns.join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_an_aggregate_looks_at_is_wanted_as_it_is() {
+        let keys = vec!["a".to_owned(), "b".to_owned()];
+        let greatest = ("greatest".to_owned(), col("a").max());
+        let groups = Fold::Groups {
+            keys: keys.clone(),
+            aggregates: vec![greatest],
+        };
+        assert_eq!(groups.coded(), ["b"]);
+        assert_eq!(Fold::ValueCounts { columns: keys }.coded(), ["a", "b"]);
     }
 }

@@ -74,6 +74,9 @@ pub struct Physical {
     /// The column that rows are sorted by over all partitions, smallest first
     /// and nulls last, where that is known.
     pub sorted_by: Option<String>,
+    /// Columns of text that come out, and that whoever takes the rows asks only
+    /// which of them are equal: they may come as dictionaries, batch by batch.
+    pub coded: Vec<String>,
 }
 
 impl Physical {
@@ -128,6 +131,7 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
                 ordered: Vec::new(),
                 layout,
                 sorted_by: None,
+                coded: Vec::new(),
             }
         }
         Logical::Union { inputs, schema } => {
@@ -161,7 +165,10 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
             fold,
             schema,
         } => {
-            let input = Arc::new(lower(*input, blocksize));
+            let input = Arc::new(Physical {
+                coded: fold.coded(),
+                ..lower(*input, blocksize)
+            });
             Physical {
                 // A few rows, or many groups: how many shows only at the end.
                 layout: Layout::Coalesce(DEFAULT_BYTES),
@@ -270,6 +277,7 @@ fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
         ordered: Vec::new(),
         layout: Layout::Given,
         sorted_by: None,
+        coded: Vec::new(),
     }
 }
 

@@ -182,7 +182,7 @@ impl ParquetInput {
     }
 }
 
-fn options() -> ArrowReaderOptions {
+pub(super) fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new()
 }
 

@@ -9,6 +9,7 @@
 //! that fails is refused with its name; it never ends the process.
 
 mod bloom;
+mod coded;
 mod footer;
 mod input;
 mod int96;

@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
+use super::coded;
 use super::input::{ParquetInput, failed};
 use super::late::{Early, RowFilter};
 use super::leaves::leaves;
@@ -47,6 +48,9 @@ pub struct Wanted {
     pub columns: SchemaRef,
     /// Rows of a batch.
     pub batch_rows: usize,
+    /// Columns of text that may come as dictionaries with 32-bit keys, and do
+    /// where the file holds all their rows so: in some batches and not in others.
+    pub coded: Arc<[String]>,
     /// Rows for which it is not true need not come.
     pub filter: Option<Arc<RowFilter>>,
 }
@@ -71,6 +75,7 @@ impl ParquetInput {
             &Wanted {
                 columns: self.choose(columns)?,
                 batch_rows,
+                coded: Arc::new([]),
                 filter: None,
             },
         )
@@ -97,6 +102,7 @@ impl ParquetInput {
             &Wanted {
                 columns: self.choose(columns)?,
                 batch_rows,
+                coded: Arc::new([]),
                 filter: Some(Arc::new(RowFilter::new(predicate.clone(), schema)?)),
             },
         )
@@ -197,6 +203,10 @@ impl ParquetInput {
             && rows.count > 0
         {
             early = Early::decode(self, stretch.group, &mut rows, filter, &mut columns, wanted)?;
+        }
+        if let Some(coded) = coded::with_dictionaries(&rows.metadata, stretch.group, &wanted.coded)
+        {
+            rows.metadata = coded;
         }
         let rows_left = rows.count;
         let opened = match rows_left {
