@@ -139,6 +139,7 @@ fn stretches_of_a_row_group_are_read_alone_and_hold_every_row_once() {
         let wanted = |columns: &[usize]| Wanted {
             columns: Arc::new(input.schema().project(columns).unwrap()),
             batch_rows: 64,
+            coded: Arc::new([]),
             filter: None,
         };
         for (columns, can_be_cut) in [(&[0, 1, 2, 3][..], index), (&[3, 2], true)] {
