@@ -66,7 +66,7 @@ pub use size::ByteSize;
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, list, lit, when};
+    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, list, lit, row_number, when};
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

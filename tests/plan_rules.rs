@@ -173,6 +173,43 @@ fn folds() -> Vec<(&'static str, DataFrame)> {
     ]
 }
 
+/// Plans with windows over rows.
+fn windows() -> Vec<(&'static str, DataFrame)> {
+    let logs = frame();
+    let shifted = logs
+        .with_columns([
+            ("before", col("bytes").shift(1).over(["host"])),
+            ("mean", (col("bytes") / 1024).rolling(3).mean()),
+        ])
+        .unwrap();
+    vec![
+        ("windows", shifted.clone()),
+        (
+            "filter_above_a_window",
+            shifted
+                .filter("host = 'web-1' and before is not null")
+                .unwrap()
+                .select(["id", "before"])
+                .unwrap(),
+        ),
+        (
+            "windows_that_look_at_rows_behind",
+            logs.filter("status >= 300")
+                .unwrap()
+                .select([
+                    col("id"),
+                    (col("bytes") / col("bytes").sum().over(["host"])).alias("share"),
+                    col("bytes").shift(-1).alias("next"),
+                    col("bytes").cum_sum().alias("so far"),
+                ])
+                .unwrap()
+                .filter("next > 1000")
+                .unwrap()
+                .limit(7),
+        ),
+    ]
+}
+
 /// Plans of two frames by key.
 fn merges() -> Vec<(&'static str, DataFrame)> {
     let logs = frame();
@@ -277,7 +314,7 @@ fn tops() -> Vec<(&'static str, DataFrame)> {
 fn all_plans() -> impl Iterator<Item = (&'static str, DataFrame)> {
     let plans = plans().into_iter().chain(projections());
     let plans = plans.chain(folds()).chain(merges());
-    plans.chain(sorts()).chain(tops())
+    plans.chain(sorts()).chain(tops()).chain(windows())
 }
 
 fn rows(batches: &[Vec<RecordBatch>]) -> String {

@@ -16,7 +16,8 @@ use super::steps::{ExplodeStep, InOrder, RowStep};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Origin, Projection, Shape, roots};
 use crate::ops::Seen;
-use crate::plan::{self, Physical, Step};
+use crate::ops::window::WindowColumn;
+use crate::plan::{self, NamedWindow, Physical, Step};
 
 /// A plan's steps, bound.
 pub(super) struct Steps {
@@ -90,6 +91,8 @@ enum Draft {
     Compute(Vec<usize>),
     /// Lists, by the place of their items among all that a plan computes.
     Explode(Vec<usize>),
+    /// Windows by their place among all that a plan computes.
+    Window(Vec<usize>),
     Limit(u64),
     /// The column that rows are sorted by.
     CheckSorted(String, Expression),
@@ -166,6 +169,10 @@ impl Drafts {
                     from: *from,
                     to: *to,
                 }),
+                Step::Window(windows) => {
+                    drafts.window(windows, &schema);
+                    schema = plan::windowed(&schema, windows)?;
+                }
                 Step::Explode(columns) => {
                     drafts.explode(columns, &schema)?;
                     schema = plan::exploded(&schema, columns)?;
@@ -212,6 +219,23 @@ impl Drafts {
         Ok(())
     }
 
+    /// Puts columns of windows behind all others.
+    fn window(&mut self, windows: &[NamedWindow], schema: &SchemaRef) {
+        let before = self.shape.clone();
+        let first = self.computed.len();
+        for (_, window) in windows {
+            self.computed.push(Expression {
+                expr: Expr::Window(Box::new(window.clone())),
+                schema: Arc::clone(schema),
+                shape: before.clone(),
+            });
+        }
+        let names: Vec<String> = windows.iter().map(|(name, _)| name.clone()).collect();
+        self.shape = before.with_computed(&names, &mut (first..));
+        let windows = (first..self.computed.len()).collect();
+        self.steps.push(Draft::Window(windows));
+    }
+
     /// Which of the columns that lists are in nobody looks at after their step.
     fn unseen(&self, lists: &[usize], place: usize, live: &[bool]) -> Vec<Origin> {
         let mut seen: Vec<Origin> = Vec::new();
@@ -220,7 +244,7 @@ impl Drafts {
                 Draft::Filter(looks) | Draft::CheckSorted(_, looks) => {
                     seen.extend(looks.origins());
                 }
-                Draft::Compute(columns) | Draft::Explode(columns) => {
+                Draft::Compute(columns) | Draft::Explode(columns) | Draft::Window(columns) => {
                     let columns = columns.iter().filter(|idx| live[**idx]);
                     seen.extend(columns.flat_map(|idx| self.computed[*idx].origins()));
                 }
@@ -245,7 +269,7 @@ impl Drafts {
                 }
                 // How many items there are says how many rows, whoever looks at them.
                 Draft::Explode(items) => found.extend(items.iter().copied().map(Origin::Computed)),
-                Draft::Compute(_) | Draft::Limit(_) | Draft::Sample { .. } => {}
+                Draft::Compute(_) | Draft::Window(_) | Draft::Limit(_) | Draft::Sample { .. } => {}
             }
         }
         while let Some(origin) = found.pop() {
@@ -281,6 +305,20 @@ impl Steps {
                 Draft::CheckSorted(name, key) => {
                     let key = seen(key, number, computed.len())?;
                     ordered.push(InOrder::CheckSorted(name.clone(), key));
+                    continue;
+                }
+                Draft::Window(windows) => {
+                    let before = computed.len();
+                    let mut added = Vec::new();
+                    for idx in windows.iter().filter(|idx| live[**idx]) {
+                        let name = computed_name(computed.len());
+                        let column = window_column(&drafts.computed[*idx], name, number, before)?;
+                        computed.push(Arc::clone(&column.field));
+                        added.push(column);
+                    }
+                    if !added.is_empty() {
+                        ordered.push(InOrder::Window(added));
+                    }
                     continue;
                 }
                 Draft::Filter(filter) => RowStep::Filter(seen(filter, number, computed.len())?),
@@ -336,11 +374,10 @@ impl Steps {
             let fields = scan.schema.fields().iter();
             shape = shape.settled(&fields.map(|field| &**field.name()).collect::<Vec<_>>())?;
         }
-        let steps_in_order = ordered.iter().filter_map(InOrder::row);
-        let mut paths: Vec<Vec<String>> = steps_in_order
-            .chain(&steps)
+        let mut paths: Vec<Vec<String>> = steps
+            .iter()
             .flat_map(RowStep::expressions)
-            .chain(ordered.iter().filter_map(InOrder::sorted_key))
+            .chain(ordered.iter().flat_map(InOrder::expressions))
             .flat_map(Seen::source_paths)
             .collect();
         // Where nothing is decoded, nobody else reads what the filter looks at.
@@ -378,7 +415,10 @@ impl Steps {
             },
             computed,
             shape,
-            ordered: ordered.into_iter().map(Ordered::new).collect(),
+            ordered: ordered
+                .into_iter()
+                .map(Ordered::try_new)
+                .collect::<Result<_>>()?,
         })
     }
 }
@@ -401,6 +441,34 @@ fn seen(
     let wanted: BTreeSet<String> = roots(&expression.expr, &expression.schema);
     let shape = expression.shape.narrowed(&wanted).renumbered(number)?;
     Seen::bind(&expression.expr, &expression.schema, &shape, computed)
+}
+
+/// A window, bound, with what it looks at.
+fn window_column(
+    expression: &Expression,
+    name: String,
+    number: impl Fn(usize) -> Option<usize> + Copy,
+    computed: usize,
+) -> Result<WindowColumn> {
+    let Expr::Window(window) = &expression.expr else {
+        return Err(Error::internal("only windows are windows"));
+    };
+    let bound = window.bind(&expression.schema)?;
+    let of = |expr: &Expr| {
+        let input = Expression {
+            expr: expr.clone(),
+            schema: Arc::clone(&expression.schema),
+            shape: expression.shape.clone(),
+        };
+        seen(&input, number, computed)
+    };
+    Ok(WindowColumn {
+        field: Arc::new(Field::new(name, bound.data_type().clone(), true)),
+        value: window.value().map(of).transpose()?,
+        by: window.by.iter().map(of).collect::<Result<_>>()?,
+        time: window.time().map(of).transpose()?,
+        bound,
+    })
 }
 
 /// The column of the items of a column of lists.

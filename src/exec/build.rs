@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use super::ahead::look_ahead;
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnFiles, ColumnScan};
 use super::folded::fold_all;
@@ -138,6 +139,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, context)?,
         Source::Sorted { sort, input } => sort_all(sort, input, context)?,
+        Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
         Source::Joined { join, left, right } => join_rows(join, left, right, context)?,
     };

@@ -11,6 +11,7 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
+mod ahead;
 mod bind;
 mod build;
 mod columns;

@@ -169,6 +169,7 @@ pub(super) fn widens(source: &Source) -> bool {
         Source::Union(inputs) => inputs.iter().any(|(input, _)| widens(&input.scan.source)),
         Source::Folded { input, .. }
         | Source::Sorted { input, .. }
+        | Source::Ahead { input, .. }
         | Source::Picked { input, .. } => widens(&input.scan.source),
         Source::Joined { left, right, .. } => {
             widens(&left.scan.source) || widens(&right.scan.source)

@@ -189,10 +189,14 @@ impl Run {
                 None => Vec::new(),
             },
         };
+        let mut ordered = built.ordered;
+        for step in &mut ordered {
+            step.take_from(&self.drive.budget);
+        }
         let sequencer = Sequencer::new(
             built.stage,
             built.schema,
-            built.ordered,
+            ordered,
             built.bad,
             output,
             Arc::clone(&self.context.progress),
@@ -497,6 +501,8 @@ pub fn visit(
 /// All rows of a pipeline, held until their number and size are known.
 pub(super) struct HeldRows {
     pub schema: SchemaRef,
+    /// How many.
+    pub rows: u64,
     /// Logical bytes.
     pub bytes: u64,
     /// What was read for them.
@@ -526,6 +532,7 @@ pub(super) fn hold_all(physical: &Physical, context: &Context) -> Result<HeldRow
     let rows = held.replay.zip(from);
     Ok(HeldRows {
         schema: schema.output()?,
+        rows: held.rows,
         bytes: held.bytes,
         sheet,
         batches: Box::new(rows.map(move |(batch, from)| schema.finish(&batch?, &from))),

@@ -23,6 +23,8 @@ use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
+use crate::memory::Budget;
+use crate::ops::window::Windows;
 use crate::ops::{self, Compute, Explode, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
 
@@ -33,18 +35,32 @@ pub(crate) enum Ordered {
     Explode(Explode),
     Limit(Limit),
     CheckSorted(ops::InOrder),
+    Window(Windows),
     Sample(Sample),
 }
 
 impl Ordered {
-    pub fn new(step: InOrder) -> Self {
-        match step {
+    /// The operator of a step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for a key of a window whose values cannot be told apart.
+    pub fn try_new(step: InOrder) -> Result<Self> {
+        Ok(match step {
             InOrder::Row(RowStep::Filter(predicate)) => Ordered::Filter(Filter::new(predicate)),
             InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
             InOrder::Row(RowStep::Explode(explode)) => Ordered::Explode(explode.build()),
             InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
             InOrder::CheckSorted(name, key) => Ordered::CheckSorted(ops::InOrder::new(&name, key)),
+            InOrder::Window(windows) => Ordered::Window(Windows::try_new(windows)?),
             InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
+        })
+    }
+
+    /// Lets a step that holds something take it from `budget`.
+    pub fn take_from(&mut self, budget: &Budget) {
+        if let Ordered::Window(windows) = self {
+            windows.take_from(budget);
         }
     }
 }
@@ -319,6 +335,16 @@ impl<O: Output> Sequencer<O> {
                         .filtered += (before - kept.batch.num_rows()) as u64;
                     places = places.map(|all| kept.places().map(|row| all[row]).collect());
                     rows.batch = kept.batch;
+                }
+                Ordered::Window(windows) => {
+                    let windowed = windows.push(&batch)?;
+                    if let Some((row, error)) = windowed.failed {
+                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
+                        failure = Some((idx, chunk.failure(all[row], error)));
+                        places = Some(all[..row].to_vec());
+                        self.counts.limited += (before - row) as u64;
+                    }
+                    rows.batch = windowed.batch;
                 }
                 Ordered::Compute(compute) => {
                     let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;

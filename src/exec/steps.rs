@@ -12,6 +12,7 @@ use arrow_schema::FieldRef;
 
 use crate::error::{Error, Result};
 use crate::expr::{Origin, RowError};
+use crate::ops::window::WindowColumn;
 use crate::ops::{Compute, Explode, Filter, Operator, Seen};
 
 /// A step that any thread may do to any batch.
@@ -68,30 +69,29 @@ pub(crate) enum InOrder {
     Limit(u64),
     /// The same rows, which must be sorted by the column of this name.
     CheckSorted(String, Seen),
+    /// The same rows, with columns of windows.
+    Window(Vec<WindowColumn>),
     /// The rows whose number by the seed lies in the share.
     Sample { seed: u64, from: f64, to: f64 },
 }
 
 impl InOrder {
-    /// The step, if it is one on rows.
-    pub fn row(&self) -> Option<&RowStep> {
+    /// The expressions that are evaluated.
+    pub fn expressions(&self) -> Vec<&Seen> {
         match self {
-            InOrder::Row(step) => Some(step),
-            InOrder::Limit(_) | InOrder::Sample { .. } | InOrder::CheckSorted(..) => None,
-        }
-    }
-
-    /// The column that rows must be sorted by, if this step looks at that.
-    pub fn sorted_key(&self) -> Option<&Seen> {
-        match self {
-            InOrder::CheckSorted(_, key) => Some(key),
-            _ => None,
+            InOrder::Row(step) => step.expressions().collect(),
+            InOrder::CheckSorted(_, key) => vec![key],
+            InOrder::Window(windows) => windows.iter().flat_map(WindowColumn::inputs).collect(),
+            InOrder::Limit(_) | InOrder::Sample { .. } => Vec::new(),
         }
     }
 
     /// Whether it may have to name the place of a row.
     pub fn names_rows(&self) -> bool {
-        matches!(self, InOrder::Row(_) | InOrder::CheckSorted(..))
+        matches!(
+            self,
+            InOrder::Row(_) | InOrder::CheckSorted(..) | InOrder::Window(_)
+        )
     }
 
     /// Whether fewer rows may come out than go in, or more.
@@ -99,7 +99,7 @@ impl InOrder {
         match self {
             InOrder::Row(step) => step.changes_rows(),
             InOrder::Limit(_) | InOrder::Sample { .. } => true,
-            InOrder::CheckSorted(..) => false,
+            InOrder::CheckSorted(..) | InOrder::Window(_) => false,
         }
     }
 }

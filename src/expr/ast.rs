@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use arrow_schema::DataType;
 
 use super::scalar::Scalar;
+use super::window::WindowExpr;
 
 /// How deep an expression may nest. Evaluation recurses once per level; 64
 /// levels stay well below the 2 MiB stack of a worker thread, also unoptimised.
@@ -124,6 +125,8 @@ pub enum Expr {
         /// Its name.
         name: String,
     },
+    /// A value made of rows around the row; it stands in `select` and `with_column`.
+    Window(Box<WindowExpr>),
 }
 
 /// What stands between two operands.
@@ -247,6 +250,18 @@ impl Expr {
         deepest
     }
 
+    /// Whether a part of it looks at other rows than its own.
+    pub(crate) fn has_windows(&self) -> bool {
+        let mut rest = vec![self];
+        while let Some(expr) = rest.pop() {
+            if matches!(expr, Expr::Window(_)) {
+                return true;
+            }
+            rest.extend(expr.children());
+        }
+        false
+    }
+
     /// Whether it has at most so many parts.
     pub(crate) fn is_within(&self, limit: usize) -> bool {
         let mut parts = 0;
@@ -278,7 +293,7 @@ impl Expr {
     }
 
     /// The expressions directly inside, to be changed.
-    fn children_mut(&mut self) -> Vec<&mut Expr> {
+    pub(crate) fn children_mut(&mut self) -> Vec<&mut Expr> {
         match self {
             Expr::Column(_) | Expr::Literal(_) => Vec::new(),
             Expr::Binary { left, right, .. } => vec![left, right],
@@ -292,6 +307,7 @@ impl Expr {
             Expr::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
             Expr::Like { expr, pattern, .. } => vec![expr, pattern],
             Expr::Function { args, .. } => args.iter_mut().collect(),
+            Expr::Window(window) => window.children_mut(),
             Expr::Case {
                 operand,
                 branches,
@@ -320,6 +336,7 @@ impl Expr {
             Expr::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
             Expr::Like { expr, pattern, .. } => vec![expr, pattern],
             Expr::Function { args, .. } => args.iter().collect(),
+            Expr::Window(window) => window.children(),
             Expr::Case {
                 operand,
                 branches,

@@ -184,6 +184,7 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
             f.write_str(" as ")?;
             write_word(f, name, |_| true)
         }
+        Expr::Window(window) => write!(f, "{window}"),
     }
 }
 

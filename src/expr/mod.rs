@@ -46,6 +46,7 @@ mod text;
 mod time;
 mod types;
 mod unify;
+mod window;
 mod zone;
 
 pub use aggregate::{
@@ -71,3 +72,5 @@ pub(crate) use row_hash::hash_rows;
 pub use scalar::Scalar;
 pub use shape::{Origin, Shape, Slot};
 pub(crate) use unify::common_type;
+pub(crate) use window::{BoundWindow, Course, Ran, Running, WindowRows, ticks_of};
+pub use window::{Frame, Rolling, WindowExpr, Windowed, row_number};

@@ -74,9 +74,7 @@ impl Num {
         if !is_float {
             return Num::Int(key);
         }
-        let key = key as i64;
-        let bits = key ^ (((key >> 63) as u64) >> 1) as i64;
-        Num::Float(f64::from_bits(bits as u64))
+        Num::Float(of_float_order(key as i64))
     }
 
     /// The nearest `f64`.
@@ -144,13 +142,20 @@ fn cmp_int_float(int: i128, float: f64) -> Ordering {
 /// and every NaN as the same, largest one.
 #[inline]
 pub(crate) fn float_key(value: f64) -> i64 {
-    let value = if value.is_nan() {
-        f64::NAN
-    } else {
-        value + 0.0
-    };
+    float_order(value + 0.0)
+}
+
+/// The same with -0 below 0.
+#[inline]
+pub(crate) fn float_order(value: f64) -> i64 {
+    let value = if value.is_nan() { f64::NAN } else { value };
     let bits = value.to_bits() as i64;
     bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+/// The float that has this place in [`float_order`].
+pub(crate) fn of_float_order(key: i64) -> f64 {
+    f64::from_bits((key ^ (((key >> 63) as u64) >> 1) as i64) as u64)
 }
 
 /// A column of numbers.

@@ -201,6 +201,11 @@ impl Projection {
         })
     }
 
+    /// Whether a column looks at other rows than its own.
+    pub(crate) fn has_windows(&self) -> bool {
+        self.columns.iter().any(|column| column.expr.has_windows())
+    }
+
     /// Whether every column comes out as it is.
     pub fn is_all(&self) -> bool {
         self.columns.is_empty()

@@ -59,6 +59,9 @@ impl DataFrame {
 
     /// One projection more, checked.
     pub(super) fn project(&self, projection: Projection) -> Result<DataFrame> {
+        if projection.has_windows() {
+            return self.with_windows(projection);
+        }
         let schema = projection.schema(&self.schema)?;
         let plan = Logical::Project {
             input: self.input(),
@@ -93,6 +96,7 @@ impl DataFrame {
             | Source::Picked { .. }
             | Source::Joined { .. }
             | Source::Sorted { .. }
+            | Source::Ahead { .. }
             | Source::Union(_) => None,
         };
         let scans = self.plan.scans();

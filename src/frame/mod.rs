@@ -24,6 +24,7 @@ mod sort;
 mod show;
 mod stream;
 mod table;
+mod window;
 
 pub use aggregate::{GroupBy, IntoAggregate};
 pub use columns::{How, IntoColumn};

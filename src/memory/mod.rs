@@ -7,9 +7,11 @@
 
 mod budget;
 mod spill;
+mod stack;
 mod store;
 
 pub use budget::{Budget, Reservation};
 pub(crate) use budget::{held_bytes, held_bytes_each};
 pub use spill::{Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, SpillWriter};
+pub use stack::RowStack;
 pub use store::{Replay, RowStore};

@@ -24,6 +24,7 @@ mod sort;
 mod test_rows;
 mod top_rows;
 mod value_counts;
+pub mod window;
 
 pub use aggregate::Aggregate;
 pub use compute::Compute;

@@ -9,6 +9,7 @@ use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
 use super::source::Source;
+use super::window;
 use crate::io;
 use crate::partition::By;
 use crate::size::ByteSize;
@@ -94,6 +95,9 @@ pub fn physical_text(physical: &Physical) -> String {
         .collect()
 }
 
+/// What ends a stage whose rows are looked at again.
+const HELD: &str = "hold rows until all came";
+
 /// The stages of a pipeline; what goes to another at its `end` lies in no partitions.
 fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut Vec<String>) {
     match &physical.scan.source {
@@ -106,6 +110,7 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
             add_stages(right, None, stages);
         }
         Source::Sorted { sort, input } => add_stages(input, Some(sort), stages),
+        Source::Ahead { input, .. } => add_stages(input, Some(&HELD), stages),
         Source::Union(inputs) => inputs
             .iter()
             .for_each(|(input, _)| add_stages(input, None, stages)),
@@ -173,6 +178,7 @@ fn step_text(step: &Step) -> String {
         Step::Filter(predicate) => format!("filter {predicate}"),
         Step::Project(projection) => projection.to_string(),
         Step::Explode(columns) => format!("explode {}", columns.join(", ")),
+        Step::Window(windows) => window::text(windows),
         Step::Limit(rows) => format!("first {rows} rows"),
         Step::CheckSorted(column) => format!("check that rows are sorted by {column}"),
         Step::Sample { seed, from, to } => sample_text(*seed, *from, *to),
@@ -200,6 +206,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 Logical::Aggregate { fold, .. } => fold.to_string(),
                 Logical::Sort { sort, .. } => sort.to_string(),
                 Logical::Explode { columns, .. } => format!("explode {}", columns.join(", ")),
+                Logical::Window { windows, .. } => window::text(windows),
                 Logical::Partition { idx, .. } => format!("partition {idx}"),
                 Logical::Join { join, .. } => join.to_string(),
                 Logical::MapPartitions { map, .. } => format!("map partitions by {map:?}"),
@@ -236,6 +243,9 @@ fn scan_text(scan: &Scan) -> String {
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Sorted { sort, .. } => format!("the rows of {}", sort.name()),
+        Source::Ahead { windows, .. } => {
+            format!("the rows backwards, {}", window::text(windows))
+        }
         Source::Picked { idx, .. } => format!("partition {idx}"),
         Source::Joined { join, .. } => {
             let (probe, build) = match join.how.probe().0 {

@@ -10,6 +10,7 @@ use super::join::{Join, MergeHow};
 use super::local::{Local, Map};
 use super::sort::{Sort, SortInto, range_of};
 use super::source::Source;
+use super::window::{NamedWindow, looks_ahead, windowed};
 use crate::error::Result;
 use crate::expr::{Expr, Projection};
 use crate::partition::{By, Partitioning};
@@ -137,6 +138,13 @@ pub enum Logical {
         /// The columns of lists, which become columns of items.
         columns: Vec<String>,
     },
+    /// The same rows with columns of windows over them.
+    Window {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// What is added, with the names of the columns.
+        windows: Vec<NamedWindow>,
+    },
     /// One of the partitions.
     Partition {
         /// Partitions come from here.
@@ -212,6 +220,7 @@ impl Logical {
             | Logical::Sample { input, .. }
             | Logical::MapPartitions { input, .. }
             | Logical::Explode { input, .. }
+            | Logical::Window { input, .. }
             | Logical::Partition { input, .. }
             | Logical::Aggregate { input, .. }
             | Logical::Sort { input, .. }
@@ -261,6 +270,10 @@ impl Logical {
             Logical::Explode { input, columns } => Logical::Explode {
                 input: changed(input),
                 columns,
+            },
+            Logical::Window { input, windows } => Logical::Window {
+                input: changed(input),
+                windows,
             },
             Logical::Partition { input, idx } => Logical::Partition {
                 input: changed(input),
@@ -349,6 +362,7 @@ impl Logical {
             Logical::Scan(scan) => scan.output(),
             Logical::Project { input, projection } => projection.schema(&*input.schema()?),
             Logical::Explode { input, columns } => exploded(&*input.schema()?, columns),
+            Logical::Window { input, windows } => windowed(&*input.schema()?, windows),
             Logical::MapPartitions { schema, .. }
             | Logical::Union { schema, .. }
             | Logical::Aggregate { schema, .. } => Ok(Arc::clone(schema)),
@@ -405,6 +419,14 @@ impl Logical {
             Logical::Explode { input, columns } => input
                 .partitioning()
                 .renamed(|name| (!columns.iter().any(|own| own == name)).then(|| name.to_owned())),
+            // Rows that are held until all came lie anew.
+            Logical::Window { input, windows } => match input.partitioning() {
+                Partitioning::Hash { .. } if looks_ahead(windows) => Partitioning::Unknown,
+                // What was known of a column says nothing of one that takes its place.
+                known => known.renamed(|name| {
+                    (!windows.iter().any(|(own, _)| own == name)).then(|| name.to_owned())
+                }),
+            },
             Logical::Filter { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
@@ -439,6 +461,12 @@ impl Logical {
             Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
             | Logical::Sort { input, .. } => input.estimate(),
+            Logical::Window { input, windows } => {
+                let mut estimate = input.estimate();
+                // A number of 64 bits each, about; rows stay as many as they are.
+                estimate.bytes += 8 * estimate.rows * windows.len() as u64;
+                estimate
+            }
             Logical::Sample {
                 input, from, to, ..
             } => input.estimate().scaled(to - from),

@@ -12,6 +12,7 @@ use super::join::{Join, Side};
 use super::logical::{Estimate, Logical, Scan};
 use super::sort::SortInto;
 use super::source::Source;
+use super::window::{NamedWindow, windowed};
 use crate::expr::{Expr, Projection};
 use crate::partition::{By, Partitioning};
 use crate::size::ByteSize;
@@ -25,6 +26,8 @@ pub enum Step {
     Project(Projection),
     /// Makes a row of each item of these columns of lists.
     Explode(Vec<String>),
+    /// Adds columns of windows over the rows so far. Needs input order.
+    Window(Vec<NamedWindow>),
     /// Keeps the first rows. Needs input order.
     Limit(u64),
     /// Fails where rows are not sorted by this column. Needs input order.
@@ -121,6 +124,7 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
                 | Source::Mapped { .. }
                 | Source::Folded { .. }
                 | Source::Sorted { .. }
+                | Source::Ahead { .. }
                 | Source::Picked { .. }
                 | Source::Joined { .. }
                 | Source::Union(_) => Layout::Given,
@@ -205,6 +209,7 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
         Logical::Explode { input, columns } => {
             with_step(lower(*input, blocksize), Step::Explode(columns))
         }
+        Logical::Window { input, windows } => windows_over(*input, windows, blocksize),
         Logical::Limit { input, rows } => {
             let mut physical = lower(*input, blocksize);
             physical.ordered.push(Step::Limit(rows));
@@ -231,6 +236,50 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
     }
 }
 
+/// Windows over rows so far as a step; those that look at rows behind as a stage
+/// behind it, laid out as its rows were where somebody asked for that.
+fn windows_over(input: Logical, windows: Vec<NamedWindow>, blocksize: ByteSize) -> Physical {
+    let estimate = input.estimate();
+    // Unknown columns were refused when the plan was built.
+    let columns = input.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
+    let (ahead, along): (Vec<_>, Vec<_>) = windows
+        .into_iter()
+        .partition(|(_, window)| window.looks_ahead());
+    let mut physical = lower(input, blocksize);
+    let columns = match windowed(&columns, &along) {
+        Ok(columns) if !along.is_empty() => columns,
+        _ => columns,
+    };
+    if !along.is_empty() {
+        physical.ordered.push(Step::Window(along));
+    }
+    if ahead.is_empty() {
+        return physical;
+    }
+    let schema = windowed(&columns, &ahead).unwrap_or(columns);
+    let layout = asked_layout(physical.layout);
+    let source = Source::Ahead {
+        windows: ahead,
+        input: Arc::new(physical),
+    };
+    Physical {
+        layout,
+        ..given(source, schema, estimate)
+    }
+}
+
+/// How a stage is laid out that takes the place of rows laid out so: those
+/// partitions end where rows were read, unless somebody asked for them.
+fn asked_layout(layout: Layout) -> Layout {
+    match layout {
+        Layout::By(by) => Layout::By(by),
+        Layout::Coalesce(bytes) => Layout::Coalesce(bytes),
+        Layout::Blocks(_) | Layout::Files | Layout::Given | Layout::Even(_) => {
+            Layout::Coalesce(DEFAULT_BYTES)
+        }
+    }
+}
+
 /// A stage of joined rows. It is laid out as the frame was whose order it has,
 /// where somebody asked for that.
 fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Physical {
@@ -250,14 +299,7 @@ fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Phy
         right: Arc::new(right),
     };
     Physical {
-        layout: match asked {
-            Layout::By(by) => Layout::By(by),
-            Layout::Coalesce(bytes) => Layout::Coalesce(bytes),
-            // Those partitions end where rows were read, not where joined ones are many.
-            Layout::Blocks(_) | Layout::Files | Layout::Given | Layout::Even(_) => {
-                Layout::Coalesce(DEFAULT_BYTES)
-            }
-        },
+        layout: asked_layout(asked),
         ..given(source, schema, estimate)
     }
 }

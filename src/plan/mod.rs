@@ -23,6 +23,7 @@ mod shared;
 mod sort;
 mod source;
 mod union;
+mod window;
 
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub(crate) use explode::exploded;
@@ -38,3 +39,5 @@ pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
 };
 pub use union::united;
+pub use window::NamedWindow;
+pub(crate) use window::windowed;

@@ -13,6 +13,7 @@ use super::join::Join;
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use super::sort::Sort;
+use super::window::NamedWindow;
 use crate::error::{Error, Result};
 use crate::io::csv::CsvOptions;
 use crate::io::json::{JsonSchema, SchemaMode};
@@ -348,6 +349,13 @@ pub enum Source {
     Sorted {
         /// In this order.
         sort: Sort,
+        /// Gives the rows.
+        input: Arc<Physical>,
+    },
+    /// The rows of another pipeline with windows that look at rows behind.
+    Ahead {
+        /// What is added, with the names of the columns.
+        windows: Vec<NamedWindow>,
         /// Gives the rows.
         input: Arc<Physical>,
     },

@@ -6,6 +6,7 @@
 //! value    expressions of whole numbers, as windrow and as a function of a row
 //! calls    frame calls, applied to a frame and to rows
 //! merge    which rows of two sides meet, by looking at every pair
+//! window   values of the rows around a row, by looking at all rows
 //! ```
 #![allow(dead_code, unused_imports)] // Each test file uses its part.
 
@@ -13,6 +14,7 @@ pub mod calls;
 pub mod merge;
 pub mod rows;
 pub mod value;
+pub mod window;
 
 pub use calls::Call;
 pub use rows::{Cell, Row, rows_of};

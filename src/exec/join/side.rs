@@ -23,7 +23,7 @@ use crate::exec::schema::RunSchema;
 use crate::exec::sheet::Front;
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units};
 use crate::exec::worker::Worker;
-use crate::plan::{Layout, Physical, Step, exploded};
+use crate::plan::{Layout, Physical, Step, exploded, windowed};
 
 /// Logical bytes of a piece that one thread hands to another.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -86,6 +86,7 @@ pub(super) fn output(physical: &Physical) -> Result<SchemaRef> {
     steps.fold(physical.scan.output(), |schema, step| match step {
         Step::Project(projection) => projection.schema(&*schema?),
         Step::Explode(columns) => exploded(&*schema?, columns),
+        Step::Window(windows) => windowed(&*schema?, windows),
         Step::Filter(_) | Step::Limit(_) | Step::CheckSorted(_) | Step::Sample { .. } => schema,
     })
 }

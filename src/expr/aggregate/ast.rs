@@ -270,6 +270,11 @@ impl AggExpr {
         &self.args
     }
 
+    /// The same, to be changed.
+    pub(crate) fn args_mut(&mut self) -> &mut [Expr] {
+        &mut self.args
+    }
+
     /// The names of all columns it looks at.
     pub fn columns(&self) -> BTreeSet<String> {
         self.args.iter().flat_map(Expr::columns).collect()

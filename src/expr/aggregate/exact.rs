@@ -54,7 +54,7 @@ pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
 
 /// An exact number: terms that do not overlap, the smallest first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Expansion {
+pub(in crate::expr) struct Expansion {
     terms: Vec<f64>,
     /// The same for large values, each multiplied with [`DOWN`].
     large: Vec<f64>,
@@ -192,7 +192,12 @@ impl Expansion {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<(u32, Expansion)>() + 8 * (self.terms.capacity() + self.large.capacity())
+        size_of::<(u32, Expansion)>() + self.heap_bytes()
+    }
+
+    /// Bytes beside its own size.
+    pub fn heap_bytes(&self) -> usize {
+        8 * (self.terms.capacity() + self.large.capacity())
     }
 
     /// All parts as little-endian `f64`: the special one, or 0; how many large ones; those; the rest.

@@ -129,9 +129,13 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     if share == 0.0 {
         return low;
     }
-    let high = sorted[below + 1];
+    between(low, sorted[below + 1], share)
+}
+
+/// The number at a share of the way from one to the next.
+pub(in crate::expr) fn between(low: f64, high: f64, share: f64) -> f64 {
     // Also where both are the same infinity, or their distance is beyond f64.
-    if low == high {
+    if share == 0.0 || low == high {
         low
     } else {
         low * (1.0 - share) + high * share

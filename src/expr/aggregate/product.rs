@@ -26,7 +26,7 @@ use crate::expr::number::{Num, Numbers};
 /// The product of a group, as a whole number and as a fraction: which of them
 /// is the answer shows only at the end.
 #[derive(Debug, Clone, Copy)]
-struct Factors {
+pub(in crate::expr) struct Factors {
     /// That of whole numbers without zeros; 0 stands for one that left 128 bits.
     whole: i128,
     /// Whether there was a zero among them.
@@ -45,8 +45,14 @@ const ONE: Factors = Factors {
     exponent: 0,
 };
 
+impl Default for Factors {
+    fn default() -> Self {
+        ONE
+    }
+}
+
 impl Factors {
-    fn multiply_int(&mut self, value: i128) {
+    pub fn multiply_int(&mut self, value: i128) {
         if value == 0 {
             self.zero = true;
         } else {
@@ -72,12 +78,21 @@ impl Factors {
         self.exponent += exponent + by;
     }
 
-    fn multiply_float(&mut self, value: f64) {
+    pub fn multiply_float(&mut self, value: f64) {
         let (fraction, exponent) = parts(value);
         self.multiply(fraction, 0.0, exponent);
     }
 
-    fn as_float(&self) -> f64 {
+    /// The whole number; none if it left 128 bits.
+    pub fn as_int(&self) -> Option<i128> {
+        match (self.zero, self.whole) {
+            (true, _) => Some(0),
+            (false, 0) => None,
+            (false, whole) => Some(whole),
+        }
+    }
+
+    pub fn as_float(&self) -> f64 {
         let value = self.high + self.low;
         // In two steps, since neither power may be a number; it rounds only
         // where the result is subnormal.
@@ -131,11 +146,7 @@ impl Product {
         let products: Vec<i128> = self
             .factors
             .iter()
-            .map(|factors| match factors {
-                Factors { zero: true, .. } => Ok(0),
-                Factors { whole: 0, .. } => Err(self.overflow()),
-                Factors { whole, .. } => Ok(*whole),
-            })
+            .map(|factors| factors.as_int().ok_or_else(|| self.overflow()))
             .collect::<Result<_>>()?;
         let nulls = self.seen.take_nulls();
         let fits = |_| self.overflow();

@@ -27,6 +27,7 @@ use crate::expr::names::resolve;
 use crate::expr::scalar::Scalar;
 use crate::expr::types;
 use crate::expr::unify::common_type;
+use crate::expr::window::Misplaced;
 
 impl Expr {
     /// Checks names and types against a schema.
@@ -138,6 +139,7 @@ impl Binder<'_> {
                 lenient,
             } => self.cast(expr, inner, to, *lenient),
             Expr::Function { name, args } => self.call(expr, name, args),
+            Expr::Window(_) => Err(Misplaced(expr).error()),
             Expr::Case {
                 operand,
                 branches,

@@ -48,7 +48,7 @@ impl AggExpr {
 }
 
 impl Parser<'_> {
-    fn aggregate(&mut self) -> Result<AggExpr> {
+    pub(super) fn aggregate(&mut self) -> Result<AggExpr> {
         let at = self.location();
         let fail = |what: &str, near| Err(error_at(self.text, at, what, near));
         let Some(name) = self.word_nth(0) else {

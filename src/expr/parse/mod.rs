@@ -11,6 +11,7 @@
 mod aggregate;
 mod token;
 mod value;
+mod window;
 
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 

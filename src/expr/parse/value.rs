@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 
 use super::Parser;
 use super::token::error_at;
+use super::window::ONLY_WINDOWS;
 use crate::error::Result;
 use crate::expr::aggregate;
 use crate::expr::ast::Expr;
@@ -167,12 +168,15 @@ impl Parser<'_> {
     /// The arguments of a function whose name was taken.
     fn function(&mut self, name: String) -> Result<Expr> {
         if functions::find(&name).is_none() {
+            if let Some(window) = self.window(&name)? {
+                return Ok(window);
+            }
             let at = self.tokens[self.next - 1].span.start;
             if aggregate::find(&name).is_some() {
                 let what = aggregate::misplaced(&name);
                 return Err(error_at(self.text, at, &what, Vec::new()));
             }
-            let near = nearest(&name, functions::names());
+            let near = nearest(&name, functions::names().chain(ONLY_WINDOWS));
             let what = format!("there is no function {name}");
             return Err(error_at(self.text, at, &what, near));
         }

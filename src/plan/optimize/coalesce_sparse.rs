@@ -5,6 +5,7 @@
 
 use super::Logical;
 use crate::plan::Source;
+use crate::plan::window::looks_ahead;
 
 /// Logical bytes of Arrow data that a joined partition has at most (128 MiB).
 const TARGET_BYTES: u64 = 128 << 20;
@@ -41,6 +42,7 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::Join { .. }
         | Logical::Union { .. } => true,
         Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
+        Logical::Window { input, windows } => looks_ahead(windows) || lays_out(input),
         other => other.input().is_some_and(lays_out),
     }
 }

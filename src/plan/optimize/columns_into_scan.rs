@@ -11,7 +11,8 @@ use arrow_schema::SchemaRef;
 
 use super::Logical;
 use crate::expr::{Projection, roots};
-use crate::plan::{Fold, Join};
+use crate::plan::window::asked;
+use crate::plan::{Fold, Join, NamedWindow};
 
 pub(super) fn apply(plan: Logical) -> Logical {
     ask(plan, None)
@@ -60,6 +61,7 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 columns,
             }
         }
+        Logical::Window { input, windows } => windowed(*input, windows, wanted),
         Logical::Aggregate {
             input,
             fold,
@@ -123,6 +125,27 @@ fn aggregate(
         input,
         fold,
         schema: left.unwrap_or(schema),
+    }
+}
+
+/// Asks for the columns that windows look at of which somebody wants the answer.
+fn windowed(
+    input: Logical,
+    windows: Vec<NamedWindow>,
+    wanted: Option<BTreeSet<String>>,
+) -> Logical {
+    let Ok(schema) = input.schema() else {
+        let input = Box::new(input);
+        return Logical::Window { input, windows };
+    };
+    let (windows, needed) = asked(windows, wanted, &schema);
+    let input = ask(input, needed);
+    match windows.is_empty() {
+        true => input,
+        false => Logical::Window {
+            input: Box::new(input),
+            windows,
+        },
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn sink(node: Logical, predicate: Expr) -> Logical {
         }
         // What these give depends on all rows that they are given.
         whole @ (Logical::Limit { .. }
+        | Logical::Window { .. }
         | Logical::Sample { .. }
         | Logical::Union { .. }
         | Logical::Aggregate { .. }

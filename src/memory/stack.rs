@@ -1,0 +1,159 @@
+//! Rows that are looked at again from the last to the first.
+//!
+//! In:  batches in order.
+//! Out: the same batches, the last one first.
+//!
+//! What the budget refuses goes to spill files. The order is the same whether
+//! rows waited in memory or on disk, so the budget changes no result.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+
+use super::budget::{Budget, Reservation, held_bytes};
+use super::spill::{Segment, SpillDir, SpillFile};
+use crate::error::{Error, Result};
+use crate::partition::batch_bytes;
+
+/// The share of the budget, and the most bytes, below which nothing is spilled:
+/// so that others who fill the budget cannot make each batch a file of its own.
+const LEAST_SPILL_SHARE: u64 = 64;
+const LEAST_SPILL_BYTES: u64 = 8 << 20;
+
+/// Holds batches under a budget and gives them back, the last one first.
+pub struct RowStack {
+    spill_dir: Arc<SpillDir>,
+    reservation: Reservation,
+    least_spill: u64,
+    /// Older than all that is in memory: batches of each file, in order.
+    on_disk: Vec<(Arc<SpillFile>, Vec<Segment>)>,
+    in_memory: Vec<RecordBatch>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl RowStack {
+    /// An empty stack that takes from `budget`, but for `room` bytes which it
+    /// leaves to others, and spills to `spill_dir`.
+    pub fn new(budget: &Budget, room: u64, spill_dir: Arc<SpillDir>) -> Self {
+        RowStack {
+            spill_dir,
+            reservation: budget.open_leaving(room),
+            least_spill: (budget.limit().bytes() / LEAST_SPILL_SHARE).min(LEAST_SPILL_BYTES),
+            on_disk: Vec::new(),
+            in_memory: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Rows that went in.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Logical bytes that went in.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Keeps a batch, spilling what is in memory if the budget refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it must spill and cannot.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rows += batch.num_rows() as u64;
+        self.bytes += batch_bytes(&batch);
+        let wanted = self.reservation.bytes() + held_bytes(&batch);
+        self.in_memory.push(batch);
+        if self.reservation.try_resize(wanted) {
+            return Ok(());
+        }
+        if wanted <= self.least_spill {
+            self.reservation.resize_anyway(wanted);
+            return Ok(());
+        }
+        self.spill()
+    }
+
+    /// Moves everything in memory to disk, each batch to be read by itself.
+    fn spill(&mut self) -> Result<()> {
+        let mut writer = self.spill_dir.create_segments()?;
+        let batches = std::mem::take(&mut self.in_memory).into_iter();
+        let segments = batches.map(|batch| writer.write(&batch.schema(), [Ok(batch)]));
+        let segments = segments.collect::<Result<_>>()?;
+        self.on_disk.push((Arc::new(writer.finish()?), segments));
+        self.reservation.resize_anyway(0);
+        Ok(())
+    }
+
+    /// The last batch that is left; it leaves memory or disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be read back.
+    pub fn pop(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(batch) = self.in_memory.pop() {
+            let left = self.reservation.bytes().saturating_sub(held_bytes(&batch));
+            self.reservation.resize_anyway(left);
+            return Ok(Some(batch));
+        }
+        while let Some((file, segments)) = self.on_disk.last_mut() {
+            let Some(segment) = segments.pop() else {
+                self.on_disk.pop();
+                continue;
+            };
+            let batch = file.read_part(segment)?.next();
+            let batch = batch.ok_or_else(|| Error::internal("a spilled batch is gone"))?;
+            return batch.map(Some);
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for RowStack {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.pop().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Int64Array};
+
+    use super::*;
+    use crate::size::ByteSize;
+
+    fn batch(n: i64) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(n * 50..(n + 1) * 50));
+        RecordBatch::try_from_iter([("n", column)]).unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_the_last_first_at_every_budget() {
+        let parent = tempfile::tempdir().unwrap();
+        for limit in [0, 1, 500, 4000, 10_000, 1 << 20] {
+            let budget = Budget::new(ByteSize::new(limit));
+            let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+            let mut stack = RowStack::new(&budget, 0, Arc::clone(&spill_dir));
+            for n in 0..60 {
+                stack.push(batch(n)).unwrap();
+            }
+            assert_eq!((stack.rows(), stack.bytes()), (3000, 24_000));
+            assert_eq!(spill_dir.written() > 0, limit < 1 << 20, "{limit}");
+            let back: Vec<_> = stack.by_ref().map(Result::unwrap).collect();
+            assert_eq!(
+                back,
+                (0..60).rev().map(batch).collect::<Vec<_>>(),
+                "{limit}"
+            );
+            assert_eq!(budget.used(), 0);
+        }
+    }
+}

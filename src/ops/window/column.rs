@@ -1,0 +1,71 @@
+//! A window, and what it looks at.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{FieldRef, Schema};
+
+use crate::error::Result;
+use crate::expr::BoundWindow;
+use crate::memory::Reservation;
+use crate::ops::Seen;
+
+/// A window, and what it looks at.
+#[derive(Debug, Clone)]
+pub struct WindowColumn {
+    /// The column that it gives.
+    pub(crate) field: FieldRef,
+    pub(crate) bound: BoundWindow,
+    /// Values that it is made of; none where rows alone count.
+    pub(crate) value: Option<Seen>,
+    /// Rows with equal ones are a group.
+    pub(crate) by: Vec<Seen>,
+    /// The time of a row, where that counts.
+    pub(crate) time: Option<Seen>,
+}
+
+impl WindowColumn {
+    /// Everything that it looks at.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Seen> {
+        self.value.iter().chain(&self.by).chain(&self.time)
+    }
+
+    /// The values that it is made of, of a batch.
+    pub(super) fn values(&self, batch: &RecordBatch) -> Result<Option<ArrayRef>> {
+        self.value
+            .as_ref()
+            .map(|value| value.column(batch))
+            .transpose()
+    }
+}
+
+/// Rows with columns behind those there are.
+pub(super) fn with_columns(
+    batch: &RecordBatch,
+    added: impl IntoIterator<Item = (FieldRef, ArrayRef)>,
+) -> Result<RecordBatch> {
+    let mut fields: Vec<FieldRef> = batch.schema_ref().fields().iter().cloned().collect();
+    let mut arrays = batch.columns().to_vec();
+    for (field, array) in added {
+        fields.push(field);
+        arrays.push(array);
+    }
+    let metadata = batch.schema_ref().metadata().clone();
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    let count = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema, arrays, &count)?)
+}
+
+/// Takes `wanted` bytes for what windows hold.
+///
+/// # Errors
+///
+/// [`crate::Error::Memory`] if the budget refuses.
+pub(super) fn reserve(memory: &mut Reservation, wanted: usize) -> Result<()> {
+    let wanted = wanted as u64;
+    if memory.try_resize(wanted) {
+        return Ok(());
+    }
+    let cure = "raise --memory, or look at fewer groups or shorter windows";
+    Err(memory.refused("window", wanted, cure))
+}
