@@ -178,7 +178,7 @@ fn windows() -> Vec<(&'static str, DataFrame)> {
     let logs = frame();
     let shifted = logs
         .with_columns([
-            ("before", col("bytes").shift(1).over(["host"])),
+            ("before", col("bytes").shift(1).over(["method"])),
             ("mean", (col("bytes") / 1024).rolling(3).mean()),
         ])
         .unwrap();
@@ -187,7 +187,7 @@ fn windows() -> Vec<(&'static str, DataFrame)> {
         (
             "filter_above_a_window",
             shifted
-                .filter("host = 'web-1' and before is not null")
+                .filter("method = 'GET' and before is not null")
                 .unwrap()
                 .select(["id", "before"])
                 .unwrap(),
