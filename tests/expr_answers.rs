@@ -346,6 +346,7 @@ impl Oracle<'_> {
                 )
             }
             Expr::Alias { expr, .. } => self.value(expr),
+            Expr::Window(window) => panic!("no row alone says what {window} is"),
         }
     }
 
