@@ -44,7 +44,9 @@ pub mod guide;
 
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
-pub use exec::{Cancel, InputReport, Phase, Progress, RunReport, StageReport};
+pub use exec::{
+    Cancel, HotKeyReport, InputReport, Phase, Progress, RunReport, StageReport, TasksReport,
+};
 pub use frame::{
     AsofOptions, Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy,
     How, IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep,

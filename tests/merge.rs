@@ -416,6 +416,110 @@ fn sides_larger_than_the_memory_are_spilled_and_give_the_same_rows() {
     }
 }
 
+/// Rows of a number and a key, 5,000 to a batch; `hot` of them have the key 7 as
+/// every second row, other keys come up to 20,011.
+fn narrow(session: &Session, n_rows: i64, hot: bool, name: &str) -> DataFrame {
+    let key = |n: i64| {
+        if hot && n % 2 == 0 {
+            7
+        } else {
+            n * 31 % 20_011
+        }
+    };
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n_rows).map(key)));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n_rows));
+    let whole = RecordBatch::try_from_iter([("k", keys), (name, numbers)]).unwrap();
+    let pieces = (0..n_rows as usize).step_by(5_000);
+    let pieces = pieces.map(|from| whole.slice(from, 5_000.min(n_rows as usize - from)));
+    session.from_batches(whole.schema(), pieces).unwrap()
+}
+
+#[test]
+fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_reported() {
+    let (many, few) = (50_000, 10_000);
+    for (how, hold, left_is_hot) in [
+        (MergeHow::Outer, ByteSize::kib(8), true),
+        (MergeHow::Outer, ByteSize::kib(140), true),
+        (MergeHow::Semi, ByteSize::kib(4), true),
+        (MergeHow::Left, ByteSize::kib(80), false),
+        (MergeHow::Outer, ByteSize::kib(700), false),
+        (MergeHow::Anti, ByteSize::kib(350), false),
+    ] {
+        let rows = |options: MergeOptions, threads: usize| {
+            let session = session(threads);
+            let sizes = if left_is_hot {
+                (many, few)
+            } else {
+                (few, many)
+            };
+            let left = narrow(&session, sizes.0, left_is_hot, "l");
+            let right = narrow(&session, sizes.1, !left_is_hot, "r");
+            let table = left.merge(&right, options.how(how)).unwrap();
+            let table = table.compute().unwrap();
+            let stage = table.report().stages[0].clone();
+            let batches = table.into_batches();
+            (numbers(&batches, "l"), numbers(&batches, "r"), stage)
+        };
+        let (l, r, stage) = rows("k".into(), 2);
+        assert_eq!((stage.shuffles, stage.hot_keys.len()), (0, 0));
+        for threads in [1, 2] {
+            let (cut_l, cut_r, stage) = rows(MergeOptions::on(["k"]).hold(hold), threads);
+            assert!(l == cut_l && r == cut_r, "{how} {hold} {left_is_hot}");
+            let tasks = stage.tasks.unwrap();
+            assert_eq!((stage.shuffles, tasks.rows >= many as u64), (1, true));
+            let mean = tasks.rows / tasks.tasks;
+            let least = 1 << 13;
+            let most = (mean * 3 / 2).max(least);
+            assert!(tasks.largest_rows <= most, "{how} {hold}: {tasks:?}");
+            let hot = &stage.hot_keys[0];
+            assert_eq!(
+                (&hot.columns[..], &*hot.value),
+                (&["k".to_owned()][..], "7")
+            );
+            let half = many as u64 / 2;
+            assert!(
+                (half * 9 / 10..half * 11 / 10).contains(&hot.rows),
+                "{hot:?}"
+            );
+            assert!(hot.tasks > 1, "{hot:?}");
+        }
+    }
+}
+
+/// The side whose order counts is small, and the other one streams past it.
+const FEW: [Change; 1] = [|options| options.hold(ByteSize::kib(1))];
+
+#[test]
+fn a_large_side_streams_past_a_small_one_whose_order_counts() {
+    for (seed, kind) in [INT64, Odd, Text].into_iter().enumerate() {
+        for sizes in [(5, 500), (500, 5), (0, 500)] {
+            check(&[(kind, kind)], sizes, 300 + seed as u64, &FEW);
+        }
+    }
+    check(&[(INT8, FLOAT), (Text, Text)], (6, 600), 320, &FEW);
+    let session = session(2);
+    let few = narrow(&session, 20, false, "l");
+    let many = narrow(&session, 20_000, false, "r");
+    for how in [
+        MergeHow::Inner,
+        MergeHow::Left,
+        MergeHow::Outer,
+        MergeHow::Semi,
+    ] {
+        let options = MergeOptions::on(["k"]).how(how).hold(ByteSize::kib(1));
+        let merged = few.merge(&many, options).unwrap();
+        let plan = merged.explain().to_string();
+        assert!(
+            plan.contains("right rows stream past all left ones"),
+            "{plan}"
+        );
+        let report = merged.compute().unwrap().report().clone();
+        let way = report.stages[0].way.clone().unwrap();
+        assert!(way.starts_with("left rows (320 B) held"), "{way}");
+        assert_eq!(report.stages[0].shuffles, 0);
+    }
+}
+
 #[test]
 fn row_groups_that_no_key_reaches_are_not_read() {
     let dir = tempfile::tempdir().unwrap();

@@ -141,7 +141,12 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Sorted { sort, input } => sort_all(sort, input, context)?,
         Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
-        Source::Joined { join, left, right } => join_rows(join, left, right, context)?,
+        Source::Joined {
+            join,
+            left,
+            right,
+            held,
+        } => join_rows(join, (left, right), *held, context)?,
     };
     from_given(physical, given)
 }

@@ -13,6 +13,7 @@ use super::control::Phase;
 use super::fold::{FoldPlan, Folding};
 use super::group::Merge;
 use super::output::{Answer, Folded, NoAppend};
+use super::report::StageReport;
 use super::run::{CHUNK_BYTES, Context, Run};
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
@@ -43,7 +44,10 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let done = run.lay_out(built, |_| Ok((Folded::new(folding)?, NoAppend)))?;
     let schema = done.schema.output()?;
     let stage = Stage {
-        name: fold.name().to_owned(),
+        report: StageReport {
+            shuffles: u64::from(matches!(done.output.answer, Answer::Buckets(_))),
+            ..StageReport::of(fold.name())
+        },
         keeps_rows: false,
         fronts: vec![Front::over(done.sheet)],
     };

@@ -47,7 +47,7 @@ pub(crate) use build::longest_record;
 pub use control::{Cancel, Phase, Progress};
 pub use keep::{Kept, keep};
 pub use reader::Batches;
-pub use report::{InputReport, RunReport, StageReport, WidenedReport};
+pub use report::{HotKeyReport, InputReport, RunReport, StageReport, TasksReport, WidenedReport};
 pub use run::{Collected, Context, bounds, collect, count, last, sizes, visit};
 pub(crate) use stream::patiently;
 pub use write::write;

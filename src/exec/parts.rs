@@ -19,6 +19,7 @@ use arrow_schema::SchemaRef;
 use super::build::Given;
 use super::keep::{Kept, keep_for};
 use super::output::Part;
+use super::report::StageReport;
 use super::run::{Context, each_part};
 use super::sheet::{Front, Stage};
 use super::source::{ChunkReader, Open, Unit, Units, batches_reader};
@@ -65,7 +66,7 @@ pub(super) fn mapped(
         held_bytes: 0,
         counted: None,
         stage: Some(Stage {
-            name: name.to_string(),
+            report: StageReport::of(name.to_string()),
             keeps_rows: false,
             fronts: vec![front.clone()],
         }),
@@ -133,7 +134,7 @@ impl Branches {
             held_bytes: 0,
             counted: None,
             stage: Some(Stage {
-                name: "concat".to_owned(),
+                report: StageReport::of("concat"),
                 keeps_rows: true,
                 fronts: self.branches.iter().map(Branch::front).collect(),
             }),

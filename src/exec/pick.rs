@@ -6,6 +6,7 @@
 use super::build::{Given, build};
 use super::control::Phase;
 use super::output::{NoAppend, Pick};
+use super::report::StageReport;
 use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
@@ -46,7 +47,7 @@ pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result
         counted: None,
         held_bytes: batches.iter().map(held_bytes).sum(),
         stage: Some(Stage {
-            name: format!("partition {idx}"),
+            report: StageReport::of(format!("partition {idx}")),
             keeps_rows: true,
             fronts: vec![Front::over(sheet)],
         }),

@@ -57,6 +57,54 @@ pub struct StageReport {
     pub rows_out: u64,
     /// Rows of those for which a filter behind it was not true.
     pub filtered: u64,
+    /// How it was done, where that is not the same always: which side of a merge
+    /// was held, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
+    /// How often the rows of an input were moved so that equal keys meet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shuffles: u64,
+    /// The tasks that shared the rows, where they were cut by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TasksReport>,
+    /// Keys that had so many rows that several tasks shared them, those with most rows first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hot_keys: Vec<HotKeyReport>,
+}
+
+impl StageReport {
+    /// Of a stage of this name, before anything is known of it.
+    pub(crate) fn of(name: impl Into<String>) -> Self {
+        StageReport {
+            name: name.into(),
+            ..StageReport::default()
+        }
+    }
+}
+
+/// Tasks that shared the rows of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TasksReport {
+    /// How many there were.
+    pub tasks: u64,
+    /// Rows of all of them: of the side that has more of them, key by key.
+    pub rows: u64,
+    /// Rows of the largest one.
+    pub largest_rows: u64,
+}
+
+/// A key with so many rows that several tasks shared them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct HotKeyReport {
+    /// The columns.
+    pub columns: Vec<String>,
+    /// Their values.
+    pub value: String,
+    /// Rows that have them, as far as tasks counted: each from the batch on in
+    /// which it first had many.
+    pub rows: u64,
+    /// Tasks that had such rows.
+    pub tasks: u64,
 }
 
 /// A column that ended up wider than JSON has it.
@@ -193,16 +241,16 @@ impl RunReport {
     /// [`Error::Internal`] if the stage keeps its rows and some are missing or doubled.
     pub(crate) fn put_behind(
         &mut self,
-        stage: &str,
+        stage: StageReport,
         keeps_rows: bool,
         fronts: Vec<RunReport>,
     ) -> Result<()> {
         let given = std::mem::take(&mut self.inputs);
         let stage = StageReport {
-            name: stage.to_owned(),
             rows_in: fronts.iter().map(RunReport::rows_out).sum(),
             rows_out: given.iter().map(|input| input.rows).sum(),
             filtered: given.iter().map(|input| input.filtered).sum(),
+            ..stage
         };
         if keeps_rows {
             check(
@@ -283,6 +331,17 @@ impl fmt::Display for RunReport {
         for stage in &self.stages {
             let (rows_in, rows_out) = (stage.rows_in, stage.rows_out);
             write!(f, "; {}: {rows_in} rows in, {rows_out} out", stage.name)?;
+            if let Some(way) = &stage.way {
+                write!(f, ", {way}")?;
+            }
+            for hot in &stage.hot_keys {
+                let (columns, rows) = (hot.columns.join(", "), hot.rows);
+                let (value, tasks) = (&hot.value, hot.tasks);
+                write!(
+                    f,
+                    ", {columns} = {value} is hot: {rows} rows shared by {tasks} tasks"
+                )?;
+            }
         }
         writeln!(f)?;
         let parts = self.outputs.len() as u64;

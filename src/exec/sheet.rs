@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rejects::{self, Rejects};
-use super::report::{InputReport, RunReport};
+use super::report::{InputReport, RunReport, StageReport};
 use super::worker::Worked;
 use crate::error::Result;
 
@@ -148,8 +148,8 @@ impl Front {
 /// What stands between the runs in front and this one.
 #[derive(Clone)]
 pub(super) struct Stage {
-    /// As reports call it.
-    pub name: String,
+    /// As reports call it, and how it was done.
+    pub report: StageReport,
     /// Whether as many rows come out as go in.
     pub keeps_rows: bool,
     /// The runs that give its rows, in the order of its inputs.
@@ -177,7 +177,7 @@ impl Stage {
         rejects.append(&mut behind.rejects);
         behind.rejects = rejects::joined(rejects)?;
         let kept = self.keeps_rows && whole;
-        behind.report.put_behind(&self.name, kept, reports)
+        behind.report.put_behind(self.report.clone(), kept, reports)
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     fn files_stand_in_the_sheet_and_stages_beside_them() {
         let fronts = [read("a", 10, 9), read("b", 5, 5)];
         let stage = Stage {
-            name: "join".into(),
+            report: StageReport::of("join"),
             keeps_rows: false,
             fronts: fronts.map(|report| Front::over(sheet(report))).to_vec(),
         };
@@ -219,7 +219,7 @@ mod tests {
         stage.put_before(&mut joined, true).unwrap();
         joined.report.check_written(40).unwrap();
         let again = Stage {
-            name: "agg".into(),
+            report: StageReport::of("agg"),
             keeps_rows: false,
             fronts: vec![Front::over(joined), Front::default()],
         };
@@ -242,7 +242,7 @@ mod tests {
     fn a_row_lost_between_two_runs_is_an_error() {
         for (came_out, whole, right) in [(9, true, true), (8, true, false), (8, false, true)] {
             let stage = Stage {
-                name: "concat".into(),
+                report: StageReport::of("concat"),
                 keeps_rows: true,
                 fronts: vec![Front::over(sheet(read("a", 9, 9)))],
             };

@@ -25,6 +25,7 @@ use arrow_select::take::take_record_batch;
 use super::build::{Given, build};
 use super::control::Phase;
 use super::output::{Hold, NoAppend, Sampled, Scatter};
+use super::report::StageReport;
 use super::run::{CHUNK_BYTES, Context, Run};
 use super::scatter::ScatterPlan;
 use super::sheet::{Front, Stage};
@@ -100,7 +101,10 @@ pub(super) fn sort_all(sort: &Sort, physical: &Physical, context: &Context) -> R
         held_bytes: 0,
         counted: Some((totals.0, bytes)),
         stage: Some(Stage {
-            name: sort.name().to_owned(),
+            report: StageReport {
+                shuffles: 1,
+                ..StageReport::of(sort.name())
+            },
             keeps_rows: true,
             fronts: vec![Front::over(sheet)],
         }),

@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use super::join::Side;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
@@ -247,14 +246,15 @@ fn scan_text(scan: &Scan) -> String {
             format!("the rows backwards, {}", window::text(windows))
         }
         Source::Picked { idx, .. } => format!("partition {idx}"),
-        Source::Joined { join, .. } => {
-            let (probe, build) = match join.how.probe().0 {
-                Side::Left => ("left", "right"),
-                Side::Right => ("right", "left"),
+        Source::Joined { join, held, .. } => {
+            let streams = held.other();
+            let why = match *held == join.how.probe().0 {
+                true => format!(
+                    ", which are fewer by far, and are put into their order; if {held} ones are too many to be held, they stream past {streams} ones"
+                ),
+                false => ", or past those of their key if these are too many to be held".to_owned(),
             };
-            format!(
-                "the {join}: {probe} rows stream past all {build} ones, or past those of their key if these are too many to be held"
-            )
+            format!("the {join}: {streams} rows stream past all {held} ones{why}")
         }
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };

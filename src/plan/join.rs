@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
+use super::logical::Estimate;
 use crate::error::{Error, Result};
 use crate::expr::{common_type, unknown_column};
 use crate::ops::join::{JoinKind, JoinSpec, KeyForms, Nearest, NextTo, Taken, Times};
@@ -55,6 +56,16 @@ impl MergeHow {
     /// Whether columns of the right frame come out.
     pub(super) fn shows_right(self) -> bool {
         !matches!(self, MergeHow::Semi | MergeHow::Anti)
+    }
+
+    /// Whether no row of a side comes out that has no partner.
+    pub(crate) fn needs_partner(self, side: Side) -> bool {
+        match self {
+            MergeHow::Inner | MergeHow::Semi => true,
+            MergeHow::Left | MergeHow::Anti => side == Side::Right,
+            MergeHow::Right => side == Side::Left,
+            MergeHow::Outer | MergeHow::Cross => false,
+        }
     }
 
     /// The side whose order the rows have that come out, and what happens to its rows.
@@ -102,11 +113,30 @@ impl FromStr for MergeHow {
 
 /// A frame of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
     /// The one that `merge` is called on.
     Left,
     /// The other.
     Right,
+}
+
+impl Side {
+    /// The other frame.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Left => Side::Right,
+            Side::Right => Side::Left,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Left => "left",
+            Side::Right => "right",
+        })
+    }
 }
 
 /// Where a column that comes out is from.
@@ -119,6 +149,14 @@ pub enum ColumnOf {
     /// A key that both frames call so, once.
     Both(String),
 }
+
+/// Logical bytes of a side that is held, although the other one is far smaller:
+/// holding it costs less than putting joined rows back into the other's order.
+const LARGE_BYTES: u64 = 64 << 20;
+
+/// How many times as large as a side whose order counts another one must be to
+/// stream past it.
+const FAR_SMALLER: u64 = 16;
 
 /// A merge of two frames.
 #[derive(Debug, Clone, PartialEq)]
@@ -221,6 +259,23 @@ impl Join {
             join.add_columns(left, right)?;
         }
         Ok(join)
+    }
+
+    /// The side to be held, of sides of about these sizes: that whose order does
+    /// not count, unless it is large and the other one is far smaller.
+    pub(super) fn held(&self, left: Estimate, right: Estimate) -> Side {
+        let (probe, _) = self.how.probe();
+        let (of_probe, of_build) = match probe {
+            Side::Left => (left.bytes, right.bytes),
+            Side::Right => (right.bytes, left.bytes),
+        };
+        let large = self
+            .hold
+            .map_or(LARGE_BYTES, |hold| hold.bytes().min(LARGE_BYTES));
+        let few = of_probe.saturating_mul(FAR_SMALLER) <= of_build;
+        // Rows without a key meet all: they come out in the order of the probe side anyway.
+        let flips = few && of_build > large && !self.on.is_empty() && self.next_to.is_none();
+        if flips { probe } else { probe.other() }
     }
 
     /// How the keys meet.

@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, SchemaRef};
 
 use super::fold::Fold;
-use super::join::Join;
+use super::join::{Join, Side};
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use super::sort::Sort;
@@ -374,6 +374,8 @@ pub enum Source {
         left: Arc<Physical>,
         /// Gives those of the right one.
         right: Arc<Physical>,
+        /// The side that is held first, and looked up if it is not too large.
+        held: Side,
     },
     /// What a function makes of each partition of another pipeline.
     Mapped {

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, SchemaRef};
 use super::*;
 use crate::exec::control::Cancel;
 use crate::exec::fold::FoldPlan;
+use crate::exec::report::StageReport;
 use crate::exec::sheet::Stage;
 use crate::exec::source::{Chunk, Units};
 use crate::expr::{AggExpr, col, count};
@@ -92,7 +93,7 @@ fn merge(plan: &FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Merge {
 
 fn stage() -> Stage {
     Stage {
-        name: "agg".into(),
+        report: StageReport::of("agg"),
         keeps_rows: false,
         fronts: Vec::new(),
     }

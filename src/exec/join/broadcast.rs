@@ -2,7 +2,7 @@
 //!
 //! In:  units of rows.
 //! Out: as many units, of joined rows, in the same order; behind them, where
-//!      it is asked for, one of the build rows that nobody met. Where times
+//!      it is asked for, one of the build rows that nobody met, or somebody. Where times
 //!      count, a last one without rows sees whether they were in order.
 
 use std::collections::BTreeMap;
@@ -18,11 +18,12 @@ use crate::ops::join::{JoinTable, Matches, Run};
 /// The joined rows of each unit.
 pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
     let path: Arc<str> = Arc::from(PATH);
-    let unmet = table.kind().keeps_build().then(|| {
-        let mut unmet = table.unmet();
+    let kind = table.kind();
+    let rest = (kind.keeps_build() || kind.is_of_build()).then(|| {
+        let mut rest = table.rest();
         let open: Open = Box::new(move || {
             Ok(batches_reader(Box::new(std::iter::from_fn(move || {
-                unmet.next_rows().transpose()
+                rest.next_rows().transpose()
             }))))
         });
         Ok(Unit {
@@ -69,7 +70,7 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             open,
         })
     });
-    Box::new(joined.chain(unmet).chain(sorted))
+    Box::new(joined.chain(rest).chain(sorted))
 }
 
 /// Joins the rows that another reader gives.

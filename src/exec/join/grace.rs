@@ -11,15 +11,16 @@
 //!
 //! Probe rows are numbered as they come, so that joined rows find back to their
 //! order. A bucket of the build side that is still too large is joined block by
-//! block; one of the probe side with far more rows than others is shared out.
+//! block; one with far more rows than others is shared out.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::bucket::{BucketJoin, bucket_units};
-use super::order::{ByPlace, UNMET, ordered_units};
+use super::order::{ByPlace, UNMET, ordered_units, with_place};
+use super::tasks::Tasks;
 use crate::error::Result;
 use crate::exec::run::Run;
 use crate::exec::scatter::{ScatteredUnits, scatter_units};
@@ -30,9 +31,6 @@ use crate::shuffle::{Bucket, Route, bucket_of};
 /// Buckets of one shuffle at most: each is a segment of every spill file.
 const MOST_BUCKETS: u64 = 256;
 
-/// The column that holds the place of a row: no column of a source is called so.
-const PLACE: &str = "\u{1}place";
-
 /// The rows of the build side.
 pub(super) struct BuildRows {
     /// Logical bytes.
@@ -41,7 +39,8 @@ pub(super) struct BuildRows {
 }
 
 /// Joins rows bucket by bucket, none of which takes more than about `limit`
-/// bytes with all that are joined at the same time.
+/// bytes with all that are joined at the same time. Counts in `tasks` how many
+/// rows each task had.
 ///
 /// # Errors
 ///
@@ -52,6 +51,7 @@ pub(super) fn grace(
     probe_schema: &SchemaRef,
     build: BuildRows,
     limit: u64,
+    tasks: &Arc<Tasks>,
     run: &Run,
 ) -> Result<Units> {
     // As much again stands beside it while it is put together.
@@ -86,6 +86,7 @@ pub(super) fn grace(
         probe: probe_rows.buckets,
         block_bytes: at_once,
         budget: run.drive.budget.clone(),
+        tasks: Arc::clone(tasks),
     });
     let rows = scatter_units(run, joined, &spec.schema, by_place, None)?;
     Ok(ordered_units(rows, at_once, &schema))
@@ -102,7 +103,7 @@ fn placed(spec: JoinSpec, probe: &SchemaRef) -> JoinSpec {
             probe: place,
             build,
         };
-        (taken, with_place(&spec.build_schema))
+        (taken, with_place(&spec.build_schema, false))
     } else {
         (Taken::Probe(place), Arc::clone(&spec.build_schema))
     };
@@ -110,16 +111,10 @@ fn placed(spec: JoinSpec, probe: &SchemaRef) -> JoinSpec {
     output.push(taken);
     JoinSpec {
         output,
-        schema: with_place(&spec.schema),
+        schema: with_place(&spec.schema, false),
         build_schema,
         ..spec
     }
-}
-
-fn with_place(schema: &SchemaRef) -> SchemaRef {
-    let place = Arc::new(Field::new(PLACE, DataType::UInt64, false));
-    let fields = schema.fields().iter().cloned().chain([place]);
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Rows by bucket; with their places from `first` on in a last column, if it is given.
@@ -133,7 +128,7 @@ fn scattered(
     if first.is_none() {
         return scatter_units(run, units, schema, route, None);
     }
-    let schema = with_place(schema);
+    let schema = with_place(schema, false);
     let to = Arc::clone(&schema);
     // The places in the batch; the shuffle adds the rows before it.
     let units = map_batches(units, move |batch| {

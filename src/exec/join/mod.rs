@@ -10,28 +10,38 @@
 //!
 //! The probe side streams: each of its units is read, looked up and joined by
 //! whatever thread takes it. A build side that is too large to be held is cut by
-//! key, and so is the probe side: see `grace.rs`. The rows and their order are the same.
+//! key, and so is the probe side: see `grace.rs`. Where the probe side is small
+//! and the other one is not, that one streams: see `flipped.rs`. The rows and
+//! their order are the same.
 
 mod broadcast;
 mod bucket;
+mod flipped;
 mod grace;
+mod joining;
 mod order;
 mod reach;
 mod side;
+mod tasks;
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use self::broadcast::joined_units;
+use self::flipped::flipped;
 use self::grace::{BuildRows, grace};
 use self::reach::within_reach;
 use self::side::ProbeSide;
+use self::tasks::Tasks;
 use super::build::Given;
-use super::run::{Context, Run, hold_all};
+use super::report::StageReport;
+use super::run::{Context, HeldRows, Run, hold_all};
 use super::sheet::{Front, Stage};
+use super::source::Units;
 use crate::error::{Error, Result};
-use crate::ops::join::JoinTable;
+use crate::ops::join::{JoinSpec, JoinTable};
 use crate::plan::{Join, Physical, Side};
 use crate::size::ByteSize;
 
@@ -48,71 +58,198 @@ enum Build {
     Cut(BuildRows),
 }
 
-/// Reads the build side, and opens the probe side.
+/// Two pipelines, and how much of one may be held.
+struct Sides<'a> {
+    join: &'a Join,
+    probe: &'a Arc<Physical>,
+    build: &'a Arc<Physical>,
+    /// Which of the frames the probe side is: the one whose order counts.
+    probe_is: Side,
+    limit: ByteSize,
+    run: Run,
+}
+
+/// Joined rows, and what they were made of.
+struct Joined {
+    units: Units,
+    schema: SchemaRef,
+    held_bytes: u64,
+    probe: Front,
+    build: Front,
+    report: StageReport,
+}
+
+/// Reads the side that is held, and opens the one that streams past it.
+///
+/// `held` is the side that is thought to be the smaller one by far, or else the
+/// one whose order does not count.
 ///
 /// # Errors
 ///
-/// The first error of the build side; [`Error::Plan`] if text turned out to have
+/// The first error of the held side; [`Error::Plan`] if text turned out to have
 /// keys that cannot be compared.
 pub(super) fn join_rows(
     join: &Join,
-    left: &Arc<Physical>,
-    right: &Arc<Physical>,
+    (left, right): (&Arc<Physical>, &Arc<Physical>),
+    held: Side,
     context: &Context,
 ) -> Result<Given> {
-    let (probe, build) = match join.how.probe().0 {
+    let (probe_is, _) = join.how.probe();
+    let (probe, build) = match probe_is {
         Side::Left => (left, right),
         Side::Right => (right, left),
     };
-    let held = hold_all(build, context)?;
-    let limit = join
-        .hold
-        .unwrap_or(ByteSize::new(context.settings.memory.bytes() / HELD_SHARE));
-    let run = Run::new(context)?;
-    if join.next_to.is_some() && held.bytes > limit.bytes() {
-        return Err(Error::Memory {
-            operator: "merge_asof",
-            wanted: ByteSize::new(held.bytes),
-            limit,
-            cure: "raise --memory: the right frame is held whole".to_owned(),
-        });
-    }
-    let build = match held.bytes <= limit.bytes() {
-        true => Build::Whole(held.batches.collect::<Result<_>>()?),
-        false => Build::Cut(BuildRows {
-            bytes: held.bytes,
-            batches: held.batches,
-        }),
+    let memory = context.settings.memory.bytes();
+    let sides = Sides {
+        join,
+        probe,
+        build,
+        probe_is,
+        limit: join.hold.unwrap_or(ByteSize::new(memory / HELD_SHARE)),
+        run: Run::new(context)?,
     };
-    let probe = match &build {
-        Build::Whole(rows) => within_reach(probe, join, &held.schema, rows)?,
-        Build::Cut(_) => Arc::clone(probe),
+    let joined = match held == probe_is && join.next_to.is_none() {
+        true => sides.holding_probe(context)?,
+        false => sides.holding_build(None, context)?,
     };
-    let probe = ProbeSide::open(&probe, context)?;
-    let build_front = Front::over(held.sheet);
-    let (fronts, left, right) = match join.how.probe().0 {
-        Side::Left => (vec![probe.front, build_front], &probe.schema, &held.schema),
-        Side::Right => (vec![build_front, probe.front], &held.schema, &probe.schema),
-    };
-    let spec = join.with_late(left, right)?.spec(left, right)?;
-    let schema = Arc::clone(&spec.schema);
-    let units = match build {
-        Build::Cut(rows) => grace(spec, probe.units, &probe.schema, rows, limit.bytes(), &run)?,
-        Build::Whole(rows) => {
-            let reservation = run.drive.budget.open();
-            let table = JoinTable::build(Arc::new(spec), rows, run.drive.threads, reservation)?;
-            joined_units(probe.units, &Arc::new(table))
-        }
-    };
+    let (probe, build) = (joined.probe, joined.build);
     Ok(Given {
-        units,
-        schema,
-        held_bytes: probe.held_bytes,
+        units: joined.units,
+        schema: joined.schema,
+        held_bytes: joined.held_bytes,
         counted: None,
         stage: Some(Stage {
-            name: PATH.to_owned(),
+            report: joined.report,
             keeps_rows: false,
-            fronts,
+            fronts: match probe_is {
+                Side::Left => vec![probe, build],
+                Side::Right => vec![build, probe],
+            },
         }),
     })
+}
+
+impl Sides<'_> {
+    /// Holds the build side, if it is not too large. The probe side streams past
+    /// it: it may be `read` already.
+    fn holding_build(&self, read: Option<HeldRows>, context: &Context) -> Result<Joined> {
+        let held = hold_all(self.build, context)?;
+        let fits = held.bytes <= self.limit.bytes();
+        if self.join.next_to.is_some() && !fits {
+            return Err(Error::Memory {
+                operator: "merge_asof",
+                wanted: ByteSize::new(held.bytes),
+                limit: self.limit,
+                cure: "raise --memory: the right frame is held whole".to_owned(),
+            });
+        }
+        let build = match fits {
+            true => Build::Whole(held.batches.collect::<Result<_>>()?),
+            false => Build::Cut(BuildRows {
+                bytes: held.bytes,
+                batches: held.batches,
+            }),
+        };
+        let probe = match (read, &build) {
+            (Some(rows), _) => ProbeSide::held(rows),
+            (None, Build::Whole(rows)) => {
+                let of = (self.join, self.probe_is);
+                ProbeSide::open(&within_reach(self.probe, of, &held.schema, rows)?, context)?
+            }
+            (None, Build::Cut(_)) => ProbeSide::open(self.probe, context)?,
+        };
+        let spec = self.spec(&probe.schema, &held.schema)?;
+        let schema = Arc::clone(&spec.schema);
+        let mut report = StageReport::of(PATH);
+        let (other, bytes) = (self.probe_is.other(), ByteSize::new(held.bytes));
+        let units = match build {
+            Build::Cut(rows) => {
+                let tasks = Arc::new(Tasks::new(self.key_names()));
+                let limit = self.limit.bytes();
+                let (units, of_probe) = (probe.units, &probe.schema);
+                let units = grace(spec, units, of_probe, rows, limit, &tasks, &self.run)?;
+                report.way = Some(format!(
+                    "{other} rows ({bytes}) were too many to be held: both sides cut by key"
+                ));
+                report.shuffles = 1;
+                let (tasks, hot_keys) = tasks.report();
+                (report.tasks, report.hot_keys) = (Some(tasks), hot_keys);
+                units
+            }
+            Build::Whole(rows) => {
+                let budget = &self.run.drive.budget;
+                let threads = self.run.drive.threads;
+                let table = JoinTable::build(Arc::new(spec), rows, threads, budget.open())?;
+                report.way = Some(format!("{other} rows ({bytes}) held"));
+                joined_units(probe.units, &Arc::new(table))
+            }
+        };
+        Ok(Joined {
+            units,
+            schema,
+            held_bytes: probe.held_bytes,
+            probe: probe.front,
+            build: Front::over(held.sheet),
+            report,
+        })
+    }
+
+    /// Holds the probe side, which should be small, and lets the build side stream
+    /// past it.
+    fn holding_probe(&self, context: &Context) -> Result<Joined> {
+        let held = hold_all(self.probe, context)?;
+        if held.bytes > self.limit.bytes() {
+            return self.holding_build(Some(held), context);
+        }
+        let rows = held.batches.collect::<Result<Vec<_>>>()?;
+        let other = self.probe_is.other();
+        let large = within_reach(self.build, (self.join, other), &held.schema, &rows)?;
+        let large = ProbeSide::open(&large, context)?;
+        let spec = self.spec(&held.schema, &large.schema)?;
+        let schema = Arc::clone(&spec.schema);
+        let at_once = self.limit.bytes() / (2 * self.run.drive.threads as u64);
+        let units = flipped(
+            spec,
+            rows,
+            &held.schema,
+            large.units,
+            at_once.max(1),
+            &self.run,
+        )?;
+        let (this, bytes) = (self.probe_is, ByteSize::new(held.bytes));
+        let way = format!("{this} rows ({bytes}) held, past which the {other} ones streamed");
+        Ok(Joined {
+            units,
+            schema,
+            held_bytes: large.held_bytes,
+            probe: Front::over(held.sheet),
+            build: large.front,
+            report: StageReport {
+                way: Some(way),
+                ..StageReport::of(PATH)
+            },
+        })
+    }
+
+    /// The join of sides that turned out to have these columns.
+    fn spec(&self, probe: &SchemaRef, build: &SchemaRef) -> Result<JoinSpec> {
+        let (left, right) = match self.probe_is {
+            Side::Left => (probe, build),
+            Side::Right => (build, probe),
+        };
+        self.join.with_late(left, right)?.spec(left, right)
+    }
+
+    /// The key columns, as the probe side calls them.
+    fn key_names(&self) -> Vec<String> {
+        let names = self
+            .join
+            .on
+            .iter()
+            .map(|(left, right)| match self.probe_is {
+                Side::Left => left.clone(),
+                Side::Right => right.clone(),
+            });
+        names.collect()
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take;
@@ -22,6 +22,16 @@ use crate::error::{Error, Result};
 use crate::exec::scatter::ScatteredUnits;
 use crate::exec::source::{Open, Unit, Units, batches_reader};
 use crate::shuffle::{Bucket, BucketReader, Route};
+
+/// The column that holds the place of a row: no column of a source is called so.
+const PLACE: &str = "\u{1}place";
+
+/// Some columns, and behind them that of places, with nulls where rows may have none.
+pub(super) fn with_place(schema: &SchemaRef, nullable: bool) -> SchemaRef {
+    let place = Arc::new(Field::new(PLACE, DataType::UInt64, nullable));
+    let fields = schema.fields().iter().cloned().chain([place]);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
 
 /// The place of the first build row that met nobody: all stand behind the probe rows.
 pub(super) const UNMET: u64 = 1 << 63;

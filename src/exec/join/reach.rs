@@ -1,8 +1,8 @@
-//! Probe rows that no build row can meet, left out before they are read.
+//! Rows that no held row can meet, left out before they are read.
 //!
-//! In:  the build side, held; the pipeline of the probe side.
+//! In:  one side, held; the pipeline of the other one.
 //! Out: the same pipeline with a filter more: keys between the least and the
-//!      largest of the build side. A reader of Parquet passes over row groups for it.
+//!      largest of the held side. A reader of Parquet passes over row groups for it.
 //!
 //! Only where such rows would not come out, and where no step of the pipeline
 //! may fail on one of them.
@@ -21,45 +21,44 @@ use crate::error::Result;
 use crate::exec::bind::Steps;
 use crate::exec::parts::widens;
 use crate::expr::{Expr, col, lit};
-use crate::ops::join::JoinKind;
 use crate::plan::{Join, Physical, Side, Step};
 
-/// The probe side without rows that cannot meet one of `build`.
+/// The pipeline of one side of a join without rows that cannot meet one of the
+/// held rows of the other.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Plan`] if the pipeline cannot be bound.
 pub(super) fn within_reach(
-    probe: &Arc<Physical>,
-    join: &Join,
-    build_schema: &Schema,
-    build: &[RecordBatch],
+    streamed: &Arc<Physical>,
+    (join, side): (&Join, Side),
+    held_schema: &Schema,
+    held: &[RecordBatch],
 ) -> Result<Arc<Physical>> {
-    let (side, kind) = join.how.probe();
-    let drops = matches!(kind, JoinKind::Inner | JoinKind::Semi) && !join.nulls_match;
-    if !drops || !probe.ordered.is_empty() || widens(&probe.scan.source) {
-        return Ok(Arc::clone(probe));
+    let drops = join.how.needs_partner(side) && !join.nulls_match;
+    if !drops || !streamed.ordered.is_empty() || widens(&streamed.scan.source) {
+        return Ok(Arc::clone(streamed));
     }
-    if Steps::bind(probe, false)?.read.may_fail() {
-        return Ok(Arc::clone(probe));
+    if Steps::bind(streamed, false)?.read.may_fail() {
+        return Ok(Arc::clone(streamed));
     }
-    let probe_schema = output(probe)?;
+    let schema = output(streamed)?;
     let terms = join.on.iter().filter_map(|(left, right)| {
-        let (of_probe, of_build) = match side {
+        let (name, of_held) = match side {
             Side::Left => (left, right),
             Side::Right => (right, left),
         };
-        let (_, field) = probe_schema.column_with_name(of_probe)?;
-        let (idx, _) = build_schema.column_with_name(of_build)?;
-        let columns: Vec<&ArrayRef> = build.iter().map(|batch| batch.column(idx)).collect();
-        between(of_probe, field.data_type(), &columns)
+        let (_, field) = schema.column_with_name(name)?;
+        let (idx, _) = held_schema.column_with_name(of_held)?;
+        let columns: Vec<&ArrayRef> = held.iter().map(|batch| batch.column(idx)).collect();
+        between(name, field.data_type(), &columns)
     });
     let Some(filter) = terms.reduce(Expr::and) else {
-        return Ok(Arc::clone(probe));
+        return Ok(Arc::clone(streamed));
     };
-    let mut probe = (**probe).clone();
-    probe.steps.push(Step::Filter(filter));
-    Ok(Arc::new(probe))
+    let mut streamed = (**streamed).clone();
+    streamed.steps.push(Step::Filter(filter));
+    Ok(Arc::new(streamed))
 }
 
 /// The condition that a column lies between the least and the largest of some

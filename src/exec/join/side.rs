@@ -18,10 +18,10 @@ use crate::exec::bind::Steps;
 use crate::exec::build::{Built, build};
 use crate::exec::keep::keep_for;
 use crate::exec::parts::{kept_units, part_units, widens};
-use crate::exec::run::{CHUNK_BYTES, Context};
+use crate::exec::run::{CHUNK_BYTES, Context, HeldRows};
 use crate::exec::schema::RunSchema;
 use crate::exec::sheet::Front;
-use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units};
+use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units, batch_unit};
 use crate::exec::worker::Worker;
 use crate::plan::{Layout, Physical, Step, exploded, windowed};
 
@@ -39,6 +39,16 @@ pub(super) struct ProbeSide {
 }
 
 impl ProbeSide {
+    /// Rows that were held, in one unit.
+    pub fn held(rows: HeldRows) -> Self {
+        ProbeSide {
+            units: batch_unit(rows.batches),
+            schema: rows.schema,
+            held_bytes: 0,
+            front: Front::over(rows.sheet),
+        }
+    }
+
     /// Opens a pipeline; its layout is of no interest.
     pub fn open(physical: &Arc<Physical>, context: &Context) -> Result<Self> {
         let pieces = || {

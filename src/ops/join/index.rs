@@ -164,6 +164,11 @@ impl KeyHashes {
         }
     }
 
+    /// The places of the key columns.
+    pub fn places(&self) -> &[usize] {
+        &self.keys
+    }
+
     /// A hash for each row. Rows that meet nothing have hashes of all kinds.
     ///
     /// # Errors

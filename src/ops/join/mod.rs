@@ -24,5 +24,5 @@ mod table;
 pub use asof::{Direction, Nearest, Run, Times, Tolerance};
 pub use index::KeyHashes;
 pub use keys::KeyForms;
-pub use probe::{JoinTable, Matches, Unmet};
+pub use probe::{JoinTable, Matches, Rest};
 pub use spec::{JoinKind, JoinSpec, NextTo, Taken};

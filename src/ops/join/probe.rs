@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow_buffer::BooleanBuffer;
+use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
+use arrow_select::zip::zip;
 
 use super::asof::{Run, Timeline, heads_of};
 use super::index::{Index, IndexOptions};
@@ -25,6 +27,7 @@ use super::rows::BuildRows;
 use super::spec::{JoinKind, JoinSpec, NextTo, Taken};
 use super::table::NONE;
 use crate::error::{Error, Result};
+use crate::expr::common_type;
 use crate::memory::Reservation;
 
 /// Rows that come out at once at most, where one batch meets many.
@@ -66,7 +69,7 @@ impl JoinTable {
         let keys = rows.columns(&spec.build_keys);
         let index = Index::build(spec.forms.clone(), &keys, rows.n_rows(), options)?;
         let mut met = Vec::new();
-        if spec.kind.keeps_build() {
+        if spec.kind.keeps_build() || spec.kind.is_of_build() {
             met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
         }
         let timeline = match &spec.next_to {
@@ -147,12 +150,66 @@ impl JoinTable {
         })
     }
 
-    /// The build rows that no probe row has met so far, in order, as rows that
-    /// come out. Ask only when all batches were probed and their matches taken.
-    pub fn unmet(self: &Arc<Self>) -> Unmet {
-        Unmet {
+    /// The build rows that come out at the end, in order: those that no probe row
+    /// has met, or of [`JoinKind::BuildSemi`] those that one has. Take them only
+    /// when all batches were probed and their matches taken.
+    pub fn rest(self: &Arc<Self>) -> Rest {
+        Rest {
             table: Arc::clone(self),
             row: 0,
+        }
+    }
+
+    /// Notes the first build row of each key that was met; [`Rest`] adds the others.
+    fn meet_heads(&self, heads: &[u32]) {
+        let met = heads.iter().filter(|row| **row != NONE);
+        met.for_each(|row| self.meet(*row));
+    }
+
+    /// Where only first rows of keys were noted: notes the others.
+    fn meet_chains(&self) {
+        let heads: Vec<u32> = (0..self.n_rows())
+            .filter(|row| self.is_met(*row))
+            .map(|row| row as u32)
+            .collect();
+        for head in heads {
+            let mut at = self.index.next(head);
+            while at != NONE {
+                self.meet(at);
+                at = self.index.next(at);
+            }
+        }
+    }
+
+    /// A key of pairs: that of the build row, else of the probe row.
+    fn either(&self, probe: ArrayRef, build: ArrayRef, found: &[u32]) -> Result<ArrayRef> {
+        if !found.contains(&NONE) {
+            return Ok(build);
+        }
+        let shared = match build.data_type() == probe.data_type() {
+            true => build.data_type().clone(),
+            false => common_type(build.data_type(), probe.data_type())
+                .ok_or_else(|| Error::internal("keys that meet have no type in common"))?,
+        };
+        let from_build = BooleanBuffer::collect_bool(found.len(), |row| found[row] != NONE);
+        let from_build = BooleanArray::new(from_build, None);
+        Ok(zip(
+            &from_build,
+            &cast(&build, &shared)?,
+            &cast(&probe, &shared)?,
+        )?)
+    }
+
+    /// A bit for each build row that met a probe row so far, where others come out.
+    pub fn met(&self) -> Vec<u64> {
+        let bits = self.met.iter();
+        bits.map(|bits| bits.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Counts rows as met that another table of the same rows says have [`met`](Self::met).
+    pub fn add_met(&self, met: &[u64]) {
+        for (bits, more) in self.met.iter().zip(met) {
+            bits.fetch_or(*more, Ordering::Relaxed);
         }
     }
 
@@ -181,13 +238,20 @@ impl JoinTable {
     ) -> Result<RecordBatch> {
         let n_rows = build.len();
         let probe = probe.map(UInt32Array::from);
+        let mut taken = self.spec.output.iter();
+        let both = taken.any(|taken| matches!(taken, Taken::KeyOfBuild { .. }));
+        let found = if both { build.clone() } else { Vec::new() };
         let chosen = self.rows.choose(build);
+        let of_probe = |idx: usize| match &probe {
+            None => Ok(Arc::clone(batch.column(idx))),
+            Some(places) => Ok(take(batch.column(idx), places, None)?),
+        };
         self.spec.batch(n_rows, |taken| match taken {
             Taken::Build(idx) => chosen.column(idx),
-            Taken::Probe(idx) | Taken::Key { probe: idx, .. } => match &probe {
-                None => Ok(Arc::clone(batch.column(idx))),
-                Some(places) => Ok(take(batch.column(idx), places, None)?),
-            },
+            Taken::Probe(idx) | Taken::Key { probe: idx, .. } => of_probe(idx),
+            Taken::KeyOfBuild { probe, build } => {
+                self.either(of_probe(probe)?, chosen.column(build)?, &found)
+            }
         })
     }
 }
@@ -226,6 +290,10 @@ impl Matches {
         let rows = match kind {
             JoinKind::Semi => self.filtered(true)?,
             JoinKind::Anti => self.filtered(false)?,
+            JoinKind::BuildSemi | JoinKind::BuildAnti => {
+                self.table.meet_heads(&std::mem::take(&mut self.heads));
+                return Ok(None);
+            }
             _ if self.table.is_unique() => self.at_most_one(kind)?,
             _ => self.pairs(kind)?,
         };
@@ -246,7 +314,9 @@ impl Matches {
             Taken::Probe(idx) | Taken::Key { probe: idx, .. } => {
                 Ok(filter(self.batch.column(idx), &kept)?)
             }
-            Taken::Build(_) => Err(Error::internal("half a join shows both sides")),
+            Taken::Build(_) | Taken::KeyOfBuild { .. } => {
+                Err(Error::internal("half a join shows both sides"))
+            }
         })
     }
 
@@ -254,8 +324,7 @@ impl Matches {
     fn at_most_one(&mut self, kind: JoinKind) -> Result<RecordBatch> {
         let mut build = std::mem::take(&mut self.heads);
         if !self.table.met.is_empty() {
-            let met = build.iter().filter(|row| **row != NONE);
-            met.for_each(|row| self.table.meet(*row));
+            self.table.meet_heads(&build);
         }
         let mut probe = None;
         if !kind.keeps_probe() && build.contains(&NONE) {
@@ -292,14 +361,14 @@ impl Matches {
     }
 }
 
-/// The build rows that nobody met, in order.
+/// The build rows that come out at the end, in order.
 #[derive(Debug)]
-pub struct Unmet {
+pub struct Rest {
     table: Arc<JoinTable>,
     row: usize,
 }
 
-impl Unmet {
+impl Rest {
     /// The next rows; at most 65,536. None at the end.
     ///
     /// # Errors
@@ -307,9 +376,13 @@ impl Unmet {
     /// As [`Matches::next_rows`].
     pub fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         let table = &self.table;
+        if self.row == 0 && table.spec.kind.is_of_build() {
+            table.meet_chains();
+        }
+        let wanted = table.spec.kind == JoinKind::BuildSemi;
         let mut rows = Vec::new();
         while self.row < table.n_rows() && rows.len() < MOST_ROWS {
-            if !table.is_met(self.row) {
+            if table.is_met(self.row) == wanted {
                 rows.push(self.row as u32);
             }
             self.row += 1;
@@ -320,7 +393,9 @@ impl Unmet {
         let n_rows = rows.len();
         let chosen = table.rows.choose(rows);
         let rows = table.spec.batch(n_rows, |taken| match taken {
-            Taken::Build(idx) | Taken::Key { build: idx, .. } => chosen.column(idx),
+            Taken::Build(idx)
+            | Taken::Key { build: idx, .. }
+            | Taken::KeyOfBuild { build: idx, .. } => chosen.column(idx),
             Taken::Probe(_) => Ok(new_null_array(&DataType::Null, n_rows)),
         })?;
         Ok(Some(rows))

@@ -31,6 +31,10 @@ pub enum JoinKind {
     Semi,
     /// Each probe row that has none.
     Anti,
+    /// At the end each build row that has a partner, once, in build order.
+    BuildSemi,
+    /// At the end each build row that has none, in build order.
+    BuildAnti,
 }
 
 impl JoinKind {
@@ -42,6 +46,25 @@ impl JoinKind {
     /// Whether build rows without partner come out at the end.
     pub fn keeps_build(self) -> bool {
         matches!(self, JoinKind::KeepBuild | JoinKind::KeepBoth)
+    }
+
+    /// Whether only build rows come out, and only at the end.
+    pub fn is_of_build(self) -> bool {
+        matches!(self, JoinKind::BuildSemi | JoinKind::BuildAnti)
+    }
+
+    /// What gives the same rows when the build side streams past the probe side.
+    fn flipped(self) -> JoinKind {
+        match self {
+            JoinKind::Inner => JoinKind::Inner,
+            JoinKind::KeepProbe => JoinKind::KeepBuild,
+            JoinKind::KeepBuild => JoinKind::KeepProbe,
+            JoinKind::KeepBoth => JoinKind::KeepBoth,
+            JoinKind::Semi => JoinKind::BuildSemi,
+            JoinKind::Anti => JoinKind::BuildAnti,
+            JoinKind::BuildSemi => JoinKind::Semi,
+            JoinKind::BuildAnti => JoinKind::Anti,
+        }
     }
 }
 
@@ -60,6 +83,32 @@ pub enum Taken {
         /// The column of the build side.
         build: usize,
     },
+    /// A key that stands once for both sides: from the build row, or from the
+    /// probe row where there is no build row.
+    KeyOfBuild {
+        /// The column of the probe side.
+        probe: usize,
+        /// The column of the build side.
+        build: usize,
+    },
+}
+
+impl Taken {
+    /// The same column when the build side streams past the probe side.
+    fn flipped(self) -> Taken {
+        match self {
+            Taken::Probe(idx) => Taken::Build(idx),
+            Taken::Build(idx) => Taken::Probe(idx),
+            Taken::Key { probe, build } => Taken::KeyOfBuild {
+                probe: build,
+                build: probe,
+            },
+            Taken::KeyOfBuild { probe, build } => Taken::Key {
+                probe: build,
+                build: probe,
+            },
+        }
+    }
 }
 
 /// Where times stand, and how they meet.
@@ -103,6 +152,20 @@ pub struct JoinSpec {
 }
 
 impl JoinSpec {
+    /// The same rows in another order: the build side streams past the probe side,
+    /// which has the columns `probe_schema`. Not for a join by times.
+    #[must_use]
+    pub fn flipped(self, probe_schema: &SchemaRef) -> JoinSpec {
+        JoinSpec {
+            kind: self.kind.flipped(),
+            probe_keys: self.build_keys,
+            build_keys: self.probe_keys,
+            output: self.output.into_iter().map(Taken::flipped).collect(),
+            build_schema: Arc::clone(probe_schema),
+            ..self
+        }
+    }
+
     /// A batch of `n_rows` rows of the columns that come out, which `column` gives.
     pub(super) fn batch(
         &self,
