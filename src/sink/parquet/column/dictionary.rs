@@ -7,6 +7,8 @@ use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 
+use super::shelf::{Shelf, Shelved};
+
 /// Integers this close together find their key in a table instead of by hashing.
 const NEAR: usize = 1 << 16;
 
@@ -17,11 +19,16 @@ const NONE: u32 = u32::MAX;
 const LEAST_SLOTS: usize = 64;
 
 /// A value that a dictionary can hold.
-pub(super) trait Entry: Copy {
-    fn hash(self, seed: u64) -> u32;
+pub(super) trait Entry: Copy + Shelved {
+    /// What is kept of an entry beside it, so that few others are looked at in vain.
+    type Mark: Copy + Shelved;
+
+    fn mark(self) -> Self::Mark;
+
+    fn hash(self, mark: Self::Mark, seed: u64) -> u32;
 
     /// Whether both are stored as the same bytes.
-    fn is(self, other: Self) -> bool;
+    fn is(self, mark: Self::Mark, other: Self, other_mark: Self::Mark) -> bool;
 
     /// Bytes it takes, stored plainly.
     fn stored_bytes(self) -> usize;
@@ -32,27 +39,48 @@ pub(super) trait Entry: Copy {
     }
 }
 
+/// The length of a text, and its first and last bytes: of a short one all there is.
+///
+/// An entry's own bytes lie wherever it came first, which is seldom in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    len: usize,
+    low: u64,
+    high: u64,
+}
+
 impl Entry for &[u8] {
+    type Mark = Ends;
+
     #[inline]
-    fn hash(self, seed: u64) -> u32 {
-        let mut state = seed ^ self.len() as u64;
-        let mut rest = self;
-        while let Some((first, behind)) = rest.split_first_chunk::<16>() {
-            let (low, high) = ends(first);
-            state = fold(low ^ state, high ^ MIX);
-            rest = behind;
+    fn mark(self) -> Ends {
+        let (low, high) = ends(self);
+        Ends {
+            len: self.len(),
+            low,
+            high,
         }
-        let (low, high) = ends(rest);
+    }
+
+    #[inline]
+    fn hash(self, mark: Ends, seed: u64) -> u32 {
+        let mut state = seed ^ mark.len as u64;
+        let (mut low, mut high) = (mark.low, mark.high);
+        if mark.len > 16 {
+            let mut rest = self;
+            while let Some((first, behind)) = rest.split_first_chunk::<16>() {
+                let (low, high) = ends(first);
+                state = fold(low ^ state, high ^ MIX);
+                rest = behind;
+            }
+            (low, high) = ends(rest);
+        }
         (fold(low ^ state, high ^ MIX) >> 32) as u32
     }
 
     #[inline]
-    fn is(self, other: Self) -> bool {
-        if self.len() > 16 {
-            return self == other;
-        }
-        // Inline: calling the comparison of any length takes longer than this.
-        self.len() == other.len() && ends(self) == ends(other)
+    fn is(self, mark: Ends, other: Self, other_mark: Ends) -> bool {
+        mark == other_mark && (mark.len <= 16 || self == other)
     }
 
     fn stored_bytes(self) -> usize {
@@ -70,8 +98,8 @@ fn fold(left: u64, right: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The first and the last bytes of at most 16, overlapping if there are fewer.
-/// With the length they say all there is.
+/// The first and the last eight bytes, overlapping if there are fewer than 16.
+/// With the length they say all there is, up to 16.
 #[inline]
 fn ends(text: &[u8]) -> (u64, u64) {
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -96,13 +124,18 @@ fn ends(text: &[u8]) -> (u64, u64) {
 macro_rules! number_entry {
     ($native:ty, $bits:expr, $number:expr) => {
         impl Entry for $native {
+            type Mark = ();
+
             #[inline]
-            fn hash(self, seed: u64) -> u32 {
+            fn mark(self) {}
+
+            #[inline]
+            fn hash(self, (): (), seed: u64) -> u32 {
                 (fold(u64::from($bits(self)) ^ seed, MIX) >> 32) as u32
             }
 
             #[inline]
-            fn is(self, other: Self) -> bool {
+            fn is(self, (): (), other: Self, (): ()) -> bool {
                 $bits(self) == $bits(other)
             }
 
@@ -126,11 +159,12 @@ number_entry!(f64, f64::to_bits, |_| None);
 number_entry!(bool, u8::from, |_| None);
 
 /// Distinct values as they come, each with a key.
-pub(super) struct Distinct<T> {
-    pub(super) entries: Vec<T>,
+pub(super) struct Distinct<T: Entry> {
+    pub(super) entries: Shelf<T>,
+    marks: Shelf<T::Mark>,
     /// Hash and key + 1 of an entry, or zero; a power of two of them, at least
     /// twice the entries.
-    slots: Vec<u64>,
+    slots: Shelf<u64>,
     seed: u64,
 }
 
@@ -138,27 +172,31 @@ impl<T: Entry> Distinct<T> {
     /// With room for about so many; more find room too.
     pub(super) fn with_room(expected: usize) -> Self {
         Distinct {
-            entries: Vec::new(),
-            slots: vec![0; (expected * 2).next_power_of_two().max(LEAST_SLOTS)],
+            entries: Shelf::with_capacity(expected),
+            marks: Shelf::with_capacity(expected),
+            slots: Shelf::filled(0, (expected * 2).next_power_of_two().max(LEAST_SLOTS)),
             // Another one in every process: no input can be made to collide.
             seed: DefaultHashBuilder::default().hash_one(MIX),
         }
     }
 
     /// The key of a value, and whether it is new.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&mut self, value: T) -> (u32, bool) {
-        let hash = value.hash(self.seed);
+        let mark = value.mark();
+        let hash = value.hash(mark, self.seed);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
             if slot == 0 {
-                return (self.insert(value, hash, at), true);
+                return (self.insert(value, mark, hash, at), true);
             }
             // The whole hash is there: other entries are seldom looked at.
             let key = slot as u32 - 1;
-            if (slot >> 32) as u32 == hash && self.entries[key as usize].is(value) {
+            if (slot >> 32) as u32 == hash
+                && value.is(mark, self.entries[key as usize], self.marks[key as usize])
+            {
                 return (key, false);
             }
             at = (at + 1) & mask;
@@ -166,14 +204,15 @@ impl<T: Entry> Distinct<T> {
     }
 
     #[cold]
-    fn insert(&mut self, value: T, hash: u32, at: usize) -> u32 {
+    fn insert(&mut self, value: T, mark: T::Mark, hash: u32, at: usize) -> u32 {
         let key = self.entries.len() as u32;
         self.entries.push(value);
+        self.marks.push(mark);
         self.slots[at] = u64::from(hash) << 32 | u64::from(key + 1);
         if self.entries.len() * 2 > self.slots.len() {
-            let wider = vec![0; self.slots.len() * 4];
+            let wider = Shelf::filled(0, self.slots.len() * 4);
             let mask = wider.len() - 1;
-            for slot in std::mem::replace(&mut self.slots, wider) {
+            for &slot in std::mem::replace(&mut self.slots, wider).iter() {
                 let mut at = (slot >> 32) as usize & mask;
                 while slot != 0 && self.slots[at] != 0 {
                     at = (at + 1) & mask;
@@ -189,9 +228,9 @@ impl<T: Entry> Distinct<T> {
 
 /// The distinct values of a leaf, and for each value which one it is.
 #[derive(Debug)]
-pub(super) struct Dictionary<T> {
-    pub(super) entries: Vec<T>,
-    pub(super) keys: Vec<u32>,
+pub(super) struct Dictionary<T: Shelved> {
+    pub(super) entries: Shelf<T>,
+    pub(super) keys: Shelf<u32>,
 }
 
 impl<T: Entry> Dictionary<T> {
@@ -202,7 +241,7 @@ impl<T: Entry> Dictionary<T> {
             return Dictionary::build_near(values, least, span, most_bytes);
         }
         let mut distinct = Distinct::with_room(expected.min(values.len()));
-        let mut keys = Vec::with_capacity(values.len());
+        let mut keys = Shelf::with_capacity(values.len());
         let mut bytes = 0;
         for value in values {
             let (key, new) = distinct.key(*value);
@@ -222,8 +261,8 @@ impl<T: Entry> Dictionary<T> {
 
     fn build_near(values: &[T], least: i64, span: usize, most_bytes: usize) -> Option<Self> {
         let mut places = vec![NONE; span];
-        let mut entries: Vec<T> = Vec::new();
-        let mut keys = Vec::with_capacity(values.len());
+        let mut entries: Shelf<T> = Shelf::default();
+        let mut keys = Shelf::with_capacity(values.len());
         for value in values {
             let place = value.number().unwrap_or(least).wrapping_sub(least) as usize;
             let mut key = places[place];
@@ -256,19 +295,23 @@ fn near<T: Entry>(values: &[T]) -> Option<(i64, usize)> {
 mod tests {
     use super::*;
 
+    fn same<T: Entry>(left: T, right: T) -> bool {
+        left.is(left.mark(), right, right.mark())
+    }
+
     fn check<T: Entry + std::fmt::Debug>(values: &[T]) {
         let dictionary = Dictionary::build(values, 9, usize::MAX).unwrap();
         assert_eq!(dictionary.keys.len(), values.len());
         let mut next = 0;
-        for (value, key) in values.iter().zip(&dictionary.keys) {
-            assert!(dictionary.entries[*key as usize].is(*value), "{value:?}");
+        for (value, key) in values.iter().zip(dictionary.keys.iter()) {
+            assert!(same(dictionary.entries[*key as usize], *value), "{value:?}");
             assert!(*key <= next, "keys are given in order of first appearance");
             next = next.max(key + 1);
         }
         for (idx, entry) in dictionary.entries.iter().enumerate() {
             let again = dictionary.entries[..idx]
                 .iter()
-                .any(|other| other.is(*entry));
+                .any(|other| same(*other, *entry));
             assert!(!again, "{entry:?} has two keys");
         }
     }

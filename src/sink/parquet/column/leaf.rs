@@ -19,6 +19,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::{DataType, Field};
 
+use super::shelf::Shelf;
 use super::values::{Kind, Values};
 use crate::error::{Error, Result};
 
@@ -38,10 +39,12 @@ pub(crate) struct Levels {
     pub(super) count: usize,
     pub(super) max_definition: u8,
     pub(super) max_repetition: u8,
+    /// Rows there will be: at least as many slots.
+    rows: usize,
     /// A level for every slot; nothing while all have a value.
-    definition: Vec<u8>,
+    definition: Shelf<u8>,
     /// A level for every slot; nothing where there is no list.
-    repetition: Vec<u8>,
+    repetition: Shelf<u8>,
 }
 
 impl Levels {
@@ -65,6 +68,7 @@ impl Levels {
             }
             Slots::Some(slots) => {
                 if self.definition.is_empty() {
+                    self.definition = Shelf::with_capacity(self.rows);
                     self.definition.resize(self.count, self.max_definition);
                 }
                 self.definition.extend_from_slice(&slots.definition);
@@ -148,12 +152,12 @@ pub(crate) fn leaves<'a>(column: &Field, arrays: &'a [ArrayRef]) -> Result<Optio
 /// one of them is of a type that is left to the crate's writer.
 pub(crate) fn null_leaves(column: &Field, rows: usize) -> Option<Vec<Leaf<'static>>> {
     let leaf = |way: &Way| {
-        let levels = way.levels();
+        let levels = way.levels(rows);
         Leaf {
             levels: Levels {
                 count: rows,
-                definition: vec![0; rows],
-                repetition: vec![0; if levels.max_repetition > 0 { rows } else { 0 }],
+                definition: Shelf::filled(0, rows),
+                repetition: Shelf::filled(0, if levels.max_repetition > 0 { rows } else { 0 }),
                 ..levels
             },
             values: Values::new(way.kind, 0),
@@ -164,7 +168,7 @@ pub(crate) fn null_leaves(column: &Field, rows: usize) -> Option<Vec<Leaf<'stati
 
 impl Way {
     /// No slots yet, and the highest levels on this way.
-    fn levels(&self) -> Levels {
+    fn levels(&self, rows: usize) -> Levels {
         let (mut definition, mut repetition) = (u8::from(self.nullable), 0);
         for step in &self.steps {
             match step {
@@ -178,15 +182,17 @@ impl Way {
         Levels {
             max_definition: definition,
             max_repetition: repetition,
+            rows,
             ..Levels::default()
         }
     }
 }
 
 fn leaf<'a>(way: &Way, arrays: &'a [ArrayRef]) -> Result<Leaf<'a>, String> {
+    let rows = arrays.iter().map(|array| array.len()).sum();
     let mut leaf = Leaf {
-        levels: way.levels(),
-        values: Values::new(way.kind, arrays.iter().map(|array| array.len()).sum()),
+        levels: way.levels(rows),
+        values: Values::new(way.kind, rows),
     };
     for array in arrays {
         let mut walk = Walk {
@@ -223,10 +229,10 @@ pub(super) enum Slots {
 
 pub(super) struct Apart {
     /// The row each slot stands for, or [`NOWHERE`].
-    pub(super) rows: Vec<u32>,
-    definition: Vec<u8>,
+    pub(super) rows: Shelf<u32>,
+    definition: Shelf<u8>,
     /// Empty before the first list.
-    repetition: Vec<u8>,
+    repetition: Shelf<u8>,
 }
 
 struct Walk {
@@ -271,16 +277,16 @@ impl Walk {
                         NOWHERE
                     }
                 };
-                let rows: Vec<u32> = (0..rows).map(row).collect();
+                let rows = Shelf::of((0..rows).map(row));
                 let level = |row: &u32| before + u8::from(*row != NOWHERE);
                 self.slots = Slots::Some(Apart {
-                    definition: rows.iter().map(level).collect(),
+                    definition: Shelf::of(rows.iter().map(level)),
                     rows,
-                    repetition: Vec::new(),
+                    repetition: Shelf::default(),
                 });
             }
             (Slots::Some(slots), nulls) => {
-                for (row, level) in slots.rows.iter_mut().zip(&mut slots.definition) {
+                for (row, level) in slots.rows.iter_mut().zip(slots.definition.iter_mut()) {
                     if *row == NOWHERE {
                         continue;
                     }
@@ -324,9 +330,9 @@ impl Walk {
             Slots::Some(slots) => slots,
             Slots::Every(len) => {
                 every = Apart {
-                    rows: (0..row_number(*len)?).collect(),
-                    definition: vec![self.definition; *len],
-                    repetition: Vec::new(),
+                    rows: Shelf::of(0..row_number(*len)?),
+                    definition: Shelf::filled(self.definition, *len),
+                    repetition: Shelf::default(),
                 };
                 &every
             }
@@ -337,11 +343,11 @@ impl Walk {
         let first = offsets.first().map_or(0, |first| first.as_usize());
         let most = slots.rows.len() + last - first;
         let mut items = Apart {
-            rows: Vec::with_capacity(most),
-            definition: Vec::with_capacity(most),
-            repetition: Vec::with_capacity(most),
+            rows: Shelf::with_capacity(most),
+            definition: Shelf::with_capacity(most),
+            repetition: Shelf::with_capacity(most),
         };
-        for (idx, (row, level)) in slots.rows.iter().zip(&slots.definition).enumerate() {
+        for (idx, (row, level)) in slots.rows.iter().zip(slots.definition.iter()).enumerate() {
             let mut repetition = slots.repetition.get(idx).copied().unwrap_or(0);
             let range = match *row {
                 NOWHERE => 0..0,

@@ -40,6 +40,7 @@ mod dictionary;
 mod encoding;
 mod hybrid;
 mod leaf;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -260,21 +261,26 @@ fn encode_levels(levels: Option<&[u8]>, max: u8, slots: &Range<usize>, out: &mut
     out[at..at + 4].copy_from_slice(&len.to_le_bytes());
 }
 
+/// How often a level occurs: counted in bytes as far as these hold it, so that
+/// one instruction compares many.
+fn occurrences(levels: &[u8], level: u8) -> i64 {
+    let of_few = |few: &[u8]| -> u8 { few.iter().map(|found| u8::from(*found == level)).sum() };
+    let few = levels.chunks(usize::from(u8::MAX));
+    few.map(|few| i64::from(of_few(few))).sum()
+}
+
 /// How many slots of a page have each level.
 fn histogram(levels: Option<&[u8]>, max: u8, slots: &Range<usize>) -> Option<LevelHistogram> {
     if max == 0 {
         return None;
     }
-    let counts: Vec<i64> = (0..=max)
-        .map(|level| match levels {
-            // A pass a level, each of which compares many at once.
-            Some(levels) => {
-                let slots = levels[slots.clone()].iter();
-                slots.map(|found| i64::from(*found == level)).sum()
-            }
-            None if level == max => slots.len() as i64,
-            None => 0,
-        })
-        .collect();
+    let mut counts: Vec<i64> = match levels {
+        Some(levels) => {
+            let slots = &levels[slots.clone()];
+            (0..max).map(|level| occurrences(slots, level)).collect()
+        }
+        None => vec![0; usize::from(max)],
+    };
+    counts.push(slots.len() as i64 - counts.iter().sum::<i64>());
     Some(counts.into())
 }

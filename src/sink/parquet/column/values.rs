@@ -16,16 +16,17 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::leaf::{NOWHERE, Slots};
+use super::shelf::Shelf;
 
 /// The values of a leaf that are there, in order, as Parquet stores them.
 #[derive(Debug)]
 pub(crate) enum Values<'a> {
-    Bool(Vec<bool>),
-    Int32(Vec<i32>),
-    Int64(Vec<i64>),
-    Float32(Vec<f32>),
-    Float64(Vec<f64>),
-    Bytes(Vec<&'a [u8]>),
+    Bool(Shelf<bool>),
+    Int32(Shelf<i32>),
+    Int64(Shelf<i64>),
+    Float32(Shelf<f32>),
+    Float64(Shelf<f64>),
+    Bytes(Shelf<&'a [u8]>),
 }
 
 /// What a leaf is stored as.
@@ -66,12 +67,12 @@ impl Kind {
 impl<'a> Values<'a> {
     pub(super) fn new(kind: Kind, capacity: usize) -> Self {
         match kind {
-            Kind::Bool => Values::Bool(Vec::with_capacity(capacity)),
-            Kind::Int32 => Values::Int32(Vec::with_capacity(capacity)),
-            Kind::Int64 => Values::Int64(Vec::with_capacity(capacity)),
-            Kind::Float32 => Values::Float32(Vec::with_capacity(capacity)),
-            Kind::Float64 => Values::Float64(Vec::with_capacity(capacity)),
-            Kind::Bytes => Values::Bytes(Vec::with_capacity(capacity)),
+            Kind::Bool => Values::Bool(Shelf::with_capacity(capacity)),
+            Kind::Int32 => Values::Int32(Shelf::with_capacity(capacity)),
+            Kind::Int64 => Values::Int64(Shelf::with_capacity(capacity)),
+            Kind::Float32 => Values::Float32(Shelf::with_capacity(capacity)),
+            Kind::Float64 => Values::Float64(Shelf::with_capacity(capacity)),
+            Kind::Bytes => Values::Bytes(Shelf::with_capacity(capacity)),
         }
     }
 
