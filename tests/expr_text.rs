@@ -51,6 +51,80 @@ fn operators_bind_as_in_sql() {
     assert_ne!(parse("not a = b"), parse("(not a) = b"));
 }
 
+#[test]
+fn items_and_fields_are_reached_from_any_value() {
+    for (text, call, shown) in [
+        ("tags[1]", "list_get(tags, 1)", "tags[1]"),
+        ("tags[-1]", "list_get(tags, -1)", "tags[-1]"),
+        ("a.b[2].c", "field(list_get(a.b, 2), 'c')", "a.b[2].c"),
+        (
+            "a[1][n + 1]",
+            "list_get(list_get(a, 1), n + 1)",
+            "a[1][n + 1]",
+        ),
+        ("-a[1]", "-list_get(a, 1)", "-a[1]"),
+        ("(-a)[1]", "list_get(-a, 1)", "(-a)[1]"),
+        ("-5[1]", "list_get(-5, 1)", "-5[1]"),
+        ("-(5[1])", "-(list_get(5, 1))", "-(5[1])"),
+        (
+            "a[1] + b[2] * 3",
+            "list_get(a, 1) + list_get(b, 2) * 3",
+            "a[1] + b[2] * 3",
+        ),
+        (
+            "split(s, ',')[1] is null",
+            "list_get(split(s, ','), 1) is null",
+            "split(s, ',')[1] is null",
+        ),
+        ("(a || b)[1]", "list_get(a || b, 1)", "(a || b)[1]"),
+        (
+            "a[1].\"b.c\"",
+            "field(list_get(a, 1), 'b.c')",
+            "field(a[1], 'b.c')",
+        ),
+        (
+            "a[1].\"end\"",
+            "field(list_get(a, 1), 'end')",
+            "field(a[1], 'end')",
+        ),
+        ("(a).b", "a.b", "a.b"),
+        ("list_get(a, 0)", "list_get(a, 0)", "list_get(a, 0)"),
+        (
+            "field(a, 'b')[1]",
+            "list_get(field(a, 'b'), 1)",
+            "field(a, 'b')[1]",
+        ),
+        (
+            "case when a then b end[1]",
+            "list_get(case when a then b end, 1)",
+            "case when a then b end[1]",
+        ),
+        (
+            "cast(a as text)[1]",
+            "list_get(cast(a as text), 1)",
+            "cast(a as text)[1]",
+        ),
+    ] {
+        assert_eq!(parse(text), parse(call), "{text}");
+        assert_eq!(parse(text).to_string(), shown);
+        assert_eq!(parse(shown), parse(text), "{shown}");
+    }
+    let wrong = |text: &str| Expr::parse(text).unwrap_err().to_string();
+    assert!(
+        wrong("tags[1").contains("expected `]`"),
+        "{}",
+        wrong("tags[1")
+    );
+    assert!(
+        wrong("tags[]").contains("expected a value"),
+        "{}",
+        wrong("tags[]")
+    );
+    assert!(wrong("tags[1].").contains("the name of a nested field"));
+    let deep = format!("a{}", "[1]".repeat(10_000));
+    assert!(wrong(&deep).contains("nests deeper"), "{}", wrong(&deep));
+}
+
 /// Keys that logs have and SQL has plans for.
 const AWKWARD: [&str; 60] = [
     "user",

@@ -6,6 +6,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::ast::{BinaryOp, Expr, MAX_DEPTH};
+use super::scalar::Scalar;
 use super::types;
 
 /// How tightly an expression holds together, from loose to tight. The parser uses the same steps.
@@ -98,15 +99,7 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
             f.write_str("not ")?;
             write_at(f, inner, binding::NOT, depth)
         }
-        // A minus before a number is part of the number, and two begin a comment.
-        Expr::Negate(inner) => match &**inner {
-            Expr::Negate(_) => write_bracketed(f, "-", inner, depth),
-            Expr::Literal(scalar) if scalar.is_number() => write_bracketed(f, "-", inner, depth),
-            _ => {
-                f.write_str("-")?;
-                write_at(f, inner, binding::NEGATE, depth)
-            }
-        },
+        Expr::Negate(inner) => write_negated(f, inner, depth),
         Expr::IsNull { expr, negated } => {
             operand(f, expr)?;
             f.write_str(if *negated { " is not null" } else { " is null" })
@@ -149,36 +142,12 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
             write_at(f, expr, binding::OR, depth)?;
             write!(f, " as {})", types::name(to))
         }
-        Expr::Function { name, args } => {
-            write_word(f, name, |word| {
-                !word.contains(|c: char| c.is_ascii_uppercase())
-            })?;
-            f.write_str("(")?;
-            write_list(f, args, ", ", binding::OR, depth)?;
-            f.write_str(")")
-        }
+        Expr::Function { name, args } => write_call(f, name, args, depth),
         Expr::Case {
             operand,
             branches,
             otherwise,
-        } => {
-            f.write_str("case")?;
-            if let Some(operand) = operand {
-                f.write_str(" ")?;
-                write_at(f, operand, binding::OR, depth)?;
-            }
-            for (when, then) in branches {
-                f.write_str(" when ")?;
-                write_at(f, when, binding::OR, depth)?;
-                f.write_str(" then ")?;
-                write_at(f, then, binding::OR, depth)?;
-            }
-            if let Some(otherwise) = otherwise {
-                f.write_str(" else ")?;
-                write_at(f, otherwise, binding::OR, depth)?;
-            }
-            f.write_str(" end")
-        }
+        } => write_case(f, operand.as_deref(), branches, otherwise.as_deref(), depth),
         Expr::Alias { expr, name } => {
             write_at(f, expr, binding::OR, depth)?;
             f.write_str(" as ")?;
@@ -186,6 +155,107 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
         }
         Expr::Window(window) => write!(f, "{window}"),
     }
+}
+
+/// A minus before a number is part of the number, and two begin a comment.
+fn write_negated(f: &mut Formatter<'_>, inner: &Expr, depth: usize) -> fmt::Result {
+    let is_apart = match inner {
+        Expr::Negate(_) => true,
+        Expr::Literal(scalar) => scalar.is_number(),
+        _ => begins_with_number(inner),
+    };
+    if is_apart {
+        return write_bracketed(f, "-", inner, depth);
+    }
+    f.write_str("-")?;
+    write_at(f, inner, binding::NEGATE, depth)
+}
+
+/// Whether the text of a value begins with a number that has no bracket before it.
+fn begins_with_number(mut expr: &Expr) -> bool {
+    while let Expr::Function { name, args } = expr {
+        match part(name, args) {
+            Some(Part::Item { list, .. }) => expr = list,
+            Some(Part::Field { object, .. }) => expr = object,
+            None => return false,
+        }
+    }
+    matches!(expr, Expr::Literal(scalar) if scalar.is_number())
+}
+
+/// A call that has a shorter text.
+enum Part<'a> {
+    /// `list[at]`
+    Item { list: &'a Expr, at: &'a Expr },
+    /// `object.name`
+    Field { object: &'a Expr, name: &'a str },
+}
+
+fn part<'a>(name: &str, args: &'a [Expr]) -> Option<Part<'a>> {
+    match (name, args) {
+        // There is no such item, and its text is refused.
+        ("list_get", [_, Expr::Literal(Scalar::Int64(0))]) => None,
+        ("list_get", [list, at]) => Some(Part::Item { list, at }),
+        // Behind a column it would be part of the column's name.
+        ("field", [Expr::Column(_), _]) => None,
+        ("field", [object, Expr::Literal(Scalar::Utf8(name))]) if is_plain(name) => {
+            Some(Part::Field { object, name })
+        }
+        _ => None,
+    }
+}
+
+fn write_call(f: &mut Formatter<'_>, name: &str, args: &[Expr], depth: usize) -> fmt::Result {
+    match part(name, args) {
+        Some(Part::Item { list, at }) => {
+            write_at(f, list, binding::VALUE, depth)?;
+            f.write_str("[")?;
+            write_at(f, at, binding::OR, depth)?;
+            f.write_str("]")
+        }
+        Some(Part::Field { object, name }) => {
+            // A number would take the point for its own.
+            match begins_with_number(object) && !matches!(object, Expr::Function { .. }) {
+                true => write_bracketed(f, "", object, depth)?,
+                false => write_at(f, object, binding::VALUE, depth)?,
+            }
+            write!(f, ".{name}")
+        }
+        None => {
+            write_word(f, name, |word| {
+                !word.contains(|c: char| c.is_ascii_uppercase())
+            })?;
+            f.write_str("(")?;
+            write_list(f, args, ", ", binding::OR, depth)?;
+            f.write_str(")")
+        }
+    }
+}
+
+fn write_case(
+    f: &mut Formatter<'_>,
+    operand: Option<&Expr>,
+    branches: &[(Expr, Expr)],
+    otherwise: Option<&Expr>,
+    depth: usize,
+) -> fmt::Result {
+    f.write_str("case")?;
+    if let Some(operand) = operand {
+        f.write_str(" ")?;
+        write_at(f, operand, binding::OR, depth)?;
+    }
+    let mut write = |word: &str, expr: &Expr| {
+        f.write_str(word)?;
+        write_at(f, expr, binding::OR, depth)
+    };
+    for (when, then) in branches {
+        write(" when ", when)?;
+        write(" then ", then)?;
+    }
+    if let Some(otherwise) = otherwise {
+        write(" else ", otherwise)?;
+    }
+    f.write_str(" end")
 }
 
 fn write_bracketed(f: &mut Formatter<'_>, sign: &str, expr: &Expr, depth: usize) -> fmt::Result {

@@ -63,13 +63,21 @@ const OTHERS: [(&str, &[u8], &str); 5] = [
     ("7z", b"7z\xbc\xaf\x27\x1c", "7z x -so"),
 ];
 
+/// Files of columns, whose rows are found from their ends: name, first bytes.
+const COLUMNS: [(&str, &[u8]); 3] = [
+    ("Parquet", b"PAR1\x15"),
+    ("Arrow IPC", b"ARROW1\0\0"),
+    ("an Arrow IPC stream", b"\xff\xff\xff\xff"),
+];
+
 impl Compression {
     /// The codec of a file that begins with `head`, of which the first
     /// ten bytes are looked at.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] naming `path` and the codec, if it is one windrow does not read.
+    /// [`Error::Config`] naming `path` and the codec, if it is one windrow does not read,
+    /// or if this is no text at all.
     pub fn detect(path: &str, head: &[u8]) -> Result<Self> {
         if head.starts_with(b"\x1f\x8b") {
             return Ok(Compression::Gzip);
@@ -87,6 +95,15 @@ impl Compression {
         });
         if let Some((codec, _)) = known {
             return codec.or_refuse(path);
+        }
+        if let Some((name, _)) = COLUMNS.iter().find(|(_, magic)| head.starts_with(magic)) {
+            return Err(Error::config(
+                path,
+                format!(
+                    "this is {name}, not text: give it as a file, read under its own format, \
+                     not as text or through standard input"
+                ),
+            ));
         }
         let other = OTHERS.iter().find(|(_, magic, _)| head.starts_with(magic));
         match other {
@@ -141,6 +158,21 @@ mod tests {
             let found = Compression::detect("x", head);
             assert_eq!(found.ok(), cfg!(feature = "codecs").then_some(codec));
         }
+    }
+
+    #[test]
+    fn files_of_columns_are_no_text() {
+        for (head, name) in [
+            (b"PAR1\x15\0".as_slice(), "this is Parquet"),
+            (b"ARROW1\0\0", "this is Arrow IPC"),
+        ] {
+            let error = Compression::detect("-", head).unwrap_err().to_string();
+            assert!(error.starts_with("-: ") && error.contains(name), "{error}");
+        }
+        assert_eq!(
+            Compression::detect("-", b"PAR1,x").unwrap(),
+            Compression::None
+        );
     }
 
     #[test]

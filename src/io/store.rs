@@ -270,6 +270,7 @@ struct ListFile {
     name: String,
     lines: std::io::Lines<Box<dyn BufRead + Send>>,
     line: u64,
+    is_empty: bool,
 }
 
 impl FileList {
@@ -335,7 +336,11 @@ impl FileList {
                 ));
             }
             Walk::check(input)?;
+            list.is_empty = false;
             return Ok(Some(input.to_string()));
+        }
+        if list.is_empty {
+            return Err(Error::config(format!("@{}", list.name), "it names no file"));
         }
         self.listed = None;
         Ok(None)
@@ -384,6 +389,7 @@ impl ListFile {
             name: name.to_string(),
             lines: reader.lines(),
             line: 0,
+            is_empty: true,
         })
     }
 }
@@ -576,6 +582,10 @@ mod tests {
                 format!("{root}/a.json")
             ]
         );
+        std::fs::write(&list_path, "\n \n").unwrap();
+        let error = list(&[format!("@{list_path}")]).unwrap().next();
+        let error = error.unwrap().unwrap_err().to_string();
+        assert!(error.ends_with("it names no file"), "{error}");
         std::fs::write(&list_path, "\n@other.txt\n").unwrap();
         let error = list(&[format!("@{list_path}")])
             .unwrap()

@@ -65,16 +65,28 @@ impl Failure {
 /// What to do about an error, where windrow has a flag for it.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        Error::Evaluate { at, .. } => {
+        Error::Evaluate { at, doing, reason } => {
             let see = match at {
-                Place::Record(Position { path, byte, .. }) if path != "-" => format!(
-                    "see the record with `windrow head --at {}`; ",
+                Place::Record(Position { path, byte, .. }) if path != "-" => Some(format!(
+                    "see the record with `windrow head --at {}`",
                     windrow::inspect::verdict::shell_quoted(&format!("{path}:{byte}"))
-                ),
-                _ => String::new(),
+                )),
+                _ => None,
             };
-            Some(format!("{see}try_cast gives null where cast fails"))
+            let instead = if doing.contains("cast(") && !doing.contains("try_cast(") {
+                Some("try_cast gives null where cast fails".to_owned())
+            } else if reason.ends_with("does not fit 64 bits") {
+                Some("cast numbers to float64 where they need not be exact".to_owned())
+            } else {
+                None
+            };
+            let both: Vec<String> = see.into_iter().chain(instead).collect();
+            (!both.is_empty()).then(|| both.join("; "))
         }
+        Error::Decode { at, reason, .. } if at.line == 1 && is_no_json(reason) => Some(
+            "this is read as JSON: say what it is with --from csv, or --from text for any lines"
+                .into(),
+        ),
         // A record that is too long was not read at all, and cannot be shown.
         Error::Decode {
             at: Position { path, byte, .. },
@@ -92,6 +104,12 @@ fn hint(error: &Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether a record is not so much broken as something else.
+fn is_no_json(reason: &str) -> bool {
+    reason.starts_with("not JSON: expected a value at byte 0")
+        || reason.ends_with("is not an object")
 }
 
 const RED: &str = "1;31";

@@ -26,7 +26,8 @@ impl Expr {
     ///
     /// The syntax is SQL's. Names may be quoted (`"user-agent"`) and must be
     /// where they hold other characters than letters, digits, `_`, `$` and
-    /// `@`; dots reach into nested fields. Texts stand in single quotes.
+    /// `@`; dots reach into nested fields, and `tags[1]` is the first item of a list,
+    /// `tags[-1]` the last, as in SQL. Texts stand in single quotes.
     /// [`functions()`](super::functions()) lists the functions.
     ///
     /// ```
@@ -34,6 +35,9 @@ impl Expr {
     ///
     /// let expr = Expr::parse("status >= 500 and net.src.ip like '10.%'")?;
     /// assert_eq!(expr.columns().into_iter().collect::<Vec<_>>(), ["net.src.ip", "status"]);
+    ///
+    /// let first = Expr::parse("hops[1].ip = '10.0.0.1'")?;
+    /// assert_eq!(first, Expr::parse("field(list_get(hops, 1), 'ip') = '10.0.0.1'")?);
     ///
     /// let error = Expr::parse("status >=").unwrap_err();
     /// assert!(error.to_string().contains("column 10: expected a value after `>=`"));
@@ -190,8 +194,15 @@ impl Parser<'_> {
         }
         self.depth += 1;
         let mut left = self.prefix()?;
-        // `a + b + c` nests as deep as `(a + b) + c`.
+        // `a + b + c` nests as deep as `(a + b) + c`, and `a[1][2]` as `(a[1])[2]`.
         let mut nested = self.depth;
+        while matches!(self.peek(), Token::LBracket | Token::Period) {
+            nested += 1;
+            if nested > DEPTH_LIMIT {
+                return Err(self.too_deep());
+            }
+            left = self.part(left)?;
+        }
         while let Some((binds, operator)) = self.operator() {
             if binds < least {
                 break;

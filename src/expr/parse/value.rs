@@ -66,6 +66,27 @@ impl Parser<'_> {
         }
     }
 
+    /// The part of a value that `[` or `.` begins: an item of a list, a field of an object.
+    pub(super) fn part(&mut self, whole: Expr) -> Result<Expr> {
+        if self.accept(&Token::LBracket) {
+            let at = self.expr(binding::OR)?;
+            if at == Expr::Literal(Scalar::Int64(0)) {
+                self.next -= 1;
+                return Err(self.error("items are counted from 1, and from -1 at the end"));
+            }
+            self.expect(&Token::RBracket, "`]`")?;
+            return Ok(whole.get(at));
+        }
+        self.next += 1;
+        match self.peek().clone() {
+            Token::Word(word) => {
+                self.next += 1;
+                Ok(whole.field(word.value))
+            }
+            _ => Err(self.expected("the name of a nested field")),
+        }
+    }
+
     /// A number literal; the place of an error is the token that stands here.
     fn number(&self, digits: &str) -> Result<Expr> {
         if !digits.contains(['.', 'e', 'E']) {
@@ -158,9 +179,6 @@ impl Parser<'_> {
                 }
                 _ => return Err(self.expected("the name of a nested field")),
             }
-        }
-        if self.peek() == &Token::LBracket {
-            return Err(self.error("items of a list cannot be picked by number"));
         }
         Ok(Expr::Column(name))
     }
