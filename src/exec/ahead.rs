@@ -18,6 +18,7 @@ use arrow_schema::{Field, SchemaRef};
 use super::build::Given;
 use super::control::Phase;
 use super::output::room_beside;
+use super::report::StageReport;
 use super::run::{Context, Run, hold_all};
 use super::sheet::{Front, Stage};
 use super::source::batch_unit;
@@ -62,7 +63,7 @@ pub(super) fn look_ahead(
         held_bytes: 0,
         counted: Some((back.rows(), back.bytes())),
         stage: Some(Stage {
-            name: "window".to_owned(),
+            report: StageReport::of("window"),
             keeps_rows: true,
             fronts: vec![Front::over(held.sheet)],
         }),
