@@ -20,6 +20,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_select::concat::concat_batches;
 use data::{Tables, batches};
 use queries::QUERIES;
+use windrow::arrow::schema::DataType;
 use windrow::{ByteSize, Session, Settings, Table};
 
 const SCALE: f64 = 0.01;
@@ -91,6 +92,24 @@ fn answers_are_those_of_a_peer_under_every_cut() {
     data::write(&session, SCALE, &dir).unwrap();
     let tables = Tables::in_files(&session, SCALE, &dir).unwrap();
     assert_same(&ask_all(&tables, "files"), &whole, "files");
+}
+
+#[test]
+fn money_stays_money() {
+    let session = session(2, ByteSize::mib(512));
+    let made = batches(SCALE).unwrap();
+    let tables = Tables::in_memory(&session, SCALE, &made, 8_192).unwrap();
+    let type_of = |query: &str, column: &str| {
+        let (_, query) = QUERIES.iter().find(|(name, _)| *name == query).unwrap();
+        let schema = query(&tables).unwrap().schema().unwrap();
+        schema.field_with_name(column).unwrap().data_type().clone()
+    };
+    assert_eq!(type_of("q01", "sum_charge"), DataType::Decimal128(38, 6));
+    assert_eq!(type_of("q05", "revenue"), DataType::Decimal128(38, 4));
+    assert_eq!(type_of("q06", "revenue"), DataType::Decimal128(38, 4));
+    assert_eq!(type_of("q11", "value"), DataType::Decimal128(38, 2));
+    // Shares and means are fractions.
+    assert_eq!(type_of("q14", "promo_revenue"), DataType::Float64);
 }
 
 /// Two rows: a key, a name, and a third.

@@ -4,8 +4,8 @@
 //! Out: a column of the type that was bound; wider only where the batch holds
 //! fractions that the plan did not know of.
 //!
-//! Whole numbers are computed exactly and must fit 64 bits; `/` always gives a
-//! fraction; a divisor of 0 gives null.
+//! Whole numbers are computed exactly and must fit 64 bits; decimals as
+//! [`super::decimal`] says; `/` always gives a fraction; a divisor of 0 gives null.
 
 use std::sync::Arc;
 
@@ -14,11 +14,15 @@ use arrow_schema::DataType;
 
 use super::ast::BinaryOp;
 use super::convert::{Value, both_valid};
+use super::decimal::{self, Decimals, Digits, Side, result_digits};
 use super::number::Numbers;
 use super::row_error::Failure;
 
 /// The type of a result, from the types and, for literals, the signs of the operands.
 pub(crate) fn result_type(op: BinaryOp, left: &DataType, right: &DataType) -> DataType {
+    if let Some(digits) = result_digits(op, left, right) {
+        return digits.data_type();
+    }
     let is_int = |data_type: &DataType| data_type.is_integer() || *data_type == DataType::Null;
     if op == BinaryOp::Divide || !is_int(left) || !is_int(right) {
         return DataType::Float64;
@@ -41,6 +45,9 @@ pub(crate) fn compute(
     to: &DataType,
     retyped: bool,
 ) -> Result<ArrayRef, Failure> {
+    if let Some(computed) = decimals(op, left, right, rows, to)? {
+        return Ok(computed);
+    }
     let (a, b) = (left.numbers()?, right.numbers()?);
     let constants = (left.constant, right.constant);
     let rows = if constants.0 && constants.1 { 1 } else { rows };
@@ -127,6 +134,42 @@ pub(crate) fn compute(
             Err(too_large(row, op, left, right))
         }
         (Err(Misfit::Failure(failure)), _) => Err(failure),
+    }
+}
+
+/// Computes decimals, beside decimals or whole numbers; none of others.
+fn decimals(
+    op: BinaryOp,
+    left: &Value,
+    right: &Value,
+    rows: usize,
+    to: &DataType,
+) -> Result<Option<ArrayRef>, Failure> {
+    let types = [left, right].map(|side| side.array.data_type());
+    if !types.into_iter().any(decimal::is_decimal) {
+        return Ok(None);
+    }
+    let (Some(a), Some(b)) = (Decimals::of(&left.array)?, Decimals::of(&right.array)?) else {
+        return Ok(None);
+    };
+    let constants = (left.constant, right.constant);
+    let rows = if constants.0 && constants.1 { 1 } else { rows };
+    let nulls = both_valid(
+        rows,
+        (a.nulls.as_ref(), constants.0),
+        (b.nulls.as_ref(), constants.1),
+    );
+    let side = |decimals, constant| Side { decimals, constant };
+    let (a, b) = (side(&a, constants.0), side(&b, constants.1));
+    if op == BinaryOp::Divide {
+        let quotients = decimal::quotients(&a, &b, rows, nulls.as_ref());
+        return Ok(Some(Arc::new(Float64Array::from(quotients))));
+    }
+    // A batch may have decimals of more digits than were bound: they are kept.
+    let own = result_digits(op, types[0], types[1]);
+    match own.or_else(|| Digits::of(to)) {
+        Some(digits) => Ok(Some(decimal::compute(op, &a, &b, rows, nulls, digits)?)),
+        None => Ok(None),
     }
 }
 

@@ -22,6 +22,7 @@ use arrow_schema::{DataType, Schema};
 use super::ast::BinaryOp;
 use super::compare::{Members, Mode};
 use super::convert::{Class, Value};
+use super::decimal::{self, Decimals, Digits};
 use super::eval::{BoundExpr, Kind, Node, Pattern};
 use super::json_text::is_json;
 use super::names::ColumnPath;
@@ -193,6 +194,8 @@ impl Truth {
 #[derive(Debug, Clone)]
 enum Point {
     Number(Num),
+    /// With so many digits behind the point.
+    Decimal(i128, u8),
     Time(i128),
     Text(String),
     Bool(bool),
@@ -203,6 +206,9 @@ impl Point {
     fn cmp(&self, other: &Point) -> Ordering {
         match (self, other) {
             (Point::Number(a), Point::Number(b)) => a.total_cmp(*b),
+            (Point::Decimal(a, behind_a), Point::Decimal(b, behind_b)) => {
+                decimal::compare((*a, *behind_a), (*b, *behind_b))
+            }
             (Point::Time(a), Point::Time(b)) => a.cmp(b),
             (Point::Text(a), Point::Text(b)) => a.cmp(b),
             (Point::Bool(a), Point::Bool(b)) => a.cmp(b),
@@ -215,6 +221,14 @@ impl Point {
         let value = Value::constant(ArrayRef::clone(array));
         Ok(match mode {
             Mode::Number => value.numbers()?.get(0).map(Point::Number),
+            Mode::Decimal => Decimals::of(array)?
+                .filter(|decimals| {
+                    decimals
+                        .nulls
+                        .as_ref()
+                        .is_none_or(|nulls| nulls.is_valid(0))
+                })
+                .map(|decimals| Point::Decimal(decimals.values[0], decimals.behind)),
             Mode::Time => value.times()?.get(0).map(Point::Time),
             Mode::Text => {
                 let texts = value.texts()?;
@@ -600,6 +614,7 @@ fn is_ordered_as(data_type: &DataType, mode: &Mode) -> bool {
         // Bytes that are no UTF-8 have no text.
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => *mode == Mode::Text,
         other => match Class::of(other) {
+            Class::Number if *mode == Mode::Decimal => Digits::of(other).is_some(),
             Class::Number => *mode == Mode::Number,
             Class::Time => *mode == Mode::Time,
             Class::Bool => *mode == Mode::Bool,

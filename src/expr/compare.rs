@@ -18,6 +18,7 @@ use hashbrown::HashSet;
 
 use super::ast::BinaryOp;
 use super::convert::{Class, Value, both_valid};
+use super::decimal::{self, Decimals, Digits, is_decimal};
 use super::number::{Num, Numbers, float_key};
 use super::scalar::Scalar;
 use super::time;
@@ -27,6 +28,8 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Mode {
     Number,
+    /// Decimals and whole numbers, without rounding.
+    Decimal,
     Text,
     Time,
     Bool,
@@ -57,10 +60,20 @@ impl Mode {
             (Class::Other, Class::Other) => {
                 (left.data_type == right.data_type).then(|| Mode::Native(left.data_type.clone()))
             }
+            (Class::Number, Class::Number) => Some(Mode::of_numbers(left, right)),
             _ if a == b => Mode::alone(a, left.data_type),
             (Class::Text, other) => Mode::beside_text(other, left),
             (other, Class::Text) => Mode::beside_text(other, right),
             _ => None,
+        }
+    }
+
+    fn of_numbers(left: &Side<'_>, right: &Side<'_>) -> Mode {
+        let types = [left.data_type, right.data_type];
+        let exact = types.iter().all(|of| Digits::of(of).is_some());
+        match exact && types.into_iter().any(is_decimal) {
+            true => Mode::Decimal,
+            false => Mode::Number,
         }
     }
 
@@ -113,6 +126,19 @@ pub(crate) fn compare(
             let bits = compare_numbers(op, &a, &b, constants.1, rows);
             Ok(BooleanArray::new(bits, nulls))
         }
+        Mode::Decimal => match (Decimals::of(&left.array)?, Decimals::of(&right.array)?) {
+            (Some(a), Some(b)) => {
+                let nulls = both_valid(
+                    rows,
+                    (a.nulls.as_ref(), constants.0),
+                    (b.nulls.as_ref(), constants.1),
+                );
+                let bits = compare_decimals(op, &a, &b, constants.1);
+                Ok(BooleanArray::new(bits, nulls))
+            }
+            // A batch that has other types than were bound.
+            _ => compare(op, &Mode::Number, left, right, rows),
+        },
         Mode::Time => {
             let (a, b) = (left.times()?, right.times()?);
             let nulls = both_valid(
@@ -196,6 +222,30 @@ fn compare_numbers(
     }
 }
 
+fn compare_decimals(
+    op: BinaryOp,
+    left: &Decimals,
+    right: &Decimals,
+    constant: bool,
+) -> BooleanBuffer {
+    let (a, b) = (&left.values[..], &right.values[..]);
+    if left.behind == right.behind {
+        return slices(op, a, b, constant, |a, b| a.cmp(b));
+    }
+    if let ([one], true) = (b, constant) {
+        // Between which of its values, or at which, the other side has the constant.
+        let (floor, exact) = decimal::floor_at((*one, right.behind), left.behind);
+        return match exact {
+            true => slices(op, a, &[floor], true, |a, b| a.cmp(b)),
+            false => slices(op, a, &[floor], true, |a, b| a.cmp(b).then(Ordering::Less)),
+        };
+    }
+    let (behind_a, behind_b) = (left.behind, right.behind);
+    slices(op, a, b, constant, |a, b| {
+        decimal::compare((*a, behind_a), (*b, behind_b))
+    })
+}
+
 fn is_exact(value: i64) -> bool {
     value.unsigned_abs() <= 1 << 53
 }
@@ -270,7 +320,7 @@ impl Members {
                 }
                 None => false,
             },
-            Mode::Native(_) => return Ok(false),
+            Mode::Decimal | Mode::Native(_) => return Ok(false),
         };
         self.null |= !found;
         Ok(true)

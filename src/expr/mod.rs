@@ -15,6 +15,11 @@
 //! two types compare exactly, a text beside a number is the number it spells,
 //! and a number beside a text is its canonical text. Unknown stays unknown.
 //! What is meant is decided when the expression is bound; see `compare`.
+//!
+//! Decimals are computed exactly, and so is what stands beside them: whole numbers,
+//! and literals, of which 0.05 is five hundredths. `a + b` and `a - b` have the more
+//! digits behind the point, `a * b` those of both; no type has more than 38 digits,
+//! and a value that does not fit is an error at its row. `a / b` is a fraction.
 
 mod aggregate;
 mod arith;
@@ -25,6 +30,7 @@ mod build;
 mod cast;
 mod compare;
 mod convert;
+mod decimal;
 mod display;
 mod eval;
 mod exact;

@@ -24,6 +24,9 @@ use crate::error::Result;
 /// [`Error::Plan`](crate::Error::Plan) for a type that has no text among texts.
 pub(crate) fn order_columns(column: &ArrayRef, planned: &DataType) -> Result<Vec<ArrayRef>> {
     Ok(match Class::of(planned) {
+        Class::Number if column.data_type().is_decimal() && column.data_type() == planned => {
+            vec![ArrayRef::clone(column)]
+        }
         Class::Null | Class::Number => numbers(column)?,
         Class::Text => vec![Arc::new(texts(column)?)],
         Class::Bool => vec![Arc::new(Value::rows(Arc::clone(column)).bools()?)],

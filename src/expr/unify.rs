@@ -3,17 +3,19 @@
 //! In:  the types, or the columns, that `case` and `coalesce` choose from.
 //! Out: the type they have in common, or the columns in it.
 //!
-//! Numbers of different types are whole numbers where all are, else fractions,
-//! which rounds what an `f64` cannot hold, as arithmetic does;
+//! Numbers of different types are whole numbers where all are, decimals where one
+//! is and all others are whole, else fractions, which rounds what an `f64` cannot
+//! hold, as arithmetic does;
 //! different scalars are text, as in a column of JSON that mixes them.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
-use arrow_cast::cast;
+use arrow_cast::cast::{CastOptions, cast, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::convert::{Class, Times};
+use super::decimal::{self, Digits};
 use super::number::{Num, Numbers, ints_to_array};
 use super::scalar::UTC;
 use super::text::texts;
@@ -53,7 +55,7 @@ fn common_number(a: &DataType, b: &DataType) -> DataType {
     let whole = |data_type: &DataType| data_type.is_integer() || *data_type == WIDE;
     let beyond = |data_type: &DataType| *data_type == DataType::UInt64 || *data_type == WIDE;
     if !whole(a) || !whole(b) {
-        DataType::Float64
+        decimal::common_type(a, b).unwrap_or(DataType::Float64)
     } else if beyond(a) || beyond(b) {
         WIDE
     } else {
@@ -100,6 +102,15 @@ fn numbers(columns: &[ArrayRef], to: &DataType) -> Result<Vec<ArrayRef>> {
     };
     if *to == WIDE && columns.iter().all(whole) {
         return columns.iter().map(|column| Ok(cast(column, to)?)).collect();
+    }
+    let exact = |column: &ArrayRef| Digits::of(column.data_type()).is_some();
+    if decimal::is_decimal(to) && columns.iter().all(exact) {
+        let strict = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let in_type = |column: &ArrayRef| Ok(cast_with_options(column, to, &strict)?);
+        return columns.iter().map(in_type).collect();
     }
     let numbers = columns
         .iter()

@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::types::{Decimal128Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, new_null_array};
 use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType};
 
 use super::bind::{BoundAggregate, Input};
 use super::state::{Groups, State, lists};
@@ -261,6 +261,14 @@ fn in_type(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
     if *column.data_type() == DataType::Null {
         return Ok(new_null_array(to, column.len()));
+    }
+    if let (DataType::Decimal128(_, scale), DataType::Decimal128(all, wanted)) =
+        (column.data_type(), to)
+        && scale == wanted
+        && *all == DECIMAL128_MAX_PRECISION
+    {
+        let decimals = column.as_primitive::<Decimal128Type>().clone();
+        return Ok(Arc::new(decimals.with_data_type(to.clone())));
     }
     if column.data_type().is_decimal() && to.is_decimal() {
         return Ok(cast(column, to)?);

@@ -128,6 +128,19 @@ impl Sum {
         });
     }
 
+    /// Most decimals fit 64 bits.
+    fn add_decimals(&mut self, groups: Groups<'_>, array: &Decimal128Array) {
+        let values = array.values();
+        groups.for_valid(array.nulls(), |row, group| {
+            let value = values[row];
+            match i64::try_from(value) {
+                Ok(value) => self.cells[group].add(value),
+                Err(_) => self.add_int(group, value),
+            }
+            self.cells[group].count += 1;
+        });
+    }
+
     fn add_floats(&mut self, groups: Groups<'_>, array: &Float64Array) {
         self.use_fractions();
         let (values, floats, cells) = (array.values(), &mut self.floats, &mut self.cells);
@@ -181,14 +194,16 @@ impl Sum {
     fn finish_fractions(&self, nulls: Option<NullBuffer>) -> ArrayRef {
         let totals = (0..self.cells.len()).map(|group| {
             let count = self.cells[group].count;
-            let total = match self.unit {
-                Unit::Decimal(scale) => self.total(group) / 10_f64.powi(scale.into()),
-                _ => self.total(group),
+            let rows = match self.mean {
+                true => count.max(1) as f64,
+                false => 1.0,
             };
-            match self.mean {
-                true if count > 0 => total / count as f64,
-                _ => total,
-            }
+            // One division: what comes out is rounded once.
+            self.total(group)
+                / match self.unit {
+                    Unit::Decimal(scale) => rows * 10_f64.powi(scale.into()),
+                    _ => rows,
+                }
         });
         Arc::new(Float64Array::new(totals.collect(), nulls))
     }
@@ -279,10 +294,7 @@ impl State for Sum {
                 self.add_i64(groups, ticks.as_primitive());
             }
             Unit::Decimal(_) => {
-                let array = columns[0].as_primitive::<Decimal128Type>();
-                let values = array.values();
-                groups.for_valid(array.nulls(), |row, group| self.add_int(group, values[row]));
-                self.count(groups, array.nulls());
+                self.add_decimals(groups, columns[0].as_primitive::<Decimal128Type>());
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use arrow_schema::DataType;
 use chrono::format::{Item, StrftimeItems};
 use regex::Regex;
 
+use super::decimals::beside_decimals;
 use super::{Binder, Operand, common, fold, literal, short, side};
 use crate::error::{Error, Result};
 use crate::expr::aggregate;
@@ -43,6 +44,12 @@ impl Binder<'_> {
         let mut operands = Vec::with_capacity(args.len());
         for (idx, arg) in args.iter().enumerate() {
             operands.push(self.argument(whole, function, idx, arg)?);
+        }
+        if matches!(
+            function.kind,
+            functions::Kind::Coalesce | functions::Kind::List
+        ) {
+            beside_decimals(&mut operands, false);
         }
         let prepared = self.prepare(whole, function, &operands)?;
         let fails = operands.iter().any(|operand| operand.node.fails)

@@ -9,6 +9,7 @@
 
 mod call;
 mod constant;
+mod decimals;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Schema};
 
 use self::constant::fold;
+use self::decimals::{beside_decimals, may_overflow};
 use crate::error::{Error, Result};
 use crate::expr::arith;
 use crate::expr::ast::{BinaryOp, Expr, MAX_DEPTH};
 use crate::expr::cast::can_cast;
 use crate::expr::compare::{Members, Mode, Side};
 use crate::expr::convert::Class;
+use crate::expr::decimal::is_decimal;
 use crate::expr::eval::{BoundExpr, Kind, Node, Pattern, When};
 use crate::expr::names::resolve;
 use crate::expr::scalar::Scalar;
@@ -175,7 +178,9 @@ impl Binder<'_> {
             expr: &zero,
             node: constant(&Scalar::Int64(0)),
         };
-        let inner = self.number(whole, inner)?;
+        let mut sides = [zero, self.number(whole, inner)?];
+        beside_decimals(&mut sides, false);
+        let [zero, inner] = sides;
         fold(whole, self.arith(whole, zero, BinaryOp::Minus, inner))
     }
 
@@ -275,13 +280,18 @@ impl Binder<'_> {
             return fold(whole, node);
         }
         if !op.is_comparison() {
-            let (left, right) = (self.number(whole, left)?, self.number(whole, right)?);
+            let mut sides = [self.number(whole, left)?, self.number(whole, right)?];
+            beside_decimals(&mut sides, false);
+            let [left, right] = sides;
             return fold(whole, self.arith(whole, left, op, right));
         }
         let left = self.operand(left)?;
         let right = self
             .operand(right)
             .map_err(|error| unquoted(right, error))?;
+        let mut sides = [left, right];
+        beside_decimals(&mut sides, true);
+        let [left, right] = sides;
         let mode = self.mode(&left, &right, whole)?;
         let fails = left.node.fails || right.node.fails;
         let kind = Kind::Compare(op, mode, Box::new(left.node), Box::new(right.node));
@@ -291,7 +301,8 @@ impl Binder<'_> {
     fn arith(&self, whole: &Expr, left: Operand<'_>, op: BinaryOp, right: Operand<'_>) -> Node {
         let data_type =
             arith::result_type(op, &type_beside(&left, &right), &type_beside(&right, &left));
-        let fails = data_type.is_integer() || left.node.fails || right.node.fails;
+        let overflows = data_type.is_integer() || may_overflow(&data_type);
+        let fails = overflows || left.node.fails || right.node.fails;
         Node {
             data_type,
             fails,
@@ -367,7 +378,10 @@ impl Binder<'_> {
         let mut members = Members::default();
         let mut computed = Vec::new();
         for item in list {
-            let item = self.operand(item)?;
+            let mut item = self.operand(item)?;
+            if is_decimal(&operand.node.data_type) {
+                item.become_decimal(true);
+            }
             let mode = self.mode(&operand, &item, whole)?;
             let known = match literal(&item.node) {
                 Some(scalar) => members.insert(&mode, scalar)?,
@@ -400,7 +414,10 @@ impl Binder<'_> {
             whens.push(match &operand {
                 None => When::True(self.condition(when)?),
                 Some(operand) => {
-                    let when = self.operand(when)?;
+                    let mut when = self.operand(when)?;
+                    if is_decimal(&operand.node.data_type) {
+                        when.become_decimal(true);
+                    }
                     When::Equals(self.mode(operand, &when, whole)?, when.node)
                 }
             });
@@ -409,6 +426,7 @@ impl Binder<'_> {
         if let Some(otherwise) = otherwise {
             results.push(self.operand(otherwise)?);
         }
+        beside_decimals(&mut results, false);
         let data_type = common(whole, &results)?;
         let mut results: Vec<Node> = results.into_iter().map(|result| result.node).collect();
         let operand = operand.map(|operand| Box::new(operand.node));

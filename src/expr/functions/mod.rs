@@ -23,6 +23,7 @@ use regex::Regex;
 use super::ast::BinaryOp;
 use super::compare::Mode;
 use super::convert::{Class, Value};
+use super::decimal;
 use super::row_error::Failure;
 use super::scalar::UTC;
 use super::time::Unit;
@@ -501,6 +502,8 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -
         }
         Kind::StartsWith | Kind::EndsWith | Kind::Contains | Kind::RegexpLike => DataType::Boolean,
         Kind::Length | Kind::Position | Kind::Part(_) | Kind::EpochMs => DataType::Int64,
+        Kind::Abs if decimal::is_decimal(args[0]) => args[0].clone(),
+        // 9.9 is rounded to 10: one digit more. The least `+ 0` has as much.
         Kind::Abs | Kind::Round | Kind::Floor | Kind::Ceil => {
             super::arith::result_type(BinaryOp::Plus, args[0], args[0])
         }

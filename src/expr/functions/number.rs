@@ -1,15 +1,16 @@
 //! Functions of numbers.
 //!
 //! In:  columns, by the numbers they hold.
-//! Out: whole numbers from whole numbers, fractions from fractions.
+//! Out: whole numbers from whole numbers, decimals from decimals, fractions from fractions.
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array};
+use arrow_array::{Array, ArrayRef, Decimal128Array, Float64Array};
 use arrow_schema::DataType;
 
 use super::Kind;
 use crate::expr::convert::Value;
+use crate::expr::decimal::{self, Decimals, Digits};
 use crate::expr::number::{Num, Numbers, ints_to_array};
 use crate::expr::row_error::Failure;
 
@@ -19,21 +20,16 @@ pub(super) fn run(
     rows: usize,
     to: &DataType,
 ) -> Result<ArrayRef, Failure> {
+    if decimal::is_decimal(args[0].array.data_type())
+        && let Some(decimals) = Decimals::of(&args[0].array)?
+        && let Some(to) = Digits::of(to)
+    {
+        return of_decimals(kind, args, &decimals, rows, to);
+    }
     let numbers = args[0].numbers()?;
     let constant = args[0].constant;
-    let digits = match args.get(1) {
-        Some(digits) => Some((digits.numbers()?, digits.constant)),
-        None => None,
-    };
+    let digits = digits_of(args)?;
     let number = |row: usize| numbers.get(if constant { 0 } else { row });
-    // Beyond 400 digits either way no f64 has any.
-    let digits = |row: usize| match &digits {
-        None => Some(0),
-        Some((digits, constant)) => digits
-            .get(if *constant { 0 } else { row })
-            .and_then(Num::truncated)
-            .map(|digits| digits.clamp(-400, 400) as i32),
-    };
     let whole = matches!(numbers, Numbers::Int(_) | Numbers::UInt(_));
     if to.is_floating() || !whole {
         let result = (0..rows).map(|row| {
@@ -83,6 +79,57 @@ pub(super) fn run(
             Arc::new(floats.collect::<Float64Array>())
         }),
     )
+}
+
+/// To how many digits each row is rounded.
+fn digits_of(args: &[Value]) -> Result<impl Fn(usize) -> Option<i32>, Failure> {
+    let digits = match args.get(1) {
+        Some(digits) => Some((digits.numbers()?, digits.constant)),
+        None => None,
+    };
+    // Beyond 400 digits either way no f64 has any.
+    Ok(move |row: usize| match &digits {
+        None => Some(0),
+        Some((digits, constant)) => digits
+            .get(if *constant { 0 } else { row })
+            .and_then(Num::truncated)
+            .map(|digits| digits.clamp(-400, 400) as i32),
+    })
+}
+
+/// Decimals of as many digits behind the point as there were.
+fn of_decimals(
+    kind: Kind,
+    args: &[Value],
+    decimals: &Decimals,
+    rows: usize,
+    to: Digits,
+) -> Result<ArrayRef, Failure> {
+    let (constant, behind) = (args[0].constant, decimals.behind);
+    let digits = digits_of(args)?;
+    let result = (0..rows).map(|row| {
+        let place = if constant { 0 } else { row };
+        let null = decimals
+            .nulls
+            .as_ref()
+            .is_some_and(|nulls| nulls.is_null(place));
+        let value = (!null).then(|| decimals.values[place])?;
+        Some(match kind {
+            Kind::Abs => value.abs(),
+            Kind::Floor => decimal::whole_beside(value, behind, false),
+            Kind::Ceil => decimal::whole_beside(value, behind, true),
+            _ => decimal::round(value, behind, digits(row)?),
+        })
+    });
+    let result: Decimal128Array = result.collect();
+    let misfit = (0..rows).find(|row| result.is_valid(*row) && !to.fits(result.value(*row)));
+    if let Some(row) = misfit {
+        let what = format!("{kind:?}").to_lowercase();
+        let reason = format!("{what} of a decimal does not fit {} digits", to.all);
+        return Err(Failure::at(row, reason));
+    }
+    let to = Digits { behind, ..to }.data_type();
+    Ok(Arc::new(result.with_data_type(to)))
 }
 
 /// Rounds by the decimal text of a number, so that 1.005 to 2 digits is the
