@@ -23,7 +23,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Decimal128Array};
-use arrow_buffer::{ArrowNativeType, NullBuffer, ScalarBuffer, i256};
+use arrow_buffer::{NullBuffer, ScalarBuffer, i256};
 use arrow_cast::cast;
 use arrow_schema::DataType;
 
