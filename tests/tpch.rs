@@ -97,8 +97,8 @@ fn answers_are_those_of_a_peer_under_every_cut() {
 #[test]
 fn money_stays_money() {
     let session = session(2, ByteSize::mib(512));
-    let made = batches(SCALE).unwrap();
-    let tables = Tables::in_memory(&session, SCALE, &made, 8_192).unwrap();
+    let made = batches(0.001).unwrap();
+    let tables = Tables::in_memory(&session, 0.001, &made, 8_192).unwrap();
     let type_of = |query: &str, column: &str| {
         let (_, query) = QUERIES.iter().find(|(name, _)| *name == query).unwrap();
         let schema = query(&tables).unwrap().schema().unwrap();
