@@ -3,11 +3,12 @@
 //! Its table `G1_1e7_1e2_0_0` in shape: 1e7 rows (or as many as `ROWS` says),
 //! 100 groups for the low keys and a hundredth of the rows for the high ones.
 //! It is made once from a seed, written as Parquet, read into memory and asked
-//! ten questions; `GROUP_FROM=parquet` asks the file instead. Every answer is
-//! checked against sums over all rows, and, for the first 20,000 rows, against
+//! ten questions; `GROUP_FROM=parquet` asks the file instead, and `GROUP_DATA`
+//! names a folder where it stays, for others to read. Every answer is checked against sums over all rows, and, for the first 20,000 rows, against
 //! plain maps.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +16,10 @@ use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::{Float64Type, Int64Type};
 use windrow::arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use windrow::prelude::*;
+
+/// As the command and the engines that it is compared with have one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Groups of a low key.
 const K: u64 = 100;
@@ -255,7 +260,8 @@ fn main() -> windrow::Result<()> {
     let session = Session::default();
     check_small(&session)?;
     let dir = tempfile::tempdir().expect("a folder for the table");
-    let path = dir.path().join("g1");
+    let kept = std::env::var_os("GROUP_DATA").map(PathBuf::from);
+    let path = kept.unwrap_or_else(|| dir.path().join("g1"));
     let piece = n_rows.div_ceil(100).max(1);
     let schema = batch(&[]).schema();
     let make = move |idx: usize| {
@@ -265,7 +271,9 @@ fn main() -> windrow::Result<()> {
             .collect();
         Ok(vec![batch(&rows)])
     };
-    session.from_map(schema, 100, make).to_parquet(&path)?;
+    if !path.exists() {
+        session.from_map(schema, 100, make).to_parquet(&path)?;
+    }
     let (mut v1, mut v2) = (0, 0);
     for idx in 0..n_rows {
         let row = row(idx, n_rows);

@@ -4,11 +4,14 @@
 //! against 10, 1e4 and 1e7 rows, by small numbers, by texts, by numbers that are
 //! all different; and one more where half of the rows have one key. Every
 //! answer is checked against a plain lookup before its time is believed. All
-//! columns come out. `cargo bench --bench join -- 1000000` takes fewer rows.
+//! columns come out, and all rows are held in the end, as other engines give
+//! them. `cargo bench --bench join -- 1000000` takes fewer rows; `JOIN_DATA`
+//! names a folder that the frames are written to, for others to read.
 
 #[path = "generate/mod.rs"]
 mod generate;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +19,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use generate::{Random, Seed};
-use windrow::{DataFrame, MergeHow, Session};
+use windrow::{DataFrame, MergeHow, Session, Table};
+
+/// As the command and the engines that it is compared with have one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rows of a batch, as a Parquet reader gives them.
 const BATCH_ROWS: usize = 8_192;
@@ -107,28 +114,29 @@ impl Question<'_> {
     }
 
     /// The same by the engine.
-    fn ask(&self) -> (u64, f64, f64) {
+    fn ask(&self) -> Table {
         let joined = self.left.1.join(self.right.1, [self.key], self.how);
         let joined = joined.expect("both have the key");
-        let (mut rows, mut v1, mut v2) = (0, 0.0, 0.0);
-        let sum = |batch: &RecordBatch, name: &str| -> f64 {
-            let column = batch.column_by_name(name).expect("it comes out");
-            column.as_primitive::<Float64Type>().iter().flatten().sum()
+        joined.compute().expect("rows that fit in memory")
+    }
+
+    /// Rows and the sums of both values.
+    fn sums(&self, joined: &Table) -> (u64, f64, f64) {
+        let sum = |name: &str| -> f64 {
+            let columns = joined.batches().map(|batch| batch.column_by_name(name));
+            let columns = columns.map(|column| column.expect("it comes out"));
+            let of = |column: &ArrayRef| -> f64 {
+                column.as_primitive::<Float64Type>().iter().flatten().sum()
+            };
+            columns.map(of).sum()
         };
-        joined
-            .for_each_batch(|batch| {
-                rows += batch.num_rows() as u64;
-                v1 += sum(&batch, self.left.0.value);
-                v2 += sum(&batch, self.right.0.value);
-                Ok(())
-            })
-            .expect("rows that fit in memory");
-        (rows, v1, v2)
+        let rows = joined.num_rows() as u64;
+        (rows, sum(self.left.0.value), sum(self.right.0.value))
     }
 
     fn measure(&self) {
         let wanted = self.plain();
-        let found = self.ask();
+        let found = self.sums(&self.ask());
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
         assert_eq!(found.0, wanted.0, "{}", self.name);
         assert!(
@@ -139,8 +147,10 @@ impl Question<'_> {
         let fastest = (0..3)
             .map(|_| {
                 let start = Instant::now();
-                assert_eq!(self.ask().0, wanted.0);
-                start.elapsed()
+                let joined = self.ask();
+                let taken = start.elapsed();
+                assert_eq!(joined.num_rows() as u64, wanted.0);
+                taken
             })
             .min()
             .unwrap_or(Duration::MAX);
@@ -188,6 +198,14 @@ fn main() {
     let frame = |side: &Side| side.frame(&session);
     let (x, q_few, q_some, q_many) = (frame(&large), frame(&few), frame(&some), frame(&many));
     let x_hot = frame(&hot);
+    if let Some(dir) = std::env::var_os("JOIN_DATA").map(PathBuf::from) {
+        for (name, frame) in [("x", &x), ("few", &q_few), ("some", &q_some), ("many", &q_many)] {
+            let to = dir.join(name);
+            if !to.exists() {
+                frame.to_parquet(&to).expect("a folder that can be written to");
+            }
+        }
+    }
     let ask = |name, right, frame, key, how| Question {
         name,
         left: (&large, &x),

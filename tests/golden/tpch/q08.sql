@@ -1,6 +1,6 @@
 select o_year, sum(case when nation = 'BRAZIL' then volume else 0 end) / sum(volume) as mkt_share
 from (
-  select year(o_orderdate) as o_year, l_extendedprice * (1 - l_discount) as volume,
+  select extract(year from o_orderdate) as o_year, l_extendedprice * (1 - l_discount) as volume,
          n2.n_name as nation
   from part, supplier, lineitem, orders, customer, nation n1, nation n2, region
   where p_partkey = l_partkey and s_suppkey = l_suppkey and l_orderkey = o_orderkey
