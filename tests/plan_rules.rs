@@ -193,6 +193,15 @@ fn windows() -> Vec<(&'static str, DataFrame)> {
                 .unwrap(),
         ),
         (
+            "filter_above_a_shuffle",
+            logs.shuffle(["host", "method"], 3)
+                .unwrap()
+                .filter("method = 'GET'")
+                .unwrap()
+                .select(["id", "host"])
+                .unwrap(),
+        ),
+        (
             "windows_that_look_at_rows_behind",
             logs.filter("status >= 300")
                 .unwrap()

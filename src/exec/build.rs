@@ -19,6 +19,7 @@ use super::run::{Context, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
 use super::sheet::Stage;
+use super::shuffled::shuffle_all;
 use super::sort::sort_all;
 use super::source::{Units, memory_units, text_units, with_columns};
 use super::steps::RowStep;
@@ -139,6 +140,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, context)?,
         Source::Sorted { sort, input } => sort_all(sort, input, context)?,
+        Source::Shuffled { by, input } => shuffle_all(by, input, context)?,
         Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
         Source::Joined {

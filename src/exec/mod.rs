@@ -36,6 +36,7 @@ mod scheduler;
 mod schema;
 mod sequence;
 mod sheet;
+mod shuffled;
 mod sort;
 mod source;
 mod steps;

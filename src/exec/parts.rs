@@ -171,6 +171,7 @@ pub(super) fn widens(source: &Source) -> bool {
         Source::Folded { input, .. }
         | Source::Sorted { input, .. }
         | Source::Ahead { input, .. }
+        | Source::Shuffled { input, .. }
         | Source::Picked { input, .. } => widens(&input.scan.source),
         Source::Joined { left, right, .. } => {
             widens(&left.scan.source) || widens(&right.scan.source)

@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::build::Built;
+use super::build::{Built, build};
+use super::control::Phase;
 use super::output::{NoAppend, Scatter};
-use super::run::Run;
+use super::run::{CHUNK_BYTES, Context, Run};
 use super::schema::RunSchema;
+use super::sheet::Sheet;
 use super::source::Units;
 use super::worker::Worked;
 use crate::error::Result;
+use crate::plan::{Layout, Physical};
 use crate::shuffle::{Bucket, Route, split};
 
 /// How workers cut rows.
@@ -71,6 +74,64 @@ pub(super) fn scatter_units(
     })
 }
 
+/// Rows of a pipeline by bucket.
+pub(super) struct Scattered {
+    /// Of every row.
+    pub schema: SchemaRef,
+    /// Their memory counts in the budget of the run until all are dropped.
+    pub buckets: Vec<Bucket>,
+    /// Logical bytes of all rows.
+    pub bytes: u64,
+    /// What was read.
+    pub sheet: Sheet,
+}
+
+/// Shuffles the rows of a pipeline: at once where its columns are known, else
+/// held first, as stages do.
+///
+/// # Errors
+///
+/// As [`super::write`], and those of the route.
+pub(super) fn scatter(
+    physical: &Physical,
+    context: &Context,
+    route: impl FnOnce(&SchemaRef) -> Result<Arc<dyn Route>>,
+) -> Result<Scattered> {
+    let run = Run::new(context)?;
+    context.progress.set_phase(Phase::Reading);
+    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
+    built.layout = Layout::Coalesce(u64::MAX);
+    let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
+    let scatter_to = |n| Scatter::new(n, budget, Arc::clone(spill_dir));
+    if built.schema.decoded().is_none() && built.ordered.is_empty() {
+        let schema = built.schema.output()?;
+        let route = route(&schema)?;
+        let output = scatter_to(route.n_buckets());
+        built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
+        let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
+        return Ok(Scattered {
+            schema,
+            sheet: run.sheet(&mut only)?,
+            bytes: only.output.buckets.bytes(),
+            buckets: only.output.buckets.finish(),
+        });
+    }
+    let (mut first, NoAppend) = run.hold(built)?;
+    let sheet = run.sheet(&mut first)?;
+    let schema = first.schema;
+    let route = route(&schema.output()?)?;
+    let output = scatter_to(route.n_buckets());
+    let plan = Arc::new(ScatterPlan { route });
+    let held = first.output.held();
+    let (second, NoAppend) = run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
+    Ok(Scattered {
+        schema: schema.output()?,
+        sheet,
+        bytes: second.output.buckets.bytes(),
+        buckets: second.output.buckets.finish(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -82,72 +143,11 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
-    use crate::exec::build::build;
-    use crate::exec::control::Phase;
-    use crate::exec::run::{CHUNK_BYTES, Context};
-    use crate::exec::sheet::Sheet;
-    use crate::plan::{
-        FileFormat, Layout, Logical, Look, Physical, ReadOptions, Scan, Source, lower,
-    };
+    use crate::plan::{FileFormat, Logical, Look, ReadOptions, Scan, Source, lower};
     use crate::shuffle::ByHash;
     use crate::size::ByteSize;
 
     const BUCKETS: usize = 5;
-
-    /// Rows of a pipeline by bucket.
-    struct Scattered {
-        /// Of every row.
-        schema: SchemaRef,
-        /// Their memory counts in the budget of the run until all are dropped.
-        buckets: Vec<Bucket>,
-        /// Logical bytes of all rows.
-        bytes: u64,
-        /// What was read.
-        sheet: Sheet,
-    }
-
-    /// Shuffles the rows of a pipeline: at once where its columns are known, else
-    /// held first, as stages do.
-    fn scatter(
-        physical: &Physical,
-        context: &Context,
-        route: impl FnOnce(&SchemaRef) -> Result<Arc<dyn Route>>,
-    ) -> Result<Scattered> {
-        let run = Run::new(context)?;
-        context.progress.set_phase(Phase::Reading);
-        let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-        built.layout = Layout::Coalesce(u64::MAX);
-        let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
-        let scatter_to = |n| Scatter::new(n, budget, Arc::clone(spill_dir));
-        if built.schema.decoded().is_none() && built.ordered.is_empty() {
-            let schema = built.schema.output()?;
-            let route = route(&schema)?;
-            let output = scatter_to(route.n_buckets());
-            built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
-            let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
-            return Ok(Scattered {
-                schema,
-                sheet: run.sheet(&mut only)?,
-                bytes: only.output.buckets.bytes(),
-                buckets: only.output.buckets.finish(),
-            });
-        }
-        let (mut first, NoAppend) = run.hold(built)?;
-        let sheet = run.sheet(&mut first)?;
-        let schema = first.schema;
-        let route = route(&schema.output()?)?;
-        let output = scatter_to(route.n_buckets());
-        let plan = Arc::new(ScatterPlan { route });
-        let held = first.output.held();
-        let (second, NoAppend) =
-            run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
-        Ok(Scattered {
-            schema: schema.output()?,
-            sheet,
-            bytes: second.output.buckets.bytes(),
-            buckets: second.output.buckets.finish(),
-        })
-    }
 
     fn physical(source: Source, schema: SchemaRef, limit: Option<u64>) -> Physical {
         let scan = Logical::Scan(Box::new(Scan {

@@ -240,6 +240,7 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
         | Source::Folded { input, .. }
         | Source::Sorted { input, .. }
         | Source::Ahead { input, .. }
+        | Source::Shuffled { input, .. }
         | Source::Picked { input, .. } => input_places(&input.scan.source),
         Source::Joined { left, right, .. } => {
             let mut places = input_places(&left.scan.source)?;

@@ -69,6 +69,17 @@ impl GroupBy {
         self
     }
 
+    /// Whether groups are put in the order of their keys.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.sort
+    }
+
+    /// The same groups in the order in which they first appear.
+    pub(super) fn unsorted(mut self) -> Self {
+        self.sort = false;
+        self
+    }
+
     /// One row for each group: its keys, then the aggregates. Groups stand in
     /// the order in which they first appear in the input, unless
     /// [`GroupBy::sort`] is asked for. Past the memory budget they are spilled;

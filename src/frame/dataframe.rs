@@ -97,6 +97,7 @@ impl DataFrame {
             | Source::Joined { .. }
             | Source::Sorted { .. }
             | Source::Ahead { .. }
+            | Source::Shuffled { .. }
             | Source::Union(_) => None,
         };
         let scans = self.plan.scans();

@@ -109,6 +109,7 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
             add_stages(right, None, stages);
         }
         Source::Sorted { sort, input } => add_stages(input, Some(sort), stages),
+        Source::Shuffled { by, input } => add_stages(input, Some(by), stages),
         Source::Ahead { input, .. } => add_stages(input, Some(&HELD), stages),
         Source::Union(inputs) => inputs
             .iter()
@@ -204,6 +205,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
                 Logical::Union { inputs, .. } => format!("concat {} frames", inputs.len()),
                 Logical::Aggregate { fold, .. } => fold.to_string(),
                 Logical::Sort { sort, .. } => sort.to_string(),
+                Logical::Shuffle { by, .. } => by.to_string(),
                 Logical::Explode { columns, .. } => format!("explode {}", columns.join(", ")),
                 Logical::Window { windows, .. } => window::text(windows),
                 Logical::Partition { idx, .. } => format!("partition {idx}"),
@@ -242,6 +244,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Sorted { sort, .. } => format!("the rows of {}", sort.name()),
+        Source::Shuffled { by, .. } => format!("the rows of {}", by.name()),
         Source::Ahead { windows, .. } => {
             format!("the rows backwards, {}", window::text(windows))
         }

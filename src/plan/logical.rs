@@ -8,6 +8,7 @@ use super::explode::exploded;
 use super::fold::{Fold, TopCall};
 use super::join::{Join, MergeHow};
 use super::local::{Local, Map};
+use super::shuffle::ShuffleBy;
 use super::sort::{Sort, SortInto, range_of};
 use super::source::Source;
 use super::window::{NamedWindow, looks_ahead, windowed};
@@ -177,6 +178,13 @@ pub enum Logical {
         /// Which order.
         sort: Sort,
     },
+    /// The same rows in partitions by key.
+    Shuffle {
+        /// Rows come from here.
+        input: Box<Logical>,
+        /// Which partition each goes to.
+        by: ShuffleBy,
+    },
     /// The rows of several inputs, one behind the other, their columns by name.
     Union {
         /// In this order.
@@ -224,6 +232,7 @@ impl Logical {
             | Logical::Partition { input, .. }
             | Logical::Aggregate { input, .. }
             | Logical::Sort { input, .. }
+            | Logical::Shuffle { input, .. }
             | Logical::Limit { input, .. } => Some(input),
         }
     }
@@ -292,6 +301,10 @@ impl Logical {
                 input: changed(input),
                 sort,
             },
+            Logical::Shuffle { input, by } => Logical::Shuffle {
+                input: changed(input),
+                by,
+            },
             Logical::Limit { input, rows } => Logical::Limit {
                 input: changed(input),
                 rows,
@@ -346,8 +359,9 @@ impl Logical {
     /// Whether the first rows come out before all were read.
     pub fn streams(&self) -> bool {
         match self {
-            Logical::Aggregate { .. } | Logical::Join { .. } => false,
+            Logical::Aggregate { .. } | Logical::Join { .. } | Logical::Shuffle { .. } => false,
             Logical::Sort { sort, .. } => sort.into == SortInto::Given,
+            Logical::Window { windows, .. } if looks_ahead(windows) => false,
             other => other.inputs().into_iter().all(Logical::streams),
         }
     }
@@ -373,6 +387,7 @@ impl Logical {
             | Logical::Sample { input, .. }
             | Logical::Partition { input, .. }
             | Logical::Sort { input, .. }
+            | Logical::Shuffle { input, .. }
             | Logical::Limit { input, .. } => input.schema(),
         }
     }
@@ -399,6 +414,7 @@ impl Logical {
                 _ => Partitioning::Unknown,
             },
             Logical::Sort { sort, .. } => sort.partitioning(),
+            Logical::Shuffle { by, .. } => by.partitioning(),
             Logical::Aggregate { .. }
             | Logical::MapPartitions { .. }
             | Logical::Union { .. }
@@ -460,7 +476,8 @@ impl Logical {
             }
             Logical::Repartition { input, .. }
             | Logical::Coalesce { input, .. }
-            | Logical::Sort { input, .. } => input.estimate(),
+            | Logical::Sort { input, .. }
+            | Logical::Shuffle { input, .. } => input.estimate(),
             Logical::Window { input, windows } => {
                 let mut estimate = input.estimate();
                 // A number of 64 bits each, about; rows stay as many as they are.

@@ -125,6 +125,7 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
                 | Source::Folded { .. }
                 | Source::Sorted { .. }
                 | Source::Ahead { .. }
+                | Source::Shuffled { .. }
                 | Source::Picked { .. }
                 | Source::Joined { .. }
                 | Source::Union(_) => Layout::Given,
@@ -199,6 +200,13 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
                 layout,
                 ..given(source, schema, estimate)
             }
+        }
+        Logical::Shuffle { input, by } => {
+            let (schema, estimate) = (input.schema(), input.estimate());
+            let input = Arc::new(lower(*input, blocksize));
+            // Unknown columns were refused when the plan was built.
+            let schema = schema.unwrap_or_else(|_| Arc::clone(&input.scan.schema));
+            given(Source::Shuffled { by, input }, schema, estimate)
         }
         Logical::Filter { input, predicate } => {
             with_step(lower(*input, blocksize), Step::Filter(predicate))

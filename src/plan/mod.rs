@@ -20,6 +20,7 @@ mod logical;
 mod lower;
 pub mod optimize;
 mod shared;
+mod shuffle;
 mod sort;
 mod source;
 mod union;
@@ -33,6 +34,8 @@ pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
 pub(crate) use shared::{asked_of, replaced, shared_part};
+pub use shuffle::ShuffleBy;
+pub(crate) use shuffle::typed_array;
 pub use sort::{Sort, SortInto};
 pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,

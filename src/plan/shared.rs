@@ -127,6 +127,7 @@ fn same(a: &Logical, b: &Logical) -> bool {
         (Logical::Coalesce { bytes: a, .. }, Logical::Coalesce { bytes: b, .. }) => a == b,
         (Logical::Limit { rows: a, .. }, Logical::Limit { rows: b, .. }) => a == b,
         (Logical::Explode { columns: a, .. }, Logical::Explode { columns: b, .. }) => a == b,
+        (Logical::Shuffle { by: a, .. }, Logical::Shuffle { by: b, .. }) => a == b,
         (Logical::Window { windows: a, .. }, Logical::Window { windows: b, .. }) => a == b,
         (Logical::Partition { idx: a, .. }, Logical::Partition { idx: b, .. }) => a == b,
         (Logical::Aggregate { fold: a, .. }, Logical::Aggregate { fold: b, .. }) => a == b,

@@ -12,6 +12,7 @@ use super::fold::Fold;
 use super::join::{Join, Side};
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
+use super::shuffle::ShuffleBy;
 use super::sort::Sort;
 use super::window::NamedWindow;
 use crate::error::{Error, Result};
@@ -349,6 +350,13 @@ pub enum Source {
     Sorted {
         /// In this order.
         sort: Sort,
+        /// Gives the rows.
+        input: Arc<Physical>,
+    },
+    /// The rows of another pipeline, in partitions by key.
+    Shuffled {
+        /// Which partition each goes to.
+        by: ShuffleBy,
         /// Gives the rows.
         input: Arc<Physical>,
     },

@@ -74,6 +74,35 @@ impl Edges {
         Edges { of, equal }
     }
 
+    /// Edges before each of `bounds`, which are in order, but behind the last one
+    /// that is no null: `bounds` ends with a null, before which the last edge stands.
+    pub fn of_bounds(bounds: &Codes) -> Edges {
+        let n = bounds.len();
+        let behind = |row: usize| row + 2 == n;
+        let of = match bounds {
+            Codes::Fixed(codes) => {
+                let edges = codes.iter().enumerate();
+                Kind::Fixed(
+                    edges
+                        .map(|(row, code)| code * 2 + u128::from(behind(row)))
+                        .collect(),
+                )
+            }
+            Codes::Rows(rows) => {
+                let edges = rows.iter().enumerate();
+                Kind::Rows(
+                    edges
+                        .map(|(row, code)| (Box::from(code.data()), behind(row)))
+                        .collect(),
+                )
+            }
+        };
+        Edges {
+            of,
+            equal: vec![false; n + 1],
+        }
+    }
+
     /// How many ranges there are.
     pub fn n_ranges(&self) -> usize {
         1 + match &self.of {

@@ -38,6 +38,7 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::MapPartitions { .. }
         | Logical::Aggregate { .. }
         | Logical::Sort { .. }
+        | Logical::Shuffle { .. }
         | Logical::Partition { .. }
         | Logical::Join { .. }
         | Logical::Union { .. } => true,

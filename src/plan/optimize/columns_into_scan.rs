@@ -51,6 +51,13 @@ fn ask(node: Logical, wanted: Option<BTreeSet<String>>) -> Logical {
                 sort,
             }
         }
+        Logical::Shuffle { input, by } => {
+            let wanted = by.asked(wanted);
+            Logical::Shuffle {
+                input: Box::new(ask(*input, wanted)),
+                by,
+            }
+        }
         Logical::Explode { input, columns } => {
             let wanted = wanted.map(|mut wanted| {
                 wanted.extend(columns.iter().cloned());

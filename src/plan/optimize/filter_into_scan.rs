@@ -8,7 +8,7 @@
 
 use super::{Logical, filter_through_join};
 use crate::expr::{Expr, Projection, roots};
-use crate::plan::{SortInto, exploded};
+use crate::plan::{ShuffleBy, SortInto, exploded};
 
 pub(super) fn apply(plan: Logical) -> Logical {
     plan.rewrite(&|node| match node {
@@ -29,9 +29,15 @@ pub(super) fn sink(node: Logical, predicate: Expr) -> Logical {
         }
         // What is said to be sorted is checked whole.
         Logical::Sort { ref sort, .. } if sort.into == SortInto::Given => filtered(node, predicate),
-        Logical::Repartition { .. } | Logical::Coalesce { .. } | Logical::Sort { .. } => {
-            node.map_input(|input| sink(input, predicate))
-        }
+        // Whether rows lie outside of all partitions is told of all rows.
+        Logical::Shuffle {
+            by: ShuffleBy::Divisions { .. },
+            ..
+        } => filtered(node, predicate),
+        Logical::Repartition { .. }
+        | Logical::Coalesce { .. }
+        | Logical::Shuffle { .. }
+        | Logical::Sort { .. } => node.map_input(|input| sink(input, predicate)),
         Logical::Project { input, projection } => pass(*input, projection, predicate),
         Logical::Explode { input, columns } => before_items(*input, columns, predicate),
         Logical::Filter {
