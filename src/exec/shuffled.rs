@@ -12,6 +12,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
 use super::build::Given;
+use super::report::StageReport;
 use super::run::Context;
 use super::scatter::{Scattered, scatter};
 use super::sheet::{Front, Stage};
@@ -41,7 +42,10 @@ pub(super) fn shuffle_all(by: &ShuffleBy, physical: &Physical, context: &Context
         held_bytes: 0,
         counted: Some((rows, scattered.bytes)),
         stage: Some(Stage {
-            name: by.name().to_owned(),
+            report: StageReport {
+                shuffles: 1,
+                ..StageReport::of(by.name())
+            },
             keeps_rows: true,
             fronts: vec![Front::over(scattered.sheet)],
         }),
