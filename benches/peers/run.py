@@ -12,7 +12,9 @@ Shapes, all from the same rows of generated log:
     filter   the 214 files, one row in 1,000 kept, 4 parts
 
 Each run is a process of its own; peers are told the exact schema and write zstd level 3. A round
-runs every engine once, so that a slow minute of the machine meets all of them. Every output is
+runs every engine once, so that a slow minute of the machine meets all of them; what one of them
+leaves to be written to disk is written before the next begins (only windrow waits for the disk to
+have its output). Every output is
 read back and its sums over all columns are compared with a reference. This file uses only the
 standard library and stays small on purpose: a child's peak memory starts at its parent's.
 
@@ -114,6 +116,7 @@ def inputs(chosen, shape):
 
 def child(command, timeout, log):
     """Runs a command; its outcome with wall and CPU seconds, peak memory, and standard output."""
+    os.sync()  # nobody waits for what the one before has left in the page cache
     started = time.perf_counter()
     with open(log, "w+b") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
