@@ -199,10 +199,17 @@ fn main() {
     let (x, q_few, q_some, q_many) = (frame(&large), frame(&few), frame(&some), frame(&many));
     let x_hot = frame(&hot);
     if let Some(dir) = std::env::var_os("JOIN_DATA").map(PathBuf::from) {
-        for (name, frame) in [("x", &x), ("few", &q_few), ("some", &q_some), ("many", &q_many)] {
+        for (name, frame) in [
+            ("x", &x),
+            ("few", &q_few),
+            ("some", &q_some),
+            ("many", &q_many),
+        ] {
             let to = dir.join(name);
             if !to.exists() {
-                frame.to_parquet(&to).expect("a folder that can be written to");
+                frame
+                    .to_parquet(&to)
+                    .expect("a folder that can be written to");
             }
         }
     }

@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 use crc32fast::Hasher;
-use parquet::arrow::add_encoded_arrow_schema_to_metadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder,
@@ -31,7 +30,7 @@ use parquet::file::writer::{SerializedFileWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use super::footer::metadata;
-use super::{compression, null_chunks, parquet_schema, properties};
+use super::{compression, note_types, null_chunks, parquet_schema, properties};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, parquet_error};
 use crate::sink::options::Codec;
@@ -220,8 +219,8 @@ fn combine(
 ) -> Result<ParquetMetaData> {
     let failed = |error| parquet_error(path, "add columns to", error);
     let mut properties = properties(compression(codec)?).build();
-    add_encoded_arrow_schema_to_metadata(stored, &mut properties);
     let descriptor = Arc::new(parquet_schema(stored)?);
+    note_types(stored, &descriptor, &mut properties);
     let picks = Picks::new(old, nulls, &descriptor)?;
     let mut groups = Vec::new();
     let (mut columns, mut offsets) = (Vec::new(), Vec::new());

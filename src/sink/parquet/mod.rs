@@ -19,7 +19,9 @@ use std::sync::Arc;
 use arrow_array::new_null_array;
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::arrow::{
+    ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata, parquet_to_arrow_schema,
+};
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -91,6 +93,14 @@ fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor> {
     ArrowSchemaConverter::new()
         .convert(schema)
         .map_err(|source| Error::plan(format!("these columns cannot be Parquet: {source}")))
+}
+
+/// Puts the Arrow types (time zones, dictionaries, ...) into a file's metadata,
+/// unless Parquet's own types tell them: of a small file that was a tenth.
+fn note_types(schema: &Schema, descriptor: &SchemaDescriptor, properties: &mut WriterProperties) {
+    if !parquet_to_arrow_schema(descriptor, None).is_ok_and(|told| told == *schema) {
+        add_encoded_arrow_schema_to_metadata(schema, properties);
+    }
 }
 
 /// One column of one row group, to be encoded on any thread.
@@ -242,8 +252,7 @@ impl ParquetFile {
     pub(crate) fn create(path: &Path, schema: &Schema, codec: Codec, room: bool) -> Result<Self> {
         let descriptor = parquet_schema(schema)?;
         let mut properties = properties(compression(codec)?).build();
-        // Readers of Arrow find the exact types there (time zones, dictionaries, unsigned).
-        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        note_types(schema, &descriptor, &mut properties);
         let file = BufWriter::with_capacity(WRITE_BYTES, StagedFile::create(path)?);
         let writer =
             SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties))
