@@ -11,10 +11,11 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use sink_common::*;
 use windrow::Result;
-use windrow::sink::{Codec, Committed, Format, ManifestInfo, Staging, verify};
+use windrow::sink::{Codec, Committed, Format, ManifestInfo, Staging, WriteOptions, verify};
 
 fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
     let fields: Vec<Field> = fields
@@ -67,7 +68,10 @@ fn wide(batch: &RecordBatch, last: &SchemaRef) -> RecordBatch {
 
 /// Writes two row groups under the narrow schema and commits under `last`.
 fn grow(dir: &Path, last: &SchemaRef, codec: Codec, room: bool) -> Committed {
-    let options = options(dir, Format::Parquet, Some(codec));
+    let options = WriteOptions {
+        bloom: vec!["n".to_owned(), "text".to_owned()],
+        ..options(dir, Format::Parquet, Some(codec))
+    };
     let staging = Staging::open(&options, &[]).unwrap();
     let staging = if room { staging.with_room() } else { staging };
     let mut part = staging.part(None, &narrow()).unwrap();
@@ -88,7 +92,27 @@ fn grow(dir: &Path, last: &SchemaRef, codec: Codec, room: bool) -> Committed {
         read(&committed.outputs[0].path, Format::Parquet, last),
         expected
     );
+    check_filters(&committed.outputs[0].path);
     committed
+}
+
+/// Every text of each row group is in its filter, wherever it lies now.
+fn check_filters(path: &str) {
+    let (file, metadata) = (File::open(path).unwrap(), metadata(path));
+    for (group, seed) in metadata.row_groups().iter().zip([1, 2]) {
+        let mut columns = group.columns().iter();
+        let column = columns.find(|column| column.column_path().string() == "text");
+        let filter = Sbbf::read_from_column_chunk(column.unwrap(), &file).unwrap();
+        let filter = filter.expect("a filter of texts");
+        let rows = rows(seed);
+        let texts = rows
+            .column(1)
+            .as_any()
+            .downcast_ref::<StringArray>()
+            .unwrap();
+        assert!(texts.iter().flatten().all(|text| filter.check(text)));
+        assert!(!filter.check("no such text, and few that are taken for one"));
+    }
 }
 
 fn late_columns() -> SchemaRef {

@@ -20,6 +20,7 @@ mod each;
 mod fold;
 mod folded;
 mod group;
+mod handover;
 mod join;
 mod keep;
 mod output;

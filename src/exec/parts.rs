@@ -9,7 +9,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::build::Given;
+use super::handover::{Giver, Taken, Taker, handover};
 use super::keep::{Kept, keep_for};
 use super::output::Part;
 use super::report::StageReport;
@@ -25,10 +25,8 @@ use super::sheet::{Front, Stage};
 use super::source::{ChunkReader, Open, Unit, Units, batches_reader};
 use crate::error::{Error, Result};
 use crate::expr::fit;
+use crate::memory::held_bytes;
 use crate::plan::{Local, Make, Map, PartitionRows, Physical, Source, united};
-
-/// Partitions that were made and not taken yet.
-const AHEAD: usize = 1;
 
 /// How often somebody who waits for a partition asks whether it is still wanted.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -204,17 +202,13 @@ fn fitted(batches: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Vec<RecordBat
     batches.iter().map(|batch| fit(batch, schema)).collect()
 }
 
-fn send_all(
-    input: &Physical,
-    context: &Context,
-    front: &Front,
-    sender: &SyncSender<Part>,
-) -> Result<()> {
-    // Sending fails if nobody wants the rest.
-    let send = &mut |part| {
-        Ok(match sender.send(part) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+fn send_all(input: &Physical, context: &Context, front: &Front, giver: &Giver<Part>) -> Result<()> {
+    let send = &mut |part: Part| {
+        let bytes = part.batches.iter().map(held_bytes).sum();
+        // It is not taken if nobody wants the rest.
+        Ok(match giver.give(part, bytes) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         })
     };
     let (_, sheet) = each_part(input, context, front, send)?;
@@ -232,7 +226,7 @@ struct PartUnits {
     change: Arc<Change>,
     front: Front,
     /// None once the pipeline is over.
-    receiver: Option<Receiver<Part>>,
+    taker: Option<Taker<Part>>,
     run: Option<JoinHandle<Result<()>>>,
 }
 
@@ -245,36 +239,36 @@ impl PartUnits {
         file: u32,
         change: Arc<Change>,
     ) -> Result<Self> {
-        let (sender, receiver) = sync_channel(AHEAD);
+        let (giver, taker) = handover();
         let (input, context, its_front) = (Arc::clone(input), context.clone(), front.clone());
         let run = std::thread::Builder::new()
             .name("partitions".into())
-            .spawn(move || send_all(&input, &context, &its_front, &sender))
+            .spawn(move || send_all(&input, &context, &its_front, &giver))
             .map_err(|source| Error::io("partitions", "start a thread for", source))?;
         Ok(PartUnits {
             path,
             file,
             change,
             front,
-            receiver: Some(receiver),
+            taker: Some(taker),
             run: Some(run),
         })
     }
 
     /// The next partition. None at the end, or if it is of no use any more.
-    fn receive(&self) -> Option<Part> {
-        let receiver = self.receiver.as_ref()?;
+    fn receive(&mut self) -> Option<Part> {
+        let taker = self.taker.as_mut()?;
         loop {
-            match receiver.recv_timeout(ASK_AGAIN) {
-                Ok(part) => return Some(part),
-                Err(RecvTimeoutError::Timeout) if !self.front.is_dismissed() => {}
-                Err(_) => return None,
+            match taker.take(ASK_AGAIN) {
+                Taken::Item(part) => return Some(part),
+                Taken::Late if !self.front.is_dismissed() => {}
+                Taken::Late | Taken::Over => return None,
             }
         }
     }
 
     fn join(&mut self) -> Option<Result<()>> {
-        self.receiver = None;
+        self.taker = None;
         let joined = self.run.take()?.join();
         Some(joined.unwrap_or_else(|panic| Err(Error::panic("making partitions", &*panic))))
     }

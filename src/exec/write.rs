@@ -87,6 +87,9 @@ fn prepared(
     if options.format == Format::Csv {
         options.csv.check_columns(&*built.schema.output()?)?;
     }
+    if !options.bloom.is_empty() {
+        options.check_bloom_columns(&*built.schema.output()?)?;
+    }
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }

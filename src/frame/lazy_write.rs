@@ -43,6 +43,7 @@ impl DataFrame {
     pub fn plan_write(&self, options: WriteOptions) -> Result<LazyWrite> {
         options.codec()?;
         options.csv.check()?;
+        options.check_bloom()?;
         Ok(LazyWrite {
             frame: self.clone(),
             options,
@@ -98,6 +99,10 @@ impl LazyWrite {
         if !options.partition_on.is_empty() {
             let columns = options.partition_on.join(", ");
             stage.push_str(&format!(", a folder for each {columns}"));
+        }
+        if !options.bloom.is_empty() {
+            let columns = options.bloom.join(", ");
+            stage.push_str(&format!(", with Bloom filters of {columns}"));
         }
         stage
     }

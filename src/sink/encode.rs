@@ -14,18 +14,20 @@ use super::file::Closed;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::members::{TextFile, TextForm, TextJob};
 use super::options::{Codec, Format, WriteOptions};
-use super::parquet::{ColumnChunk, ColumnJob, ParquetFile, compression};
+use super::parquet::{Blooms, ColumnChunk, ColumnJob, ParquetFile, Stored, compression};
 use super::rows::Rows;
 use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
 use crate::partition::batch_bytes;
 
-/// The format and codec of part files.
+/// The format, the codec and the filters of part files.
 #[derive(Debug, Clone)]
 pub(crate) struct Style {
     pub(crate) format: Format,
     pub(crate) codec: Codec,
     pub(crate) csv: Arc<CsvStyle>,
+    /// Columns of Parquet with filters.
+    pub(crate) blooms: Blooms,
 }
 
 impl Style {
@@ -36,10 +38,12 @@ impl Style {
     /// [`Error::Config`] if the codec does not fit the format, or CSV could not be read again.
     pub(crate) fn of(options: &WriteOptions) -> Result<Self> {
         options.csv.check()?;
+        options.check_bloom()?;
         Ok(Style {
             format: options.format,
             codec: options.codec()?,
             csv: Arc::new(options.csv.clone()),
+            blooms: Blooms::new(&options.bloom),
         })
     }
 
@@ -247,11 +251,15 @@ pub(crate) fn cut(
     let mut works = Vec::new();
     match style.format {
         Format::Parquet => {
+            let how = Stored {
+                compression: compression(style.codec)?,
+                blooms: style.blooms.clone(),
+            };
             for (idx, field) in stored.fields().iter().enumerate() {
                 works.push(Work::Column(ColumnJob {
                     field: Arc::clone(field),
                     rows: Rows::of_column(&batches, idx),
-                    compression: compression(style.codec)?,
+                    how: how.clone(),
                 }));
             }
         }

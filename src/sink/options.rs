@@ -7,9 +7,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::csv::CsvStyle;
+use super::parquet::Blooms;
 use crate::error::{Error, Result};
 
 /// The format of part files.
@@ -168,6 +170,11 @@ pub struct WriteOptions {
     pub schema_file_if_empty: bool,
     /// Columns whose values become folders `column=value`. Default none.
     pub partition_on: Vec<String>,
+    /// Columns of Parquet that get a Bloom filter in each row group, for readers
+    /// that look for single values of them: text, binary, whole numbers, dates
+    /// or times; `s.x` for a field of a struct. Takes about 10 to 20 bits for
+    /// each distinct value of a row group. Default none.
+    pub bloom: Vec<String>,
     /// Whether files and folders are flushed to the disk before the run is
     /// called done. Default yes; switch off for output that is cheap to make again.
     pub durable: bool,
@@ -184,6 +191,7 @@ impl Default for WriteOptions {
             existing: Existing::default(),
             schema_file_if_empty: false,
             partition_on: Vec::new(),
+            bloom: Vec::new(),
             durable: true,
             csv: CsvStyle::default(),
         }
@@ -242,6 +250,31 @@ impl WriteOptions {
                 codec.family()
             ),
         ))
+    }
+
+    /// Refuses Bloom filters in files that have none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the option.
+    pub(crate) fn check_bloom(&self) -> Result<()> {
+        if self.bloom.is_empty() || self.format == Format::Parquet {
+            return Ok(());
+        }
+        let reason = format!(
+            "only Parquet has Bloom filters, {} files have none",
+            self.format
+        );
+        Err(Error::config("bloom", reason))
+    }
+
+    /// Refuses Bloom filters of columns that are not there, or of a type without them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for an unknown column, with near names; [`Error::Config`] for a type.
+    pub(crate) fn check_bloom_columns(&self, schema: &Schema) -> Result<()> {
+        Blooms::new(&self.bloom).check(schema)
     }
 
     /// What a part file's name ends in, with the codec where readers tell it by name.

@@ -126,7 +126,7 @@ fn rewrite(
                     known: &segment.known,
                 })
                 .collect();
-            parquet::splice(&sources, path, stored, style.codec, widen)
+            parquet::splice(&sources, path, stored, style.codec, &style.blooms, widen)
         }
         Format::Ipc => ipc::rewrite(segments, path, stored, style.codec, widen),
         Format::Json => json::rewrite(segments, path, stored, style.codec, widen),

@@ -336,6 +336,10 @@ pub struct WriteArgs {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub partition_on: Vec<String>,
 
+    /// Write a Bloom filter of these columns in each row group of Parquet, for readers that look for single values (ids, names)
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub bloom: Vec<String>,
+
     /// What stands between the fields of CSV output, or \\t for a tab [default: a comma]
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub write_delimiter: Option<u8>,
@@ -396,6 +400,7 @@ impl WriteArgs {
             format: self.format,
             codec: self.compression,
             partition_on: self.partition_on.clone(),
+            bloom: self.bloom.clone(),
             existing: match (self.append, self.overwrite) {
                 (true, _) => Existing::Append,
                 (_, true) => Existing::Overwrite,

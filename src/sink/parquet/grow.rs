@@ -139,9 +139,13 @@ fn rooms(metadata: &ParquetMetaData, body_bytes: u64) -> Vec<Range<u64>> {
         .iter()
         .map(|group| {
             let ranges = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-            ranges.fold((u64::MAX, 0), |(first, end), (start, len)| {
-                (first.min(start), end.max(start + len))
-            })
+            // Bloom filters lie between the columns and the room.
+            let filters = group.columns().iter().filter_map(filter_range);
+            ranges
+                .chain(filters)
+                .fold((u64::MAX, 0), |(first, end), (start, len)| {
+                    (first.min(start), end.max(start + len))
+                })
         })
         .collect();
     let next = spans.iter().skip(1).map(|(first, _)| *first);
@@ -150,6 +154,13 @@ fn rooms(metadata: &ParquetMetaData, body_bytes: u64) -> Vec<Range<u64>> {
         .zip(next.chain([body_bytes]))
         .map(|((_, end), next)| *end..next.max(*end))
         .collect()
+}
+
+/// Where a column's Bloom filter lies, and its length.
+fn filter_range(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
+    let start = u64::try_from(column.bloom_filter_offset()?).ok()?;
+    let length = u64::try_from(column.bloom_filter_length()?).ok()?;
+    Some((start, length))
 }
 
 /// Chunks of nulls for every row group, with their places.

@@ -34,11 +34,13 @@ use super::rows::Rows;
 use super::schema::stored_column;
 use crate::error::{Error, Result};
 
+mod bloom;
 mod column;
 mod footer;
 mod grow;
 mod splice;
 
+pub(crate) use bloom::Blooms;
 pub(crate) use footer::{inspect, read_schema};
 pub(crate) use grow::grow;
 pub(crate) use splice::{Source, splice};
@@ -109,7 +111,14 @@ pub(crate) struct ColumnJob {
     pub(crate) field: FieldRef,
     /// Its values, as the run holds them.
     pub(crate) rows: Rows,
+    pub(crate) how: Stored,
+}
+
+/// How columns are stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
     pub(crate) compression: Compression,
+    pub(crate) blooms: Blooms,
 }
 
 /// An encoded leaf of a column of a row group.
@@ -148,8 +157,7 @@ impl ColumnJob {
         let descriptor = parquet_schema(&schema)?;
 
         if let Some(leaves) = column::leaves(&self.field, &stored)? {
-            return encode(&leaves, &descriptor, self.compression)
-                .map_err(|error| self.failed(error));
+            return encode(&leaves, &descriptor, &self.how).map_err(|error| self.failed(error));
         }
         self.run_crates(&Rows::new(stored), schema, &descriptor)
     }
@@ -172,7 +180,7 @@ impl ColumnJob {
         let nowhere = SerializedFileWriter::new(
             io::sink(),
             descriptor.root_schema_ptr(),
-            Arc::new(properties(self.compression).build()),
+            Arc::new(properties(self.how.compression).build()),
         )
         .map_err(failed)?;
         let mut writers = ArrowRowGroupWriterFactory::new(&nowhere, schema)
@@ -194,13 +202,13 @@ impl ColumnJob {
 fn encode(
     leaves: &[column::Leaf<'_>],
     descriptor: &SchemaDescriptor,
-    compression: Compression,
+    how: &Stored,
 ) -> Result<Vec<ColumnChunk>, ParquetError> {
     leaves
         .iter()
         .zip(descriptor.columns())
         .map(|(leaf, column)| {
-            let chunk = column::encode(leaf, Arc::clone(column), compression)?;
+            let chunk = column::encode(leaf, Arc::clone(column), how)?;
             Ok(ColumnChunk(Chunk::Ours(chunk)))
         })
         .collect()
@@ -212,10 +220,15 @@ fn null_chunks(
     rows: usize,
     compression: Compression,
 ) -> Result<Vec<ColumnChunk>> {
+    // That all is null says more than a filter would.
+    let how = Stored {
+        compression,
+        blooms: Blooms::default(),
+    };
     match column::null_leaves(field, rows) {
         Some(leaves) => {
             let schema = Schema::new(vec![Arc::clone(field)]);
-            encode(&leaves, &parquet_schema(&schema)?, compression).map_err(|source| {
+            encode(&leaves, &parquet_schema(&schema)?, &how).map_err(|source| {
                 Error::external(
                     format!("encoding column {:?} as Parquet", field.name()),
                     source,
@@ -225,7 +238,7 @@ fn null_chunks(
         None => ColumnJob {
             field: Arc::clone(field),
             rows: nulls(field.data_type(), rows),
-            compression,
+            how,
         }
         .run(),
     }

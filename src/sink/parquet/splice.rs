@@ -20,13 +20,14 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::footer::metadata;
-use super::{ColumnJob, ParquetFile, WINDOW_ROWS, compression, null_chunks};
+use super::{Blooms, ColumnJob, ParquetFile, Stored, WINDOW_ROWS, compression, null_chunks};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, arrow_error, parquet_error};
 use crate::sink::options::Codec;
@@ -56,6 +57,7 @@ pub(crate) fn splice(
     path: &Path,
     stored: &SchemaRef,
     codec: Codec,
+    blooms: &Blooms,
     widen: &Widen<'_>,
 ) -> Result<Sum> {
     let mut out = ParquetFile::create(path, stored, codec, false)?;
@@ -70,7 +72,10 @@ pub(crate) fn splice(
             held: stored_schema(source.known, false)?,
             stored,
             target: &target,
-            codec,
+            how: Stored {
+                compression: compression(codec)?,
+                blooms: blooms.clone(),
+            },
         };
         for group_idx in 0..segment.metadata.num_row_groups() {
             segment.append(&mut out, group_idx, widen)?;
@@ -89,7 +94,7 @@ struct Segment<'a> {
     held: SchemaRef,
     stored: &'a SchemaRef,
     target: &'a SchemaDescriptor,
-    codec: Codec,
+    how: Stored,
 }
 
 impl Segment<'_> {
@@ -106,16 +111,14 @@ impl Segment<'_> {
 
         let out_path = out.path().to_owned();
         let writing = |error| parquet_error(&out_path, "write", error);
-        let compression = compression(self.codec)?;
         let rows = self.rows(group_idx)?;
         let mut group = out.writer.next_row_group().map_err(writing)?;
         for (origin, field) in origins.into_iter().zip(self.stored.fields()) {
             let chunks = match origin {
                 Origin::Copied(leaves) => {
                     for leaf in leaves {
-                        group
-                            .append_column(&self.file, self.stored_chunk(group_idx, leaf, rows))
-                            .map_err(writing)?;
+                        let chunk = self.stored_chunk(group_idx, leaf, rows)?;
+                        group.append_column(&self.file, chunk).map_err(writing)?;
                     }
                     continue;
                 }
@@ -126,11 +129,11 @@ impl Segment<'_> {
                     ColumnJob {
                         field: Arc::clone(field),
                         rows,
-                        compression,
+                        how: self.how.clone(),
                     }
                     .run()?
                 }
-                Origin::Nulls => null_chunks(field, rows, compression)?,
+                Origin::Nulls => null_chunks(field, rows, self.how.compression)?,
             };
             for chunk in chunks {
                 chunk.append_to(&mut group).map_err(writing)?;
@@ -231,8 +234,14 @@ impl Segment<'_> {
         Ok(pieces.into_iter().map(Rows::new).collect())
     }
 
-    /// A stored column chunk as if it had just been written, with its page indexes.
-    fn stored_chunk(&self, group_idx: usize, leaf: usize, rows: usize) -> ColumnCloseResult {
+    /// A stored column chunk as if it had just been written, with its page
+    /// indexes and its Bloom filter.
+    fn stored_chunk(
+        &self,
+        group_idx: usize,
+        leaf: usize,
+        rows: usize,
+    ) -> Result<ColumnCloseResult> {
         let column = self.metadata.row_group(group_idx).column(leaf);
         let column_index = self
             .metadata
@@ -243,14 +252,16 @@ impl Segment<'_> {
             .metadata
             .offset_index()
             .and_then(|groups| groups.get(group_idx)?.get(leaf));
-        ColumnCloseResult {
+        let bloom_filter = Sbbf::read_from_column_chunk(column, &self.file)
+            .map_err(|error| parquet_error(self.path, "read", error))?;
+        Ok(ColumnCloseResult {
             bytes_written: column.compressed_size().unsigned_abs(),
             rows_written: rows as u64,
             metadata: column.clone(),
-            bloom_filter: None,
+            bloom_filter,
             column_index: column_index.cloned(),
             offset_index: offset_index.cloned(),
-        }
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 use parquet::basic::{BoundaryOrder, Compression, Encoding, EncodingMask, PageType};
+use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result};
@@ -215,7 +216,7 @@ impl<T: Value> ChunkWriter<T> {
     }
 
     /// Ends the chunk.
-    pub(super) fn finish(mut self) -> Result<Encoded> {
+    pub(super) fn finish(mut self, bloom_filter: Option<Sbbf>) -> Result<Encoded> {
         self.column_index
             .set_boundary_order(match (self.ascending, self.descending) {
                 (true, _) => BoundaryOrder::ASCENDING,
@@ -245,7 +246,7 @@ impl<T: Value> ChunkWriter<T> {
             close: ColumnCloseResult {
                 bytes_written: bytes.len() as u64,
                 rows_written: self.rows as u64,
-                bloom_filter: None,
+                bloom_filter,
                 metadata,
                 column_index,
                 offset_index: Some(self.offset_index.build()),

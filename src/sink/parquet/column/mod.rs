@@ -26,7 +26,8 @@ use parquet::errors::Result;
 use parquet::file::metadata::LevelHistogram;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::{DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS};
+use super::bloom::filter_of;
+use super::{DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS, Stored};
 use chunk::{ChunkWriter, DataPage};
 use dictionary::Dictionary;
 use leaf::Levels;
@@ -50,11 +51,7 @@ pub(super) use chunk::Encoded;
 pub(super) use leaf::{Leaf, leaves, null_leaves};
 
 /// Encodes and compresses one leaf.
-pub(super) fn encode(
-    leaf: &Leaf<'_>,
-    descriptor: ColumnDescPtr,
-    compression: Compression,
-) -> Result<Encoded> {
+pub(super) fn encode(leaf: &Leaf<'_>, descriptor: ColumnDescPtr, how: &Stored) -> Result<Encoded> {
     let signs = descriptor.sort_order();
     let order = Order {
         unsigned: signs == SortOrder::UNSIGNED,
@@ -64,8 +61,9 @@ pub(super) fn encode(
     };
     let chunk = Chunk {
         levels: &leaf.levels,
+        has_filter: how.blooms.has(&descriptor),
         descriptor,
-        compression,
+        compression: how.compression,
         order,
     };
     match &leaf.values {
@@ -91,6 +89,8 @@ struct Chunk<'a> {
     descriptor: ColumnDescPtr,
     compression: Compression,
     order: Order,
+    /// Whether it gets a Bloom filter.
+    has_filter: bool,
 }
 
 /// What of a leaf one page holds.
@@ -113,6 +113,11 @@ impl Chunk<'_> {
             None => pages(self.levels, values, |value| value.stored_bytes()),
         };
 
+        let bloom = match (&dictionary, self.has_filter) {
+            (_, false) => None,
+            (Some(dictionary), true) => Some(filter_of(&dictionary.entries, T::note)?),
+            (None, true) => Some(filter_of(values, T::note)?),
+        };
         let levels = self.levels;
         let mut writer = ChunkWriter::new(self.descriptor, self.compression, self.order);
         if let Some(dictionary) = &dictionary {
@@ -177,7 +182,7 @@ impl Chunk<'_> {
         bytes.clear();
         bytes.shrink_to(KEPT_BYTES);
         PAGE.set(bytes);
-        writer.finish()
+        writer.finish(bloom)
     }
 }
 

@@ -28,7 +28,8 @@ use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
 use crate::sink::parquet::{
-    Chunk, ColumnChunk, ColumnJob, PAGE_ROWS, null_chunks, parquet_schema, properties,
+    Blooms, Chunk, ColumnChunk, ColumnJob, PAGE_ROWS, Stored, null_chunks, parquet_schema,
+    properties,
 };
 use crate::sink::rows::Rows;
 
@@ -38,7 +39,10 @@ fn job(field: &FieldRef, arrays: Vec<ArrayRef>, compression: Compression) -> Col
     ColumnJob {
         field: Arc::clone(field),
         rows: Rows::new(arrays),
-        compression,
+        how: Stored {
+            compression,
+            blooms: Blooms::new(&["filtered".to_owned()]),
+        },
     }
 }
 
@@ -607,4 +611,24 @@ fn a_column_of_nulls_is_what_null_arrays_give() {
             );
         }
     }
+}
+
+#[test]
+fn a_filter_holds_every_value_and_is_as_small_as_they_are_few() {
+    let many = Int64Array::from_iter((0..10_000i64).map(|n| (n % 7 > 0).then_some(n << 20)));
+    let few = StringArray::from_iter_values((0..10_000).map(|n| format!("text {}", n % 50)));
+    let filter = |array: ArrayRef, name: &str| {
+        let field = Arc::new(Field::new(name, array.data_type().clone(), true));
+        let (_, closes) = file(&field, vec![array], ZSTD());
+        closes[0].bloom_filter.clone()
+    };
+    let of_many = filter(Arc::new(many.clone()), "filtered").unwrap();
+    assert!(many.iter().flatten().all(|value| of_many.check(&value)));
+    let others = (0..10_000i64).map(|n| (n << 20) + 1);
+    let wrong = others.filter(|value| of_many.check(value)).count();
+    assert!(wrong < 300, "{wrong} of 10,000 that are not there");
+    let of_few = filter(Arc::new(few.clone()), "filtered").unwrap();
+    assert!(few.iter().flatten().all(|text| of_few.check(text)));
+    assert!(of_few.num_blocks() * 100 < of_many.num_blocks());
+    assert!(filter(Arc::new(few), "other").is_none());
 }

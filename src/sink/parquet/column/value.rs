@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use parquet::basic::Encoding;
+use parquet::bloom_filter::Sbbf;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::statistics::{Statistics, ValueStatistics};
@@ -52,6 +53,9 @@ pub(super) trait Value: Entry {
     ///
     /// General, if the encoding is of other types.
     fn encode(values: &[Self], encoding: Encoding, out: &mut Vec<u8>) -> Result<(), ParquetError>;
+
+    /// Puts it into a Bloom filter.
+    fn note(self, filter: &mut Sbbf);
 
     fn compare(self, other: Self, order: Order) -> Ordering;
 
@@ -137,6 +141,10 @@ macro_rules! integer_value {
                 Ok(())
             }
 
+            fn note(self, filter: &mut Sbbf) {
+                filter.insert(&self);
+            }
+
             fn compare(self, other: Self, order: Order) -> Ordering {
                 match order.unsigned {
                     true => self.cast_unsigned().cmp(&other.cast_unsigned()),
@@ -208,6 +216,10 @@ macro_rules! float_value {
                 Ok(())
             }
 
+            fn note(self, filter: &mut Sbbf) {
+                filter.insert(&self);
+            }
+
             fn compare(self, other: Self, _: Order) -> Ordering {
                 self.partial_cmp(&other).unwrap_or(Ordering::Equal)
             }
@@ -259,6 +271,10 @@ impl Value for bool {
         Ok(())
     }
 
+    fn note(self, filter: &mut Sbbf) {
+        filter.insert(&self);
+    }
+
     fn compare(self, other: Self, _: Order) -> Ordering {
         self.cmp(&other)
     }
@@ -297,6 +313,10 @@ impl Value for &[u8] {
             other => return Err(unsuited(other)),
         }
         Ok(())
+    }
+
+    fn note(self, filter: &mut Sbbf) {
+        filter.insert(self);
     }
 
     fn compare(self, other: Self, _: Order) -> Ordering {
