@@ -9,12 +9,15 @@
 
 #[path = "generate/mod.rs"]
 mod generate;
+#[path = "measure/mod.rs"]
+mod measure;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use generate::{Layout, LogSet, Logs, Seed};
+use measure::cpu_seconds;
 use windrow::arrow::array::RecordBatch;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::Int64Type;
@@ -223,18 +226,4 @@ fn pass(unit: &Unit, each: &mut dyn FnMut(&[u8])) -> f64 {
         reuse = chunk.bytes;
     }
     cpu_seconds() - start
-}
-
-/// CPU time of this process, user and system.
-fn cpu_seconds() -> f64 {
-    let usage = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = usage.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<f64> = after
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|text| text.parse().ok())
-        .collect();
-    // Clock ticks; Linux has 100 of them a second.
-    fields.iter().sum::<f64>() / 100.0
 }

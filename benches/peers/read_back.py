@@ -7,7 +7,8 @@ The fixtures of data/logs are written as Parquet, Arrow IPC, JSON Lines and CSV,
 Each of PyArrow, DuckDB and Polars that can be had (those that are installed, else from PyPI, in a
 folder of their own) reads each format that it knows. What it finds is compared with what Python's
 own json module finds in the inputs: rows, sums of numbers, the first and the last time, distinct
-users, nulls, and the fields of an object.
+users, nulls, and the fields of an object. Parquet is written with Bloom filters; DuckDB is asked
+what they say of values that are there, and of one that is not.
 
 Without any of the three it says that it is skipped, and ends well: a machine may have no network.
 """
@@ -114,8 +115,14 @@ def compare(options, readers, folder):
         if form == "csv":
             # CSV has no objects and no lists.
             convert += ["--columns", "ts,id,level,status,bytes,latency_ms,ok,user"]
+        if form == "parquet":
+            convert += ["--bloom", "id,status,geo.country"]
         subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
         files = sorted(str(path) for path in out.iterdir() if path.name.startswith("part-"))
+        if form == "parquet" and "duckdb" in readers:
+            same = filters_hold(files)
+            print(f"{'ok' if same else 'WRONG':10} {name:15} Bloom filters, by duckdb")
+            wrong += not same
         for reader in readers:
             found = globals()[reader](files, form)
             if found is None:
@@ -224,6 +231,33 @@ def duckdb(files, form):
     duckdb.sql("set TimeZone = 'UTC'")
     query = f"select {', '.join(figures.values())} from {readers[form]}({files}{more})"
     return summary(**dict(zip(figures, duckdb.sql(query).fetchall()[0])))
+
+
+def filters_hold(files):
+    """Whether DuckDB sees filters that exclude no value of theirs, and one that none has."""
+    import duckdb
+
+    def excluded(column, value):
+        rows = duckdb.execute(
+            "select file_name, row_group_id, bloom_filter_excludes from parquet_bloom_probe(?, ?, ?)",
+            [files, column, value],
+        ).fetchall()
+        return {(file, group): excludes for file, group, excludes in rows}
+
+    for column, absent in [("id", "none such"), ("status", -12345)]:
+        if not all(excluded(column, absent).values()):
+            return False
+        values = duckdb.sql(f"select distinct {column} from read_parquet({files}) limit 50").fetchall()
+        for (value,) in values:
+            holding = duckdb.execute(
+                f"select distinct filename from read_parquet({files}, filename=true) where {column} = ?",
+                [value],
+            ).fetchall()
+            says = excluded(column, value)
+            for (file,) in holding:
+                if all(excludes for (of, _), excludes in says.items() if of == file):
+                    return False
+    return True
 
 
 def polars(files, form):

@@ -14,9 +14,9 @@ use std::time::Duration;
 /// Bytes that may lie ready beside one item.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Items that may lie ready. A thread is woken in about 10 µs, so an item's
-/// share of that is small beside what any item costs.
-const MOST_ITEMS: usize = 64;
+/// Items that may lie ready: few, since making one may be dear and nobody may
+/// want it. A thread is woken in about 10 µs, of which each then has a small share.
+const MOST_ITEMS: usize = 16;
 
 /// Two ends of a hand-over.
 pub(super) fn handover<T>() -> (Giver<T>, Taker<T>) {
