@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 #[cfg(feature = "cloud")]
 use crate::io::remote::Chunks;
@@ -106,10 +108,7 @@ impl Pread {
         }
         self.reads.add_bytes(n);
         self.noted(match &self.stored {
-            Stored::Local(file) => {
-                let mut buf = vec![0; n];
-                file.read_exact_at(&mut buf, at).map(|()| Bytes::from(buf))
-            }
+            Stored::Local(file) => read_exactly(file, at, n).map(Bytes::from),
             #[cfg(feature = "cloud")]
             Stored::Remote(chunks) => chunks.read(at, n),
         })
@@ -140,6 +139,22 @@ impl Pread {
             }),
         })
     }
+}
+
+/// Exactly `n` bytes, into memory that nobody clears first.
+fn read_exactly(file: &File, at: u64, n: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(n);
+    while bytes.len() < n {
+        let from = at + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), from) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // There may have been more room than was asked for.
+    bytes.truncate(n);
+    Ok(bytes)
 }
 
 #[cfg(feature = "cloud")]
