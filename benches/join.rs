@@ -201,9 +201,9 @@ fn main() {
     if let Some(dir) = std::env::var_os("JOIN_DATA").map(PathBuf::from) {
         for (name, frame) in [
             ("x", &x),
-            ("few", &q_few),
-            ("some", &q_some),
-            ("many", &q_many),
+            ("small", &q_few),
+            ("medium", &q_some),
+            ("large", &q_many),
         ] {
             let to = dir.join(name);
             if !to.exists() {

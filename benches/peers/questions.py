@@ -46,11 +46,11 @@ GROUP = {
 }
 # Name in windrow's bench, other table, key, how.
 JOIN = {
-    "q1": ("few", "id1", "inner"),
-    "q2": ("some", "id2", "inner"),
-    "q3": ("some", "id2", "left"),
-    "q4": ("some", "id5", "inner"),
-    "q5": ("many", "id3", "inner"),
+    "q1": ("small", "id1", "inner"),
+    "q2": ("medium", "id2", "inner"),
+    "q3": ("medium", "id2", "left"),
+    "q4": ("medium", "id5", "inner"),
+    "q5": ("large", "id3", "inner"),
 }
 TPCH = ["region", "nation", "part", "supplier", "partsupp", "customer", "orders", "lineitem"]
 
@@ -100,13 +100,13 @@ def windrow(what, folder, chosen):
 def tables(what, folder):
     if what == "group":
         return {"x": f"{folder}/*.parquet"}
-    names = ["x", "few", "some", "many"] if what == "join" else TPCH
+    names = ["x", "small", "medium", "large"] if what == "join" else TPCH
     return {name: f"{folder}/{name}/*.parquet" for name in names}
 
 
 def joined(other, key, how):
     """All columns of both tables; those of the other with a suffix, since names stand twice."""
-    number, text = {"few": ("id1", "id4"), "some": ("id2", "id5"), "many": ("id3", "id6")}[other]
+    number, text = {"small": ("id1", "id4"), "medium": ("id2", "id5"), "large": ("id3", "id6")}[other]
     right = ", ".join(f"y.{name} AS {name}_y" for name in [number, text, "v2"])
     return f"SELECT x.*, {right} FROM x {how} JOIN {other} y ON x.{key} = y.{key}"
 
