@@ -8,7 +8,11 @@ use windrow::{Format, Session, WriteOptions};
 
 /// Scrambled numbers, texts of them alone and in a struct, and a truth value.
 fn rows(n: i64) -> RecordBatch {
-    let scrambled = |row: i64| row.wrapping_mul(0x2545_f491_4f6c_dd1d);
+    // No two follow each other at one distance: that would be stored in a few bytes.
+    let scrambled = |row: i64| {
+        let mixed = row.wrapping_mul(0x2545_f491_4f6c_dd1d);
+        (mixed ^ (mixed >> 31)).wrapping_mul(0x1ce4_e5b9_bf58_476d)
+    };
     let texts = || -> ArrayRef {
         let texts = (0..n).map(|row| format!("{:016x}", scrambled(row)));
         Arc::new(StringArray::from_iter_values(texts))
