@@ -15,12 +15,14 @@ use super::distinct::Distinct;
 use super::extreme;
 use super::gather::{Gather, Keep};
 use super::histogram::Histogram;
-use super::moments::{Moment, Moments};
+use super::moments::{self, correlation, variance};
 use super::pick::{Pick, Which};
 use super::product::Product;
+use super::quantile::Quantile;
 use super::sketch::Sketch;
 use super::state::State;
 use super::sum::{Sum, Unit};
+use super::top;
 use super::user::{Guarded, User};
 use crate::error::{Error, Result};
 use crate::expr::convert::Class;
@@ -273,9 +275,10 @@ impl BoundAggregate {
             // The count, whole numbers in two, and the three columns of an exact sum.
             Aggregate::Sum | Aggregate::Mean => 6,
             Aggregate::Product => 5,
-            // The count and two exact sums, or five.
-            Aggregate::Variance { .. } | Aggregate::StdDev { .. } => 7,
-            Aggregate::Corr => 16,
+            Aggregate::Variance { .. } | Aggregate::StdDev { .. } => {
+                moments::n_partial_columns(1, 1)
+            }
+            Aggregate::Corr => moments::n_partial_columns(2, 3),
             // Counts, and the ends of what they count.
             Aggregate::ApproxQuantile(_) => 3,
             Aggregate::User => self
@@ -326,20 +329,18 @@ impl BoundAggregate {
             Aggregate::Product => Box::new(Product::new(self.data_type.clone(), text())),
             Aggregate::Any => Box::new(Conditions::new(true)),
             Aggregate::All => Box::new(Conditions::new(false)),
-            Aggregate::Variance { ddof } => {
-                Box::new(Moments::new(Moment::Variance { ddof, root: false }))
-            }
-            Aggregate::StdDev { ddof } => {
-                Box::new(Moments::new(Moment::Variance { ddof, root: true }))
-            }
-            Aggregate::Corr => Box::new(Moments::new(Moment::Correlation)),
+            Aggregate::Variance { ddof } => Box::new(variance(ddof, false)),
+            Aggregate::StdDev { ddof } => Box::new(variance(ddof, true)),
+            Aggregate::Corr => Box::new(correlation()),
             Aggregate::NUnique => Box::new(Distinct::try_new(of.clone())?),
             Aggregate::ApproxNUnique => Box::new(Sketch::new(of)),
-            Aggregate::Quantile(q) => Box::new(Gather::new(DataType::Float64, Keep::Quantile(q))),
+            Aggregate::Quantile(q) => Box::new(Quantile::new(q)),
             Aggregate::ApproxQuantile(q) => Box::new(Histogram::new(q)),
             Aggregate::List => Box::new(Gather::new(of.clone(), Keep::All)),
-            Aggregate::Largest(k) => Box::new(Gather::new(of.clone(), Keep::Largest(k))),
-            Aggregate::Smallest(k) => Box::new(Gather::new(of.clone(), Keep::Smallest(k))),
+            Aggregate::Largest(k) => top::state(of, k, true)
+                .unwrap_or_else(|| Box::new(Gather::new(of.clone(), Keep::Largest(k)))),
+            Aggregate::Smallest(k) => top::state(of, k, false)
+                .unwrap_or_else(|| Box::new(Gather::new(of.clone(), Keep::Smallest(k)))),
             Aggregate::First => Box::new(Pick::new(of.clone(), Which::FirstValue)),
             Aggregate::Last => Box::new(Pick::new(of.clone(), Which::LastValue)),
             Aggregate::FirstRow => Box::new(Pick::new(of.clone(), Which::FirstRow)),

@@ -17,6 +17,7 @@ use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, NullArray};
+use arrow_buffer::i256;
 use hashbrown::HashMap;
 
 use std::sync::Arc;
@@ -137,6 +138,20 @@ impl Expansion {
         }
     }
 
+    /// Adds a whole number of units of 2^`base`, exactly: all of its bits lie
+    /// among those of normal numbers.
+    pub fn add_wide(&mut self, value: i256, base: i32) {
+        let sign = if value.is_negative() { -1.0 } else { 1.0 };
+        let bytes = value.wrapping_abs().to_le_bytes();
+        let (words, _) = bytes.as_chunks::<4>();
+        for (place, word) in (0..).zip(words) {
+            let word = u32::from_le_bytes(*word);
+            if word != 0 {
+                self.add(sign * f64::from(word) * power_of_two(32 * place + base));
+            }
+        }
+    }
+
     /// The number, rounded once.
     pub fn value(&self) -> f64 {
         if let Some(special) = self.special {
@@ -187,11 +202,11 @@ impl Expansion {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.terms.is_empty() && self.large.is_empty() && self.special.is_none()
     }
 
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         size_of::<(u32, Expansion)>() + self.heap_bytes()
     }
 
@@ -201,7 +216,7 @@ impl Expansion {
     }
 
     /// All parts as little-endian `f64`: the special one, or 0; how many large ones; those; the rest.
-    fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let head = [self.special.unwrap_or(0.0), self.large.len() as f64];
         head.iter()
             .chain(&self.large)
@@ -210,7 +225,7 @@ impl Expansion {
             .collect()
     }
 
-    fn add_encoded(&mut self, bytes: &[u8]) {
+    pub fn add_encoded(&mut self, bytes: &[u8]) {
         let (parts, _) = bytes.as_chunks::<8>();
         let mut parts = parts.iter().map(|part| f64::from_le_bytes(*part));
         let special = parts.next().unwrap_or(0.0);
@@ -223,6 +238,24 @@ impl Expansion {
         }
         parts.for_each(|part| self.add(part));
     }
+}
+
+/// 2^`exponent`, of those that are normal numbers.
+fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(((1023 + exponent) as u64) << 52)
+}
+
+/// A whole number of units of 2^`base`, rounded once; what comes out is a normal
+/// number.
+pub(super) fn rounded_wide(value: i256, base: i32) -> f64 {
+    let size = value.wrapping_abs();
+    let below = (256 - size.leading_zeros()).saturating_sub(64);
+    let top = size >> below as u8;
+    let exact = top << below as u8 == size;
+    // A last bit that stands for all below it: the number is rounded further up.
+    let top = top.as_i128() as u64 | u64::from(!exact);
+    let size = top as f64 * power_of_two(below as i32 + base);
+    if value.is_negative() { -size } else { size }
 }
 
 /// A product as two terms; both NaN or infinite where it leaves the range.
@@ -270,13 +303,6 @@ impl ExactSums {
         } else {
             self.add_to_rest(group, value);
         }
-    }
-
-    #[inline]
-    pub fn add_product(&mut self, group: usize, a: f64, b: f64) {
-        let (product, lost) = product_terms(a, b);
-        self.add(group, product);
-        self.add(group, lost);
     }
 
     #[cold]
@@ -421,6 +447,37 @@ mod tests {
                 total.merge(Groups::one(1), &sums.partial());
             }
             assert_eq!(total.value(0).to_bits(), whole.to_bits(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn wide_numbers_are_rounded_as_expansions_are() {
+        let mut state = 11_u64;
+        for bits in 0..255_u8 {
+            for shape in 0..40 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005) + 1;
+                let one = i256::ONE << bits;
+                // Near a power of two, near a tie, and anything.
+                let value = match shape % 4 {
+                    0 => one.wrapping_sub(i256::ONE),
+                    1 => one
+                        .wrapping_add(one >> 53)
+                        .wrapping_add(i256::from(shape % 3 - 1)),
+                    2 => one.wrapping_add(one >> 52).wrapping_add(one >> 53),
+                    _ => one
+                        .wrapping_add(i256::from_i128(state.into()) & one.wrapping_sub(i256::ONE)),
+                };
+                let value = if shape % 8 < 4 {
+                    value
+                } else {
+                    value.wrapping_neg()
+                };
+                for base in [0, -978, 600] {
+                    let mut exact = Expansion::default();
+                    exact.add_wide(value, base);
+                    assert_eq!(rounded_wide(value, base), exact.value(), "{value} {base}");
+                }
+            }
         }
     }
 

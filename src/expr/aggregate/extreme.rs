@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, ArrayRef, GenericByteArray, make_array};
-use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, ScalarBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, TimeUnit};
 
@@ -46,7 +46,11 @@ pub(super) fn state(data_type: &DataType, largest: bool) -> Option<Box<dyn State
 }
 
 /// A fixed-width value with the order that is kept here.
-trait Ranked: ArrowNativeType {
+pub(super) trait Ranked: ArrowNativeType {
+    /// What stands above no value, and below none.
+    const LEAST: Self;
+    const MOST: Self;
+
     /// The one form of values that are the same.
     fn canonical(self) -> Self;
 
@@ -57,6 +61,9 @@ trait Ranked: ArrowNativeType {
 macro_rules! ranked {
     ($($native:ty),*) => {$(
         impl Ranked for $native {
+            const LEAST: Self = Self::MIN;
+            const MOST: Self = Self::MAX;
+
             #[inline]
             fn canonical(self) -> Self {
                 self
@@ -74,6 +81,9 @@ ranked!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
 macro_rules! ranked_float {
     ($($native:ty),*) => {$(
         impl Ranked for $native {
+            const LEAST: Self = Self::NEG_INFINITY;
+            const MOST: Self = Self::NAN;
+
             #[inline]
             fn canonical(self) -> Self {
                 if self.is_nan() { <$native>::NAN } else { self }
@@ -106,26 +116,27 @@ impl<N: Ranked> Fixed<N> {
         }
     }
 
-    #[inline]
-    fn offer(&mut self, group: usize, value: N) {
-        let value = value.canonical();
-        let best = self.best[group];
-        let better = if self.largest {
-            value.above(best)
-        } else {
-            best.above(value)
-        };
-        if better || !self.seen.get(group) {
-            self.best[group] = value;
-            self.seen.set(group);
+    fn take_in(&mut self, groups: Groups<'_>, nulls: Option<&NullBuffer>, values: &[N]) {
+        let best = &mut self.best;
+        match self.largest {
+            true => groups.for_valid(nulls, |row, group| {
+                let (value, best) = (values[row].canonical(), &mut best[group]);
+                *best = if value.above(*best) { value } else { *best };
+            }),
+            false => groups.for_valid(nulls, |row, group| {
+                let (value, best) = (values[row].canonical(), &mut best[group]);
+                *best = if best.above(value) { value } else { *best };
+            }),
         }
+        self.seen.note(groups, nulls);
     }
 }
 
 impl<N: Ranked> State for Fixed<N> {
     fn grow(&mut self, n_groups: usize) {
         self.seen.grow(n_groups);
-        self.best.resize(self.seen.len(), N::default());
+        let none = if self.largest { N::LEAST } else { N::MOST };
+        self.best.resize(self.seen.len(), none);
     }
 
     fn update(&mut self, groups: Groups<'_>, columns: &[ArrayRef]) -> Result<()> {
@@ -133,7 +144,7 @@ impl<N: Ranked> State for Fixed<N> {
         let data = columns[0].to_data();
         let buffer: &Buffer = &data.buffers()[0];
         let values = ScalarBuffer::<N>::new(buffer.clone(), data.offset(), data.len());
-        groups.for_valid(data.nulls(), |row, group| self.offer(group, values[row]));
+        self.take_in(groups, data.nulls(), &values);
         Ok(())
     }
 

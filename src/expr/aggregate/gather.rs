@@ -1,25 +1,23 @@
-//! Aggregates that hold values: lists, the largest and smallest, exact quantiles.
+//! Aggregates that hold values of any type: lists, and many largest or smallest.
 //!
 //! In:  columns of one type.
-//! Out: a list per group, or for a quantile a `Float64`.
+//! Out: a list per group.
 //!
 //! Values are held in input order as they came, with their groups beside them,
 //! and are put into the order of the groups at the end. The largest few are cut
 //! to size whenever more than twice as many wait.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, Float64Array, UInt32Array, new_empty_array};
+use arrow_array::{Array, ArrayRef, UInt32Array, new_empty_array};
 use arrow_buffer::OffsetBuffer;
 use arrow_ord::ord::make_comparator;
 use arrow_schema::{DataType, SortOptions};
 use arrow_select::concat::concat;
 use arrow_select::take::take;
 
-use super::state::{Groups, State, flat, lists, nulls_where, offsets_of};
+use super::state::{Groups, State, flat, lists, offsets_of};
 use crate::error::Result;
 use crate::partition::array_bytes;
 
@@ -29,7 +27,6 @@ pub(super) enum Keep {
     All,
     Largest(usize),
     Smallest(usize),
-    Quantile(f64),
 }
 
 /// The fewest values that wait before they are cut to size.
@@ -121,33 +118,6 @@ fn identity(n_groups: usize) -> Vec<u32> {
     (0..n_groups as u32).collect()
 }
 
-/// The value below which a share `q` of sorted values lies, in proportion between two.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let place = q * (sorted.len() - 1) as f64;
-    let (below, share) = (place.floor() as usize, place.fract());
-    let low = sorted[below];
-    if share == 0.0 {
-        return low;
-    }
-    between(low, sorted[below + 1], share)
-}
-
-/// The number at a share of the way from one to the next.
-pub(in crate::expr) fn between(low: f64, high: f64, share: f64) -> f64 {
-    // Also where both are the same infinity, or their distance is beyond f64.
-    if share == 0.0 || low == high {
-        low
-    } else {
-        low * (1.0 - share) + high * share
-    }
-}
-
-/// Numbers in order; every NaN is the same and above them.
-pub(super) fn by_size(a: &f64, b: &f64) -> Ordering {
-    let canonical = |value: f64| if value.is_nan() { f64::NAN } else { value };
-    canonical(*a).total_cmp(&canonical(*b))
-}
-
 impl State for Gather {
     fn grow(&mut self, n_groups: usize) {
         self.n_groups = self.n_groups.max(n_groups);
@@ -180,30 +150,15 @@ impl State for Gather {
         self.push(ids, values)
     }
 
+    /// The result is all there is.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
-        let (values, offsets) = self.take_lists()?;
-        self.n_groups = 0;
-        Ok(vec![Arc::new(lists(values, offsets))])
+        Ok(vec![self.finish()?])
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
         let (values, offsets) = self.take_lists()?;
         self.n_groups = 0;
-        let Keep::Quantile(q) = self.keep else {
-            return Ok(Arc::new(lists(values, offsets)));
-        };
-        let mut values = values.as_primitive::<Float64Type>().values().to_vec();
-        let mut answers = Vec::with_capacity(offsets.len() - 1);
-        for range in offsets.windows(2) {
-            let sorted = &mut values[range[0] as usize..range[1] as usize];
-            sorted.sort_unstable_by(by_size);
-            answers.push(match sorted.is_empty() {
-                true => 0.0,
-                false => quantile(sorted, q),
-            });
-        }
-        let nulls = nulls_where(offsets.windows(2).map(|range| range[1] > range[0]));
-        Ok(Arc::new(Float64Array::new(answers.into(), nulls)))
+        Ok(Arc::new(lists(values, offsets)))
     }
 
     fn bytes(&self) -> usize {

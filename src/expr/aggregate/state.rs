@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use arrow_array::builder::BooleanBufferBuilder;
-use arrow_array::{Array, ArrayRef, ListArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::Field;
 
@@ -125,6 +125,8 @@ pub(super) trait State: Send {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     bits: Vec<bool>,
+    /// How many are true: once all are, rows need not be looked at.
+    n_seen: usize,
 }
 
 impl Seen {
@@ -141,7 +143,16 @@ impl Seen {
 
     #[inline]
     pub fn set(&mut self, group: usize) {
+        self.n_seen += usize::from(!self.bits[group]);
         self.bits[group] = true;
+    }
+
+    /// Notes that groups have the values of some rows.
+    pub fn note(&mut self, groups: Groups<'_>, nulls: Option<&NullBuffer>) {
+        self.grow(groups.n_groups());
+        if self.n_seen < self.bits.len() {
+            groups.for_valid(nulls, |_, group| self.set(group));
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -152,9 +163,25 @@ impl Seen {
         self.bits.capacity()
     }
 
-    /// The groups without a value as nulls.
+    /// Whether every group has a value.
+    pub fn all(&self) -> bool {
+        self.n_seen == self.bits.len()
+    }
+
+    /// The groups with a value as a column; nothing is left here.
+    pub fn take_column(&mut self) -> BooleanArray {
+        self.n_seen = 0;
+        BooleanArray::from(std::mem::take(&mut self.bits))
+    }
+
+    /// The groups without a value as nulls; nothing is left here.
     pub fn take_nulls(&mut self) -> Option<NullBuffer> {
-        nulls_where(std::mem::take(&mut self.bits).into_iter())
+        let all = self.all();
+        let bits = std::mem::take(self).bits;
+        match all {
+            true => None,
+            false => nulls_where(bits.into_iter()),
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! In:  numbers, or types that count in a unit: decimals, durations, timestamps.
 //! Out: their exact sum; a mean that is the exact sum over the count.
 //!
-//! Whole numbers add up in 128 bits, fractions in [`ExactSums`], so no order
+//! Whole numbers add up in 64 bits as long as no order of them could leave
+//! those, then in 128, fractions in [`ExactSums`], so no order
 //! and no cut changes a result. A batch of JSON may hold fractions where the
 //! plan knew whole numbers: both sums are kept, and then the result is a fraction.
 
@@ -19,8 +20,8 @@ use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType};
 use hashbrown::HashMap;
 
-use super::exact::{ExactSums, Expansion};
-use super::state::{Groups, State, nulls_where};
+use super::exact::ExactSums;
+use super::state::{Groups, Seen, State, nulls_where};
 use crate::error::{Error, Result};
 use crate::expr::number::{Num, Numbers};
 
@@ -37,33 +38,108 @@ pub(super) enum Unit {
     Ticks,
 }
 
-/// The sum of whole numbers in two halves of 64 bits, beside their count: one
-/// line of cache for each row that is added.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cell {
-    count: u64,
-    low: u64,
-    high: i64,
+/// The sums of whole numbers, one per group: in 64 bits, until what was added
+/// could leave them in some order.
+enum Whole {
+    Narrow {
+        sums: Vec<i64>,
+        /// No sum of any of the values so far is larger than this in size.
+        bound: u128,
+    },
+    Wide {
+        sums: Vec<i128>,
+        /// How often a sum left 128 bits upwards, less how often downwards: where
+        /// it came back, it is what it seems.
+        wraps: HashMap<u32, i64>,
+    },
 }
 
-impl Cell {
-    #[inline]
-    fn add(&mut self, value: i64) {
-        let (low, carry) = self.low.overflowing_add(value as u64);
-        self.low = low;
-        self.high += (value >> 63) + i64::from(carry);
+impl Default for Whole {
+    fn default() -> Self {
+        Whole::Narrow {
+            sums: Vec::new(),
+            bound: 0,
+        }
+    }
+}
+
+impl Whole {
+    fn grow(&mut self, n_groups: usize) {
+        match self {
+            Whole::Narrow { sums, .. } if n_groups > sums.len() => sums.resize(n_groups, 0),
+            Whole::Wide { sums, .. } if n_groups > sums.len() => sums.resize(n_groups, 0),
+            _ => {}
+        }
     }
 
-    fn sum(self) -> i128 {
-        i128::from(self.high) << 64 | i128::from(self.low)
+    fn len(&self) -> usize {
+        match self {
+            Whole::Narrow { sums, .. } => sums.len(),
+            Whole::Wide { sums, .. } => sums.len(),
+        }
     }
 
-    /// Adds a number of any size; whether 128 bits did not hold the sum.
-    #[inline]
-    fn add_wide(&mut self, value: i128) -> bool {
-        let (sum, wrapped) = self.sum().overflowing_add(value);
-        (self.low, self.high) = (sum as u64, (sum >> 64) as i64);
-        wrapped
+    fn sum(&self, group: usize) -> i128 {
+        match self {
+            Whole::Narrow { sums, .. } => sums[group].into(),
+            Whole::Wide { sums, .. } => sums[group],
+        }
+    }
+
+    /// The sums in 64 bits, if `n_rows` values of at most `largest` in size
+    /// leave them there.
+    fn narrow(&mut self, n_rows: usize, largest: u128) -> Option<&mut Vec<i64>> {
+        match self {
+            Whole::Narrow { sums, bound } => {
+                let more = largest.saturating_mul(n_rows as u128);
+                *bound = bound.saturating_add(more);
+                (*bound <= i64::MAX as u128).then_some(sums)
+            }
+            Whole::Wide { .. } => None,
+        }
+    }
+
+    /// Adds numbers of any size, which 128 bits may not hold all of.
+    fn add(
+        &mut self,
+        groups: Groups<'_>,
+        nulls: Option<&NullBuffer>,
+        value: impl Fn(usize) -> i128,
+    ) {
+        if let Whole::Narrow { sums, .. } = self {
+            let sums = std::mem::take(sums).into_iter().map(i128::from).collect();
+            let wraps = HashMap::new();
+            *self = Whole::Wide { sums, wraps };
+        }
+        if let Whole::Wide { sums, wraps } = self {
+            groups.for_valid(nulls, |row, group| {
+                let value = value(row);
+                let (sum, wrapped) = sums[group].overflowing_add(value);
+                sums[group] = sum;
+                if wrapped {
+                    *wraps.entry(group as u32).or_default() += value.signum() as i64;
+                }
+            });
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Whole::Narrow { sums, .. } => 8 * sums.capacity(),
+            Whole::Wide { sums, wraps } => 16 * (sums.capacity() + wraps.capacity()),
+        }
+    }
+}
+
+/// A number that no value is larger than in size, and that is less than twice the largest.
+fn largest<N: Copy>(values: &[N], magnitude: impl Fn(N) -> u128) -> u128 {
+    let bits = values
+        .iter()
+        .fold(0, |bits, value| bits | magnitude(*value));
+    match bits.checked_ilog2() {
+        Some(top) if top < 127 => (2 << top) - 1,
+        Some(_) => u128::MAX,
+        None => 0,
     }
 }
 
@@ -74,10 +150,11 @@ pub(super) struct Sum {
     result: DataType,
     /// The expression, for messages.
     text: Arc<str>,
-    cells: Vec<Cell>,
-    /// How often a sum left 128 bits upwards, less how often downwards: where
-    /// it came back, it is what it seems.
-    wraps: HashMap<u32, i64>,
+    whole: Whole,
+    /// How many values each group has, for a mean.
+    counts: Vec<u64>,
+    /// Which groups have values, for a sum.
+    seen: Seen,
     floats: ExactSums,
     /// Whether `floats` holds anything.
     fractions: bool,
@@ -90,112 +167,110 @@ impl Sum {
             mean,
             result,
             text,
-            cells: Vec::new(),
-            wraps: HashMap::new(),
+            whole: Whole::default(),
+            counts: Vec::new(),
+            seen: Seen::default(),
             floats: ExactSums::default(),
             fractions: unit == Unit::Fraction,
         }
     }
 
+    /// Notes which groups have values, or how many.
     fn count(&mut self, groups: Groups<'_>, nulls: Option<&NullBuffer>) {
-        let cells = &mut self.cells;
-        if groups.is_one() {
-            cells[0].count += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
+        let counts = &mut self.counts;
+        if !self.mean {
+            self.seen.note(groups, nulls);
+        } else if groups.is_one() {
+            counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
         } else {
-            groups.for_valid(nulls, |_, group| cells[group].count += 1);
-        }
-    }
-
-    /// Adds a number of any size, which 128 bits may not hold all of.
-    #[inline]
-    fn add_int(&mut self, group: usize, value: i128) {
-        if self.cells[group].add_wide(value) {
-            *self.wraps.entry(group as u32).or_default() += value.signum() as i64;
+            groups.for_valid(nulls, |_, group| counts[group] += 1);
         }
     }
 
     fn add_i64(&mut self, groups: Groups<'_>, array: &Int64Array) {
-        let values = array.values();
-        if groups.is_one() && array.null_count() == 0 {
-            self.add_int(0, sum_i64(values));
-            return self.count(groups, None);
-        }
-        let cells = &mut self.cells;
-        groups.for_valid(array.nulls(), |row, group| {
-            let cell = &mut cells[group];
-            cell.add(values[row]);
-            cell.count += 1;
-        });
-    }
-
-    /// Most decimals fit 64 bits.
-    fn add_decimals(&mut self, groups: Groups<'_>, array: &Decimal128Array) {
-        let values = array.values();
-        groups.for_valid(array.nulls(), |row, group| {
-            let value = values[row];
-            match i64::try_from(value) {
-                Ok(value) => self.cells[group].add(value),
-                Err(_) => self.add_int(group, value),
+        let (values, nulls) = (array.values(), array.nulls());
+        let most = largest_i64(values);
+        match self.whole.narrow(values.len(), most) {
+            Some(sums) if groups.is_one() && array.null_count() == 0 => {
+                sums[0] += values.iter().sum::<i64>();
             }
-            self.cells[group].count += 1;
-        });
+            Some(sums) => groups.for_valid(nulls, |row, group| sums[group] += values[row]),
+            None => self.whole.add(groups, nulls, |row| values[row].into()),
+        }
     }
 
     fn add_floats(&mut self, groups: Groups<'_>, array: &Float64Array) {
         self.use_fractions();
-        let (values, floats, cells) = (array.values(), &mut self.floats, &mut self.cells);
-        groups.for_valid(array.nulls(), |row, group| {
-            floats.add(group, values[row]);
-            cells[group].count += 1;
-        });
+        let (values, floats) = (array.values(), &mut self.floats);
+        groups.for_valid(array.nulls(), |row, group| floats.add(group, values[row]));
     }
 
     fn add_numbers(&mut self, groups: Groups<'_>, numbers: &Numbers) {
         match numbers {
-            Numbers::Int(array) => return self.add_i64(groups, array),
-            Numbers::Float(array) => return self.add_floats(groups, array),
+            Numbers::Int(array) => self.add_i64(groups, array),
+            Numbers::Float(array) => self.add_floats(groups, array),
             Numbers::UInt(array) => {
-                groups.for_valid(array.nulls(), |row, group| {
-                    self.add_int(group, i128::from(array.value(row)));
-                });
+                let (values, nulls) = (array.values(), array.nulls());
+                match self.whole.narrow(values.len(), largest(values, u128::from)) {
+                    Some(sums) => {
+                        groups.for_valid(nulls, |row, group| sums[group] += values[row] as i64);
+                    }
+                    None => self.whole.add(groups, nulls, |row| values[row].into()),
+                }
             }
             Numbers::Mixed { values, nulls } => {
-                if values.iter().any(|value| matches!(value, Num::Float(_))) {
+                let float = |value: &Num| matches!(value, Num::Float(_));
+                if values.iter().any(float) {
                     self.use_fractions();
                 }
-                groups.for_valid(nulls.as_ref(), |row, group| match values[row] {
-                    Num::Int(value) => self.add_int(group, value),
-                    Num::Float(value) => self.floats.add(group, value),
+                let int = |row: usize| match values[row] {
+                    Num::Int(value) => value,
+                    Num::Float(_) => 0,
+                };
+                self.whole.add(groups, nulls.as_ref(), int);
+                groups.for_valid(nulls.as_ref(), |row, group| {
+                    if let Num::Float(value) = values[row] {
+                        self.floats.add(group, value);
+                    }
                 });
             }
         }
         self.count(groups, numbers.nulls());
     }
 
+    fn add_decimals(&mut self, groups: Groups<'_>, array: &Decimal128Array) {
+        let (values, nulls) = (array.values(), array.nulls());
+        let most = largest(values, |value: i128| value.unsigned_abs());
+        match self.whole.narrow(values.len(), most) {
+            Some(sums) => groups.for_valid(nulls, |row, group| sums[group] += values[row] as i64),
+            None => self.whole.add(groups, nulls, |row| values[row]),
+        }
+    }
+
     fn use_fractions(&mut self) {
         self.fractions = true;
-        self.floats.grow(self.cells.len());
+        self.floats.grow(self.whole.len());
     }
 
     /// The exact sum of a group, whole numbers and fractions together.
     fn total(&self, group: usize) -> f64 {
-        let whole = self.cells[group].sum();
-        if whole == 0 {
-            return self.floats.value(group);
+        let whole = self.whole.sum(group);
+        match (whole, self.fractions) {
+            // Rounded once, to the nearest.
+            (whole, false) => whole as f64,
+            (0, true) => self.floats.value(group),
+            (whole, true) => {
+                let mut exact = self.floats.exact(group);
+                exact.add_int(whole);
+                exact.value()
+            }
         }
-        let mut exact = match self.fractions {
-            true => self.floats.exact(group),
-            false => Expansion::default(),
-        };
-        exact.add_int(whole);
-        exact.value()
     }
 
     fn finish_fractions(&self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let totals = (0..self.cells.len()).map(|group| {
-            let count = self.cells[group].count;
+        let totals = (0..self.whole.len()).map(|group| {
             let rows = match self.mean {
-                true => count.max(1) as f64,
+                true => self.counts[group].max(1) as f64,
                 false => 1.0,
             };
             // One division: what comes out is rounded once.
@@ -208,14 +283,21 @@ impl Sum {
         Arc::new(Float64Array::new(totals.collect(), nulls))
     }
 
-    fn finish_ints(&self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        let values = self.cells.iter().map(|cell| {
-            let (sum, count) = (cell.sum(), cell.count);
+    fn finish_ints(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        if let (Whole::Narrow { sums, .. }, false) = (&mut self.whole, self.mean)
+            && self.result == DataType::Int64
+        {
+            return Ok(Arc::new(Int64Array::new(
+                std::mem::take(sums).into(),
+                nulls,
+            )));
+        }
+        let values = (0..self.whole.len()).map(|group| {
+            let sum = self.whole.sum(group);
             // A mean of ticks is the tick before it.
-            if self.mean && count > 0 {
-                sum.div_euclid(i128::from(count))
-            } else {
-                sum
+            match self.mean && self.counts[group] > 0 {
+                true => sum.div_euclid(i128::from(self.counts[group])),
+                false => sum,
             }
         });
         if let Unit::Decimal(scale) = self.unit {
@@ -256,29 +338,28 @@ impl Sum {
     }
 }
 
-/// The sum of a slice in 128 bits, by halves that vectorise.
-fn sum_i64(values: &[i64]) -> i128 {
-    // As many halves of 32 bits cannot overflow 64.
-    values
-        .chunks(1 << 30)
-        .map(|chunk| {
-            let (mut high, mut low) = (0_i64, 0_u64);
-            for &value in chunk {
-                high += value >> 32;
-                low += value as u64 & 0xFFFF_FFFF;
-            }
-            (i128::from(high) << 32) + i128::from(low)
-        })
-        .sum()
+/// [`largest`] of 64-bit numbers, in a loop that vectorises.
+fn largest_i64(values: &[i64]) -> u128 {
+    // The complement of a negative number is its size less one: the next bit, if any.
+    let bits = values
+        .iter()
+        .fold(0, |bits, &value| bits | (value ^ (value >> 63)));
+    match bits.checked_ilog2() {
+        Some(top) => 2 << top,
+        None => u128::from(values.iter().any(|&value| value != 0)),
+    }
 }
 
 impl State for Sum {
     fn grow(&mut self, n_groups: usize) {
-        if n_groups > self.cells.len() {
-            self.cells.resize(n_groups, Cell::default());
-        }
+        self.whole.grow(n_groups);
         if self.fractions {
             self.floats.grow(n_groups);
+        }
+        match self.mean {
+            true if n_groups > self.counts.len() => self.counts.resize(n_groups, 0),
+            true => {}
+            false => self.seen.grow(n_groups),
         }
     }
 
@@ -292,9 +373,12 @@ impl State for Sum {
             Unit::Ticks => {
                 let ticks = cast(&columns[0], &DataType::Int64)?;
                 self.add_i64(groups, ticks.as_primitive());
+                self.count(groups, ticks.nulls());
             }
             Unit::Decimal(_) => {
-                self.add_decimals(groups, columns[0].as_primitive::<Decimal128Type>());
+                let array = columns[0].as_primitive::<Decimal128Type>();
+                self.add_decimals(groups, array);
+                self.count(groups, array.nulls());
             }
         }
         Ok(())
@@ -302,17 +386,30 @@ impl State for Sum {
 
     fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
         self.grow(groups.n_groups());
-        let counts = partial[0].as_primitive::<UInt64Type>();
-        groups.for_each(|row, group| self.cells[group].count += counts.value(row));
-        if let Some(ints) = partial[1].as_primitive_opt::<Int64Type>() {
-            groups.for_each(|row, group| self.cells[group].add(ints.value(row)));
-        } else if let Some(ints) = partial[1].as_primitive_opt::<Decimal128Type>() {
-            groups.for_each(|row, group| self.add_int(group, ints.value(row)));
+        match (self.mean, partial[0].as_boolean_opt()) {
+            (true, _) => {
+                let counts = partial[0].as_primitive::<UInt64Type>();
+                groups.for_each(|row, group| self.counts[group] += counts.value(row));
+            }
+            (false, None) => self.seen.note(groups, None),
+            (false, Some(seen)) => {
+                let valid = NullBuffer::new(seen.values().clone());
+                self.seen.note(groups, Some(&valid));
+            }
         }
-        if let Some(wraps) = partial[2].as_primitive_opt::<Int64Type>() {
-            groups.for_valid(wraps.nulls(), |row, group| {
-                *self.wraps.entry(group as u32).or_default() += wraps.value(row);
-            });
+        if let Some(ints) = partial[1].as_primitive_opt::<Int64Type>() {
+            self.add_i64(groups, ints);
+        } else if let Some(ints) = partial[1].as_primitive_opt::<Decimal128Type>() {
+            self.whole.add(groups, None, |row| ints.value(row));
+        }
+        if let Some(more) = partial[2].as_primitive_opt::<Int64Type>() {
+            // Where there are any, the sums were wide.
+            self.whole.add(groups, None, |_| 0);
+            if let Whole::Wide { wraps, .. } = &mut self.whole {
+                groups.for_valid(more.nulls(), |row, group| {
+                    *wraps.entry(group as u32).or_default() += more.value(row);
+                });
+            }
         }
         if *partial[3].data_type() != DataType::Null {
             self.use_fractions();
@@ -321,48 +418,48 @@ impl State for Sum {
         Ok(())
     }
 
-    /// The count, the sum of whole numbers, how often it wrapped, and the columns
-    /// of the fractions. What nobody needs is a column of type null: partials of
-    /// many groups are kept, moved and spilled.
+    /// The counts, or which groups have values; the sum of whole numbers; how
+    /// often it wrapped; and the columns of the fractions. What nobody needs is a
+    /// column of type null: partials of many groups are kept, moved and spilled.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
-        let cells = std::mem::take(&mut self.cells);
-        let wraps = std::mem::take(&mut self.wraps);
-        let nothing = || new_null_array(&DataType::Null, cells.len());
-        let counts = UInt64Array::from_iter_values(cells.iter().map(|cell| cell.count));
-        let ints: ArrayRef = if cells.iter().all(|cell| cell.low == 0 && cell.high == 0) {
-            nothing()
-        } else if cells.iter().all(|cell| cell.high == cell.low as i64 >> 63) {
-            let ints = cells.iter().map(|cell| cell.low as i64);
-            Arc::new(Int64Array::from_iter_values(ints))
-        } else {
-            let ints = cells.iter().map(|cell| cell.sum());
-            Arc::new(Decimal128Array::from_iter_values(ints))
+        let n_groups = self.whole.len();
+        let nothing = || new_null_array(&DataType::Null, n_groups);
+        let first: ArrayRef = match self.mean {
+            true => Arc::new(UInt64Array::from(std::mem::take(&mut self.counts))),
+            false if self.seen.all() => nothing(),
+            false => Arc::new(self.seen.take_column()),
         };
-        let wraps = match wraps.is_empty() {
-            true => nothing(),
-            false => {
+        let (ints, wraps): (ArrayRef, ArrayRef) = match std::mem::take(&mut self.whole) {
+            Whole::Narrow { bound: 0, .. } => (nothing(), nothing()),
+            Whole::Narrow { sums, .. } => (Arc::new(Int64Array::from(sums)), nothing()),
+            Whole::Wide { sums, wraps } => {
                 let of = |group| wraps.get(&group).copied();
-                Arc::new((0..cells.len() as u32).map(of).collect::<Int64Array>())
+                let more = || Arc::new((0..n_groups as u32).map(of).collect::<Int64Array>()) as _;
+                let wraps = if wraps.is_empty() { nothing() } else { more() };
+                (Arc::new(Decimal128Array::from(sums)), wraps)
             }
         };
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts), ints, wraps];
+        let mut columns: Vec<ArrayRef> = vec![first, ints, wraps];
         match self.fractions {
             true => columns.extend(self.floats.partial()),
             false => columns.extend((0..3).map(|_| nothing())),
         }
+        self.seen = Seen::default();
         self.fractions = self.unit == Unit::Fraction;
         Ok(columns)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let nulls = nulls_where(self.cells.iter().map(|cell| cell.count > 0));
-        if self.wraps.values().any(|&wraps| wraps != 0) {
+        let nulls = match self.mean {
+            true => nulls_where(self.counts.iter().map(|&count| count > 0)),
+            false => self.seen.take_nulls(),
+        };
+        if let Whole::Wide { wraps, .. } = &self.whole
+            && wraps.values().any(|&wraps| wraps != 0)
+        {
             return Err(self.overflow(None));
         }
         let result = if self.fractions || self.result == DataType::Float64 {
-            if !self.fractions {
-                self.use_fractions();
-            }
             self.finish_fractions(nulls)
         } else {
             self.finish_ints(nulls)?
@@ -378,6 +475,7 @@ impl State for Sum {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Cell>() * self.cells.capacity() + self.floats.bytes()
+        let counts = 8 * self.counts.capacity() + self.seen.bytes();
+        self.whole.bytes() + counts + self.floats.bytes()
     }
 }

@@ -8,39 +8,47 @@
 //! a fixed seed and ids follow the rows, so the same rows give the same ids.
 //!
 //! ```text
-//! one number       ─▶ fixed: the value in the table's entry
-//! one text         ─▶ text:  its length and first 12 bytes in the entry
-//! one dictionary   ─▶ its distinct values, by one of these
-//! anything else    ─▶ rows:  the row as bytes (arrow-row)
+//! numbers           ─▶ fixed:  by their distance from the least, or by hash (ids)
+//! texts             ─▶ text:   short ones as numbers, in the table's entry
+//! dictionaries      ─▶ column: each entry once, by one of these
+//! several of these  ─▶ packed: the ids of the columns as one number (ids)
+//! anything else     ─▶ rows:   the row as bytes (arrow-row)
 //! ```
 //!
 //! A batch of JSON may type a key otherwise than those before it. The table
 //! then takes the type that holds both, as the column itself does, and keeps
 //! the ids.
 
+mod column;
 mod fixed;
+mod ids;
+mod packed;
 mod rows;
 mod text;
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowDictionaryKeyType, Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, UInt32Array, downcast_dictionary_array};
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef};
 use arrow_cast::cast;
 use arrow_schema::DataType;
-use arrow_select::take::take;
 
-use self::fixed::FixedKeys;
+use self::column::ColumnKeys;
+use self::packed::PackedKeys;
 use self::rows::RowKeys;
-use self::text::TextKeys;
 use super::unify::{common_type, unify};
 use crate::error::{Error, Result};
 
 /// One kind of keys.
 trait Keys: Send {
-    /// Appends the group of every row to `ids`.
-    fn assign(&mut self, columns: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()>;
+    /// Writes the group of every row to `ids`, one a row.
+    fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<()>;
+
+    /// Whether a column may come as a dictionary of its type.
+    fn takes_dictionaries(&self) -> bool {
+        false
+    }
 
     /// How many groups there are.
     fn len(&self) -> usize;
@@ -126,17 +134,9 @@ impl GroupTable {
     /// [`Error::Plan`] if a column has a type that does not meet the one of
     /// its key, or for more than 2^32 - 1 groups.
     pub fn assign(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>> {
-        if let [column] = columns
-            && let DataType::Dictionary(..) = column.data_type()
-        {
-            return downcast_dictionary_array!(
-                column => self.assign_dictionary(column),
-                other => Err(Error::plan(format!("{other} is no key")))
-            );
-        }
         let columns = self.conform(columns)?;
         let n_rows = columns.first().map_or(0, |column| column.len());
-        let mut ids = Vec::with_capacity(n_rows);
+        let mut ids = vec![0; n_rows];
         self.keys.assign(&columns, &mut ids)?;
         if self.len() >= u32::MAX as usize {
             return Err(Error::plan("there are more than 4294967295 groups"));
@@ -153,48 +153,25 @@ impl GroupTable {
         self.keys.columns()
     }
 
-    /// Looks up each distinct entry of the dictionary once, in the order of the rows.
-    fn assign_dictionary<K: ArrowDictionaryKeyType>(
-        &mut self,
-        array: &arrow_array::DictionaryArray<K>,
-    ) -> Result<Vec<u32>> {
-        const UNSEEN: u32 = u32::MAX;
-        let n_values = array.values().len();
-        // The slot behind the last value is null's.
-        let mut places = vec![UNSEEN; n_values + 1];
-        let mut distinct: Vec<Option<u32>> = Vec::new();
-        let rows: Vec<u32> = (0..array.len())
-            .map(|row| {
-                let entry = array.key(row);
-                let place = &mut places[entry.unwrap_or(n_values)];
-                if *place == UNSEEN {
-                    *place = distinct.len() as u32;
-                    distinct.push(entry.map(|entry| entry as u32));
-                }
-                *place
-            })
-            .collect();
-        let values = take(array.values(), &UInt32Array::from(distinct), None)?;
-        let ids = self.assign(&[values])?;
-        Ok(rows.into_iter().map(|place| ids[place as usize]).collect())
-    }
-
     /// The columns in the types of the table, which widens where it must.
     fn conform(&mut self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
         let mut conformed = Vec::with_capacity(columns.len());
         for (idx, column) in columns.iter().enumerate() {
-            let column = match column.data_type() {
-                DataType::Dictionary(..) | DataType::RunEndEncoded(..) => {
-                    cast(column, &plain_type(column.data_type().clone()))?
-                }
-                _ => Arc::clone(column),
+            let stays = self.keys.takes_dictionaries() && is_dictionary(column, &self.types[idx]);
+            let column = match stays {
+                true => Arc::clone(column),
+                false => plain_column(column)?,
             };
-            if *column.data_type() != self.types[idx] {
+            if !stays && *column.data_type() != self.types[idx] {
                 self.widen(idx, &column)?;
             }
             conformed.push(column);
         }
         for (column, to) in conformed.iter_mut().zip(&self.types) {
+            if is_dictionary(column, to) && self.keys.takes_dictionaries() {
+                continue;
+            }
+            *column = plain_column(column)?;
             if column.data_type() != to {
                 *column = in_type(column, to)?;
             }
@@ -225,8 +202,7 @@ impl GroupTable {
         let n_groups = self.len();
         self.types[idx] = to;
         self.keys = new_keys(&self.types, self.hash_mask)?;
-        let mut ids = Vec::with_capacity(n_groups);
-        self.keys.assign(&keys, &mut ids)?;
+        self.keys.assign(&keys, &mut vec![0; n_groups])?;
         if self.len() != n_groups {
             return Err(Error::internal(format!(
                 "{n_groups} keys became {} as {}",
@@ -241,8 +217,8 @@ impl GroupTable {
 fn new_keys(types: &[DataType], mask: u64) -> Result<Box<dyn Keys>> {
     Ok(match types {
         [] => return Err(Error::plan("there is no key to group by")),
-        [one] if FixedKeys::holds(one) => Box::new(FixedKeys::new(one.clone(), mask)),
-        [DataType::Utf8] => Box::new(TextKeys::new(mask)),
+        [one] if ColumnKeys::holds(one) => Box::new(ColumnKeys::new(one, mask)),
+        some if PackedKeys::hold(some) => Box::new(PackedKeys::new(some, mask)),
         many => Box::new(RowKeys::try_new(many, mask)?),
     })
 }
@@ -271,6 +247,27 @@ pub(crate) fn plain_type(data_type: DataType) -> DataType {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         other => other,
     }
+}
+
+/// Whether a column is a dictionary of a type whose values are keys as they are.
+fn is_dictionary(column: &ArrayRef, of: &DataType) -> bool {
+    matches!(column.data_type(), DataType::Dictionary(_, values) if **values == *of)
+        && !of.is_floating()
+}
+
+/// A column without a dictionary or runs.
+fn plain_column(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Dictionary(..) | DataType::RunEndEncoded(..) => {
+            cast(column, &plain_type(column.data_type().clone()))?
+        }
+        _ => Arc::clone(column),
+    })
+}
+
+/// Columns without dictionaries and runs.
+fn plain(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+    columns.iter().map(plain_column).collect()
 }
 
 /// A column in exactly one type.

@@ -47,10 +47,10 @@ impl RowKeys {
 }
 
 impl Keys for RowKeys {
-    fn assign(&mut self, columns: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+    fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<()> {
         self.batch.clear();
         self.converter.append(&mut self.batch, columns)?;
-        for row in &self.batch {
+        for (slot, row) in ids.iter_mut().zip(&self.batch) {
             let hash = hash_bytes(row.data()) & self.mask;
             let next = self.keys.num_rows() as u32;
             let same = |(of, id): &(u64, u32)| *of == hash && self.keys.row(*id as usize) == row;
@@ -63,7 +63,7 @@ impl Keys for RowKeys {
             if id == next {
                 self.keys.push(row);
             }
-            ids.push(id);
+            *slot = id;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 use super::*;
 use arrow_array::{
-    BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringArray, UInt16Array,
+    BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, NullArray,
+    StringArray, UInt16Array,
 };
 use arrow_cast::display::array_value_to_string;
 
@@ -90,6 +91,34 @@ fn ids_follow_first_appearance_in_any_cut_and_when_all_hashes_collide() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn dictionaries_that_change_on_the_way_meet_plain_columns() {
+    let dictionary = |values: Vec<Option<&str>>, keys: Vec<Option<i32>>| -> ArrayRef {
+        let values: ArrayRef = Arc::new(StringArray::from(values));
+        Arc::new(DictionaryArray::new(Int32Array::from(keys), values))
+    };
+    let whole = dictionary(
+        vec![Some("unused"), Some("b"), None, Some("a"), Some("b")],
+        vec![Some(3), Some(1), None, Some(2), Some(4), Some(3)],
+    );
+    let other = dictionary(vec![Some("a"), Some("c")], vec![Some(1), Some(0), None]);
+    let plain: ArrayRef = Arc::new(StringArray::from(vec!["c", "unused", "b"]));
+    let ones = |array: &ArrayRef| Arc::new(Int64Array::from(vec![1; array.len()])) as ArrayRef;
+    for n_columns in [1, 2] {
+        let columns = |of: &ArrayRef| vec![Arc::clone(of), ones(of)][..n_columns].to_vec();
+        let types = vec![DataType::Utf8, DataType::Int64][..n_columns].to_vec();
+        let mut table = GroupTable::try_new(types).unwrap();
+        let slices = [whole.slice(0, 2), whole.slice(2, 4), whole.slice(0, 0)];
+        let ids = slices.map(|slice| table.assign(&columns(&slice)).unwrap());
+        assert_eq!(ids.concat(), [0, 1, 2, 2, 1, 0]);
+        assert_eq!(table.assign(&columns(&other)).unwrap(), [3, 0, 2]);
+        assert_eq!(table.assign(&columns(&plain)).unwrap(), [3, 4, 1]);
+        assert_eq!(table.assign(&columns(&whole)).unwrap(), [0, 1, 2, 2, 1, 0]);
+        let keys = StringArray::from(vec![Some("a"), Some("b"), None, Some("c"), Some("unused")]);
+        assert_eq!(table.keys().unwrap()[0].as_ref(), &keys);
     }
 }
 
