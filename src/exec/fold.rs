@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::group::GroupStore;
+use super::group::{GroupStore, N_BUCKETS};
 use super::output::room_beside;
 use super::schema::RunSchema;
 use super::worker::Worked;
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation, SpillDir};
+use crate::memory::{Budget, Reservation, SpillDir, held_bytes};
 use crate::ops::{self, Bar};
 use crate::plan::Fold;
 
@@ -92,9 +92,14 @@ impl Folding {
                 Some(held) => held,
                 None => self.open()?,
             };
-            held.folder.push(rows, schema, schema, chunk)?;
-            held.rows += rows.num_rows() as u64;
-            self.settle(&mut held)?;
+            match held.passing {
+                0 => {
+                    held.folder.push(rows, schema, schema, chunk)?;
+                    held.rows += rows.num_rows() as u64;
+                    self.settle(&mut held)?;
+                }
+                _ => self.pass(&mut held, rows, schema, chunk)?,
+            }
             self.idle().push(held);
             worked.folded = Some(Vec::new());
         } else {
@@ -129,6 +134,8 @@ impl Folding {
             folder: Folder::bind(&self.plan)?,
             reservation: self.budget.open(),
             rows: 0,
+            passing: 0,
+            passed: Vec::new(),
         })
     }
 
@@ -149,16 +156,48 @@ impl Folding {
             };
         };
         let n_groups = held.folder.n_groups();
-        if fits && (n_groups < CACHED_GROUPS || n_groups * LEAST_SHARED <= held.rows) {
+        let shared = n_groups * LEAST_SHARED <= held.rows;
+        if fits && (n_groups < CACHED_GROUPS || shared) {
             return Ok(());
         }
-        held.leave_for(store)
+        held.leave_for(store)?;
+        if self.pooled && !shared {
+            held.passing = PASSED_ROWS;
+        }
+        Ok(())
     }
 
-    /// Tables together have so many groups that merging them is work for all threads.
+    /// Lets rows by the table that would hardly be fewer behind it: each becomes
+    /// a partial of its own, and those go to the store, many at a time.
+    fn pass(
+        &self,
+        held: &mut Held,
+        rows: &RecordBatch,
+        schema: &RunSchema,
+        chunk: u64,
+    ) -> Result<()> {
+        let partial = held.folder.singles(rows, schema, chunk)?;
+        let n_rows = rows.num_rows() as u64;
+        held.passing = held.passing.saturating_sub(n_rows);
+        held.rows += n_rows;
+        let wanted = held.reservation.bytes() + held_bytes(&partial);
+        held.passed.push(partial);
+        let fits = held.reservation.try_resize(wanted);
+        match &self.store {
+            Some(store) if !fits || held.rows >= CACHED_GROUPS || held.passing == 0 => {
+                held.leave_for(store)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tables together have so many groups, or hold so much, that merging them is
+    /// work for all threads.
     pub fn has_many(&self, held: &[Held]) -> bool {
+        let groups: u64 = held.iter().map(|held| held.folder.n_groups()).sum();
+        let bytes: u64 = held.iter().map(|held| held.reservation.bytes()).sum();
         held.len() > 1
-            && held.iter().map(|held| held.folder.n_groups()).sum::<u64>() >= CACHED_GROUPS
+            && (groups >= MANY_GROUPS || bytes >= MANY_BYTES && groups >= N_BUCKETS as u64)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Held>> {
@@ -182,22 +221,33 @@ const CACHED_GROUPS: u64 = 1 << 17;
 /// Rows that must share a group on average for a larger table to pay.
 const LEAST_SHARED: u64 = 4;
 
+/// Rows that pass by a table until it is tried again: it costs a ninth of them.
+const PASSED_ROWS: u64 = 8 * CACHED_GROUPS;
+
+/// Groups of several tables, or bytes of theirs, from which on buckets are
+/// merged: below, one thread is done before they are filled.
+const MANY_GROUPS: u64 = 1 << 19;
+const MANY_BYTES: u64 = 32 << 20;
+
 /// A folder, with what it holds of the budget.
 pub(crate) struct Held {
     pub folder: Folder,
     pub reservation: Reservation,
     /// Rows since groups last left.
     pub rows: u64,
+    /// Rows that are still to pass by the table, which is empty as long.
+    passing: u64,
+    /// Partials of rows that passed by.
+    passed: Vec<RecordBatch>,
 }
 
 impl Held {
     /// Puts all groups into the store.
     pub fn leave_for(&mut self, store: &GroupStore) -> Result<()> {
         if self.folder.n_groups() > 0 {
-            for partial in self.folder.fold.partial()? {
-                store.push(&partial)?;
-            }
+            store.push(&self.folder.fold.partial()?)?;
         }
+        store.push(&std::mem::take(&mut self.passed))?;
         self.rows = 0;
         // An empty table is small and must be.
         self.reservation.resize_anyway(self.folder.bytes());
@@ -247,6 +297,22 @@ impl Folder {
         let rows = schema.conform(batch, from)?;
         let seen = schema.finish(&rows, schema)?;
         self.fold.push(&rows, &seen, chunk)
+    }
+
+    /// A partial with a row for each row of chunk `chunk`; nothing stays here,
+    /// where nothing may be.
+    fn singles(
+        &mut self,
+        batch: &RecordBatch,
+        schema: &RunSchema,
+        chunk: u64,
+    ) -> Result<RecordBatch> {
+        let rows = schema.conform(batch, schema)?;
+        let seen = schema.finish(&rows, schema)?;
+        match self.fold.keyed() {
+            Some(groups) => groups.singles(&seen, chunk),
+            None => Err(Error::internal("no groups are folded here")),
+        }
     }
 
     /// Brings rows that are kept up to a wider schema.

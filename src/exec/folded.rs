@@ -4,22 +4,26 @@
 //! Out: the folded rows, to be read by the pipeline behind it: a few in one
 //!      unit, or many groups in ranges of their order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 
 use super::build::{Given, build};
 use super::control::Phase;
-use super::fold::{FoldPlan, Folding};
+use super::each::each;
+use super::fold::{FoldPlan, Folding, Held};
 use super::group::Merge;
 use super::output::{Answer, Folded, NoAppend};
 use super::report::StageReport;
 use super::run::{CHUNK_BYTES, Context, Run};
+use super::scheduler::Drive;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::held_bytes;
 use crate::plan::{Fold, Layout, Physical};
+use crate::shuffle::Bucket;
 
 /// Folds all rows of a pipeline.
 ///
@@ -41,11 +45,12 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     if built.ordered.is_empty() {
         built.workers.fold = Some(Arc::clone(&folding));
     }
-    let done = run.lay_out(built, |_| Ok((Folded::new(folding)?, NoAppend)))?;
+    let folded = Folded::new(Arc::clone(&folding))?;
+    let done = run.lay_out(built, |_| Ok((folded, NoAppend)))?;
     let schema = done.schema.output()?;
     let stage = Stage {
         report: StageReport {
-            shuffles: u64::from(matches!(done.output.answer, Answer::Buckets(_))),
+            shuffles: u64::from(matches!(done.output.answer, Answer::Tables(..))),
             ..StageReport::of(fold.name())
         },
         keeps_rows: false,
@@ -53,7 +58,8 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     };
     let rows = match done.output.answer {
         Answer::Rows(rows) => rows,
-        Answer::Buckets(buckets) => {
+        Answer::Tables(tables, key_types) => {
+            let buckets = part(&folding, tables, &key_types, &run.drive)?;
             let merge = Merge::new(plan, schema, &run.drive);
             let groups = merge.all(buckets, run.drive.threads, &run.drive.cancel)?;
             return groups.given(stage);
@@ -72,6 +78,31 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         counted: None,
         stage: Some(stage),
     })
+}
+
+/// Puts tables into the store, each on a thread, and gives its buckets.
+fn part(
+    folding: &Folding,
+    tables: Vec<Held>,
+    key_types: &[DataType],
+    drive: &Drive,
+) -> Result<Vec<Bucket>> {
+    let Some(store) = &folding.store else {
+        return Err(Error::internal("tables came that have no store"));
+    };
+    let tables: Vec<_> = tables.into_iter().map(Mutex::new).collect();
+    let leave = |idx: usize| {
+        let mut table = tables[idx].lock().unwrap_or_else(PoisonError::into_inner);
+        table.leave_for(store)
+    };
+    each(
+        drive.threads,
+        &drive.cancel,
+        "parting groups",
+        tables.len(),
+        leave,
+    )?;
+    store.finish(key_types)
 }
 
 /// Rows in a piece of what was folded.

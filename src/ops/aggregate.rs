@@ -213,6 +213,32 @@ impl Aggregate {
         )
     }
 
+    /// A partial of a batch in which every row is a group, also where keys are
+    /// equal: nothing is looked up. The operator must be empty, and stays so; it
+    /// has keys, and the batch is chunk `chunk` of the input.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push), and [`Error::Internal`] without keys or with rows so far.
+    pub(crate) fn singles(&mut self, batch: &RecordBatch, chunk: u64) -> Result<RecordBatch> {
+        let Some(table) = self.table.as_mut().filter(|table| table.is_empty()) else {
+            return Err(Error::internal("rows pass by a table that holds some"));
+        };
+        let keys = self.keys.iter().map(|(_, key)| key.evaluate(batch));
+        let mut columns = table.plain_keys(&keys.collect::<Result<Vec<_>>>()?)?;
+        let ids: Vec<u32> = (0..batch.num_rows() as u32).collect();
+        for (accumulator, (_, aggregate)) in self.accumulators.iter_mut().zip(&self.aggregates) {
+            let values = aggregate.evaluate(batch)?;
+            accumulator.update_columns(Groups::of(&ids, ids.len()), &values)?;
+            columns.extend(accumulator.partial()?);
+        }
+        if let Some(places) = &mut self.places {
+            places.note(&ids, ids.len(), chunk);
+            columns.extend(places.take());
+        }
+        partial_of(columns)
+    }
+
     /// The group of each row; none without keys.
     fn assign(&mut self, keys: &[ArrayRef]) -> Result<Option<Vec<u32>>> {
         self.table
@@ -247,15 +273,7 @@ impl Aggregate {
         }
         columns.extend(self.places.as_mut().map(Places::take).into_iter().flatten());
         self.reset()?;
-        let fields: Vec<Field> = columns
-            .iter()
-            .enumerate()
-            .map(|(idx, column)| Field::new(format!("{idx}"), column.data_type().clone(), true))
-            .collect();
-        Ok(RecordBatch::try_new(
-            Arc::new(Schema::new(fields)),
-            columns,
-        )?)
+        partial_of(columns)
     }
 
     /// Takes in a partial of an operator with the same keys and aggregates,
@@ -357,6 +375,18 @@ impl Aggregate {
     }
 }
 
+fn partial_of(columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(idx, column)| Field::new(format!("{idx}"), column.data_type().clone(), true))
+        .collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}
+
 fn groups_of(ids: &Option<Vec<u32>>, n_groups: usize, n_rows: usize) -> Groups<'_> {
     match ids {
         Some(ids) => Groups::of(ids, n_groups),
@@ -456,6 +486,29 @@ mod tests {
                 assert_eq!(merged.finish().unwrap(), whole, "{keys:?} {turn}");
             }
         }
+    }
+
+    #[test]
+    fn rows_that_pass_by_the_table_are_partials_like_others() {
+        let all = rows();
+        for keys in [&["word"][..], &["n"], &["word", "n"]] {
+            for step in [1, 3, all.num_rows()] {
+                let new = || operator(keys).with_places();
+                let (mut table, mut merged) = (new(), new());
+                let mut passing = new();
+                for start in (0..all.num_rows()).step_by(step) {
+                    let part = all.slice(start, step.min(all.num_rows() - start));
+                    table.push_chunk(&part, start as u64).unwrap();
+                    let singles = passing.singles(&part, start as u64).unwrap();
+                    assert_eq!(singles.num_rows(), part.num_rows());
+                    merged.merge(&singles).unwrap();
+                }
+                assert_eq!(merged.finish().unwrap(), table.finish().unwrap());
+                table.push(&all).unwrap();
+                assert!(table.singles(&all, 0).is_err());
+            }
+        }
+        assert!(operator(&[]).singles(&all, 0).is_err());
     }
 
     #[test]

@@ -16,4 +16,4 @@ mod split;
 
 pub use buckets::{Bucket, BucketReader, Buckets};
 pub use route::{ByHash, ByRange, Route, bucket_of};
-pub use split::{Shards, split};
+pub use split::{Shards, split, split_all};

@@ -12,8 +12,11 @@
 //! Sections have memory of their own, so that of buckets which were read goes
 //! before all were.
 
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::SchemaRef;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::{DataType, SchemaRef};
+use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
 
 use crate::error::{Error, Result};
@@ -68,6 +71,29 @@ pub struct Shards {
 }
 
 impl Shards {
+    /// Shards that end at `ends`, of rows that `make` gives from a place on, so many of them.
+    fn of(
+        schema: &SchemaRef,
+        ends: &[u32],
+        make: impl Fn(usize, usize) -> Result<RecordBatch>,
+    ) -> Result<Self> {
+        let mut start = 0;
+        let sections = ends.chunks(buckets_a_section(ends.len())).map(|ends| {
+            let end = ends.last().copied().unwrap_or(start);
+            let section = Section {
+                rows: make(start as usize, (end - start) as usize)?,
+                ends: ends.iter().map(|end| end - start).collect(),
+            };
+            start = end;
+            Ok(section)
+        });
+        Ok(Shards {
+            n_buckets: ends.len(),
+            schema: Arc::clone(schema),
+            sections: sections.collect::<Result<_>>()?,
+        })
+    }
+
     /// How many buckets there are.
     pub fn n_buckets(&self) -> usize {
         self.n_buckets
@@ -141,26 +167,7 @@ impl Shards {
 ///
 /// [`Error::Internal`] if the buckets are not those of the rows.
 pub fn split(rows: &RecordBatch, buckets: &[u32], n_buckets: usize) -> Result<Shards> {
-    if rows.num_rows() != buckets.len() || rows.num_rows() > u32::MAX as usize {
-        return Err(Error::internal(format!(
-            "{} buckets for {} rows",
-            buckets.len(),
-            rows.num_rows()
-        )));
-    }
-    let mut ends = vec![0_u32; n_buckets];
-    for &bucket in buckets {
-        let count = ends.get_mut(bucket as usize).ok_or_else(|| {
-            Error::internal(format!("bucket {bucket} of {n_buckets} does not exist"))
-        })?;
-        *count += 1;
-    }
-    let mut so_far = 0;
-    for end in &mut ends {
-        // For now where the bucket starts; placing its rows moves it to its end.
-        let count = std::mem::replace(end, so_far);
-        so_far += count;
-    }
+    let mut ends = starts(buckets, n_buckets, rows.num_rows())?;
     let mut places = vec![0_u32; buckets.len()];
     for (row, &bucket) in (0_u32..).zip(buckets) {
         let next = &mut ends[bucket as usize];
@@ -168,34 +175,82 @@ pub fn split(rows: &RecordBatch, buckets: &[u32], n_buckets: usize) -> Result<Sh
         *next += 1;
     }
     let places = UInt32Array::from(places);
-    let mut start = 0;
-    let sections = ends.chunks(buckets_a_section(n_buckets)).map(|ends| {
-        let end = ends.last().copied().unwrap_or(start);
-        let len = (end - start) as usize;
-        let section = Section {
-            rows: match len == rows.num_rows() && buckets.is_sorted() {
-                true => rows.clone(),
-                false => take_record_batch(rows, &places.slice(start as usize, len))?,
-            },
-            ends: ends.iter().map(|end| end - start).collect(),
-        };
-        start = end;
-        Ok(section)
-    });
-    Ok(Shards {
-        n_buckets,
-        schema: rows.schema(),
-        sections: sections.collect::<Result<_>>()?,
+    Shards::of(&rows.schema(), &ends, |start, len| {
+        match len == rows.num_rows() && buckets.is_sorted() {
+            true => Ok(rows.clone()),
+            false => Ok(take_record_batch(rows, &places.slice(start, len))?),
+        }
     })
+}
+
+/// As [`split`], of several batches with the same columns at once, each of their
+/// rows behind those of the batches before: larger shards, and no row is moved twice.
+///
+/// # Errors
+///
+/// As for [`split`], and if there is no batch.
+pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> Result<Shards> {
+    let n_rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut ends = starts(buckets, n_buckets, n_rows)?;
+    let Some(first) = batches.first() else {
+        return Err(Error::internal("there is no batch to split"));
+    };
+    let mut places = vec![(0, 0); n_rows];
+    let rows = (0..).zip(batches);
+    let rows = rows.flat_map(|(idx, batch)| (0..batch.num_rows()).map(move |row| (idx, row)));
+    for (place, &bucket) in rows.zip(buckets) {
+        let next = &mut ends[bucket as usize];
+        places[*next as usize] = place;
+        *next += 1;
+    }
+    let columns = (0..first.num_columns()).map(|idx| {
+        let columns = batches.iter().map(|batch| &**batch.column(idx));
+        columns.collect::<Vec<&dyn Array>>()
+    });
+    let columns: Vec<Vec<&dyn Array>> = columns.collect();
+    Shards::of(&first.schema(), &ends, |start, len| {
+        let places = &places[start..start + len];
+        let columns = columns.iter().map(|column| match column[0].data_type() {
+            DataType::Null => Ok(Arc::new(NullArray::new(len)) as ArrayRef),
+            _ => interleave(column, places),
+        });
+        let columns = columns.collect::<std::result::Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(len));
+        let schema = first.schema();
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    })
+}
+
+/// Where the rows of each bucket start. As they are placed, starts become ends.
+fn starts(buckets: &[u32], n_buckets: usize, n_rows: usize) -> Result<Vec<u32>> {
+    if n_rows != buckets.len() || n_rows > u32::MAX as usize {
+        return Err(Error::internal(format!(
+            "{} buckets for {n_rows} rows",
+            buckets.len()
+        )));
+    }
+    let mut starts = vec![0_u32; n_buckets];
+    for &bucket in buckets {
+        let count = starts.get_mut(bucket as usize).ok_or_else(|| {
+            Error::internal(format!("bucket {bucket} of {n_buckets} does not exist"))
+        })?;
+        *count += 1;
+    }
+    let mut so_far = 0;
+    for start in &mut starts {
+        let count = std::mem::replace(start, so_far);
+        so_far += count;
+    }
+    Ok(starts)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use arrow_array::Int64Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_array::{ArrayRef, Int64Array};
 
     use super::*;
 
@@ -227,8 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn several_batches_are_split_as_one_would_be() {
+        let nulls: ArrayRef = Arc::new(NullArray::new(60));
+        let places: ArrayRef = Arc::new(Int64Array::from_iter_values(0..60));
+        let whole = RecordBatch::try_from_iter([("place", places), ("none", nulls)]).unwrap();
+        let buckets: Vec<u32> = (0..60).map(|n| n * n % 7).collect();
+        let expected = split(&whole, &buckets, 8).unwrap();
+        let pieces = [(0, 10), (10, 0), (10, 49), (59, 1)].map(|(at, n)| whole.slice(at, n));
+        let found = split_all(&pieces, &buckets, 8).unwrap();
+        for bucket in 0..8 {
+            assert_eq!(found.shard(bucket), expected.shard(bucket), "{bucket}");
+        }
+    }
+
+    #[test]
     fn buckets_that_do_not_fit_the_rows_are_refused() {
-        assert!(split(&batch(2), &[0], 4).is_err());
-        assert!(split(&batch(2), &[0, 4], 4).is_err());
+        for all in [false, true] {
+            let split = |buckets: &[u32]| match all {
+                true => split_all(&[batch(1), batch(1)], buckets, 4),
+                false => split(&batch(2), buckets, 4),
+            };
+            assert!(split(&[0]).is_err());
+            assert!(split(&[0, 4]).is_err());
+        }
+        assert!(split_all(&[], &[], 4).is_err());
     }
 }

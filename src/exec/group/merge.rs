@@ -142,7 +142,7 @@ impl Merge {
         );
         let mut smaller = buckets(&self.budget, self.room, &self.spill_dir);
         for partial in bucket.read() {
-            smaller.push(cut(&partial?, groups.n_keys(), level + 1)?)?;
+            smaller.push(cut(&[partial?], groups.n_keys(), level + 1)?)?;
         }
         let merged: Result<Vec<Merged>> = smaller
             .finish()

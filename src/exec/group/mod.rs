@@ -17,7 +17,7 @@ mod runs;
 mod store;
 
 pub(super) use merge::Merge;
-pub(super) use store::GroupStore;
+pub(super) use store::{GroupStore, N_BUCKETS};
 
 #[cfg(test)]
 mod tests;

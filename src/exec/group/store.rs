@@ -16,11 +16,11 @@ use arrow_schema::{DataType, Field, Schema};
 use crate::error::Result;
 use crate::expr::{hash_rows, in_key_types};
 use crate::memory::{Budget, SpillDir};
-use crate::shuffle::{Bucket, Buckets, Shards, bucket_of, split};
+use crate::shuffle::{Bucket, Buckets, Shards, bucket_of, split, split_all};
 
 /// Buckets of one level: a group in 64 leaves tables that fit a core's cache up
 /// to 10^7 groups, and shards that are long enough to be read at speed.
-const N_BUCKETS: usize = 64;
+pub(crate) const N_BUCKETS: usize = 64;
 
 /// Bits of the hash that one level of buckets looks at.
 const LEVEL_BITS: u32 = N_BUCKETS.ilog2();
@@ -45,13 +45,18 @@ struct State {
     key_types: Vec<Vec<DataType>>,
 }
 
-/// Cuts a partial by the hash of its first `n_keys` columns, on a level below others.
-pub(super) fn cut(partial: &RecordBatch, n_keys: usize, level: u32) -> Result<Shards> {
-    let to: Vec<u32> = hash_rows(&partial.columns()[..n_keys])?
-        .into_iter()
-        .map(|hash| bucket_of(hash << (level * LEVEL_BITS), N_BUCKETS))
-        .collect();
-    split(partial, &to, N_BUCKETS)
+/// Cuts partials by the hash of their first `n_keys` columns, on a level below
+/// others. All have the same columns.
+pub(super) fn cut(partials: &[RecordBatch], n_keys: usize, level: u32) -> Result<Shards> {
+    let mut to = Vec::new();
+    for partial in partials {
+        let hashes = hash_rows(&partial.columns()[..n_keys])?.into_iter();
+        to.extend(hashes.map(|hash| bucket_of(hash << (level * LEVEL_BITS), N_BUCKETS)));
+    }
+    match partials {
+        [one] => split(one, &to, N_BUCKETS),
+        many => split_all(many, &to, N_BUCKETS),
+    }
 }
 
 /// Empty buckets.
@@ -75,20 +80,24 @@ impl GroupStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a partial. Spills what the budget refuses.
+    /// Takes in partials. Spills what the budget refuses.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Io`] if it must spill and cannot.
-    pub fn push(&self, partial: &RecordBatch) -> Result<()> {
-        let shards = cut(partial, self.n_keys, 0)?;
-        let key_types = types_of(partial, self.n_keys);
-        let mut state = self.state();
-        if !state.key_types.contains(&key_types) {
-            state.key_types.push(key_types);
+    pub fn push(&self, partials: &[RecordBatch]) -> Result<()> {
+        let alike = |a: &RecordBatch, b: &RecordBatch| a.schema_ref() == b.schema_ref();
+        for partials in partials.chunk_by(alike) {
+            let shards = cut(partials, self.n_keys, 0)?;
+            let key_types = types_of(&partials[0], self.n_keys);
+            let mut state = self.state();
+            if !state.key_types.contains(&key_types) {
+                state.key_types.push(key_types);
+            }
+            let empty = || buckets(&self.budget, self.room, &self.spill_dir);
+            state.buckets.get_or_insert_with(empty).push(shards)?;
         }
-        let empty = || buckets(&self.budget, self.room, &self.spill_dir);
-        state.buckets.get_or_insert_with(empty).push(shards)
+        Ok(())
     }
 
     /// Whether nothing came.
@@ -113,7 +122,7 @@ impl GroupStore {
         for bucket in filled.finish() {
             for partial in bucket.read() {
                 let partial = with_key_types(&partial?, key_types)?;
-                routed.push(cut(&partial, self.n_keys, 0)?)?;
+                routed.push(cut(&[partial], self.n_keys, 0)?)?;
             }
         }
         Ok(routed.finish())

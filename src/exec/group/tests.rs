@@ -145,7 +145,7 @@ fn stored(
             table.push_chunk(&chunk(number, ROWS), number).unwrap();
             table.push_chunk(&chunk(number, 0), number).unwrap();
         }
-        store.push(&table.partial().unwrap())?;
+        store.push(&[table.partial().unwrap()])?;
     }
     let mut last = groups(plan);
     last.push(&RecordBatch::new_empty(Arc::clone(&plan.schema)))?;
@@ -221,7 +221,7 @@ fn keys_that_turned_into_text_meet_those_that_were_numbers() {
         for (chunk, rows) in [(2, &texts), (1, &numbers), (3, &texts)] {
             let mut table = groups(&plan);
             table.push_chunk(rows, chunk).unwrap();
-            store.push(&table.partial().unwrap()).unwrap();
+            store.push(&[table.partial().unwrap()]).unwrap();
         }
         let buckets = store.finish(&[DataType::Utf8]).unwrap();
         let merge = Merge {
@@ -256,7 +256,7 @@ fn a_key_with_half_of_the_rows_makes_no_bucket_larger() {
             rows += rows_of.num_rows() as u64;
             table.push_chunk(&rows_of, part).unwrap();
         }
-        store.push(&table.partial().unwrap()).unwrap();
+        store.push(&[table.partial().unwrap()]).unwrap();
     }
     let buckets = store.finish(&[DataType::Int64]).unwrap();
     let partials: u64 = buckets.iter().map(|bucket| bucket.rows()).sum();

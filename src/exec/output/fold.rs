@@ -1,17 +1,17 @@
 //! Rows folded into a few, in input order.
 //!
 //! In:  what workers made of chunks, or rows; at the end what they left behind.
-//! Out: the folded rows, once all were taken; or buckets of groups, where they are many.
+//! Out: the folded rows, once all were taken; or tables of groups, where they are many.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::fold::{Folding, Held};
 use crate::exec::schema::RunSchema;
-use crate::shuffle::Bucket;
 
 /// Merges partials in input order, under the budget.
 pub(crate) struct Folded {
@@ -26,8 +26,9 @@ pub(crate) struct Folded {
 /// What rows were folded into.
 pub(crate) enum Answer {
     Rows(Vec<RecordBatch>),
-    /// Partials of groups, to be merged bucket by bucket.
-    Buckets(Vec<Bucket>),
+    /// Tables that are to leave for the store, to be merged with what is there
+    /// bucket by bucket; and the types that all keys have.
+    Tables(Vec<Held>, Vec<DataType>),
 }
 
 impl Folded {
@@ -56,15 +57,12 @@ impl Folded {
         Ok(())
     }
 
-    fn buckets(&mut self, tables: Vec<Held>, schema: &RunSchema) -> Result<()> {
-        if let Some(store) = &self.folding.store {
-            self.held.leave_for(store)?;
-            for mut table in tables {
-                table.leave_for(store)?;
-            }
-            let key_types = self.held.folder.key_types(schema)?;
-            self.answer = Answer::Buckets(store.finish(&key_types)?);
-        }
+    /// Leaves the tables to others, this one's among them.
+    fn leave(&mut self, mut tables: Vec<Held>, schema: &RunSchema) -> Result<()> {
+        let own = std::mem::replace(&mut self.held, self.folding.open()?);
+        tables.push(own);
+        let key_types = self.held.folder.key_types(schema)?;
+        self.answer = Answer::Tables(tables, key_types);
         Ok(())
     }
 }
@@ -89,7 +87,7 @@ impl Output for Folded {
         let tables = self.folding.take();
         let store = self.folding.store.as_ref();
         if store.is_some_and(|store| !store.is_empty() || self.folding.has_many(&tables)) {
-            self.buckets(tables, schema)?;
+            self.leave(tables, schema)?;
             return Ok(Vec::new());
         }
         self.merge(tables)?;
@@ -99,7 +97,7 @@ impl Output for Folded {
         let left = store.is_some_and(|store| !store.is_empty());
         match (left || !self.held.reservation.try_resize(wanted), store) {
             (false, _) => self.answer = Answer::Rows(self.held.folder.finish(schema)?),
-            (true, Some(_)) => self.buckets(Vec::new(), schema)?,
+            (true, Some(_)) => self.leave(Vec::new(), schema)?,
             (true, None) => {
                 return Err(self.folding.plan.refused(&self.held.reservation, wanted));
             }

@@ -346,7 +346,7 @@ impl ExactSums {
     }
 
     /// Three columns, a row for each group: both terms, and the rest where there
-    /// is one; of type null where no group has any.
+    /// is one; the last two of type null where no group has any.
     pub fn partial(&mut self) -> Vec<ArrayRef> {
         let pairs = std::mem::take(&mut self.pairs);
         let expansions = std::mem::take(&mut self.rest);
@@ -365,14 +365,19 @@ impl ExactSums {
                 pairs.iter().map(|pair| pair[which]),
             ))
         };
-        vec![terms(0), terms(1), rest]
+        let low: ArrayRef = match pairs.iter().all(|pair| pair[1] == 0.0) {
+            true => Arc::new(NullArray::new(pairs.len())),
+            false => terms(1),
+        };
+        vec![terms(0), low, rest]
     }
 
     /// Adds what [`partial`](Self::partial) gave, row by row.
     pub fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) {
         for terms in &partial[..2] {
-            let terms = terms.as_primitive::<Float64Type>();
-            self.add_all(groups, |row| Some(terms.value(row)));
+            if let Some(terms) = terms.as_primitive_opt::<Float64Type>() {
+                self.add_all(groups, |row| Some(terms.value(row)));
+            }
         }
         let Some(rest) = partial[2].as_binary_opt::<i32>() else {
             return;

@@ -115,16 +115,16 @@ impl<const C: usize, const P: usize> Moments<C, P> {
         }
     }
 
-    /// The smallest units of the sums of a partial, and the most rows of a group.
+    /// The smallest units of the sums of a partial, and the rows that it is of.
     fn reach_of(&self, partial: &Partial<'_, C, P>) -> Option<([i32; C], u64)> {
         let rows = (0..partial.counts.len()).filter(|&row| partial.has_sums(row));
         rows.fold(None, |reach, row| {
             let (bases, count) = (partial.bases(row), partial.counts[row]);
             Some(match reach {
                 None => (bases, count),
-                Some((known, most)) => {
+                Some((known, counts)) => {
                     let least = std::array::from_fn(|at| bases[at].min(known[at]));
-                    (least, count.max(most))
+                    (least, count.saturating_add(counts))
                 }
             })
         })
@@ -224,8 +224,8 @@ impl<const C: usize, const P: usize> State for Moments<C, P> {
         self.grow(groups.n_groups());
         let columns = Partial::<C, P>::of(partial);
         groups.for_each(|row, group| self.counts[group] += columns.counts[row]);
-        if let Some((bases, most_rows)) = self.reach_of(&columns) {
-            self.sums.meet(bases, most_rows);
+        if let Some((bases, rows)) = self.reach_of(&columns) {
+            self.sums.meet(bases, rows);
             groups.for_each(|row, group| {
                 if columns.has_sums(row) {
                     let (sums, products) = columns.sums(row);

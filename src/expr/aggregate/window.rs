@@ -420,10 +420,9 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         !self.rest.is_empty()
     }
 
-    /// Gets ready for sums in units of `bases` of no more than `most_rows` rows
-    /// a group: own ones are brought down to those units, if they lie near.
-    pub fn meet(&mut self, bases: [i32; C], most_rows: u64) {
-        self.count_rows(most_rows.saturating_add(SHIFTED_ROWS));
+    /// Gets ready for sums in units of `bases`, which are of so many rows: own ones are brought down to those units, if they lie near.
+    pub fn meet(&mut self, bases: [i32; C], rows: u64) {
+        self.count_rows(rows.saturating_add(SHIFTED_ROWS));
         let Some(windows) = self.windows else {
             let window = |base: i32| {
                 if base == 0 {

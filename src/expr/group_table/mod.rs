@@ -144,6 +144,16 @@ impl GroupTable {
         Ok(ids)
     }
 
+    /// Key columns as those of the table are: in its types, which widen as in
+    /// [`assign`](Self::assign), with one NaN and one zero, and no dictionary.
+    ///
+    /// # Errors
+    ///
+    /// As for [`assign`](Self::assign).
+    pub(crate) fn plain_keys(&mut self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        plain(&self.conform(columns)?)
+    }
+
     /// The keys of all groups, in the order of their ids.
     ///
     /// # Errors
