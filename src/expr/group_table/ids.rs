@@ -5,14 +5,14 @@
 //!
 //! ```text
 //! near each other   id of k ─▶ places[k - base]        one load a row, no hash
-//! anywhere          id of k ─▶ hash ─▶ entry (k, id)   the key beside its id
+//! anywhere          id of k ─▶ hash ─▶ slot ─▶ keys    a block of rows at a time
 //! ```
 //!
 //! Which of the two is used follows the numbers so far, and changes no id.
 
 use arrow_buffer::NullBuffer;
-use hashbrown::HashTable;
 
+use super::slots::{BLOCK, Slots};
 use crate::expr::hash::hash_u64;
 
 /// What can be a key here: its bits, sign-extended so that near numbers stay near.
@@ -91,7 +91,7 @@ enum Found {
     /// By the distance of a key from `base`.
     Near { base: u64, places: Vec<u32> },
     /// By its hash.
-    Far(HashTable<(u64, u32)>),
+    Far(Slots),
 }
 
 impl Ids {
@@ -129,7 +129,7 @@ impl Ids {
     pub fn bytes(&self) -> usize {
         let found = match &self.found {
             Found::Near { places, .. } => 4 * places.capacity(),
-            Found::Far(table) => table.allocation_size(),
+            Found::Far(slots) => slots.bytes(),
         };
         found + 8 * self.keys.capacity()
     }
@@ -137,16 +137,14 @@ impl Ids {
     /// The id of every number, new ones getting the next.
     pub fn assign<N: Bits>(&mut self, values: &[N], nulls: Option<&NullBuffer>, ids: &mut [u32]) {
         self.begin(values.len());
-        match nulls.filter(|nulls| nulls.null_count() > 0) {
-            None => self.assign_all(values, ids),
-            Some(nulls) => {
-                for ((id, value), valid) in ids.iter_mut().zip(values).zip(nulls) {
-                    *id = match valid {
-                        true => self.id(value.bits()),
-                        false => self.null_id(),
-                    };
-                }
-            }
+        let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+            return self.assign_all(values, ids);
+        };
+        for ((id, value), valid) in ids.iter_mut().zip(values).zip(nulls) {
+            *id = match valid {
+                true => self.id(value.bits()),
+                false => self.null_id(),
+            };
         }
     }
 
@@ -177,8 +175,36 @@ impl Ids {
             ids[row] = self.id(values[row].bits());
             row += 1;
         }
-        for (id, value) in ids[row..].iter_mut().zip(&values[row..]) {
-            *id = self.far_id(value.bits());
+        let blocks = values[row..].chunks(BLOCK);
+        for (values, ids) in blocks.zip(ids[row..].chunks_mut(BLOCK)) {
+            let mut wanted = [0; BLOCK];
+            for (key, value) in wanted.iter_mut().zip(values) {
+                *key = value.bits();
+            }
+            self.assign_block(&wanted[..values.len()], ids);
+        }
+    }
+
+    fn assign_block(&mut self, wanted: &[u64], ids: &mut [u32]) {
+        let mask = self.mask;
+        let hash = |key: u64| hash_u64(key) & mask;
+        let Found::Far(slots) = &mut self.found else {
+            return;
+        };
+        let null = self.null;
+        let known = (0..).zip(&self.keys);
+        let hashes = known.map(|(id, key)| (Some(id) != null).then(|| hash(*key)));
+        slots.reserve(self.keys.len(), wanted.len(), hashes);
+        let looked = slots.look(&self.keys, wanted, hash, ids);
+        for place in looked.missed() {
+            let (key, next) = (wanted[place], self.keys.len() as u32);
+            let keys = &self.keys;
+            let same = |id: u32| keys[id as usize] == key;
+            ids[place] = slots.find_or_insert(looked.hashes[place], next, same);
+            if ids[place] == next {
+                self.keys.push(key);
+                self.range = Some(Range::with(self.range, key));
+            }
         }
     }
 
@@ -198,25 +224,9 @@ impl Ids {
             }
             return self.id(key);
         }
-        self.far_id(key)
-    }
-
-    #[inline]
-    fn far_id(&mut self, key: u64) -> u32 {
-        let Found::Far(table) = &mut self.found else {
-            return self.id(key);
-        };
-        let mask = self.mask;
-        let hash = |key: u64| hash_u64(key) & mask;
-        let next = self.keys.len() as u32;
-        let same = |(known, _): &(u64, u32)| *known == key;
-        let entry = table.entry(hash(key), same, |(known, _)| hash(*known));
-        let id = entry.or_insert((key, next)).get().1;
-        if id == next {
-            self.keys.push(key);
-            self.range = Some(Range::with(self.range, key));
-        }
-        id
+        let mut id = [0];
+        self.assign_block(&[key], &mut id);
+        id[0]
     }
 
     fn null_id(&mut self) -> u32 {
@@ -240,15 +250,8 @@ impl Ids {
         if self.allows(range) {
             return self.make_places(range);
         }
-        let mask = self.mask;
-        let hash = |key: u64| hash_u64(key) & mask;
-        let mut table = HashTable::with_capacity(self.keys.len() + 1);
-        for (id, &key) in (0..).zip(&self.keys) {
-            if Some(id) != self.null {
-                table.insert_unique(hash(key), (key, id), |(key, _)| hash(*key));
-            }
-        }
-        self.found = Found::Far(table);
+        // Filled as the next key comes.
+        self.found = Found::Far(Slots::default());
     }
 
     /// Places for a range and for some numbers around it: those that are still

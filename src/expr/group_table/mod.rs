@@ -8,8 +8,8 @@
 //! a fixed seed and ids follow the rows, so the same rows give the same ids.
 //!
 //! ```text
-//! numbers           ─▶ fixed:  by their distance from the least, or by hash (ids)
-//! texts             ─▶ text:   short ones as numbers, in the table's entry
+//! numbers           ─▶ fixed:  by their distance from the least, or by hash (ids, slots)
+//! texts             ─▶ text:   short ones as numbers, by hash (slots)
 //! dictionaries      ─▶ column: each entry once, by one of these
 //! several of these  ─▶ packed: the ids of the columns as one number (ids)
 //! anything else     ─▶ rows:   the row as bytes (arrow-row)
@@ -24,6 +24,7 @@ mod fixed;
 mod ids;
 mod packed;
 mod rows;
+mod slots;
 mod text;
 
 use std::sync::Arc;

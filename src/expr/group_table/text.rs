@@ -1,17 +1,17 @@
 //! Keys of one column of text.
 //!
 //! In:  texts.
-//! Out: ids. A short text is a number: its bytes and its length, which an entry
-//!      holds whole. Longer ones are compared in one arena.
+//! Out: ids. A short text is a number: its bytes and its length. Longer ones are
+//!      compared in one arena.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
-use hashbrown::HashTable;
 
 use super::Keys;
+use super::slots::{BLOCK, Slots};
 use crate::error::{Error, Result};
 use crate::expr::aggregate::nulls_where;
 use crate::expr::hash::{hash_bytes, hash_u128};
@@ -34,154 +34,190 @@ fn short(bytes: &[u8], start: usize, len: usize) -> u128 {
     (word & ((1 << (8 * len)) - 1)) | (len as u128) << 120
 }
 
-/// An entry of 20 bytes: as a `u128` the text would make it one of 32.
-struct Short {
-    text: [u32; 4],
-    id: u32,
+/// What the last byte of a longer text's number is. Below it stands its place
+/// among those texts, and its hash.
+const LONG: u8 = u8::MAX;
+
+fn long(hash: u64, place: usize) -> u128 {
+    u128::from(LONG) << 120 | (place as u128) << 64 | u128::from(hash)
 }
 
+/// The last byte of a number: the length of a short text.
 #[inline]
-fn parts(text: u128) -> [u32; 4] {
-    [0, 32, 64, 96].map(|bit| (text >> bit) as u32)
+fn length(number: u128) -> u8 {
+    (number >> 120) as u8
 }
 
+/// The hash of a text, by its number.
 #[inline]
-fn whole(parts: &[u32; 4]) -> u128 {
-    let [a, b, c, d] = parts.map(u128::from);
-    a | b << 32 | c << 64 | d << 96
+fn hash(number: u128) -> u64 {
+    match length(number) {
+        LONG => number as u64,
+        _ => hash_u128(number),
+    }
 }
 
 /// Groups by one column of text.
 pub(super) struct TextKeys {
     mask: u64,
-    short: HashTable<Short>,
-    /// Hash and id of longer texts.
-    long: HashTable<(u64, u32)>,
+    slots: Slots,
+    /// The number of each key; any for null.
+    keys: Vec<u128>,
     null: Option<u32>,
-    /// All keys, one after the other, and where each ends.
+    long: LongTexts,
+    /// Of all keys.
+    text_bytes: usize,
+}
+
+/// All longer texts, one after the other, and where each ends.
+#[derive(Default)]
+struct LongTexts {
     bytes: Vec<u8>,
     ends: Vec<usize>,
+}
+
+impl LongTexts {
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The text that a number stands for.
+    fn text(&self, number: u128) -> &[u8] {
+        let place = (number >> 64) as u32 as usize;
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[place]]
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.capacity() + 8 * self.ends.capacity()
+    }
 }
 
 impl TextKeys {
     pub fn new(mask: u64) -> Self {
         TextKeys {
             mask,
-            short: HashTable::new(),
-            long: HashTable::new(),
+            slots: Slots::default(),
+            keys: Vec::new(),
             null: None,
-            bytes: Vec::new(),
-            ends: Vec::new(),
+            long: LongTexts::default(),
+            text_bytes: 0,
         }
     }
 
-    /// The id of the text at a place of a buffer.
-    #[inline]
-    fn id(&mut self, bytes: &[u8], start: usize, end: usize) -> u32 {
-        if end - start > SHORT {
-            return self.long_id(&bytes[start..end]);
-        }
+    /// The ids of texts that lie between `offsets` of a buffer, no more than a block.
+    fn assign_block(&mut self, bytes: &[u8], offsets: &[i32], ids: &mut [u32]) {
         let mask = self.mask;
-        let hash = |text: u128| hash_u128(text) & mask;
-        let text = short(bytes, start, end - start);
-        let words = parts(text);
-        let next = self.ends.len() as u32;
-        let same = |entry: &Short| entry.text == words;
-        let entry = self
-            .short
-            .entry(hash(text), same, |entry| hash(whole(&entry.text)));
-        let id = entry
-            .or_insert(Short {
-                text: words,
-                id: next,
-            })
-            .get()
-            .id;
+        let masked = |number: u128| hash(number) & mask;
+        let range = |place: usize| offsets[place] as usize..offsets[place + 1] as usize;
+        let mut wanted = [0; BLOCK];
+        let wanted = &mut wanted[..ids.len()];
+        for (place, number) in wanted.iter_mut().enumerate() {
+            let text = range(place);
+            *number = match text.len() > SHORT {
+                // The place of none of those that are known: they are compared in full.
+                true => long(hash_bytes(&bytes[text]), u32::MAX as usize),
+                false => short(bytes, text.start, text.len()),
+            };
+        }
+        let null = self.null;
+        let known = (0..).zip(&self.keys);
+        let hashes = known.map(|(id, key)| (Some(id) != null).then(|| masked(*key)));
+        self.slots.reserve(self.keys.len(), wanted.len(), hashes);
+        let looked = self.slots.look(&self.keys, wanted, masked, ids);
+        for place in looked.missed() {
+            let hash = looked.hashes[place];
+            ids[place] = match length(wanted[place]) {
+                LONG => self.long_id(wanted[place], hash, &bytes[range(place)]),
+                _ => self.short_id(wanted[place], hash),
+            };
+        }
+    }
+
+    fn short_id(&mut self, number: u128, hash: u64) -> u32 {
+        let next = self.keys.len() as u32;
+        let keys = &self.keys;
+        let same = |id: u32| keys[id as usize] == number;
+        let id = self.slots.find_or_insert(hash, next, same);
         if id == next {
-            self.push(&bytes[start..end]);
+            self.keys.push(number);
+            self.text_bytes += usize::from(length(number));
         }
         id
     }
 
-    fn long_id(&mut self, text: &[u8]) -> u32 {
-        let hash = hash_bytes(text) & self.mask;
-        let (bytes, ends) = (&self.bytes, &self.ends);
-        let same = |entry: &(u64, u32)| entry.0 == hash && key(bytes, ends, entry.1) == text;
-        let next = ends.len() as u32;
-        let entry = self.long.entry(hash, same, |entry| entry.0);
-        let id = entry.or_insert((hash, next)).get().1;
+    fn long_id(&mut self, number: u128, hash: u64, text: &[u8]) -> u32 {
+        let next = self.keys.len() as u32;
+        let own_hash = number as u64;
+        let (keys, texts) = (&self.keys, &self.long);
+        let same = |id: u32| {
+            let known = keys[id as usize];
+            length(known) == LONG && known as u64 == own_hash && texts.text(known) == text
+        };
+        let id = self.slots.find_or_insert(hash, next, same);
         if id == next {
-            self.push(text);
+            self.keys.push(long(own_hash, self.long.ends.len()));
+            self.long.push(text);
+            self.text_bytes += text.len();
         }
         id
-    }
-
-    fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len());
     }
 
     fn null_id(&mut self) -> u32 {
         *self.null.get_or_insert_with(|| {
-            self.ends.push(self.bytes.len());
-            self.ends.len() as u32 - 1
+            self.keys.push(0);
+            self.keys.len() as u32 - 1
         })
     }
-}
-
-fn key<'a>(bytes: &'a [u8], ends: &[usize], id: u32) -> &'a [u8] {
-    let id = id as usize;
-    let start = id.checked_sub(1).map_or(0, |before| ends[before]);
-    &bytes[start..ends[id]]
 }
 
 impl Keys for TextKeys {
     fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<()> {
         let texts = columns[0].as_string::<i32>();
-        let bytes = texts.values().as_slice();
-        let places = texts.offsets().windows(2);
-        let rows = ids.iter_mut().zip(places);
-        match texts.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => {
-                for (id, place) in rows {
-                    *id = self.id(bytes, place[0] as usize, place[1] as usize);
-                }
+        let (bytes, offsets) = (texts.values().as_slice(), texts.value_offsets());
+        let Some(nulls) = texts.nulls().filter(|nulls| nulls.null_count() > 0) else {
+            for (block, ids) in ids.chunks_mut(BLOCK).enumerate() {
+                self.assign_block(bytes, &offsets[block * BLOCK..], ids);
             }
-            Some(nulls) => {
-                for ((id, place), valid) in rows.zip(nulls) {
-                    *id = match valid {
-                        true => self.id(bytes, place[0] as usize, place[1] as usize),
-                        false => self.null_id(),
-                    };
-                }
+            return Ok(());
+        };
+        for (row, id) in ids.iter_mut().enumerate() {
+            match nulls.is_valid(row) {
+                true => self.assign_block(bytes, &offsets[row..], std::slice::from_mut(id)),
+                false => *id = self.null_id(),
             }
         }
         Ok(())
     }
 
     fn len(&self) -> usize {
-        self.ends.len()
+        self.keys.len()
     }
 
     fn columns(&self) -> Result<Vec<ArrayRef>> {
-        let offsets: Result<Vec<i32>> = std::iter::once(&0)
-            .chain(&self.ends)
-            .map(|&end| {
-                i32::try_from(end).map_err(|_| Error::plan("the texts of keys take over 2 GiB"))
-            })
-            .collect();
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets?));
-        let null = self.null;
-        let nulls = nulls_where((0..self.ends.len() as u32).map(|id| Some(id) != null));
-        let keys = StringArray::try_new(offsets, self.bytes.clone().into(), nulls)?;
+        let mut offsets: Vec<i32> = Vec::with_capacity(self.keys.len() + 1);
+        let mut bytes = Vec::with_capacity(self.text_bytes);
+        offsets.push(0);
+        for &number in &self.keys {
+            match length(number) {
+                LONG => bytes.extend_from_slice(self.long.text(number)),
+                len => bytes.extend_from_slice(&number.to_le_bytes()[..len.into()]),
+            }
+            let end = i32::try_from(bytes.len());
+            offsets.push(end.map_err(|_| Error::plan("the texts of keys take over 2 GiB"))?);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let nulls = self.null.and_then(|null| {
+            let ids = 0..self.keys.len() as u32;
+            nulls_where(ids.map(|id| id != null))
+        });
+        let keys = StringArray::try_new(offsets, bytes.into(), nulls)?;
         Ok(vec![Arc::new(keys)])
     }
 
     fn bytes(&self) -> usize {
-        self.short.allocation_size()
-            + self.long.allocation_size()
-            + self.bytes.capacity()
-            + 8 * self.ends.capacity()
+        self.slots.bytes() + 16 * self.keys.capacity() + self.long.bytes()
     }
 }
 
@@ -198,7 +234,6 @@ mod tests {
                 let alone = short(&text[start..start + len], 0, len);
                 assert_eq!(here, alone, "{start} {len}");
                 assert_eq!(here >> 120, len as u128);
-                assert_eq!(whole(&parts(here)), here);
             }
         }
         assert_ne!(short(b"a\0", 0, 2), short(b"a", 0, 1));
