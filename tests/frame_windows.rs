@@ -8,8 +8,11 @@ use std::sync::Arc;
 use oracle::window::{Around, Timed, aggregate, around};
 use oracle::{Cell, rows_of};
 use windrow::arrow::array::cast::AsArray;
-use windrow::arrow::array::types::{Float64Type, Int64Type};
-use windrow::arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use windrow::arrow::array::types::{Float64Type, Int32Type, Int64Type};
+use windrow::arrow::array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray,
+    RecordBatch, StringArray,
+};
 use windrow::prelude::*;
 use windrow::{By, DataFrame, IndexOptions, SortBy};
 
@@ -323,6 +326,43 @@ id  t     when                  items   yes    last  least
 1   null  null                  null    null   null  1970-01-01T00:00:01Z
 2   a     1970-01-01T00:00:01Z  [1, 7]  false  a     1970-01-01T00:00:01Z
 3   null  1970-01-01T00:00:02Z  [2, 7]  true   a     1970-01-01T00:00:01Z
+3 rows"
+    );
+}
+
+#[test]
+fn dictionaries_long_texts_and_small_numbers_are_their_values() {
+    let text = || vec![Some("b"), None, Some("a")].into_iter();
+    let columns: [(&str, ArrayRef); 3] = [
+        (
+            "dict",
+            Arc::new(text().collect::<DictionaryArray<Int32Type>>()),
+        ),
+        ("long", Arc::new(text().collect::<LargeStringArray>())),
+        (
+            "small",
+            Arc::new(Int8Array::from(vec![Some(100), None, Some(100)])),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let frame = session(2).from_batches(batch.schema(), [batch]).unwrap();
+    let made = frame.with_columns([
+        ("least", "min(dict) over (rows unbounded preceding)"),
+        (
+            "first",
+            "first(long) over (rows between current row and unbounded following)",
+        ),
+        ("sum", "sum(small) over (partition by dict is null)"),
+        ("before", "lag(dict, 1) over ()"),
+    ]);
+    assert_eq!(
+        made.unwrap().compute().unwrap().to_string(),
+        "\
+dict  long  small  least  first  sum   before
+----  ----  -----  -----  -----  ----  ------
+b     b     100    b      b      200   null
+null  null  null   b      a      null  b
+a     a     100    a      a      200   null
 3 rows"
     );
 }

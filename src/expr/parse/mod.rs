@@ -30,6 +30,10 @@ impl Expr {
     /// `tags[-1]` the last, as in SQL. Texts stand in single quotes.
     /// [`functions()`](super::functions()) lists the functions.
     ///
+    /// Windows are SQL's where rows need no order but the frame's: `lag(x, 1)`, `lead(x, 1)`,
+    /// `row_number()` and aggregates, each with `over ([partition by …] [rows between … and …])`,
+    /// and `rows within '1h' of ts` for the rows up to each row less than an hour before it.
+    ///
     /// ```
     /// use windrow::expr::Expr;
     ///

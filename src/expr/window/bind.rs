@@ -18,7 +18,7 @@ use super::sums::{Counts, FloatSums, Products, WholeSums};
 use crate::error::{Error, Result};
 use crate::expr::aggregate::{AggExpr, Aggregate};
 use crate::expr::ast::Expr;
-use crate::expr::group_table::GroupTable;
+use crate::expr::group_table::{GroupTable, plain_type};
 
 /// A window whose names and types were checked against a schema.
 #[derive(Debug, Clone)]
@@ -83,7 +83,10 @@ impl WindowExpr {
         }
         let value_type = match self.value() {
             None => DataType::Null,
-            Some(value) => value.bind(schema)?.column_type(),
+            Some(value) => match (&self.what, value.bind(schema)?.column_type()) {
+                (Windowed::Aggregate(_), of) => plain_type(of),
+                (_, of) => of,
+            },
         };
         let (mut what, data_type) = match &self.what {
             Windowed::RowNumber => (What::RowNumber, DataType::Int64),

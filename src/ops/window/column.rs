@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::cast;
 use arrow_schema::{FieldRef, Schema};
 
 use crate::error::Result;
@@ -30,12 +31,17 @@ impl WindowColumn {
         self.value.iter().chain(&self.by).chain(&self.time)
     }
 
-    /// The values that it is made of, of a batch.
+    /// The values that it is made of, of a batch, in the type that the window knows.
     pub(super) fn values(&self, batch: &RecordBatch) -> Result<Option<ArrayRef>> {
-        self.value
-            .as_ref()
-            .map(|value| value.column(batch))
-            .transpose()
+        let Some(value) = &self.value else {
+            return Ok(None);
+        };
+        let values = value.column(batch)?;
+        Ok(Some(match values.data_type() == self.bound.value_type() {
+            true => values,
+            // A dictionary as what it holds.
+            false => cast(&values, self.bound.value_type())?,
+        }))
     }
 }
 
