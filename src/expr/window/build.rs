@@ -42,7 +42,7 @@ impl Expr {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let by: Vec<Expr> = by.into_iter().map(|name| col(name)).collect();
+        let by: Vec<Expr> = by.into_iter().map(col).collect();
         self.group_windows(&by);
         self
     }

@@ -107,8 +107,11 @@ impl<K: Kernel> Folding<K> {
         let kernel = &self.kernel;
         let cell = &mut self.cells[rows.groups[row] as usize];
         let before = inner_bytes(kernel, cell);
-        while let Some((_, left)) = cell.held.pop_front_if(|(own, _)| *own < mark.least) {
-            kernel.remove(&mut cell.state, left);
+        while let Some((own, left)) = cell.held.front()
+            && *own < mark.least
+        {
+            kernel.remove(&mut cell.state, *left);
+            cell.held.pop_front();
         }
         if let Some(value) = value {
             kernel.add(&mut cell.state, value);

@@ -7,10 +7,12 @@
 //! What is kept of a row is its place; values stay in the arrays that they came
 //! in, until most of them are of no use any more and the others are moved together.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, UInt64Type};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
@@ -68,8 +70,8 @@ const NO_CODE: Code = Code::Number(0);
 pub(super) struct Pick {
     which: Which,
     marks: Marks,
-    /// Rows that may be picked, of each group; the one that is, in front.
-    cells: Vec<VecDeque<Entry>>,
+    /// Of each group.
+    cells: Vec<Cell>,
     /// A null, then the arrays that places are in.
     arrays: Vec<ArrayRef>,
     kept_rows: usize,
@@ -77,6 +79,73 @@ pub(super) struct Pick {
     /// Rows that may be picked, of all groups, and what their texts take.
     live: usize,
     code_bytes: usize,
+}
+
+/// The rows of a group that may be picked; the one that is, in front.
+#[derive(Debug, Default)]
+struct Cell {
+    rows: VecDeque<Entry>,
+    /// What the texts among the codes take.
+    text_bytes: usize,
+}
+
+impl Cell {
+    fn front(&self) -> Option<Place> {
+        self.rows.front().map(|entry| entry.place)
+    }
+
+    /// Lets rows go that left the window.
+    fn evict(&mut self, least: i64) {
+        while let Some(entry) = self.rows.front()
+            && entry.mark < least
+        {
+            self.text_bytes -= text_bytes(&entry.code);
+            self.rows.pop_front();
+        }
+    }
+
+    /// The row so far before this one.
+    fn shift(&mut self, entry: Entry, far: usize) -> Option<Place> {
+        let left = match self.rows.len() == far {
+            true => self.rows.pop_front(),
+            false => None,
+        };
+        self.rows.push_back(entry);
+        left.map(|entry| entry.place)
+    }
+
+    /// The first row. Others are of use only where it may leave.
+    fn first(&mut self, entry: Entry, bounded: bool) -> Option<Place> {
+        if bounded || self.rows.is_empty() {
+            self.rows.push_back(entry);
+        }
+        self.front()
+    }
+
+    /// This row.
+    fn only(&mut self, entry: Entry) -> Option<Place> {
+        self.rows.clear();
+        self.rows.push_back(entry);
+        self.front()
+    }
+
+    /// The row with the best code, the first of equal ones.
+    fn extreme(&mut self, entry: Entry, bounded: bool, better: Ordering) -> Option<Place> {
+        while let Some(old) = self.rows.back() {
+            // Who is not better now, and leaves earlier, is never picked.
+            let order = entry.code.cmp(&old.code);
+            if order != better && !(bounded && order.is_eq()) {
+                break;
+            }
+            self.text_bytes -= text_bytes(&old.code);
+            self.rows.pop_back();
+        }
+        if bounded || self.rows.is_empty() {
+            self.text_bytes += text_bytes(&entry.code);
+            self.rows.push_back(entry);
+        }
+        self.front()
+    }
 }
 
 /// Rows that are kept beyond those of use, so that few rows are not moved for each batch.
@@ -99,7 +168,8 @@ impl Pick {
         }
     }
 
-    /// The row that is picked for this one, which stands at `own`.
+    /// The row that is picked for this one, which stands at `own`; it has a code
+    /// where it is a value.
     fn slide(
         &mut self,
         rows: &WindowRows<'_>,
@@ -108,65 +178,32 @@ impl Pick {
         code: Option<Code>,
     ) -> Result<Place, Failure> {
         let mark = self.marks.next(rows, row)?;
-        let bounded = self.marks.is_bounded();
+        let (which, bounded) = (self.which, self.marks.is_bounded());
         let cell = &mut self.cells[rows.groups[row] as usize];
-        let before = cell.len();
-        let text = |entry: &Entry| text_bytes(&entry.code);
-        while let Some(left) = cell.pop_front_if(|entry| entry.mark < mark.least) {
-            self.code_bytes -= text(&left);
-        }
-        let mut picked = None;
+        let rows_before = cell.rows.len();
+        let texts_before = cell.text_bytes;
+        cell.evict(mark.least);
         let is_value = code.is_some();
         let entry = Entry {
             mark: mark.own,
             place: own,
             code: code.unwrap_or(NO_CODE),
         };
-        match self.which {
-            Which::Before(0) => picked = Some(own),
-            Which::FirstRow | Which::LastRow if rows.beyond => {}
-            Which::LastRow => {
-                cell.clear();
-                cell.push_back(entry);
-            }
-            Which::Before(rows) => {
-                if cell.len() == rows {
-                    picked = cell.pop_front().map(|entry| entry.place);
-                }
-                cell.push_back(entry);
-                picked = Some(picked.unwrap_or(NULL));
-            }
-            Which::FirstRow | Which::FirstValue => {
-                let counts = is_value || self.which == Which::FirstRow;
-                if counts && (bounded || cell.is_empty()) {
-                    cell.push_back(entry);
-                }
-            }
-            Which::LastValue if is_value => {
-                cell.clear();
-                cell.push_back(entry);
-            }
-            Which::Least | Which::Greatest if is_value => {
-                let better = |old: &Entry| match self.which {
-                    Which::Least => entry.code < old.code,
-                    _ => entry.code > old.code,
-                };
-                // Who is not better now, and leaves earlier, is never picked.
-                let gone = |old: &mut Entry| better(old) || (bounded && entry.code == old.code);
-                let mut gone = gone;
-                while let Some(left) = cell.pop_back_if(&mut gone) {
-                    self.code_bytes -= text(&left);
-                }
-                if bounded || cell.is_empty() {
-                    self.code_bytes += text(&entry);
-                    cell.push_back(entry);
-                }
-            }
-            Which::LastValue | Which::Least | Which::Greatest => {}
-        }
-        self.live = self.live + cell.len() - before;
-        let front = cell.front().map(|entry| entry.place);
-        Ok(picked.or(front).unwrap_or(NULL))
+        let picked = match which {
+            Which::Before(0) => Some(own),
+            Which::Before(far) => cell.shift(entry, far),
+            Which::FirstRow if !rows.beyond => cell.first(entry, bounded),
+            Which::FirstValue if is_value => cell.first(entry, bounded),
+            Which::LastRow if !rows.beyond => cell.only(entry),
+            Which::LastValue if is_value => cell.only(entry),
+            Which::Least if is_value => cell.extreme(entry, bounded, Ordering::Less),
+            Which::Greatest if is_value => cell.extreme(entry, bounded, Ordering::Greater),
+            // The row itself is none that may be picked.
+            _ => cell.front(),
+        };
+        self.live = self.live + cell.rows.len() - rows_before;
+        self.code_bytes = self.code_bytes + cell.text_bytes - texts_before;
+        Ok(picked.unwrap_or(NULL))
     }
 
     /// Moves the values of use together, if most are of none.
@@ -175,7 +212,7 @@ impl Pick {
             return Ok(());
         }
         let mut places = Vec::with_capacity(self.live);
-        for entry in self.cells.iter_mut().flatten() {
+        for entry in self.cells.iter_mut().flat_map(|cell| &mut cell.rows) {
             places.push(entry.place);
             entry.place = (1, places.len() - 1);
         }
@@ -213,11 +250,11 @@ impl Running for Pick {
         let values = of(rows)?;
         self.marks.grow(rows.n_groups);
         if rows.n_groups > self.cells.len() {
-            self.cells.resize_with(rows.n_groups, VecDeque::new);
+            self.cells.resize_with(rows.n_groups, Cell::default);
         }
         let codes = self.codes(values)?;
         let array = self.arrays.len();
-        self.arrays.push(std::sync::Arc::clone(values));
+        self.arrays.push(Arc::clone(values));
         self.kept_rows += values.len();
         self.kept_bytes += array_bytes(values);
         let mut places = Vec::with_capacity(values.len());
@@ -242,7 +279,7 @@ impl Running for Pick {
 
     fn bytes(&self) -> usize {
         self.marks.bytes()
-            + self.cells.capacity() * size_of::<VecDeque<Entry>>()
+            + self.cells.capacity() * size_of::<Cell>()
             + self.live * size_of::<Entry>()
             + self.code_bytes
             + self.kept_bytes as usize
@@ -268,7 +305,7 @@ fn codes(values: &ArrayRef) -> Result<Vec<Option<Code>>> {
         }
         T::Float16 | T::Float32 | T::Float64 => {
             let floats = cast(values, &T::Float64)?;
-            let floats = floats.as_primitive::<arrow_array::types::Float64Type>();
+            let floats = floats.as_primitive::<Float64Type>();
             let code = |float| number(float_order(float).into());
             floats.iter().map(|float| float.map(code)).collect()
         }
@@ -301,10 +338,10 @@ pub(crate) fn ticks_of(values: &ArrayRef) -> Result<Vec<Option<i64>>> {
     let through = match values.data_type() {
         // Of 32 bits, and of 64 by way of them.
         DataType::Date32 | DataType::Time32(_) => cast(values, &DataType::Int32)?,
-        _ => std::sync::Arc::clone(values),
+        _ => Arc::clone(values),
     };
     let ticks = cast(&through, &DataType::Int64)?;
-    let ticks = ticks.as_primitive_opt::<arrow_array::types::Int64Type>();
+    let ticks = ticks.as_primitive_opt::<Int64Type>();
     let ticks = ticks.ok_or_else(|| Error::internal("values of a window have no order"))?;
     Ok(ticks.iter().collect())
 }

@@ -44,6 +44,13 @@ struct Inputs {
     times: Option<Vec<Option<i64>>>,
 }
 
+/// What windows look at, of the rows before the first that one of them has no value for.
+struct Looked {
+    batch: RecordBatch,
+    inputs: Vec<Inputs>,
+    failed: Option<(usize, Error)>,
+}
+
 impl Windows {
     /// Windows that have seen nothing.
     ///
@@ -78,7 +85,11 @@ impl Windows {
     /// [`Error::Memory`] if the budget refuses what is held; what evaluating gives
     /// where no row is to blame.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<Windowed> {
-        let (batch, inputs, mut failed) = self.inputs(batch)?;
+        let Looked {
+            batch,
+            inputs,
+            mut failed,
+        } = self.inputs(batch)?;
         let groups = self.groupings.iter_mut();
         let groups = groups.map(|grouping| grouping.assign(&batch));
         let groups: Vec<GroupsOf> = groups.collect::<Result<_>>()?;
@@ -113,15 +124,18 @@ impl Windows {
     }
 
     /// What all windows look at, of the rows before the first that one of them has no value for.
-    fn inputs(
-        &self,
-        batch: &RecordBatch,
-    ) -> Result<(RecordBatch, Vec<Inputs>, Option<(usize, Error)>)> {
+    fn inputs(&self, batch: &RecordBatch) -> Result<Looked> {
         let mut batch = batch.clone();
         let mut failed = None;
         loop {
             let error = match self.inputs_of(&batch) {
-                Ok(inputs) => return Ok((batch, inputs, failed)),
+                Ok(inputs) => {
+                    return Ok(Looked {
+                        batch,
+                        inputs,
+                        failed,
+                    });
+                }
                 Err(error) => error,
             };
             let Some(row) = RowError::of(&error).map(|at| at.row) else {
