@@ -242,9 +242,9 @@ impl GroupBy {
     /// assert_eq!(both.compute()?.to_string(), "\
     /// user  ms  mean  since
     /// ----  --  ----  -----
-    /// b     1   1     null
-    /// a     5   5     null
-    /// b     3   2     2
+    /// b     1   1.0   null
+    /// a     5   5.0   null
+    /// b     3   2.0   2
     /// b     8   5.5   5
     /// 4 rows");
     /// # Ok(())
