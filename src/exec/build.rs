@@ -18,6 +18,7 @@ use super::rejects::Rejects;
 use super::run::{Context, window_bytes};
 use super::schema::RunSchema;
 use super::sequence::{BadPolicy, Ordered};
+use super::shared::shared_rows;
 use super::sheet::Stage;
 use super::shuffled::shuffle_all;
 use super::sort::sort_all;
@@ -142,6 +143,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Sorted { sort, input } => sort_all(sort, input, context)?,
         Source::Shuffled { by, input } => shuffle_all(by, input, context)?,
         Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
+        Source::Shared(shared) => shared_rows(shared, context)?,
         Source::Picked { idx, input } => pick(*idx, input, context)?,
         Source::Joined {
             join,

@@ -36,6 +36,7 @@ mod scatter;
 mod scheduler;
 mod schema;
 mod sequence;
+mod shared;
 mod sheet;
 mod shuffled;
 mod sort;

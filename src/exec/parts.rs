@@ -174,6 +174,7 @@ pub(super) fn widens(source: &Source) -> bool {
         Source::Joined { left, right, .. } => {
             widens(&left.scan.source) || widens(&right.scan.source)
         }
+        Source::Shared(shared) => shared.plan.widens(),
         Source::Columns { .. }
         | Source::Batches(_)
         | Source::Made { .. }

@@ -24,6 +24,7 @@ use super::scatter::ScatterPlan;
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
+use super::shared::SharedParts;
 use super::sheet::{Front, Sheet};
 use super::source::replay_unit;
 use crate::config::{SchedulerKind, Settings};
@@ -68,6 +69,8 @@ pub struct Context {
 pub(crate) struct Shared {
     budget: Budget,
     spill_dir: Arc<SpillDir>,
+    /// What several of them read.
+    parts: Arc<SharedParts>,
 }
 
 /// The share of the memory that footers may take, and the most that is of use:
@@ -97,6 +100,8 @@ pub(super) struct Run {
     /// For stages that this one is made of: they share its budget.
     pub context: Context,
     pub drive: Drive,
+    /// What several stages of the run read.
+    pub parts: Arc<SharedParts>,
     /// Whether this is a stage of another run.
     is_stage: bool,
     started: Instant,
@@ -149,13 +154,16 @@ impl Run {
         let shared = context.shared.clone().unwrap_or_else(|| Shared {
             budget: Budget::new(ByteSize::new(settings.memory.bytes() - context.kept.used())),
             spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
+            parts: Arc::default(),
         });
+        let parts = Arc::clone(&shared.parts);
         Ok(Run {
             context: Context {
                 shared: Some(shared.clone()),
                 ..context.clone()
             },
             is_stage: context.shared.is_some(),
+            parts,
             drive: Drive {
                 threads,
                 cancel: context.cancel.clone(),

@@ -245,6 +245,10 @@ fn input_places(source: &Source) -> Result<Vec<PathBuf>> {
         | Source::Ahead { input, .. }
         | Source::Shuffled { input, .. }
         | Source::Picked { input, .. } => input_places(&input.scan.source),
+        Source::Shared(shared) => match shared.pipeline() {
+            Some(pipeline) => input_places(&pipeline.scan.source),
+            None => Ok(Vec::new()),
+        },
         Source::Joined { left, right, .. } => {
             let mut places = input_places(&left.scan.source)?;
             places.extend(input_places(&right.scan.source)?);

@@ -93,6 +93,7 @@ impl DataFrame {
             | Source::Made { .. }
             | Source::Mapped { .. }
             | Source::Folded { .. }
+            | Source::Shared(_)
             | Source::Picked { .. }
             | Source::Joined { .. }
             | Source::Sorted { .. }

@@ -14,4 +14,4 @@ pub use budget::{Budget, Reservation};
 pub(crate) use budget::{held_bytes, held_bytes_each};
 pub use spill::{Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, SpillWriter};
 pub use stack::RowStack;
-pub use store::{Replay, RowStore};
+pub use store::{KeptRows, Replay, RowStore};

@@ -1,7 +1,7 @@
 //! Rows that must wait until something is known of all of them.
 //!
 //! In:  batches in order, of schemas that may widen as they come.
-//! Out: the same batches in the same order, once.
+//! Out: the same batches in the same order, once, or as often as they are asked for.
 //!
 //! What the budget refuses goes to spill files. The order is that of arrival
 //! whether rows waited in memory or on disk, so the budget changes no result.
@@ -19,7 +19,8 @@ use crate::partition::batch_bytes;
 /// A run of rows that wait, in memory or on disk.
 enum Run {
     Memory(Vec<RecordBatch>),
-    Disk(SpillFile),
+    /// So many batches.
+    Disk(SpillFile, u64),
 }
 
 /// Holds batches under a budget and gives them back in order.
@@ -73,8 +74,7 @@ impl RowStore {
             .last()
             .is_some_and(|last| last.schema() != batch.schema());
         if schema_changed {
-            self.runs
-                .push_back(Run::Memory(std::mem::take(&mut self.open)));
+            self.end_run();
         }
         if self.reservation.try_resize(self.reservation.bytes() + held) {
             self.open.push(batch);
@@ -86,10 +86,7 @@ impl RowStore {
 
     /// Moves everything in memory to disk, run by run.
     fn spill(&mut self) -> Result<()> {
-        if !self.open.is_empty() {
-            self.runs
-                .push_back(Run::Memory(std::mem::take(&mut self.open)));
-        }
+        self.end_run();
         for run in &mut self.runs {
             if let Run::Memory(batches) = run
                 && let Some(first) = batches.first()
@@ -99,22 +96,90 @@ impl RowStore {
                     writer.write(batch)?;
                 }
                 tracing::debug!(batches = batches.len(), "spilled");
-                *run = Run::Disk(writer.finish()?);
+                *run = Run::Disk(writer.finish()?, batches.len() as u64);
             }
         }
         self.reservation.resize_anyway(0);
         Ok(())
     }
 
+    /// Lets the next batch begin a run of its own.
+    pub fn end_run(&mut self) {
+        if !self.open.is_empty() {
+            let open = std::mem::take(&mut self.open);
+            self.runs.push_back(Run::Memory(open));
+        }
+    }
+
+    /// The rows, to be read more than once, run by run.
+    pub fn kept(mut self) -> KeptRows {
+        self.end_run();
+        let mut before = 0;
+        let runs = self.runs.into_iter().map(|run| {
+            let first = before;
+            let (run, batches) = match run {
+                Run::Memory(batches) => {
+                    let n_batches = batches.len() as u64;
+                    (KeptRun::Memory(batches), n_batches)
+                }
+                Run::Disk(file, n_batches) => (KeptRun::Disk(Arc::new(file)), n_batches),
+            };
+            before += batches;
+            (first, run)
+        });
+        KeptRows {
+            runs: runs.collect(),
+            rows: self.rows,
+            bytes: self.bytes,
+            _reservation: self.reservation,
+        }
+    }
+
     /// The rows, in order. Each leaves memory or disk as it is taken.
     pub fn replay(mut self) -> Replay {
-        self.runs
-            .push_back(Run::Memory(std::mem::take(&mut self.open)));
+        self.end_run();
         Replay {
             runs: self.runs,
             current: Current::None,
             reservation: self.reservation,
         }
+    }
+}
+
+/// The rows of a [`RowStore`], to be read more than once.
+pub struct KeptRows {
+    /// Each with the number of batches before it.
+    runs: Vec<(u64, KeptRun)>,
+    /// Rows in all.
+    pub rows: u64,
+    /// Logical bytes in all.
+    pub bytes: u64,
+    /// Of what is in memory.
+    _reservation: Reservation,
+}
+
+enum KeptRun {
+    Memory(Vec<RecordBatch>),
+    Disk(Arc<SpillFile>),
+}
+
+impl KeptRows {
+    /// How many batches stand before each run.
+    pub fn firsts(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().map(|(first, _)| *first)
+    }
+
+    /// The batches of a run, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Io`] if they were spilled and cannot be read.
+    pub fn read(&self, run: usize) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
+        Ok(match self.runs.get(run) {
+            Some((_, KeptRun::Memory(batches))) => Box::new(batches.clone().into_iter().map(Ok)),
+            Some((_, KeptRun::Disk(file))) => Box::new(file.read_again()?),
+            None => Box::new(std::iter::empty()),
+        })
     }
 }
 
@@ -153,7 +218,7 @@ impl Iterator for Replay {
             }
             self.current = match self.runs.pop_front()? {
                 Run::Memory(batches) => Current::Memory(batches.into_iter()),
-                Run::Disk(file) => match file.read() {
+                Run::Disk(file, _) => match file.read() {
                     Ok(reader) => Current::Disk(Box::new(reader)),
                     Err(error) => return Some(Err(error)),
                 },
@@ -194,6 +259,16 @@ mod tests {
             }
             assert_eq!((store.rows(), store.bytes()), (3000, 24_000));
             assert_eq!(spill_dir.written() > 0, limit < 1 << 20, "{limit}");
+            let kept = store.kept();
+            for _ in 0..2 {
+                let runs = (0..kept.firsts().count()).map(|run| kept.read(run).unwrap());
+                let back: Vec<_> = runs.flatten().map(Result::unwrap).collect();
+                assert_eq!(back, (0..60).map(batch).collect::<Vec<_>>(), "{limit}");
+            }
+            drop(kept);
+            assert_eq!(budget.used(), 0);
+            let mut store = RowStore::new(&budget, 0, Arc::clone(&spill_dir));
+            (0..60).for_each(|n| store.push(batch(n)).unwrap());
             let back: Vec<_> = store.replay().map(Result::unwrap).collect();
             assert_eq!(back, (0..60).map(batch).collect::<Vec<_>>(), "{limit}");
             assert_eq!(budget.used(), 0);

@@ -103,6 +103,14 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
         Source::Mapped { input, .. } | Source::Picked { input, .. } => {
             add_stages(input, None, stages);
         }
+        Source::Shared(shared) => {
+            // Those who come later read what the first has kept.
+            let kept = format!("keep as shared rows {}", shared.number);
+            let is_new = !stages.iter().any(|stage: &String| stage.ends_with(&kept));
+            if let (true, Some(pipeline)) = (is_new, shared.pipeline()) {
+                add_stages(pipeline, Some(&kept), stages);
+            }
+        }
         Source::Folded { fold, input } => add_stages(input, Some(fold), stages),
         Source::Joined { left, right, .. } => {
             add_stages(left, None, stages);
@@ -243,6 +251,7 @@ fn scan_text(scan: &Scan) -> String {
         Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
+        Source::Shared(shared) => format!("shared rows {}", shared.number),
         Source::Sorted { sort, .. } => format!("the rows of {}", sort.name()),
         Source::Shuffled { by, .. } => format!("the rows of {}", by.name()),
         Source::Ahead { windows, .. } => {

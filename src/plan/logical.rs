@@ -350,7 +350,10 @@ impl Logical {
     /// Whether the columns that come out are known only once all is read.
     pub fn widens(&self) -> bool {
         match self {
-            Logical::Scan(scan) => matches!(scan.source, Source::Text { .. }),
+            Logical::Scan(scan) => match &scan.source {
+                Source::Shared(shared) => shared.plan.widens(),
+                source => matches!(source, Source::Text { .. }),
+            },
             Logical::MapPartitions { .. } => false,
             other => other.inputs().into_iter().any(Logical::widens),
         }

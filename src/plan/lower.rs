@@ -120,6 +120,11 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
                 // Part files of a sorted write are partitions with known bounds.
                 Source::Columns { .. } if scan.sorted_by.is_some() => Layout::Files,
                 Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
+                // Where partitions are as they were read, they were kept so.
+                Source::Shared(shared) => match shared.lowered(blocksize).layout {
+                    Layout::Coalesce(bytes) | Layout::Even(bytes) => Layout::Coalesce(bytes),
+                    _ => Layout::Given,
+                },
                 Source::Made { .. }
                 | Source::Mapped { .. }
                 | Source::Folded { .. }

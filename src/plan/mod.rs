@@ -11,6 +11,7 @@
 //! physical    scan ▶ steps on any thread ▶ steps in order ▶ layout
 //! ```
 
+mod common;
 mod display;
 mod explode;
 mod fold;
@@ -26,6 +27,7 @@ mod source;
 mod union;
 mod window;
 
+pub use common::Shared;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub(crate) use explode::exploded;
 pub use fold::{Fold, TopCall};

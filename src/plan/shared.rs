@@ -77,7 +77,7 @@ fn looks_at_partitions(node: &Logical) -> bool {
 fn reads(part: &Logical) -> bool {
     match part {
         Logical::Scan(scan) => match &scan.source {
-            Source::Batches(_) => false,
+            Source::Batches(_) | Source::Shared(_) => false,
             Source::Made { make, .. } => !make.ready,
             _ => true,
         },
@@ -98,6 +98,100 @@ pub(crate) fn replaced(plan: Logical, part: &Logical, other: &Logical) -> Logica
         return plan;
     }
     plan.map_inputs(&|input| replaced(input, part, other))
+}
+
+/// Logical bytes of filtered rows of files of columns that are worth keeping:
+/// beyond them, reading the files again costs no more.
+const KEPT_BYTES: u64 = 256 << 20;
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy)]
+struct Occurrence<'a> {
+    part: &'a Logical,
+    /// Nodes in it.
+    size: usize,
+    /// Whether all of its rows are asked for there.
+    whole: bool,
+}
+
+/// A part that stands in plans of one run more than once and is worth computing
+/// once, the largest first; and how many times it stands there.
+///
+/// Joins, aggregates, sorts and functions are, and what is read of text; of files
+/// of columns, a filter that leaves few rows. But no part of which all who read it
+/// ask only for some rows: each finds its own sooner.
+pub(super) fn common_part(plans: &[Logical]) -> Option<(&Logical, usize)> {
+    let mut all = Vec::new();
+    for plan in plans {
+        add_occurrences(plan, true, &mut all);
+    }
+    // Larger ones first; of equal size, those of the first plan.
+    all.sort_by_key(|of| std::cmp::Reverse(of.size));
+    let worth = |of: &&Occurrence<'_>| is_costly(of.part) || is_sparse(of.part);
+    all.iter().filter(worth).find_map(|of| {
+        let alike = || all.iter().filter(|other| same(of.part, other.part));
+        let n_times = alike().count();
+        (n_times > 1 && alike().any(|other| other.whole)).then_some((of.part, n_times))
+    })
+}
+
+/// Adds every part, as [`add_parts`] does.
+fn add_occurrences<'a>(plan: &'a Logical, whole: bool, all: &mut Vec<Occurrence<'a>>) -> usize {
+    let below = match plan {
+        Logical::Filter { .. } | Logical::Limit { .. } | Logical::Sample { .. } => false,
+        Logical::Project { .. }
+        | Logical::Repartition { .. }
+        | Logical::Coalesce { .. }
+        | Logical::Explode { .. } => whole,
+        // What is behind them does not change what they ask for.
+        _ => true,
+    };
+    let mut inside = Vec::new();
+    let inputs = plan.inputs().into_iter();
+    let sizes = inputs.map(|input| add_occurrences(input, below, &mut inside));
+    let size = 1 + sizes.sum::<usize>();
+    if looks_at_partitions(plan) {
+        // Of what is further below, partitions might be others.
+        inside.retain(|of| of.size == size - 1);
+    }
+    all.append(&mut inside);
+    let whole = whole || matches!(plan, Logical::Aggregate { .. });
+    all.push(Occurrence {
+        part: plan,
+        size,
+        whole,
+    });
+    size
+}
+
+/// Whether computing a part is work beyond reading columns.
+fn is_costly(part: &Logical) -> bool {
+    match part {
+        Logical::Aggregate { .. }
+        | Logical::Join { .. }
+        | Logical::Sort { .. }
+        | Logical::Window { .. }
+        | Logical::Explode { .. }
+        | Logical::MapPartitions { .. } => true,
+        Logical::Scan(scan) => match &scan.source {
+            Source::Text { .. } => true,
+            Source::Made { make, .. } => !make.ready,
+            _ => false,
+        },
+        other => other.inputs().into_iter().any(is_costly),
+    }
+}
+
+/// Whether a part is made of files of columns, of which it leaves few rows.
+fn is_sparse(part: &Logical) -> bool {
+    let filters = |node: &Logical| matches!(node, Logical::Filter { .. } | Logical::Sample { .. });
+    let mut node = part;
+    let mut filtered = false;
+    while let Some(input) = node.input() {
+        filtered |= filters(node);
+        node = input;
+    }
+    filtered && reads(node) && part.estimate().bytes <= KEPT_BYTES
 }
 
 /// The columns of a source that these plans look at, once the rules have said
@@ -144,6 +238,8 @@ fn same(a: &Logical, b: &Logical) -> bool {
                 ..
             },
         ) => (seed, from, to) == (other_seed, other_from, other_to),
+        (Logical::Join { join: a, .. }, Logical::Join { join: b, .. }) => a == b,
+        (Logical::Sort { sort: a, .. }, Logical::Sort { sort: b, .. }) => a == b,
         // Others are not compared: computing them twice is never wrong.
         _ => false,
     };
@@ -161,6 +257,7 @@ fn same_source(a: &Source, b: &Source) -> bool {
         (Source::Columns { inputs: a, .. }, Source::Columns { inputs: b, .. }) => Arc::ptr_eq(a, b),
         (Source::Batches(a), Source::Batches(b)) => Arc::ptr_eq(a, b),
         (Source::Made { make: a, .. }, Source::Made { make: b, .. }) => a.is_same(b),
+        (Source::Shared(a), Source::Shared(b)) => a.number == b.number,
         _ => false,
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, SchemaRef};
 
+use super::common::Shared;
 use super::fold::Fold;
 use super::join::{Join, Side};
 use super::local::{Local, Make, Map};
@@ -367,6 +368,8 @@ pub enum Source {
         /// Gives the rows.
         input: Arc<Physical>,
     },
+    /// Rows that other pipelines of the same plan read as well.
+    Shared(Arc<Shared>),
     /// One partition of another pipeline.
     Picked {
         /// Its place among the partitions.

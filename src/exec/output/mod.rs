@@ -12,6 +12,7 @@ mod last;
 mod parts;
 mod sampled;
 mod scatter;
+mod share;
 mod visit;
 mod write;
 
@@ -25,6 +26,7 @@ pub(crate) use last::Last;
 pub(crate) use parts::{EachPart, Part, Parts};
 pub(crate) use sampled::Sampled;
 pub(crate) use scatter::Scatter;
+pub(crate) use share::{Share, SharedRows};
 pub(crate) use visit::{Each, Visit};
 pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 

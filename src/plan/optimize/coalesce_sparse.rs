@@ -42,7 +42,10 @@ fn lays_out(plan: &Logical) -> bool {
         | Logical::Partition { .. }
         | Logical::Join { .. }
         | Logical::Union { .. } => true,
-        Logical::Scan(scan) => matches!(scan.source, Source::Made { .. }),
+        Logical::Scan(scan) => match &scan.source {
+            Source::Shared(shared) => lays_out(&shared.plan),
+            source => matches!(source, Source::Made { .. }),
+        },
         Logical::Window { input, windows } => looks_ahead(windows) || lays_out(input),
         other => other.input().is_some_and(lays_out),
     }
@@ -51,7 +54,13 @@ fn lays_out(plan: &Logical) -> bool {
 fn filters(plan: &Logical) -> bool {
     match plan {
         Logical::Filter { .. } | Logical::Sample { .. } => true,
-        Logical::Scan(scan) => scan.predicate.is_some(),
+        Logical::Scan(scan) => {
+            let shared = match &scan.source {
+                Source::Shared(shared) => filters(&shared.plan),
+                _ => false,
+            };
+            shared || scan.predicate.is_some()
+        }
         other => other.input().is_some_and(filters),
     }
 }

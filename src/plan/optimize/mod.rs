@@ -4,6 +4,7 @@
 
 mod coalesce_sparse;
 mod columns_into_scan;
+mod common_parts;
 mod filter_into_scan;
 mod filter_through_join;
 mod merge_selects;
@@ -15,7 +16,8 @@ use super::logical::Logical;
 pub type Rule = (&'static str, fn(Logical) -> Logical);
 
 /// All rules, in the order in which they are applied.
-pub const RULES: [Rule; 5] = [
+pub const RULES: [Rule; 6] = [
+    ("common_parts", common_parts::apply),
     ("filter_into_scan", filter_into_scan::apply),
     ("merge_selects", merge_selects::apply),
     ("top_rows", top_rows::apply),
@@ -32,8 +34,13 @@ pub fn optimize(plan: Logical) -> Logical {
 /// The plan after every rule but those named: the answer must be the same.
 #[must_use]
 pub fn optimize_without(plan: Logical, off: &[&str]) -> Logical {
-    RULES
-        .iter()
-        .filter(|(name, _)| !off.contains(name))
-        .fold(plan, |plan, (_, rule)| rule(plan))
+    let all = |plan: Logical, but: &[&str]| {
+        let rules = RULES.iter();
+        rules
+            .filter(|(name, _)| !off.contains(name) && !but.contains(name))
+            .fold(plan, |plan, (_, rule)| rule(plan))
+    };
+    // Where partitions of a part end, others count on.
+    let of_parts = |part| all(part, &["common_parts", "coalesce_sparse"]);
+    common_parts::settled(all(plan, &[]), &of_parts)
 }
