@@ -119,7 +119,7 @@ fn write_csv(path: &PathBuf, rows: Range<u64>) {
         let scrambled = scrambled(row);
         writeln!(
             out,
-            "{row},user {},\"/items/{}, {scrambled}\",{}.{}",
+            "{row},user {},\"/items/{}, {scrambled}\",{}.{:02}",
             scrambled % 10_000,
             row % 977,
             scrambled % 1000,
