@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn row_groups_that_are_dictionaries_come_as_such_and_others_as_texts() {
         let text = |row: u32| match row {
-            _ if row % 7 == 0 => None,
+            _ if row.is_multiple_of(7) => None,
             0..1000 => Some(format!("few {}", row % 3)),
             1000..2000 => Some(format!("many {row}")),
             _ => Some(format!("again {}", row % 2)),
