@@ -385,6 +385,21 @@ fn the_report_adds_up_and_is_written_whole() {
 }
 
 #[test]
+fn a_report_that_could_not_be_written_came_after_the_output() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("a.json"), "{\"a\":1}\n");
+    let run = |report: &str| {
+        let args = ["convert", "a.json", "--to", "out", "--report", report];
+        windrow(dir.path(), &args)
+    };
+    run("nowhere/report.json").expect(1);
+    assert!(!dir.path().join("out").exists());
+    // One that lies in the output is made with it.
+    run("out/report.json").expect(0);
+    assert!(dir.path().join("out/report.json").exists());
+}
+
+#[test]
 fn too_many_bad_records_fail_the_run() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("a.json"), &(logs(97) + "x\ny\nz\n"));

@@ -519,7 +519,7 @@ fn a_damaged_file_gives_what_precedes_the_damage() {
         report.inputs[0]
             .damage
             .as_ref()
-            .is_some_and(|damage| damage.contains("cut lines"))
+            .is_some_and(|damage| damage.contains("cut line"))
     );
 }
 

@@ -292,7 +292,12 @@ fn in_words(damage: &Damage) -> String {
     if damage.n_spans > damage.spans.len() as u64 {
         words.push_str("; …");
     }
-    words.push_str(&format!("; {} cut lines dropped", damage.partial_lines));
+    let lines = if damage.partial_lines == 1 {
+        "line"
+    } else {
+        "lines"
+    };
+    words.push_str(&format!("; {} cut {lines} dropped", damage.partial_lines));
     words
 }
 

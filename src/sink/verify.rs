@@ -59,8 +59,12 @@ impl fmt::Display for VerifyReport {
         let size = crate::ByteSize::new(self.stored_bytes);
         write!(
             f,
-            "{}: {} parts, {} rows, {size}: ",
-            self.path, self.parts, self.rows
+            "{}: {} {}, {} {}, {size}: ",
+            self.path,
+            self.parts,
+            if self.parts == 1 { "part" } else { "parts" },
+            self.rows,
+            if self.rows == 1 { "row" } else { "rows" },
         )?;
         match self.findings.len() {
             0 => f.write_str("as the manifest says"),

@@ -87,6 +87,9 @@ fn hint(error: &Error) -> Option<String> {
             "this is read as JSON: say what it is with --from csv, or --from text for any lines"
                 .into(),
         ),
+        Error::Decode { reason, .. } if reason.contains("--max-rejects is") => {
+            Some("allow more of them with --max-rejects, by number or share (0.1%)".into())
+        }
         // A record that is too long was not read at all, and cannot be shown.
         Error::Decode {
             at: Position { path, byte, .. },

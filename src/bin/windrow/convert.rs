@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{ArgGroup, Parser};
+use tempfile::NamedTempFile;
 use windrow::{Error, Result};
 
 use crate::args::{InputArgs, LayoutArgs, OrderArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
@@ -87,16 +88,22 @@ impl Repartition {
 impl Job {
     fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
+        let saved = self.write.report.as_deref();
+        let saved = saved.filter(|path| *path != Path::new("-"));
+        // The folder that is written is there only at the end.
+        let early = saved.filter(|path| !path.starts_with(&self.write.to));
+        let early = early.map(Staged::create).transpose()?;
         let mut frame = run.frame(&self.input, &self.pick, &self.read, &self.order.sort_by)?;
         if let Some(by) = self.layout.by() {
             frame = frame.repartition(by)?;
         }
         let report = frame.write(&self.write.options()?)?;
         run.done();
-        match &self.write.report {
-            Some(path) if path == Path::new("-") => print(as_json(&report)?)?,
-            Some(path) => save(path, &as_json(&report)?)?,
-            None => {}
+        match (early, saved) {
+            (Some(file), _) => file.save(&as_json(&report)?)?,
+            (None, Some(path)) => Staged::create(path)?.save(&as_json(&report)?)?,
+            (None, None) if self.write.report.is_some() => print(as_json(&report)?)?,
+            (None, None) => {}
         }
         run.note(&report.to_string());
         Ok(())
@@ -110,20 +117,36 @@ pub fn as_json(result: &impl serde::Serialize) -> Result<String> {
         .map_err(|source| Error::external("printing JSON", source))
 }
 
-/// Writes a file so that it is there whole or not at all.
-fn save(path: &Path, text: &str) -> Result<()> {
-    let failed = |doing| move |source| Error::io(path.display(), doing, source);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".windrow-report-")
-        .tempfile_in(folder)
-        .map_err(failed("create"))?;
-    file.write_all(text.as_bytes()).map_err(failed("write"))?;
-    file.as_file().sync_all().map_err(failed("sync"))?;
-    file.persist(path)
-        .map_err(|error| failed("rename")(error.error))?;
-    Ok(())
+/// A file that will be there whole or not at all. It is begun before the run, so that
+/// a place that cannot be written is refused before anything else is.
+struct Staged<'a> {
+    path: &'a Path,
+    file: NamedTempFile,
+}
+
+impl<'a> Staged<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".windrow-report-")
+            .tempfile_in(folder)
+            .map_err(|source| Error::io(path.display(), "create", source))?;
+        Ok(Staged { path, file })
+    }
+
+    fn save(mut self, text: &str) -> Result<()> {
+        let path = self.path;
+        let failed = |doing| move |source| Error::io(path.display(), doing, source);
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(failed("write"))?;
+        self.file.as_file().sync_all().map_err(failed("sync"))?;
+        self.file
+            .persist(path)
+            .map_err(|error| failed("rename")(error.error))?;
+        Ok(())
+    }
 }

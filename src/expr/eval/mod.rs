@@ -8,25 +8,26 @@
 //! guards, and an error does not depend on which rows share a batch.
 
 mod choice;
+mod logic;
 mod rows;
+mod texts;
 
 use std::sync::Arc;
 
-use arrow_arith::boolean::{and_kleene, not, or_kleene};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_arith::boolean::not;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow_schema::DataType;
 use arrow_select::nullif::nullif;
-use arrow_string::like;
 
 use self::choice::Choice;
+use self::logic::{chain, is_bool, is_in, is_null};
 pub(in crate::expr) use self::rows::Rows;
+use self::texts::{concat, matches};
 use crate::error::{Error, Result};
 use crate::expr::arith;
 use crate::expr::ast::BinaryOp;
 use crate::expr::cast::cast;
-use crate::expr::compare::{Members, Mode, compare, equal, with_texts};
+use crate::expr::compare::{Members, Mode, compare, equal};
 use crate::expr::convert::Value;
 use crate::expr::exact::exactly;
 use crate::expr::functions::{self, Prepared};
@@ -379,32 +380,6 @@ impl Node {
     }
 }
 
-/// `in`, as `or` over `=` says it.
-fn is_in(
-    inner: &Node,
-    members: &Members,
-    items: &[(Mode, Node)],
-    negated: bool,
-    rows: &Rows<'_>,
-) -> Result<Value> {
-    let inner = inner.eval(rows)?;
-    let mut found = Value {
-        array: Arc::new(members.contain(&inner)?),
-        constant: inner.constant,
-        json: false,
-    };
-    for (mode, item) in items {
-        let item = item.eval(rows)?;
-        let equal = equal(mode, &inner, &item, rows.len())?;
-        let so_far = found.bools_of(rows.len())?;
-        found = Value::rows(Arc::new(or_kleene(&so_far, &equal)?));
-    }
-    if negated {
-        found.array = Arc::new(not(&found.bools()?)?);
-    }
-    Ok(found)
-}
-
 /// A result that is constant where everything it came from was.
 fn together(array: ArrayRef, from: &[&Value]) -> Value {
     if from.iter().all(|value| value.constant) {
@@ -426,57 +401,6 @@ pub(in crate::expr) fn plain(value: Value) -> Result<Value> {
     })
 }
 
-/// `and` and `or` over any number of terms: `decides` is the value of a term
-/// that settles a row.
-fn chain(terms: &[Node], rows: &Rows<'_>, decides: bool) -> Result<Value> {
-    let count = rows.len();
-    let mut result: Option<BooleanArray> = None;
-    for term in terms {
-        let so_far = match result {
-            None => {
-                result = Some(term.eval(rows)?.bools_of(count)?);
-                continue;
-            }
-            Some(so_far) => so_far,
-        };
-        let settled = so_far.null_count() == 0
-            && if decides {
-                !so_far.has_false()
-            } else {
-                !so_far.has_true()
-            };
-        if settled {
-            return Ok(Value::rows(Arc::new(so_far)));
-        }
-        let next = if term.fails {
-            let open: Vec<u32> = (0..count)
-                .filter(|row| so_far.is_null(*row) || so_far.value(*row) != decides)
-                .map(|row| row as u32)
-                .collect();
-            let found = rows.only(&open, term)?.bools_of(open.len())?;
-            spread(&found, &open, count, decides)
-        } else {
-            term.eval(rows)?.bools_of(count)?
-        };
-        result = Some(if decides {
-            or_kleene(&so_far, &next)?
-        } else {
-            and_kleene(&so_far, &next)?
-        });
-    }
-    let empty = || BooleanArray::from(vec![!decides; count]);
-    Ok(Value::rows(Arc::new(result.unwrap_or_else(empty))))
-}
-
-/// Conditions of some rows among all; the others are settled already.
-fn spread(found: &BooleanArray, open: &[u32], count: usize, settled: bool) -> BooleanArray {
-    let mut all = vec![Some(settled); count];
-    for (value, row) in found.iter().zip(open) {
-        all[*row as usize] = value;
-    }
-    all.into_iter().collect()
-}
-
 fn single(
     inner: &Node,
     rows: &Rows<'_>,
@@ -494,68 +418,4 @@ fn pair(
 ) -> Result<Value> {
     let (left, right) = (left.eval(rows)?, right.eval(rows)?);
     Ok(together(run(&left, &right)?, &[&left, &right]))
-}
-
-fn is_null(value: &Value, negated: bool) -> Result<ArrayRef> {
-    let nulls = if value.json {
-        value.texts()?.logical_nulls()
-    } else {
-        value.array.logical_nulls()
-    };
-    let rows = value.array.len();
-    let valid = nulls.map_or_else(
-        || BooleanBuffer::new_set(rows),
-        |nulls: NullBuffer| nulls.into_inner(),
-    );
-    let bits = if negated { valid } else { !&valid };
-    Ok(Arc::new(BooleanArray::new(bits, None)))
-}
-
-fn is_bool(value: &Value, wanted: bool, negated: bool) -> Result<ArrayRef> {
-    let bools = value.bools()?;
-    let hit =
-        (0..bools.len()).map(|row| (bools.is_valid(row) && bools.value(row) == wanted) != negated);
-    let bits: BooleanBuffer = hit.collect();
-    Ok(Arc::new(BooleanArray::new(bits, None)))
-}
-
-/// `||`. Two constants give one row.
-fn concat(left: &Value, right: &Value, rows: usize) -> Result<ArrayRef> {
-    let (a, b) = (left.texts()?, right.texts()?);
-    let rows = if left.constant && right.constant {
-        1
-    } else {
-        rows
-    };
-    let mut text = String::new();
-    let joined = (0..rows).map(|row| {
-        let left = if left.constant { 0 } else { row };
-        let right = if right.constant { 0 } else { row };
-        (a.is_valid(left) && b.is_valid(right)).then(|| {
-            text.clear();
-            text.push_str(a.value(left));
-            text.push_str(b.value(right));
-            text.clone()
-        })
-    });
-    Ok(Arc::new(joined.collect::<StringArray>()))
-}
-
-/// `like` and its kin. Two constants give one row.
-fn matches(text: &Value, pattern: &Value, which: Pattern, rows: usize) -> Result<ArrayRef> {
-    let mut texts = text.texts()?;
-    if text.constant && !pattern.constant {
-        let all = Value::constant(Arc::new(texts)).into_array(rows)?;
-        texts = all.as_string::<i32>().clone();
-    }
-    let kernel = match (which.case_insensitive, which.negated) {
-        (false, false) => like::like,
-        (false, true) => like::nlike,
-        (true, false) => like::ilike,
-        (true, true) => like::nilike,
-    };
-    let found = with_texts(pattern.texts()?, pattern.constant, |pattern| {
-        kernel(&texts, pattern)
-    })?;
-    Ok(Arc::new(found))
 }

@@ -72,10 +72,10 @@ impl Target {
         match existing {
             Existing::Refuse => {
                 let what = match &self.manifest {
-                    Some(manifest) => format!(
-                        "holds {} part files of an earlier run",
-                        manifest.parts.len()
-                    ),
+                    Some(manifest) => match manifest.parts.len() {
+                        1 => "holds a part file of an earlier run".to_owned(),
+                        parts => format!("holds {parts} part files of an earlier run"),
+                    },
                     None => format!("is not empty (it holds {})", first.display()),
                 };
                 Err(Error::config(
