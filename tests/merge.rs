@@ -15,7 +15,7 @@ use windrow::arrow::array::{
     new_null_array,
 };
 use windrow::arrow::schema::{DataType, Field, TimeUnit};
-use windrow::{By, ByteSize, DataFrame, MergeHow, MergeOptions, Session, Settings};
+use windrow::{By, ByteSize, DataFrame, Keep, MergeHow, MergeOptions, Session, Settings};
 
 const HOWS: [MergeHow; 7] = [
     MergeHow::Inner,
@@ -518,6 +518,146 @@ fn a_large_side_streams_past_a_small_one_whose_order_counts() {
         assert!(way.starts_with("left rows (320 B) held"), "{way}");
         assert_eq!(report.stages[0].shuffles, 0);
     }
+}
+
+#[test]
+fn frames_with_one_index_go_side_by_side_and_give_the_rows_of_a_held_side() {
+    let kinds = [
+        (INT64, INT64),
+        (INT8, INT64),
+        (Odd, Odd),
+        (Text, Text),
+        (Seconds, Seconds),
+    ];
+    for (seed, (of_left, of_right)) in kinds.into_iter().enumerate() {
+        let mut random = Random(400 + seed as u64);
+        let left = SideRows::new(&mut random, 150, &[of_left]);
+        let right = SideRows::new(&mut random, 200, &[of_right]);
+        for how in HOWS.into_iter().filter(|how| *how != MergeHow::Cross) {
+            let nulls_match = seed % 2 == 0;
+            let mut merged = |threads: usize, hold: Option<ByteSize>| {
+                let session = session(threads);
+                let left = left
+                    .frame(&mut random, &session, "l")
+                    .set_index("k0")
+                    .unwrap();
+                let right = right
+                    .frame(&mut random, &session, "r")
+                    .set_index("k0")
+                    .unwrap();
+                let mut options = MergeOptions::on(["k0"]).how(how).nulls_match(nulls_match);
+                if let Some(hold) = hold {
+                    options = options.hold(hold);
+                }
+                let frame = left.merge(&right, options).unwrap();
+                let beside = frame.explain().to_string().contains("go side by side");
+                assert_eq!(beside, hold.is_some() && how != MergeHow::Outer, "{how}");
+                assert_eq!(frame.index().is_some(), how != MergeHow::Outer);
+                let table = frame.compute().unwrap();
+                let stages = table.report().stages.iter();
+                let shuffles: Vec<u64> = stages.map(|stage| stage.shuffles).collect();
+                let rows = table.into_batches();
+                let pairs = numbers(&rows, "l").into_iter().zip(numbers(&rows, "r"));
+                (pairs.collect::<Vec<_>>(), shuffles)
+            };
+            let (wanted, shuffles) = merged(2, None);
+            assert_eq!(
+                shuffles,
+                [1, 1, 0],
+                "two are sorted, and none is moved again"
+            );
+            for (threads, hold) in [(1, 1_500), (2, 1_000), (5, 500), (2, 1)] {
+                let (found, shuffles) = merged(threads, Some(ByteSize::new(hold)));
+                assert_eq!(found, wanted, "{how} {of_left:?} {threads} {hold}");
+                let by_key = u64::from(how == MergeHow::Outer);
+                assert_eq!(shuffles, [1, 1, by_key], "{how}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sorted_rows_that_turn_out_to_be_too_many_to_be_held_go_side_by_side() {
+    let mut random = Random(500);
+    let sides = [100, 200].map(|rows| SideRows::new(&mut random, rows, &[INT64]));
+    let session = session(2);
+    let left = sides[0].frame(&mut random, &session, "l");
+    let right = sides[1].frame(&mut random, &session, "r");
+    // Nobody knows beforehand how many rows differ: fewer are expected.
+    let right = right.drop_duplicates(["k0", "r"], Keep::First).unwrap();
+    let right = right.set_index("k0").unwrap();
+    let left = left.set_index("k0").unwrap();
+    let merged = |options: MergeOptions| {
+        let table = left.merge(&right, options).unwrap().compute().unwrap();
+        let way = table.report().stages.last().unwrap().way.clone().unwrap();
+        let rows = table.into_batches();
+        (numbers(&rows, "l"), numbers(&rows, "r"), way)
+    };
+    let (l, r, way) = merged("k0".into());
+    assert!(
+        way.starts_with("right rows") && way.ends_with("held"),
+        "{way}"
+    );
+    let cut = MergeOptions::on(["k0"]).hold(ByteSize::new(2_000));
+    let plan = left
+        .merge(&right, cut.clone())
+        .unwrap()
+        .explain()
+        .to_string();
+    assert!(plan.contains("or side by side by k0"), "{plan}");
+    let (cut_l, cut_r, way) = merged(cut);
+    assert_eq!((cut_l, cut_r), (l, r));
+    assert_eq!(way, "both sides sorted: side by side");
+}
+
+#[test]
+fn indexed_files_are_merged_in_little_memory_without_a_shuffle() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = session(2);
+    let n = 200_000;
+    let written = |name: &str, factor: i64| {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n).map(|n| n / factor)));
+        // Digits that do not shrink much when they are stored.
+        let mut random = Random(7);
+        let mut digits = || random.below(1 << 30);
+        let texts = (0..n).map(|_| {
+            format!(
+                "{:09}{:09}{:09}{:09}",
+                digits(),
+                digits(),
+                digits(),
+                digits()
+            )
+        });
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let whole = RecordBatch::try_from_iter([("k", keys), (name, texts)]).unwrap();
+        let path = dir.path().join(name);
+        let frame = session.from_batches(whole.schema(), [whole]).unwrap();
+        frame.set_index("k").unwrap().to_parquet(&path).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (left, right) = (written("a", 1), written("b", 2));
+    let session = Session::new(Settings {
+        threads: 2,
+        memory: ByteSize::mib(64),
+        ..Settings::default()
+    });
+    let read = |path: &str| session.read_parquet(path).unwrap();
+    let options = MergeOptions::on(["k"]).hold(ByteSize::mib(8));
+    let merged = read(&left).merge(&read(&right), options).unwrap();
+    assert_eq!(merged.index().as_deref(), Some("k"));
+    let mut rows = 0;
+    let report = merged.for_each_batch(|batch| {
+        let keys = batch.column(0).as_primitive::<Int64Type>();
+        for (row, key) in (rows..).zip(keys.values()) {
+            assert_eq!(*key, row / 2);
+        }
+        rows += batch.num_rows() as i64;
+        Ok(())
+    });
+    let report = report.unwrap();
+    let found = (rows, report.stages[0].shuffles, report.spilled_bytes);
+    assert_eq!(found, (n, 0, 0), "{}", report.peak_bytes);
 }
 
 #[test]

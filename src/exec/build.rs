@@ -149,8 +149,8 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             join,
             left,
             right,
-            held,
-        } => join_rows(join, (left, right), *held, context)?,
+            way,
+        } => join_rows(join, (left, right), way, context)?,
     };
     from_given(physical, given)
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use super::join::{Join, JoinWay};
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;
@@ -232,6 +233,33 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
     nodes
 }
 
+/// How the rows of two frames meet.
+fn way_text(join: &Join, way: &JoinWay) -> String {
+    let (held, sorted) = match way {
+        JoinWay::InOrder(sorted) => {
+            return format!(
+                "both sides are sorted, and go side by side by {sorted}; no row is moved"
+            );
+        }
+        JoinWay::Hold(held, sorted) => (held, sorted),
+    };
+    let streams = held.other();
+    let past = format!("{streams} rows stream past all {held} ones");
+    if *held == join.how.probe().0 {
+        return format!(
+            "{past}, which are fewer by far, and are put into their order; if {held} ones are too many to be held, they stream past {streams} ones"
+        );
+    }
+    match sorted {
+        Some(sorted) => format!(
+            "{past}, or side by side by {sorted}, as both are sorted, if these are too many to be held"
+        ),
+        None => {
+            format!("{past}, or past those of their key if these are too many to be held")
+        }
+    }
+}
+
 /// Inputs as the user wrote them, less what may be secret of a URL.
 fn shown(inputs: &[String]) -> String {
     let words: Vec<_> = inputs.iter().map(|input| io::url::shown(input)).collect();
@@ -258,16 +286,7 @@ fn scan_text(scan: &Scan) -> String {
             format!("the rows backwards, {}", window::text(windows))
         }
         Source::Picked { idx, .. } => format!("partition {idx}"),
-        Source::Joined { join, held, .. } => {
-            let streams = held.other();
-            let why = match *held == join.how.probe().0 {
-                true => format!(
-                    ", which are fewer by far, and are put into their order; if {held} ones are too many to be held, they stream past {streams} ones"
-                ),
-                false => ", or past those of their key if these are too many to be held".to_owned(),
-            };
-            format!("the {join}: {streams} rows stream past all {held} ones{why}")
-        }
+        Source::Joined { join, way, .. } => format!("the {join}: {}", way_text(join, way)),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

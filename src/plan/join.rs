@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use super::logical::Estimate;
+use super::logical::Logical;
 use crate::error::{Error, Result};
 use crate::expr::{common_type, unknown_column};
 use crate::ops::join::{JoinKind, JoinSpec, KeyForms, Nearest, NextTo, Taken, Times};
+use crate::partition::Partitioning;
 use crate::size::ByteSize;
 
 /// Which rows come out of a merge.
@@ -154,9 +155,40 @@ pub enum ColumnOf {
 /// holding it costs less than putting joined rows back into the other's order.
 const LARGE_BYTES: u64 = 64 << 20;
 
+/// How many times as large as thought a sorted side may be that is not held.
+const STORED_SMALLER: u64 = 8;
+
 /// How many times as large as a side whose order counts another one must be to
 /// stream past it.
 const FAR_SMALLER: u64 = 16;
+
+/// How the rows of two frames meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinWay {
+    /// This side is held first, and looked up if it is not too large. If it is,
+    /// rows are moved by key; unless both come in the order of a pair of keys.
+    Hold(Side, Option<SortedBy>),
+    /// Both come in the order of a pair of keys, and go side by side.
+    InOrder(SortedBy),
+}
+
+/// A pair of keys that both frames of a merge are sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortedBy {
+    /// The key of the left frame.
+    pub left: String,
+    /// That of the right frame.
+    pub right: String,
+}
+
+impl fmt::Display for SortedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left == self.right {
+            true => f.write_str(&self.left),
+            false => write!(f, "{} and {}", self.left, self.right),
+        }
+    }
+}
 
 /// A merge of two frames.
 #[derive(Debug, Clone, PartialEq)]
@@ -261,21 +293,73 @@ impl Join {
         Ok(join)
     }
 
-    /// The side to be held, of sides of about these sizes: that whose order does
-    /// not count, unless it is large and the other one is far smaller.
-    pub(super) fn held(&self, left: Estimate, right: Estimate) -> Side {
+    /// How the rows of two inputs are to meet. Where both are sorted by a key, and
+    /// the one whose order does not count is large, side by side; else one is held:
+    /// that one, unless it is large and the other one is far smaller.
+    pub(super) fn way(&self, left: &Logical, right: &Logical) -> JoinWay {
         let (probe, _) = self.how.probe();
+        let sizes = (left.estimate().bytes, right.estimate().bytes);
         let (of_probe, of_build) = match probe {
-            Side::Left => (left.bytes, right.bytes),
-            Side::Right => (right.bytes, left.bytes),
+            Side::Left => sizes,
+            Side::Right => (sizes.1, sizes.0),
         };
         let large = self
             .hold
             .map_or(LARGE_BYTES, |hold| hold.bytes().min(LARGE_BYTES));
+        let mut sorted = self.both_sorted(left, right);
+        // What is stored in order is stored small: there are more bytes than are thought.
+        if of_build > large / STORED_SMALLER
+            && let Some(sorted) = sorted.take()
+        {
+            return JoinWay::InOrder(sorted);
+        }
         let few = of_probe.saturating_mul(FAR_SMALLER) <= of_build;
         // Rows without a key meet all: they come out in the order of the probe side anyway.
         let flips = few && of_build > large && !self.on.is_empty() && self.next_to.is_none();
-        if flips { probe } else { probe.other() }
+        JoinWay::Hold(if flips { probe } else { probe.other() }, sorted)
+    }
+
+    /// The keys that both inputs are sorted by, if that is one pair of keys whose
+    /// values have one order. Rows without partner that come last would have to wait.
+    fn both_sorted(&self, left: &Logical, right: &Logical) -> Option<SortedBy> {
+        let (Partitioning::Range { key: of_left }, Partitioning::Range { key: of_right }) =
+            (left.partitioning(), right.partitioning())
+        else {
+            return None;
+        };
+        let pair = (of_left, of_right);
+        let fits = self.on.contains(&pair) && self.next_to.is_none() && self.how != MergeHow::Outer;
+        if !fits {
+            return None;
+        }
+        let schemas = (left.schema().ok()?, right.schema().ok()?);
+        let types = (
+            field(&schemas.0, &pair.0).ok()?.data_type(),
+            field(&schemas.1, &pair.1).ok()?.data_type(),
+        );
+        let one_order = types.0 == types.1 || (types.0.is_integer() && types.1.is_integer());
+        let (left, right) = pair;
+        one_order.then_some(SortedBy { left, right })
+    }
+
+    /// What is known of how joined rows lie: they have the order of one input.
+    pub(super) fn partitioning(&self, left: &Logical, right: &Logical) -> Partitioning {
+        let (side, _) = self.how.probe();
+        let input = match side {
+            Side::Left => left.partitioning(),
+            Side::Right => right.partitioning(),
+        };
+        if self.how == MergeHow::Outer || !matches!(input, Partitioning::Range { .. }) {
+            return Partitioning::Unknown;
+        }
+        input.renamed(|column| {
+            let shown = self.columns.iter().find(|(_, of)| match of {
+                ColumnOf::Left(name) => side == Side::Left && name == column,
+                ColumnOf::Right(name) => side == Side::Right && name == column,
+                ColumnOf::Both(name) => name == column,
+            });
+            shown.map(|(name, _)| name.clone())
+        })
     }
 
     /// How the keys meet.

@@ -418,10 +418,10 @@ impl Logical {
             },
             Logical::Sort { sort, .. } => sort.partitioning(),
             Logical::Shuffle { by, .. } => by.partitioning(),
-            Logical::Aggregate { .. }
-            | Logical::MapPartitions { .. }
-            | Logical::Union { .. }
-            | Logical::Join { .. } => Partitioning::Unknown,
+            Logical::Aggregate { .. } | Logical::MapPartitions { .. } | Logical::Union { .. } => {
+                Partitioning::Unknown
+            }
+            Logical::Join { left, right, join } => join.partitioning(left, right),
             Logical::Scan(scan) => match (&scan.sorted_by, scan.output()) {
                 (Some(key), Ok(schema)) if schema.column_with_name(key).is_some() => {
                     Partitioning::Range { key: key.clone() }

@@ -297,7 +297,7 @@ fn asked_layout(layout: Layout) -> Layout {
 /// where somebody asked for that.
 fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Physical {
     let estimate = Estimate::default();
-    let held = join.held(left.estimate(), right.estimate());
+    let way = join.way(&left, &right);
     let columns = |of: &Logical| of.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
     // Unknown columns were refused when the plan was built.
     let schema = join.schema(&columns(&left), &columns(&right));
@@ -311,7 +311,7 @@ fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Phy
         join: Arc::new(join),
         left: Arc::new(left),
         right: Arc::new(right),
-        held,
+        way,
     };
     Physical {
         layout: asked_layout(asked),

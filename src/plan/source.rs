@@ -10,7 +10,7 @@ use arrow_schema::{FieldRef, SchemaRef};
 
 use super::common::Shared;
 use super::fold::Fold;
-use super::join::{Join, Side};
+use super::join::{Join, JoinWay};
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use super::shuffle::ShuffleBy;
@@ -385,8 +385,8 @@ pub enum Source {
         left: Arc<Physical>,
         /// Gives those of the right one.
         right: Arc<Physical>,
-        /// The side that is held first, and looked up if it is not too large.
-        held: Side,
+        /// How they meet.
+        way: JoinWay,
     },
     /// What a function makes of each partition of another pipeline.
     Mapped {

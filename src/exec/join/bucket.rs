@@ -15,7 +15,7 @@ use arrow_array::RecordBatch;
 
 use super::PATH;
 use super::joining::Joining;
-use super::tasks::{Cut, HotRows, SHARED_ROWS, Tasks, cuts};
+use super::tasks::{Cut, HotRows, Tasks};
 use crate::error::Result;
 use crate::exec::source::{Open, Unit, Units, batches_reader};
 use crate::memory::Budget;
@@ -27,6 +27,8 @@ pub(super) struct BucketJoin {
     pub spec: Arc<JoinSpec>,
     pub build: Vec<Bucket>,
     pub probe: Vec<Bucket>,
+    /// How each pair of them is shared out.
+    pub cuts: Vec<Cut>,
     /// Bytes of a block.
     pub block_bytes: u64,
     pub budget: Budget,
@@ -36,13 +38,8 @@ pub(super) struct BucketJoin {
 
 /// A unit for each bucket, or for each task of one that is shared out.
 pub(super) fn bucket_units(join: BucketJoin) -> Units {
-    let pairs = join.probe.iter().zip(&join.build);
-    let rows: Vec<(u64, u64)> = pairs
-        .map(|(probe, build)| (probe.rows(), build.rows()))
-        .collect();
-    let cuts = cuts(&rows, SHARED_ROWS);
     let (spec, budget, block_bytes, tasks) = (join.spec, join.budget, join.block_bytes, join.tasks);
-    let pairs = join.build.into_iter().zip(join.probe).zip(cuts);
+    let pairs = join.build.into_iter().zip(join.probe).zip(join.cuts);
     let pairs: Vec<_> = pairs
         .filter(|((build, probe), _)| {
             probe.rows() > 0 || (build.rows() > 0 && spec.kind.keeps_build())

@@ -20,7 +20,7 @@ use arrow_schema::SchemaRef;
 
 use super::bucket::{BucketJoin, bucket_units};
 use super::order::{ByPlace, UNMET, ordered_units, with_place};
-use super::tasks::Tasks;
+use super::tasks::{Tasks, cuts};
 use crate::error::Result;
 use crate::exec::run::Run;
 use crate::exec::scatter::{ScatteredUnits, scatter_units};
@@ -80,8 +80,13 @@ pub(super) fn grace(
         n_build: total(&build_rows.buckets),
         n_buckets: n_places,
     });
+    let pairs = probe_rows.buckets.iter().zip(&build_rows.buckets);
+    let rows: Vec<_> = pairs
+        .map(|(probe, build)| (probe.rows(), build.rows()))
+        .collect();
     let joined = bucket_units(BucketJoin {
         spec: Arc::clone(&spec),
+        cuts: cuts(&rows),
         build: build_rows.buckets,
         probe: probe_rows.buckets,
         block_bytes: at_once,

@@ -11,13 +11,15 @@
 //! The probe side streams: each of its units is read, looked up and joined by
 //! whatever thread takes it. A build side that is too large to be held is cut by
 //! key, and so is the probe side: see `grace.rs`. Where the probe side is small
-//! and the other one is not, that one streams: see `flipped.rs`. The rows and
-//! their order are the same.
+//! and the other one is not, that one streams: see `flipped.rs`. Where both
+//! are sorted by a key they go side by side: see `in_order.rs`. The rows and their
+//! order are the same.
 
 mod broadcast;
 mod bucket;
 mod flipped;
 mod grace;
+mod in_order;
 mod joining;
 mod order;
 mod reach;
@@ -32,6 +34,7 @@ use arrow_schema::SchemaRef;
 use self::broadcast::joined_units;
 use self::flipped::flipped;
 use self::grace::{BuildRows, grace};
+use self::in_order::Windows;
 use self::reach::within_reach;
 use self::side::ProbeSide;
 use self::tasks::Tasks;
@@ -42,7 +45,7 @@ use super::sheet::{Front, Stage};
 use super::source::Units;
 use crate::error::{Error, Result};
 use crate::ops::join::{JoinSpec, JoinTable};
-use crate::plan::{Join, Physical, Side};
+use crate::plan::{Join, JoinWay, Physical, Side, SortedBy};
 use crate::size::ByteSize;
 
 /// What joined rows are called where an error has to tell the place of one.
@@ -79,10 +82,8 @@ struct Joined {
     report: StageReport,
 }
 
-/// Reads the side that is held, and opens the one that streams past it.
-///
-/// `held` is the side that is thought to be the smaller one by far, or else the
-/// one whose order does not count.
+/// Reads the side that is held, and opens the one that streams past it; or
+/// opens both, where both are sorted.
 ///
 /// # Errors
 ///
@@ -91,7 +92,7 @@ struct Joined {
 pub(super) fn join_rows(
     join: &Join,
     (left, right): (&Arc<Physical>, &Arc<Physical>),
-    held: Side,
+    way: &JoinWay,
     context: &Context,
 ) -> Result<Given> {
     let (probe_is, _) = join.how.probe();
@@ -108,9 +109,13 @@ pub(super) fn join_rows(
         limit: join.hold.unwrap_or(ByteSize::new(memory / HELD_SHARE)),
         run: Run::new(context)?,
     };
-    let joined = match held == probe_is && join.next_to.is_none() {
-        true => sides.holding_probe(context)?,
-        false => sides.holding_build(None, context)?,
+    let joined = match way {
+        JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context)?,
+        JoinWay::Hold(_, sorted) => sides.holding_build(None, sorted.as_ref(), context)?,
+        JoinWay::InOrder(sorted) => {
+            let build = ProbeSide::running(sides.build, context)?;
+            sides.in_order(build, sorted, context)?
+        }
     };
     let (probe, build) = (joined.probe, joined.build);
     Ok(Given {
@@ -131,10 +136,18 @@ pub(super) fn join_rows(
 
 impl Sides<'_> {
     /// Holds the build side, if it is not too large. The probe side streams past
-    /// it: it may be `read` already.
-    fn holding_build(&self, read: Option<HeldRows>, context: &Context) -> Result<Joined> {
+    /// it: it may be `read` already. Where both are sorted, neither has to fit.
+    fn holding_build(
+        self,
+        read: Option<HeldRows>,
+        sorted: Option<&SortedBy>,
+        context: &Context,
+    ) -> Result<Joined> {
         let held = hold_all(self.build, context)?;
         let fits = held.bytes <= self.limit.bytes();
+        if let (false, Some(sorted)) = (fits, sorted) {
+            return self.in_order(ProbeSide::held(held), sorted, context);
+        }
         if self.join.next_to.is_some() && !fits {
             return Err(Error::Memory {
                 operator: "merge_asof",
@@ -160,14 +173,34 @@ impl Sides<'_> {
         };
         let spec = self.spec(&probe.schema, &held.schema)?;
         let schema = Arc::clone(&spec.schema);
+        let (units, report) = self.past(build, held.bytes, spec, probe.units, &probe.schema)?;
+        Ok(Joined {
+            units,
+            schema,
+            held_bytes: probe.held_bytes,
+            probe: probe.front,
+            build: Front::over(held.sheet),
+            report,
+        })
+    }
+
+    /// The joined rows of probe rows that stream past all build rows, or past those
+    /// of their key; `bytes` are those of the build rows.
+    fn past(
+        &self,
+        build: Build,
+        bytes: u64,
+        spec: JoinSpec,
+        probe: Units,
+        probe_schema: &SchemaRef,
+    ) -> Result<(Units, StageReport)> {
         let mut report = StageReport::of(PATH);
-        let (other, bytes) = (self.probe_is.other(), ByteSize::new(held.bytes));
+        let (other, bytes) = (self.probe_is.other(), ByteSize::new(bytes));
         let units = match build {
             Build::Cut(rows) => {
                 let tasks = Arc::new(Tasks::new(self.key_names()));
                 let limit = self.limit.bytes();
-                let (units, of_probe) = (probe.units, &probe.schema);
-                let units = grace(spec, units, of_probe, rows, limit, &tasks, &self.run)?;
+                let units = grace(spec, probe, probe_schema, rows, limit, &tasks, &self.run)?;
                 report.way = Some(format!(
                     "{other} rows ({bytes}) were too many to be held: both sides cut by key"
                 ));
@@ -181,25 +214,18 @@ impl Sides<'_> {
                 let threads = self.run.drive.threads;
                 let table = JoinTable::build(Arc::new(spec), rows, threads, budget.open())?;
                 report.way = Some(format!("{other} rows ({bytes}) held"));
-                joined_units(probe.units, &Arc::new(table))
+                joined_units(probe, &Arc::new(table))
             }
         };
-        Ok(Joined {
-            units,
-            schema,
-            held_bytes: probe.held_bytes,
-            probe: probe.front,
-            build: Front::over(held.sheet),
-            report,
-        })
+        Ok((units, report))
     }
 
     /// Holds the probe side, which should be small, and lets the build side stream
     /// past it.
-    fn holding_probe(&self, context: &Context) -> Result<Joined> {
+    fn holding_probe(self, context: &Context) -> Result<Joined> {
         let held = hold_all(self.probe, context)?;
         if held.bytes > self.limit.bytes() {
-            return self.holding_build(Some(held), context);
+            return self.holding_build(Some(held), None, context);
         }
         let rows = held.batches.collect::<Result<Vec<_>>>()?;
         let other = self.probe_is.other();
@@ -226,6 +252,32 @@ impl Sides<'_> {
             build: large.front,
             report: StageReport {
                 way: Some(way),
+                ..StageReport::of(PATH)
+            },
+        })
+    }
+
+    /// Lets both sides, which are sorted, go side by side.
+    fn in_order(self, build: ProbeSide, sorted: &SortedBy, context: &Context) -> Result<Joined> {
+        let keys = match self.probe_is {
+            Side::Left => (sorted.left.as_str(), sorted.right.as_str()),
+            Side::Right => (sorted.right.as_str(), sorted.left.as_str()),
+        };
+        let probe = ProbeSide::running(self.probe, context)?;
+        let spec = self.spec(&probe.schema, &build.schema)?;
+        let schema = Arc::clone(&spec.schema);
+        let fronts = (probe.front.clone(), build.front.clone());
+        let tasks = Arc::new(Tasks::new(self.key_names()));
+        let limit = self.limit.bytes();
+        let windows = Windows::new(spec, (probe, build), keys, limit, &tasks, self.run)?;
+        Ok(Joined {
+            units: Box::new(windows),
+            schema,
+            held_bytes: 0,
+            probe: fronts.0,
+            build: fronts.1,
+            report: StageReport {
+                way: Some("both sides sorted: side by side".to_owned()),
                 ..StageReport::of(PATH)
             },
         })

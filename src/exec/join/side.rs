@@ -28,6 +28,10 @@ use crate::plan::{Layout, Physical, Step, exploded, windowed};
 /// Logical bytes of a piece that one thread hands to another.
 const PIECE_BYTES: u64 = 8 << 20;
 
+/// The share of the memory that such a piece takes at most: of each side one is
+/// filled, one waits, and one is read.
+const PIECE_SHARE: u64 = 64;
+
 /// Rows in units.
 pub(super) struct ProbeSide {
     pub units: Units,
@@ -49,16 +53,16 @@ impl ProbeSide {
         }
     }
 
-    /// Opens a pipeline; its layout is of no interest.
-    pub fn open(physical: &Arc<Physical>, context: &Context) -> Result<Self> {
-        let pieces = || {
-            Arc::new(Physical {
-                layout: Layout::Coalesce(PIECE_BYTES),
-                ..(**physical).clone()
-            })
-        };
+    /// Opens a pipeline that runs on threads of its own, and waits where nobody
+    /// takes its rows; its layout is of no interest.
+    pub fn running(physical: &Arc<Physical>, context: &Context) -> Result<Self> {
+        let share = context.settings.memory.bytes() / PIECE_SHARE;
+        let pieces = Arc::new(Physical {
+            layout: Layout::Coalesce(PIECE_BYTES.min(share)),
+            ..(**physical).clone()
+        });
         if widens(&physical.scan.source) {
-            let (kept, sheet) = keep_for(&pieces(), context)?;
+            let (kept, sheet) = keep_for(&pieces, context)?;
             let kept = Arc::new(kept);
             let schema = kept.schema()?;
             return Ok(ProbeSide {
@@ -68,15 +72,22 @@ impl ProbeSide {
                 held_bytes: 0,
             });
         }
-        let steps = Steps::bind(physical, false)?;
-        if !physical.ordered.is_empty() || steps.read.may_fail() {
-            let front = Front::default();
-            return Ok(ProbeSide {
-                units: part_units(&pieces(), context, front.clone(), Arc::from(PATH))?,
-                front,
-                schema: output(physical)?,
-                held_bytes: 0,
-            });
+        let front = Front::default();
+        Ok(ProbeSide {
+            units: part_units(&pieces, context, front.clone(), Arc::from(PATH))?,
+            front,
+            schema: output(physical)?,
+            held_bytes: 0,
+        })
+    }
+
+    /// Opens a pipeline; its layout is of no interest.
+    pub fn open(physical: &Arc<Physical>, context: &Context) -> Result<Self> {
+        let runs = widens(&physical.scan.source)
+            || !physical.ordered.is_empty()
+            || Steps::bind(physical, false)?.read.may_fail();
+        if runs {
+            return ProbeSide::running(physical, context);
         }
         let mut built = build(physical, context, CHUNK_BYTES)?;
         let front = Front::tallied(built.stage.take());

@@ -18,7 +18,7 @@ use crate::shuffle::{Bucket, BucketReader};
 
 /// Rows of a task below which a bucket is not shared out further: one batch that
 /// is looked up at once.
-pub(super) const SHARED_ROWS: u64 = 1 << 13;
+const SHARED_ROWS: u64 = 1 << 13;
 
 /// The share of a batch, as one in so many, that a key has at least where it is hot.
 const HOT_SHARE: u64 = 4;
@@ -44,8 +44,12 @@ impl Cut {
 }
 
 /// How buckets of so many probe and build rows are cut, so that no task has much
-/// more than the mean of all; those with fewer rows than `least` stay whole.
-pub(super) fn cuts(rows: &[(u64, u64)], least: u64) -> Vec<Cut> {
+/// more than the mean of all; those with few rows stay whole.
+pub(super) fn cuts(rows: &[(u64, u64)]) -> Vec<Cut> {
+    even_cuts(rows, SHARED_ROWS)
+}
+
+fn even_cuts(rows: &[(u64, u64)], least: u64) -> Vec<Cut> {
     let larger = |(probe, build): &(u64, u64)| *probe.max(build);
     let filled: Vec<u64> = rows.iter().map(larger).filter(|rows| *rows > 0).collect();
     let total: u64 = filled.iter().sum();
@@ -231,7 +235,7 @@ mod tests {
         let mut rows = vec![(1_000_u64, 900); 63];
         rows.push((63_000, 10));
         rows.push((10, 31_000));
-        let cuts = cuts(&rows, 1);
+        let cuts = even_cuts(&rows, 1);
         let tasks: u64 = cuts.iter().map(|cut| cut.tasks()).sum();
         let total: u64 = rows.iter().map(|(probe, build)| probe.max(build)).sum();
         for ((probe, build), cut) in rows.iter().zip(&cuts) {
@@ -241,8 +245,8 @@ mod tests {
         assert_eq!(cuts[0], Cut::Probe(1));
         assert!(matches!(cuts[63], Cut::Probe(20..)));
         assert!(matches!(cuts[64], Cut::Build(10..)));
-        assert_eq!(super::cuts(&[(0, 0), (0, 0)], 1), [Cut::Probe(1); 2]);
-        assert_eq!(super::cuts(&rows, 1 << 16)[63], Cut::Probe(1));
+        assert_eq!(even_cuts(&[(0, 0), (0, 0)], 1), [Cut::Probe(1); 2]);
+        assert_eq!(even_cuts(&rows, 1 << 16)[63], Cut::Probe(1));
     }
 
     #[test]
