@@ -607,7 +607,68 @@ fn sorted_rows_that_turn_out_to_be_too_many_to_be_held_go_side_by_side() {
     assert!(plan.contains("or side by side by k0"), "{plan}");
     let (cut_l, cut_r, way) = merged(cut);
     assert_eq!((cut_l, cut_r), (l, r));
-    assert_eq!(way, "both sides sorted: side by side");
+    assert_eq!(way, "side by side by k0, as both are sorted");
+}
+
+#[test]
+fn frames_in_partitions_by_key_go_side_by_side_and_at_most_one_is_moved() {
+    let kinds = [(INT64, INT64), (INT8, INT64), (Text, Text)];
+    for (seed, (of_left, of_right)) in kinds.into_iter().enumerate() {
+        let mut random = Random(600 + seed as u64);
+        let left = SideRows::new(&mut random, 150, &[of_left, Truth]);
+        let right = SideRows::new(&mut random, 150, &[of_right, Truth]);
+        for how in HOWS.into_iter().filter(|how| *how != MergeHow::Cross) {
+            let mut merged = |threads: usize, hold: u64, both: bool| {
+                let session = session(threads);
+                let keys = || ["k0", "k1"];
+                let left = left
+                    .frame(&mut random, &session, "l")
+                    .shuffle(keys(), 7)
+                    .unwrap();
+                let right = right
+                    .frame(&mut random, &session, "r")
+                    .shuffle(["k0", "k1"], 7);
+                let right = match (both, how) {
+                    (true, _) => (left, right.unwrap()),
+                    // The side whose order does not count has no partitions by key.
+                    (false, MergeHow::Right) => (left.sort_values(["l"]).unwrap(), right.unwrap()),
+                    (false, _) => (left, right.unwrap().sort_values(["r"]).unwrap()),
+                };
+                let (left, right) = right;
+                let options = MergeOptions::on(keys()).how(how).hold(ByteSize::new(hold));
+                let frame = left.merge(&right, options).unwrap();
+                let table = frame.compute().unwrap();
+                let stage = table.report().stages.last().unwrap().clone();
+                assert_eq!(stage.name, "merge");
+                let rows = table.into_batches();
+                let pairs = numbers(&rows, "l").into_iter().zip(numbers(&rows, "r"));
+                (
+                    pairs.collect::<Vec<_>>(),
+                    stage.shuffles,
+                    stage.way.unwrap(),
+                )
+            };
+            for both in [true, false] {
+                let (wanted, shuffles, _) = merged(2, 1 << 30, both);
+                assert_eq!(shuffles, 0);
+                for (threads, hold) in [(1, 1_500), (2, 1_000), (5, 100)] {
+                    let (found, shuffles, way) = merged(threads, hold, both);
+                    assert_eq!(found, wanted, "{how} {of_left:?} {threads} {hold}");
+                    if how == MergeHow::Outer {
+                        continue;
+                    }
+                    let moves = u64::from(!both);
+                    assert_eq!(shuffles, moves, "{how} {both} {way}");
+                    let there = if moves == 0 {
+                        "both lie"
+                    } else {
+                        "one side lies"
+                    };
+                    assert!(way.ends_with(there), "{way}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -235,13 +235,9 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
 
 /// How the rows of two frames meet.
 fn way_text(join: &Join, way: &JoinWay) -> String {
-    let (held, sorted) = match way {
-        JoinWay::InOrder(sorted) => {
-            return format!(
-                "both sides are sorted, and go side by side by {sorted}; no row is moved"
-            );
-        }
-        JoinWay::Hold(held, sorted) => (held, sorted),
+    let (held, order) = match way {
+        JoinWay::InOrder(order) => return format!("rows go {order}: none is moved"),
+        JoinWay::Hold(held, order) => (held, order),
     };
     let streams = held.other();
     let past = format!("{streams} rows stream past all {held} ones");
@@ -250,13 +246,9 @@ fn way_text(join: &Join, way: &JoinWay) -> String {
             "{past}, which are fewer by far, and are put into their order; if {held} ones are too many to be held, they stream past {streams} ones"
         );
     }
-    match sorted {
-        Some(sorted) => format!(
-            "{past}, or side by side by {sorted}, as both are sorted, if these are too many to be held"
-        ),
-        None => {
-            format!("{past}, or past those of their key if these are too many to be held")
-        }
+    match order {
+        Some(order) => format!("{past}, or {order}, if these are too many to be held"),
+        None => format!("{past}, or past those of their key if these are too many to be held"),
     }
 }
 

@@ -166,26 +166,59 @@ const FAR_SMALLER: u64 = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinWay {
     /// This side is held first, and looked up if it is not too large. If it is,
-    /// rows are moved by key; unless both come in the order of a pair of keys.
-    Hold(Side, Option<SortedBy>),
-    /// Both come in the order of a pair of keys, and go side by side.
-    InOrder(SortedBy),
+    /// rows are moved by key; unless both have one order already.
+    Hold(Side, Option<OneOrder>),
+    /// Both come in one order, and go side by side.
+    InOrder(OneOrder),
 }
 
-/// A pair of keys that both frames of a merge are sorted by.
+/// An order that both frames of a merge come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SortedBy {
-    /// The key of the left frame.
-    pub left: String,
-    /// That of the right frame.
-    pub right: String,
+pub enum OneOrder {
+    /// Each is sorted by its key.
+    Sorted {
+        /// The key of the left frame.
+        left: String,
+        /// That of the right frame.
+        right: String,
+    },
+    /// Both lie in as many partitions by the hashes of their keys.
+    Hashed {
+        /// The keys of the left frame.
+        left: Vec<String>,
+        /// Those of the right frame.
+        right: Vec<String>,
+        /// How many partitions.
+        count: usize,
+        /// Whether the side whose order does not count has yet to be moved there.
+        moves: bool,
+    },
 }
 
-impl fmt::Display for SortedBy {
+impl fmt::Display for OneOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.left == self.right {
-            true => f.write_str(&self.left),
-            false => write!(f, "{} and {}", self.left, self.right),
+        let pair = |left: &str, right: &str| match left == right {
+            true => left.to_owned(),
+            false => format!("{left} and {right}"),
+        };
+        match self {
+            OneOrder::Sorted { left, right } => {
+                write!(
+                    f,
+                    "side by side by {}, as both are sorted",
+                    pair(left, right)
+                )
+            }
+            OneOrder::Hashed {
+                left,
+                right,
+                count,
+                moves,
+            } => {
+                let keys = pair(&left.join(", "), &right.join(", "));
+                write!(f, "side by side in {count} partitions by {keys}, where ")?;
+                f.write_str(if *moves { "one side lies" } else { "both lie" })
+            }
         }
     }
 }
@@ -306,40 +339,75 @@ impl Join {
         let large = self
             .hold
             .map_or(LARGE_BYTES, |hold| hold.bytes().min(LARGE_BYTES));
-        let mut sorted = self.both_sorted(left, right);
+        let order = self.one_order(left, right);
+        let is_there = matches!(
+            order,
+            Some(OneOrder::Sorted { .. } | OneOrder::Hashed { moves: false, .. })
+        );
         // What is stored in order is stored small: there are more bytes than are thought.
-        if of_build > large / STORED_SMALLER
-            && let Some(sorted) = sorted.take()
-        {
-            return JoinWay::InOrder(sorted);
+        if let (true, Some(order)) = (is_there && of_build > large / STORED_SMALLER, &order) {
+            return JoinWay::InOrder(order.clone());
         }
         let few = of_probe.saturating_mul(FAR_SMALLER) <= of_build;
         // Rows without a key meet all: they come out in the order of the probe side anyway.
         let flips = few && of_build > large && !self.on.is_empty() && self.next_to.is_none();
-        JoinWay::Hold(if flips { probe } else { probe.other() }, sorted)
+        JoinWay::Hold(if flips { probe } else { probe.other() }, order)
     }
 
-    /// The keys that both inputs are sorted by, if that is one pair of keys whose
-    /// values have one order. Rows without partner that come last would have to wait.
-    fn both_sorted(&self, left: &Logical, right: &Logical) -> Option<SortedBy> {
-        let (Partitioning::Range { key: of_left }, Partitioning::Range { key: of_right }) =
-            (left.partitioning(), right.partitioning())
-        else {
-            return None;
-        };
-        let pair = (of_left, of_right);
-        let fits = self.on.contains(&pair) && self.next_to.is_none() && self.how != MergeHow::Outer;
-        if !fits {
+    /// The order that both inputs have, or the one whose order does not count could
+    /// be brought to by moving it alone. Rows without partner that come last would
+    /// have to wait.
+    fn one_order(&self, left: &Logical, right: &Logical) -> Option<OneOrder> {
+        if self.next_to.is_some() || self.how == MergeHow::Outer {
             return None;
         }
         let schemas = (left.schema().ok()?, right.schema().ok()?);
-        let types = (
-            field(&schemas.0, &pair.0).ok()?.data_type(),
-            field(&schemas.1, &pair.1).ok()?.data_type(),
-        );
-        let one_order = types.0 == types.1 || (types.0.is_integer() && types.1.is_integer());
-        let (left, right) = pair;
-        one_order.then_some(SortedBy { left, right })
+        // Values that are equal have one place in the order, and one hash.
+        let alike = |(of_left, of_right): &(String, String)| {
+            let fields = (field(&schemas.0, of_left), field(&schemas.1, of_right));
+            let (Ok(of_left), Ok(of_right)) = fields else {
+                return false;
+            };
+            let types = (of_left.data_type(), of_right.data_type());
+            types.0 == types.1 || (types.0.is_integer() && types.1.is_integer())
+        };
+        let pairs = || self.on.iter().filter(|pair| alike(pair));
+        let lie = (left.partitioning(), right.partitioning());
+        if let (Partitioning::Range { key: of_left }, Partitioning::Range { key: of_right }) = &lie
+        {
+            let mut pairs = pairs();
+            let pair = pairs.find(|(left, right)| left == of_left && right == of_right)?;
+            let (left, right) = pair.clone();
+            return Some(OneOrder::Sorted { left, right });
+        }
+        let (probe, _) = self.how.probe();
+        let (of_probe, of_build) = match probe {
+            Side::Left => (lie.0, lie.1),
+            Side::Right => (lie.1, lie.0),
+        };
+        let Partitioning::Hash { keys, count } = of_probe else {
+            return None;
+        };
+        let of_key = |key: &String| {
+            let mut pairs = pairs();
+            pairs.find(|(left, right)| *key == *if probe == Side::Left { left } else { right })
+        };
+        let found: Option<Vec<_>> = keys.iter().map(of_key).collect();
+        let (left, right): (Vec<String>, Vec<String>) = found?.into_iter().cloned().unzip();
+        let there = Partitioning::Hash {
+            keys: if probe == Side::Left {
+                right.clone()
+            } else {
+                left.clone()
+            },
+            count,
+        };
+        Some(OneOrder::Hashed {
+            moves: of_build != there,
+            left,
+            right,
+            count,
+        })
     }
 
     /// What is known of how joined rows lie: they have the order of one input.

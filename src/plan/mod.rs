@@ -31,7 +31,7 @@ pub use common::Shared;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub(crate) use explode::exploded;
 pub use fold::{Fold, TopCall};
-pub use join::{ColumnOf, Join, JoinWay, MergeHow, Side, SortedBy};
+pub use join::{ColumnOf, Join, JoinWay, MergeHow, OneOrder, Side};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Estimate, Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};

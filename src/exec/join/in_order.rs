@@ -1,6 +1,7 @@
-//! A join of two sides that both come in the order of a key.
+//! A join of two sides that both come in one order.
 //!
-//! In:  two pipelines, each with rows sorted by one of its key columns.
+//! In:  two pipelines, each with rows sorted by one of its key columns, or both in
+//!      as many partitions by key.
 //! Out: units of joined rows, in the order of the probe side. No row is moved, and
 //!      of either side no more is held than a few windows.
 //!
@@ -9,30 +10,33 @@
 //! build  1 3 4   │ 5 5 7 9 │ …      both sides; any thread joins one
 //! ```
 //!
-//! A window whose build rows do not fit, because one key has so many, is cut by
+//! Partitions by hash are in the order of their numbers. A window whose build rows do not fit, because one key has so many, is cut by
 //! key and by place as a whole join would be: see `grace.rs`.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{RecordBatch, UInt32Array};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 
+use super::PATH;
 use super::bucket::{BucketJoin, bucket_units};
 use super::grace::{BuildRows, grace};
 use super::side::ProbeSide;
 use super::tasks::{Cut, Tasks};
 use crate::error::{Error, Result};
 use crate::exec::run::Run;
-use crate::exec::source::{Chunk, ChunkReader, Unit, Units, batch_unit};
-use crate::expr::common_type;
+use crate::exec::scatter::scatter_units;
+use crate::exec::source::{Chunk, ChunkReader, Open, Unit, Units, batch_unit, batches_reader};
+use crate::expr::{common_type, unknown_column};
 use crate::ops::join::JoinSpec;
 use crate::ops::{Codes, SortBy, SortKeys};
 use crate::partition::batch_bytes;
-use crate::shuffle::{Bucket, Buckets, split};
+use crate::plan::{OneOrder, Side};
+use crate::shuffle::{Bucket, Buckets, ByHash, Route, split};
 
 /// Logical bytes of a window, of both sides, where there is memory: enough to make
 /// a task of, and few enough to stay in a cache near all cores.
@@ -70,42 +74,27 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Of sides that are sorted by the columns `keys` of probe and build side.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] for keys that have no common order.
+    /// Of sides that come in the order of their keys.
     pub fn new(
         spec: JoinSpec,
-        (probe, build): (ProbeSide, ProbeSide),
-        keys: (&str, &str),
+        (probe, build): ((ProbeSide, Keys), (ProbeSide, Keys)),
         limit: u64,
         tasks: &Arc<Tasks>,
         run: Run,
-    ) -> Result<Self> {
-        let (of_probe, of_build) = (
-            probe.schema.index_of(keys.0)?,
-            build.schema.index_of(keys.1)?,
-        );
-        let data_types = (
-            probe.schema.field(of_probe).data_type(),
-            build.schema.field(of_build).data_type(),
-        );
-        let data_type = common_type(data_types.0, data_types.1)
-            .ok_or_else(|| Error::internal("sides have no order in common"))?;
+    ) -> Self {
         let block_bytes = (limit / (2 * run.drive.threads as u64)).max(1);
         let window_bytes = block_bytes.min(WINDOW_BYTES);
-        Ok(Windows {
-            probe_schema: Arc::clone(&probe.schema),
-            probe: Sorted::new(probe, (of_probe, keys.0), &data_type, window_bytes)?,
-            build: Sorted::new(build, (of_build, keys.1), &data_type, window_bytes)?,
+        Windows {
+            probe_schema: Arc::clone(&probe.0.schema),
+            probe: Sorted::new(probe, window_bytes),
+            build: Sorted::new(build, window_bytes),
             spec: Arc::new(spec),
             block_bytes,
             window_bytes,
             tasks: Arc::clone(tasks),
             run,
             units: Box::new(std::iter::empty()),
-        })
+        }
     }
 
     /// The next window; none at the end.
@@ -221,16 +210,130 @@ impl Bound {
     }
 }
 
-/// The rows of one side, which must come in the order of their key.
+/// What rows of one side are in the order of.
+pub(super) enum Keys {
+    /// A column, in the type in which both sides have one order.
+    Sorted {
+        place: usize,
+        name: String,
+        keys: SortKeys,
+        data_type: DataType,
+    },
+    /// The partition that a row belongs to.
+    Hashed(ByHash),
+}
+
+impl Keys {
+    /// Those of the probe and the build side, which have these columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for keys that are not there, or have no order in common.
+    pub fn of(
+        order: &OneOrder,
+        probe_is: Side,
+        (probe, build): (&SchemaRef, &SchemaRef),
+    ) -> Result<(Keys, Keys)> {
+        let place = |schema: &SchemaRef, name: &str| {
+            let known = schema.column_with_name(name);
+            known
+                .map(|(place, _)| place)
+                .ok_or_else(|| unknown_column(name, schema))
+        };
+        match order {
+            OneOrder::Sorted { left, right } => {
+                let (of_probe, of_build) = match probe_is {
+                    Side::Left => (left, right),
+                    Side::Right => (right, left),
+                };
+                let places = (place(probe, of_probe)?, place(build, of_build)?);
+                let types = (probe.field(places.0), build.field(places.1));
+                let data_type = common_type(types.0.data_type(), types.1.data_type());
+                let data_type =
+                    data_type.ok_or_else(|| Error::internal("sides have no order in common"))?;
+                let sorted = |place: usize, name: &str| {
+                    let schema = Schema::new(vec![Field::new(name, data_type.clone(), true)]);
+                    Ok::<_, Error>(Keys::Sorted {
+                        place,
+                        name: name.to_owned(),
+                        keys: SortKeys::try_new(&[SortBy::from(name)], &schema)?,
+                        data_type: data_type.clone(),
+                    })
+                };
+                Ok((sorted(places.0, of_probe)?, sorted(places.1, of_build)?))
+            }
+            OneOrder::Hashed {
+                left, right, count, ..
+            } => {
+                let (of_probe, of_build) = match probe_is {
+                    Side::Left => (left, right),
+                    Side::Right => (right, left),
+                };
+                let hashed = |schema: &SchemaRef, names: &[String]| {
+                    let places = names.iter().map(|name| place(schema, name));
+                    let places = places.collect::<Result<Vec<_>>>()?;
+                    Ok::<_, Error>(Keys::Hashed(ByHash::try_new(places, *count)?))
+                };
+                Ok((hashed(probe, of_probe)?, hashed(build, of_build)?))
+            }
+        }
+    }
+
+    /// Numbers of rows that grow with their order.
+    fn codes(&self, rows: &RecordBatch) -> Result<Codes> {
+        match self {
+            Keys::Sorted {
+                place,
+                keys,
+                data_type,
+                ..
+            } => keys.codes_of(&[cast(rows.column(*place), data_type)?]),
+            Keys::Hashed(route) => {
+                let partitions = route.route(rows)?.into_iter();
+                Ok(Codes::Fixed(partitions.map(u128::from).collect()))
+            }
+        }
+    }
+
+    /// The error of rows that are not in order.
+    fn unsorted(&self) -> Error {
+        Error::plan(match self {
+            Keys::Sorted { name, .. } => {
+                format!("rows are said to be sorted by {name:?}, and are not")
+            }
+            Keys::Hashed(_) => "rows are said to lie in partitions by key, and do not".to_owned(),
+        })
+    }
+}
+
+/// The rows of a side in partitions by their keys, in the order of these.
+///
+/// # Errors
+///
+/// Those of the side; [`Error::Io`] if rows must be spilled and cannot.
+pub(super) fn moved(side: ProbeSide, route: &ByHash, run: &Run) -> Result<ProbeSide> {
+    let rows = scatter_units(run, side.units, &side.schema, Arc::new(route.clone()), None)?;
+    let units = rows.buckets.into_iter().map(|bucket| {
+        let open: Open = Box::new(move || Ok(batches_reader(Box::new(bucket.read()))));
+        Ok(Unit {
+            path: Arc::from(PATH),
+            file: 0,
+            ends_file: false,
+            after_all: false,
+            open,
+        })
+    });
+    Ok(ProbeSide {
+        units: Box::new(units),
+        ..side
+    })
+}
+
+/// The rows of one side, which must come in the order of their keys.
 struct Sorted {
     units: Units,
     reader: Option<Box<dyn ChunkReader>>,
-    /// Place and name of the key.
-    place: usize,
-    name: String,
-    keys: SortKeys,
-    /// The type in which both sides have one order.
-    data_type: DataType,
+    keys: Keys,
     /// Bytes that it gives at a time, about.
     most_bytes: u64,
     /// Rows that were read, in small batches, and not looked at.
@@ -249,25 +352,16 @@ struct Ahead {
 }
 
 impl Sorted {
-    fn new(
-        side: ProbeSide,
-        (place, name): (usize, &str),
-        data_type: &DataType,
-        window_bytes: u64,
-    ) -> Result<Self> {
-        let schema = Schema::new(vec![Field::new(name, data_type.clone(), true)]);
-        Ok(Sorted {
+    fn new((side, keys): (ProbeSide, Keys), window_bytes: u64) -> Self {
+        Sorted {
             units: side.units,
             reader: None,
-            place,
-            name: name.to_owned(),
-            keys: SortKeys::try_new(&[SortBy::from(name)], &schema)?,
-            data_type: data_type.clone(),
+            keys,
             most_bytes: window_bytes / AHEAD_SHARE,
             read: VecDeque::new(),
             ahead: None,
             last: None,
-        })
+        }
     }
 
     /// The last key of the rows that are at hand; none at the end.
@@ -311,8 +405,7 @@ impl Sorted {
 
     /// Rows with the codes of their keys, if these go on in order.
     fn checked(&mut self, rows: RecordBatch) -> Result<Ahead> {
-        let key: ArrayRef = cast(rows.column(self.place), &self.data_type)?;
-        let codes = Arc::new(self.keys.codes_of(&[key])?);
+        let codes = Arc::new(self.keys.codes(&rows)?);
         let first = Bound {
             codes: Arc::clone(&codes),
             row: 0,
@@ -322,10 +415,7 @@ impl Sorted {
             None => true,
         };
         if !goes_on || !codes.are_sorted() {
-            let name = &self.name;
-            return Err(Error::plan(format!(
-                "rows are said to be sorted by {name:?}, and are not"
-            )));
+            return Err(self.keys.unsorted());
         }
         self.last = Some(Bound {
             row: codes.len() - 1,

@@ -34,7 +34,7 @@ use arrow_schema::SchemaRef;
 use self::broadcast::joined_units;
 use self::flipped::flipped;
 use self::grace::{BuildRows, grace};
-use self::in_order::Windows;
+use self::in_order::{Keys, Windows, moved};
 use self::reach::within_reach;
 use self::side::ProbeSide;
 use self::tasks::Tasks;
@@ -45,7 +45,7 @@ use super::sheet::{Front, Stage};
 use super::source::Units;
 use crate::error::{Error, Result};
 use crate::ops::join::{JoinSpec, JoinTable};
-use crate::plan::{Join, JoinWay, Physical, Side, SortedBy};
+use crate::plan::{Join, JoinWay, OneOrder, Physical, Side};
 use crate::size::ByteSize;
 
 /// What joined rows are called where an error has to tell the place of one.
@@ -111,10 +111,10 @@ pub(super) fn join_rows(
     };
     let joined = match way {
         JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context)?,
-        JoinWay::Hold(_, sorted) => sides.holding_build(None, sorted.as_ref(), context)?,
-        JoinWay::InOrder(sorted) => {
+        JoinWay::Hold(_, order) => sides.holding_build(None, order.as_ref(), context)?,
+        JoinWay::InOrder(order) => {
             let build = ProbeSide::running(sides.build, context)?;
-            sides.in_order(build, sorted, context)?
+            sides.in_order(build, order, context)?
         }
     };
     let (probe, build) = (joined.probe, joined.build);
@@ -136,17 +136,17 @@ pub(super) fn join_rows(
 
 impl Sides<'_> {
     /// Holds the build side, if it is not too large. The probe side streams past
-    /// it: it may be `read` already. Where both are sorted, neither has to fit.
+    /// it: it may be `read` already. Where both have one order, neither has to fit.
     fn holding_build(
         self,
         read: Option<HeldRows>,
-        sorted: Option<&SortedBy>,
+        order: Option<&OneOrder>,
         context: &Context,
     ) -> Result<Joined> {
         let held = hold_all(self.build, context)?;
         let fits = held.bytes <= self.limit.bytes();
-        if let (false, Some(sorted)) = (fits, sorted) {
-            return self.in_order(ProbeSide::held(held), sorted, context);
+        if let (false, Some(order)) = (fits, order) {
+            return self.in_order(ProbeSide::held(held), order, context);
         }
         if self.join.next_to.is_some() && !fits {
             return Err(Error::Memory {
@@ -257,29 +257,33 @@ impl Sides<'_> {
         })
     }
 
-    /// Lets both sides, which are sorted, go side by side.
-    fn in_order(self, build: ProbeSide, sorted: &SortedBy, context: &Context) -> Result<Joined> {
-        let keys = match self.probe_is {
-            Side::Left => (sorted.left.as_str(), sorted.right.as_str()),
-            Side::Right => (sorted.right.as_str(), sorted.left.as_str()),
-        };
+    /// Lets both sides go side by side; the build side is moved first where it has
+    /// not the order of the probe side.
+    fn in_order(self, build: ProbeSide, order: &OneOrder, context: &Context) -> Result<Joined> {
         let probe = ProbeSide::running(self.probe, context)?;
         let spec = self.spec(&probe.schema, &build.schema)?;
         let schema = Arc::clone(&spec.schema);
+        let (of_probe, of_build) = Keys::of(order, self.probe_is, (&probe.schema, &build.schema))?;
         let fronts = (probe.front.clone(), build.front.clone());
+        let mut report = StageReport::of(PATH);
+        report.way = Some(order.to_string());
+        let build = match (order, &of_build) {
+            (OneOrder::Hashed { moves: true, .. }, Keys::Hashed(route)) => {
+                report.shuffles = 1;
+                moved(build, route, &self.run)?
+            }
+            _ => build,
+        };
         let tasks = Arc::new(Tasks::new(self.key_names()));
-        let limit = self.limit.bytes();
-        let windows = Windows::new(spec, (probe, build), keys, limit, &tasks, self.run)?;
+        let (limit, sides) = (self.limit.bytes(), ((probe, of_probe), (build, of_build)));
+        let windows = Windows::new(spec, sides, limit, &tasks, self.run);
         Ok(Joined {
             units: Box::new(windows),
             schema,
             held_bytes: 0,
             probe: fronts.0,
             build: fronts.1,
-            report: StageReport {
-                way: Some("both sides sorted: side by side".to_owned()),
-                ..StageReport::of(PATH)
-            },
+            report,
         })
     }
 
