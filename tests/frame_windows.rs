@@ -615,3 +615,96 @@ fn states_that_do_not_fit_say_which_setting_to_change() {
         "{error}"
     );
 }
+
+#[test]
+fn what_stands_behind_windows_is_given_their_rows() {
+    let rows = rows(70);
+    let frame = framed(&rows, 8, 3);
+    let made = frame.with_columns([
+        ("before", col("x").shift(1).over(["k"])),
+        ("so far", col("x").cum_sum()),
+        ("next", col("x").shift(-1)),
+        ("all", col("x").sum().over(["k"])),
+    ]);
+    let made = made.unwrap();
+    let table = made.compute().unwrap();
+    // The same rows as if there had been no window.
+    let plain = session(1)
+        .from_batches(table.schema(), table.into_batches())
+        .unwrap();
+    type Call = fn(&DataFrame) -> windrow::Result<DataFrame>;
+    let calls: [(&str, Call); 8] = [
+        ("merge", |frame| {
+            frame.join(
+                &frame.groupby(["k"])?.size()?,
+                ["k"],
+                windrow::MergeHow::Inner,
+            )
+        }),
+        ("merged with", |frame| {
+            frame
+                .groupby(["k"])?
+                .size()?
+                .join(frame, ["k"], windrow::MergeHow::Left)
+        }),
+        ("concat", |frame| {
+            windrow::concat([frame, &frame.filter("next > 2")?])
+        }),
+        ("groups", |frame| {
+            frame
+                .groupby(["k"])?
+                .agg([col("before").sum(), col("next").nunique()])
+        }),
+        ("sort", |frame| {
+            frame.sort_values([SortBy::descending("so far"), "s".into()])
+        }),
+        ("largest", |frame| frame.nlargest(7, "next")),
+        ("windows", |frame| {
+            frame.with_column("again", col("next").rolling(2).sum() + col("all").shift(-3))
+        }),
+        ("distinct", |frame| {
+            frame.drop_duplicates(["before", "next"], windrow::Keep::Last)
+        }),
+    ];
+    for (name, call) in calls {
+        let rows =
+            |frame: &DataFrame| rows_of(&call(frame).unwrap().compute().unwrap().into_batches());
+        assert_eq!(rows(&made), rows(&plain), "{name}");
+    }
+    let shared = windrow::compute_all([&made, &made.filter("x > 0").unwrap()]).unwrap();
+    assert_eq!(shared[0].num_rows(), 70);
+    let dir = tempfile::tempdir().unwrap();
+    let report = made.to_parquet(dir.path().join("out")).unwrap();
+    assert_eq!(report.rows, 70);
+    let back = session(2)
+        .read_parquet(dir.path().join("out").to_str().unwrap())
+        .unwrap();
+    assert_eq!(numbers(&back, "so far"), numbers(&made, "so far"));
+}
+
+#[test]
+fn values_of_types_that_came_late_are_named_or_told_of_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |n: usize| match n {
+        12_000 => "{\"x\":0.5}\n".to_owned(),
+        // More than a first look sees.
+        n => format!("{{\"x\":{n},\"y\":\"{n:>40}\"}}\n"),
+    };
+    let lines: String = (0..12_100).map(line).collect();
+    for (threads, blocksize) in [(1, 1 << 20), (3, 10_000)] {
+        let frame = read(&lines, &dir, threads, blocksize);
+        // A column that is told of as rows pass has the type that was known before.
+        let error = frame
+            .shift(["x"], 1)
+            .unwrap()
+            .compute()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("rows.json: line 12001 "), "{error}");
+        assert!(error.contains("since the plan was built"), "{error}");
+        // One that is told of when all came has the type that all have.
+        let next = numbers(&frame.shift(["x"], -1).unwrap(), "x");
+        assert_eq!(next[11_999], Some(0.5));
+        assert_eq!(next[12_099], None);
+    }
+}

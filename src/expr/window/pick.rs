@@ -151,6 +151,9 @@ impl Cell {
 /// Rows that are kept beyond those of use, so that few rows are not moved for each batch.
 const SLACK_ROWS: usize = 1024;
 
+/// Arrays that are kept at once: every batch looks at all of them, however small they are.
+const MOST_ARRAYS: usize = 512;
+
 /// The null among the arrays.
 const NULL: Place = (0, 0);
 
@@ -208,7 +211,8 @@ impl Pick {
 
     /// Moves the values of use together, if most are of none.
     fn compact(&mut self) -> Result<()> {
-        if self.kept_rows < 2 * self.live + SLACK_ROWS {
+        let few = self.kept_rows < 2 * self.live + SLACK_ROWS;
+        if few && self.arrays.len() < MOST_ARRAYS {
             return Ok(());
         }
         let mut places = Vec::with_capacity(self.live);
