@@ -259,10 +259,7 @@ fn windows_over(input: Logical, windows: Vec<NamedWindow>, blocksize: ByteSize) 
         .into_iter()
         .partition(|(_, window)| window.looks_ahead());
     let mut physical = lower(input, blocksize);
-    let columns = match windowed(&columns, &along) {
-        Ok(columns) if !along.is_empty() => columns,
-        _ => columns,
-    };
+    let columns = windowed(&columns, &along).unwrap_or(columns);
     if !along.is_empty() {
         physical.ordered.push(Step::Window(along));
     }

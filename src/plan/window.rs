@@ -7,7 +7,6 @@
 //! in a projection before the windows, on all threads.
 
 use std::collections::BTreeSet;
-
 use std::sync::Arc;
 
 use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
