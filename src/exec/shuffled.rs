@@ -109,17 +109,21 @@ fn units(
     schema: &SchemaRef,
     name: &'static str,
 ) -> Units {
-    let (last, buckets) = (partitions.len().saturating_sub(1), Arc::new(buckets));
+    let last = partitions.len().saturating_sub(1);
     let schema = Arc::clone(schema);
+    let mut buckets: Vec<Option<Bucket>> = buckets.into_iter().map(Some).collect();
     Box::new(partitions.into_iter().enumerate().map(move |(idx, of)| {
-        let (buckets, schema) = (Arc::clone(&buckets), Arc::clone(&schema));
+        // A partition takes its buckets along, so that memory goes with what was read.
+        let own = of.into_iter().filter_map(|bucket| buckets[bucket].take());
+        let own: Vec<Bucket> = own.collect();
+        let schema = Arc::clone(&schema);
         Ok(Unit {
             path: Arc::from(name),
             file: 0,
             ends_file: idx == last,
             after_all: false,
             open: Box::new(move || {
-                let readers = of.into_iter().map(move |bucket| buckets[bucket].read());
+                let readers = own.into_iter().map(|bucket| bucket.read());
                 Ok(batches_reader(Box::new(Joined {
                     shards: readers.collect::<Vec<_>>().into_iter().flatten(),
                     schema,

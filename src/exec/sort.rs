@@ -242,9 +242,16 @@ struct Sorted {
 }
 
 impl Sorted {
-    /// One unit for each partition.
+    /// One unit for each partition. Each piece has its bucket to itself, or with
+    /// other pieces of it, so that memory goes with what was given.
     fn units(mut self) -> Units {
-        let partitions = std::mem::take(&mut self.partitions);
+        let buckets = std::mem::take(&mut self.buckets);
+        let with_bucket = |piece: Piece| (buckets[piece.range].clone(), piece);
+        let partitions: Vec<VecDeque<_>> = std::mem::take(&mut self.partitions)
+            .into_iter()
+            .map(|pieces| pieces.into_iter().map(with_bucket).collect())
+            .collect();
+        drop(buckets);
         let last = partitions.len().saturating_sub(1);
         let sorted = Arc::new(self);
         Box::new(
@@ -261,7 +268,7 @@ impl Sorted {
                         open: Box::new(move || {
                             Ok(Box::new(SortedReader {
                                 sorted,
-                                pieces: pieces.into(),
+                                pieces,
                                 streamed: None,
                             }))
                         }),
@@ -271,11 +278,11 @@ impl Sorted {
     }
 
     /// The rows of a range, in order.
-    fn sort(&self, range: usize) -> Result<RecordBatch> {
+    fn sort(&self, bucket: &Bucket) -> Result<RecordBatch> {
         let mut reservation = self.budget.open();
         let mut batches = Vec::new();
         let mut wanted = 0;
-        for batch in self.buckets[range].read() {
+        for batch in bucket.read() {
             let batch = batch?;
             // Beside the rows as they came stand the same rows in order.
             wanted += 2 * batch_bytes(&batch);
@@ -302,7 +309,7 @@ impl Sorted {
 /// and rows that need no sort.
 struct SortedReader {
     sorted: Arc<Sorted>,
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<(Bucket, Piece)>,
     streamed: Option<Streamed>,
 }
 
@@ -315,18 +322,15 @@ impl SortedReader {
                 }
                 self.streamed = None;
             }
-            let Some(piece) = self.pieces.pop_front() else {
+            let Some((bucket, piece)) = self.pieces.pop_front() else {
                 return Ok(None);
             };
-            let bucket = &self.sorted.buckets[piece.range];
             if bucket.rows() == 0 {
                 continue;
             }
             if !self.sorted.equal[piece.range] {
                 let sorted = Arc::clone(&self.sorted);
-                return Ok(Some(Chunk::Work(Box::new(move || {
-                    sorted.sort(piece.range)
-                }))));
+                return Ok(Some(Chunk::Work(Box::new(move || sorted.sort(&bucket)))));
             }
             let rows = piece.rows.unwrap_or(0..bucket.rows());
             self.streamed = Some(Streamed {
@@ -476,6 +480,44 @@ mod tests {
     }
 
     #[test]
+    fn memory_goes_with_the_rows_that_were_given() {
+        let keys: Vec<i64> = (0..8_000).map(|n| n * n % 4_001).collect();
+        let rows = batch(&keys);
+        let sort_keys = SortKeys::try_new(&[SortBy::from("key")], &rows.schema()).unwrap();
+        let edges = Edges::of_sample(&sort_keys.codes(&rows).unwrap(), 16);
+        let route = ByRange::new(sort_keys, edges.clone());
+        let parent = tempfile::tempdir().unwrap();
+        let budget = Budget::new(ByteSize::mib(64));
+        let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+        let mut buckets = Buckets::new(edges.n_ranges(), &budget, 0, spill_dir);
+        let to = route.route(&rows).unwrap();
+        let shards = split(&rows, &to, edges.n_ranges()).unwrap();
+        buckets.push(shards).unwrap();
+        let whole = |range| Piece { range, rows: None };
+        let sorted = Sorted {
+            partitions: vec![(0..edges.n_ranges()).map(whole).collect()],
+            equal: vec![false; edges.n_ranges()],
+            buckets: buckets.finish(),
+            keys: route.keys().clone(),
+            operator: "sort_values",
+            budget: budget.clone(),
+            schema: rows.schema(),
+        };
+        let all = budget.used();
+        let mut reader = (sorted.units().next().unwrap().unwrap().open)().unwrap();
+        let mut n_rows = 0;
+        while let Some(chunk) = reader.next(Vec::new()).unwrap() {
+            let Chunk::Work(make) = chunk else {
+                panic!("these rows are to be sorted")
+            };
+            n_rows += make().unwrap().num_rows() as u64;
+            let left = all * (8_000 - n_rows) / 8_000;
+            assert!(budget.used() <= left + all / 4, "{n_rows} rows");
+        }
+        assert_eq!((n_rows, budget.used()), (8_000, 0));
+    }
+
+    #[test]
     fn a_range_that_does_not_fit_says_which_setting_to_change() {
         let rows = batch(&[3, 1, 2]);
         let parent = tempfile::tempdir().unwrap();
@@ -492,7 +534,7 @@ mod tests {
             budget,
             schema: rows.schema(),
         };
-        let error = sorted.sort(0).unwrap_err().to_string();
+        let error = sorted.sort(&sorted.buckets[0]).unwrap_err().to_string();
         assert!(
             error.contains("sort_values") && error.contains("--memory"),
             "{error}"
