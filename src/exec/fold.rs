@@ -142,7 +142,9 @@ impl Folding {
     /// Sees to it that a folder holds no more than it may: groups leave for the
     /// store if the budget refuses them, or if they are many and few rows share one.
     pub fn settle(&self, held: &mut Held) -> Result<()> {
-        let mut wanted = held.folder.bytes();
+        // What leaves for the store stands beside what it is made of.
+        let copies = if self.store.is_some() { 2 } else { 1 };
+        let mut wanted = copies * held.folder.bytes();
         let mut fits = held.reservation.try_resize(wanted);
         if let (false, ops::Fold::Top(top)) = (fits, &mut held.folder.fold) {
             top.cut()?;

@@ -7,25 +7,23 @@
 //! What is kept counts against the budget: half of it at most is memory, and
 //! runs have as much less.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::output::Part;
+use super::output::{KeptRows, KeptRun};
 use super::report::RunReport;
-use super::run::{Context, each_part};
+use super::run::{Context, keep_all};
 use super::schema::RunSchema;
-use super::sheet::{Front, Sheet};
-use crate::error::Result;
-use crate::memory::{Reservation, SpillDir, SpillFile, held_bytes};
-use crate::partition::batch_bytes;
+use super::sheet::Sheet;
+use crate::error::{Error, Result};
+use crate::memory::{Reservation, SpillDir};
 use crate::plan::Physical;
 
 /// Partitions that were computed.
 pub struct Kept {
-    parts: Vec<KeptPart>,
+    parts: Vec<Vec<KeptRun>>,
     /// Of all rows.
     last: RunSchema,
     /// Rows in all.
@@ -37,18 +35,7 @@ pub struct Kept {
     /// Of what is in memory.
     _reservation: Reservation,
     /// Where the rest lies.
-    _spill_dir: SpillDir,
-}
-
-struct KeptPart {
-    rows: Rows,
-    /// What the run looked like when it was made.
-    schema: RunSchema,
-}
-
-enum Rows {
-    Memory(Vec<RecordBatch>),
-    Disk(Arc<SpillFile>),
+    _spill_dir: Arc<SpillDir>,
 }
 
 /// Computes the partitions of a pipeline and keeps them.
@@ -67,52 +54,19 @@ pub fn keep(physical: &Physical, context: &Context) -> Result<Kept> {
 /// Keeps the partitions of a pipeline for a run behind it, which publishes its sheet.
 pub(super) fn keep_for(physical: &Physical, context: &Context) -> Result<(Kept, Sheet)> {
     let settings = &context.settings;
-    let spill_dir = SpillDir::new(&settings.spill_dir, settings.spill_limit);
-    let mut reservation = context.kept.open();
-    let mut parts = Vec::new();
-    let (mut rows, mut bytes) = (0, 0);
-    let (last, mut sheet) = each_part(physical, context, &Front::default(), &mut |part: Part| {
-        rows += part
-            .batches
-            .iter()
-            .map(|batch| batch.num_rows() as u64)
-            .sum::<u64>();
-        bytes += part.batches.iter().map(batch_bytes).sum::<u64>();
-        let held: u64 = part.batches.iter().map(held_bytes).sum();
-        let kept = if reservation.try_resize(reservation.bytes() + held) {
-            Rows::Memory(part.batches)
-        } else {
-            Rows::Disk(Arc::new(spilled(&spill_dir, &part.batches)?))
-        };
-        parts.push(KeptPart {
-            rows: kept,
-            schema: part.schema,
-        });
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let spill_dir = Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit));
+    let (rows, last, mut sheet) = keep_all(physical, context, &spill_dir)?;
     sheet.report.spilled_bytes += spill_dir.written();
     let kept = Kept {
-        parts,
+        parts: rows.parts,
         last,
-        rows,
-        bytes,
+        rows: rows.rows,
+        bytes: rows.bytes,
         report: RunReport::default(),
-        _reservation: reservation,
+        _reservation: rows.kept,
         _spill_dir: spill_dir,
     };
     Ok((kept, sheet))
-}
-
-fn spilled(dir: &SpillDir, batches: &[RecordBatch]) -> Result<SpillFile> {
-    let schema = batches.first().map(RecordBatch::schema).unwrap_or_else(|| {
-        // No partition is empty.
-        Arc::new(arrow_schema::Schema::empty())
-    });
-    let mut writer = dir.create(&schema)?;
-    for batch in batches {
-        writer.write(batch)?;
-    }
-    writer.finish()
 }
 
 impl Kept {
@@ -130,17 +84,32 @@ impl Kept {
         self.parts.len()
     }
 
-    /// The rows of a partition.
+    /// The rows of a partition, a batch at a time; the frame is kept as long.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Io`] if they were spilled and cannot be read.
-    pub fn read(&self, idx: usize) -> Result<Vec<RecordBatch>> {
-        let part = &self.parts[idx];
-        let finish = |batch: &RecordBatch| self.last.finish(batch, &part.schema);
-        match &part.rows {
-            Rows::Memory(batches) => batches.iter().map(finish).collect(),
-            Rows::Disk(file) => file.read_again()?.map(|batch| finish(&batch?)).collect(),
-        }
+    /// [`Error::Internal`] for a partition that there is not. The batches are
+    /// errors if they were spilled and cannot be read.
+    pub fn read(
+        self: &Arc<Self>,
+        idx: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
+        let n_runs = match self.parts.get(idx) {
+            Some(part) => part.len(),
+            None => return Err(Error::internal(format!("no partition {idx} is kept"))),
+        };
+        let kept = Arc::clone(self);
+        Ok(Box::new((0..n_runs).flat_map(move |run| {
+            let run = &kept.parts[idx][run];
+            let batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match &run.rows {
+                KeptRows::Memory(batches) => Box::new(batches.clone().into_iter().map(Ok)),
+                KeptRows::Disk(file) => match file.read_again() {
+                    Ok(reader) => Box::new(reader),
+                    Err(error) => Box::new(std::iter::once(Err(error))),
+                },
+            };
+            let (kept, schema) = (Arc::clone(&kept), run.schema.clone());
+            batches.map(move |batch| kept.last.finish(&batch?, &schema))
+        })))
     }
 }

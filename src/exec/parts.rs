@@ -36,7 +36,7 @@ pub(super) fn made_units(make: &Local<Make>, n_partitions: usize, schema: &Schem
     let (make, schema) = (make.clone(), Arc::clone(schema));
     Box::new((0..n_partitions).map(move |idx| {
         let (call, schema) = (make.clone(), Arc::clone(&schema));
-        let open: Open = Box::new(move || opened(call.call(idx, &schema)?));
+        let open: Open = Box::new(move || Ok(batches_reader(call.call(idx, &schema)?)));
         Ok(Unit {
             path: Arc::clone(&make.name),
             file: 0,
@@ -192,7 +192,11 @@ pub(super) fn kept_units(kept: Arc<Kept>, path: Arc<str>, file: u32, schema: Sch
             file,
             ends_file: idx + 1 == n_partitions,
             after_all: false,
-            open: Box::new(move || opened(fitted(kept.read(idx)?, &schema)?)),
+            open: Box::new(move || {
+                let batches = kept.read(idx)?;
+                let fitted = batches.map(move |batch| fit(&batch?, &schema));
+                Ok(batches_reader(Box::new(fitted)))
+            }),
         })
     }))
 }

@@ -15,7 +15,7 @@ use arrow_schema::SchemaRef;
 use super::build::{Built, build};
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Last, NoAppend, Output, Parts,
+    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Keep, Last, NoAppend, Output, Parts,
     Sizes, Visit, counted_cut, streaming_cut,
 };
 use super::queue::Listing;
@@ -489,6 +489,26 @@ pub(super) fn each_part(
     sheet.report.check_written(taken)?;
     run.close(&mut sheet.report);
     Ok((schema, sheet))
+}
+
+/// Keeps the rows of a pipeline by partition, past the budget in `spill_dir`.
+/// Gives the schema that the last one has, and the sheet.
+///
+/// # Errors
+///
+/// As [`super::write`].
+pub(super) fn keep_all(
+    physical: &Physical,
+    context: &Context,
+    spill_dir: &Arc<SpillDir>,
+) -> Result<(Keep, RunSchema, Sheet)> {
+    let (run, done) = pass(physical, context, &AS_PARTS, |cut, budget| {
+        Keep::new(cut, &context.kept, budget, spill_dir)
+    })?;
+    let mut sheet = done.sheet;
+    sheet.report.check_written(done.output.rows)?;
+    run.close(&mut sheet.report);
+    Ok((done.output, done.schema, sheet))
 }
 
 /// Shows every batch of a pipeline to `each`, in input order, and keeps none.

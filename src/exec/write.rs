@@ -48,7 +48,7 @@ pub fn write(physical: &Physical, options: &WriteOptions, context: &Context) -> 
             file_bytes,
         });
         Ok((
-            RowGroups::new(Arc::clone(&plan), &run.drive.budget),
+            RowGroups::new(Arc::clone(&plan), &run.drive.budget, &run.drive.spill_dir),
             PartAppender::new(plan, staging, run.drive.threads > 1),
         ))
     })?;

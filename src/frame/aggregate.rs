@@ -293,7 +293,12 @@ impl DataFrame {
         if columns.is_empty() {
             return Err(Error::plan("there is no column to count the values of"));
         }
-        self.fold(Fold::ValueCounts { columns })
+        let rows = count();
+        let name = output_names(std::slice::from_ref(&rows), &columns).remove(0);
+        let aggregates = vec![(name.clone(), rows)];
+        let keys = columns;
+        let counts = self.fold(Fold::Groups { keys, aggregates })?;
+        counts.sort_values([SortBy::descending(name)])
     }
 
     /// The `rows` rows with the largest values of a column, largest first; equal

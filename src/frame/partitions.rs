@@ -71,7 +71,9 @@ impl Session {
             exact: true,
         };
         let n_partitions = partitions.len();
-        let make = Local::holding("from_partitions", move |idx| Ok(partitions[idx].clone()));
+        let make = Local::holding("from_partitions", move |idx| {
+            Ok(Box::new(partitions[idx].clone().into_iter().map(Ok)))
+        });
         let source = Source::Made { make, n_partitions };
         Ok(self.scan(source, schema, estimate))
     }
@@ -159,10 +161,8 @@ impl DataFrame {
             return kept.partitions();
         };
         let one = |idx: usize| {
-            let (make, schema) = (make.clone(), Arc::clone(self.known()));
-            let call = move |_| make.call(idx, &schema);
             let source = Source::Made {
-                make: Local::making(&format!("partition {idx}"), call),
+                make: make.one(idx, self.known()),
                 n_partitions: 1,
             };
             let schema = Arc::clone(self.known());
@@ -251,6 +251,7 @@ impl DataFrame {
             exact: true,
         };
         let n_partitions = kept.n_partitions();
+        let kept = Arc::new(kept);
         let make = Local::holding("persist", move |idx| kept.read(idx));
         let source = Source::Made { make, n_partitions };
         Ok(self.session().scan(source, schema, estimate))

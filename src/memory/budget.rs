@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::{Array, RecordBatch};
 use arrow_data::ArrayData;
 
+use super::freed::Freed;
 use crate::error::Error;
 use crate::size::ByteSize;
 
@@ -27,6 +28,7 @@ struct Inner {
     limit: u64,
     used: AtomicU64,
     peak: AtomicU64,
+    freed: Freed,
 }
 
 impl Budget {
@@ -37,6 +39,7 @@ impl Budget {
                 limit: limit.bytes(),
                 used: AtomicU64::new(0),
                 peak: AtomicU64::new(0),
+                freed: Freed::under(limit),
             }),
         }
     }
@@ -91,6 +94,7 @@ impl Budget {
 
     fn give_back(&self, bytes: u64) {
         self.inner.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.inner.freed.add(bytes);
     }
 }
 

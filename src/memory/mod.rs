@@ -6,6 +6,7 @@
 //! See `README.md` in this folder for the picture of how the budget is shared.
 
 mod budget;
+mod freed;
 mod spill;
 mod stack;
 mod store;

@@ -24,6 +24,11 @@ use crate::size::ByteSize;
 
 const PREFIX: &str = "windrow-spill-";
 
+/// Bytes that wait to be written to a file, or were read from it ahead: as
+/// many files may be read at once as there are buckets, each with its own.
+/// Batches that are larger go past the buffer.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// A private folder for the spill files of one run. Made when first needed.
 #[derive(Debug)]
 pub struct SpillDir {
@@ -92,7 +97,7 @@ impl SpillDir {
         let file = File::create_new(&path)
             .map_err(|source| Error::io(path.display(), "create", source))?;
         let file = CountedFile {
-            inner: BufWriter::with_capacity(1 << 20, file),
+            inner: BufWriter::with_capacity(BUFFER_BYTES, file),
             written: Arc::clone(&self.written),
             limit: self.limit,
         };
@@ -244,7 +249,7 @@ impl SpillFile {
         file.seek(SeekFrom::Start(segment.start))
             .map_err(|source| Error::io(self.path.display(), "read", source))?;
         // A small segment needs no large buffer: many may be open at once.
-        let capacity = segment.bytes.clamp(4 << 10, 1 << 20) as usize;
+        let capacity = segment.bytes.clamp(4 << 10, BUFFER_BYTES as u64) as usize;
         let part = BufReader::with_capacity(capacity, file.take(segment.bytes));
         let reader = StreamReader::try_new(part, None)
             .map_err(|source| spill_error(&self.path, "read", source))?;

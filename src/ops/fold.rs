@@ -15,15 +15,13 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
-use super::{Aggregate, Describe, TopRows, ValueCounts};
+use super::{Aggregate, Describe, TopRows};
 use crate::error::Result;
 
 /// An operator that answers once it has seen all rows.
 pub enum Fold {
     /// One row for each group.
     Groups(Aggregate),
-    /// One row for each value, with how many rows have it.
-    Counts(ValueCounts),
     /// The rows with the best keys.
     Top(TopRows),
     /// One row for each statistic.
@@ -36,7 +34,6 @@ impl Fold {
     pub fn schema(&mut self, input: &SchemaRef) -> SchemaRef {
         let of: Schema = match self {
             Fold::Groups(groups) => groups.schema(),
-            Fold::Counts(counts) => counts.groups().schema(),
             Fold::Top(_) => return Arc::clone(input),
             Fold::Describe(describe) => describe.schema(),
         };
@@ -55,7 +52,6 @@ impl Fold {
     pub fn bytes(&self) -> u64 {
         let bytes = match self {
             Fold::Groups(groups) => groups.bytes(),
-            Fold::Counts(counts) => counts.bytes(),
             Fold::Top(top) => top.bytes(),
             Fold::Describe(describe) => describe.bytes(),
         };
@@ -68,7 +64,6 @@ impl Fold {
     pub fn with_places(self) -> Self {
         match self {
             Fold::Groups(groups) => Fold::Groups(groups.with_places()),
-            Fold::Counts(counts) => Fold::Counts(counts.with_places()),
             Fold::Describe(describe) => Fold::Describe(describe.with_places()),
             Fold::Top(top) => Fold::Top(top),
         }
@@ -78,7 +73,7 @@ impl Fold {
     pub fn is_order_free(&self) -> bool {
         match self {
             Fold::Groups(groups) => groups.is_order_free(),
-            Fold::Counts(_) | Fold::Describe(_) => true,
+            Fold::Describe(_) => true,
             Fold::Top(_) => false,
         }
     }
@@ -93,7 +88,6 @@ impl Fold {
     pub fn push(&mut self, rows: &RecordBatch, seen: &RecordBatch, chunk: u64) -> Result<()> {
         match self {
             Fold::Groups(groups) => groups.push_chunk(seen, chunk),
-            Fold::Counts(counts) => counts.groups().push_chunk(seen, chunk),
             Fold::Top(top) => top.push_seen(rows, seen),
             Fold::Describe(describe) => describe.push_chunk(seen, chunk),
         }
@@ -108,7 +102,6 @@ impl Fold {
     pub fn partial(&mut self) -> Result<Vec<RecordBatch>> {
         Ok(match self {
             Fold::Groups(groups) => vec![groups.partial()?],
-            Fold::Counts(counts) => vec![counts.groups().partial()?],
             Fold::Top(top) => top.finish()?,
             Fold::Describe(describe) => describe.partial()?,
         })
@@ -123,10 +116,6 @@ impl Fold {
     pub fn merge(&mut self, partial: &[RecordBatch]) -> Result<()> {
         match self {
             Fold::Groups(groups) => partial.iter().try_for_each(|part| groups.merge(part)),
-            Fold::Counts(counts) => {
-                let groups = counts.groups();
-                partial.iter().try_for_each(|part| groups.merge(part))
-            }
             Fold::Top(top) => partial.iter().try_for_each(|rows| top.push(rows)),
             Fold::Describe(describe) => describe.merge(partial),
         }
@@ -141,7 +130,6 @@ impl Fold {
     pub fn finish(&mut self) -> Result<Vec<RecordBatch>> {
         Ok(match self {
             Fold::Groups(groups) => vec![groups.finish()?],
-            Fold::Counts(counts) => vec![counts.finish(None)?],
             Fold::Top(top) => top.finish()?,
             Fold::Describe(describe) => vec![describe.finish()?],
         })

@@ -27,11 +27,6 @@ pub enum Fold {
         /// What is made of each group, with the names of the results.
         aggregates: Vec<(String, AggExpr)>,
     },
-    /// The distinct values of some columns and how many rows have them, most first.
-    ValueCounts {
-        /// Columns whose values are counted together.
-        columns: Vec<String>,
-    },
     /// The first rows in some order; equal rows keep theirs.
     TopRows {
         /// At most so many.
@@ -64,7 +59,6 @@ impl Fold {
     pub fn name(&self) -> &'static str {
         match self {
             Fold::Groups { .. } => "agg",
-            Fold::ValueCounts { .. } => "value_counts",
             Fold::TopRows { call, .. } => match call {
                 TopCall::Largest => "nlargest",
                 TopCall::Smallest => "nsmallest",
@@ -88,10 +82,6 @@ impl Fold {
                 let bind = |(name, of): &(String, AggExpr)| Ok((name.clone(), of.bind(schema)?));
                 let aggregates = aggregates.iter().map(bind).collect::<Result<_>>()?;
                 ops::Fold::Groups(ops::Aggregate::try_new(keys, aggregates)?)
-            }
-            Fold::ValueCounts { columns } => {
-                let keys = columns.iter().map(bound).collect::<Result<_>>()?;
-                ops::Fold::Counts(ops::ValueCounts::try_new(keys)?)
             }
             Fold::TopRows { rows, by, call } => {
                 let key = |by: &SortBy| {
@@ -152,7 +142,7 @@ impl Fold {
                 needed.extend(args.flat_map(|arg| roots(arg, input)));
                 Some(needed)
             }
-            Fold::ValueCounts { columns } | Fold::Describe { columns } => Some(of(columns)),
+            Fold::Describe { columns } => Some(of(columns)),
             // Its rows come out with all columns that somebody wants.
             Fold::TopRows { by, .. } => wanted.map(|mut wanted| {
                 let columns: Vec<String> = by.iter().map(|by| by.column.clone()).collect();
@@ -177,7 +167,6 @@ impl fmt::Display for Fold {
                 }
                 Ok(())
             }
-            Fold::ValueCounts { columns } => write!(f, "count values of {}", columns.join(", ")),
             Fold::TopRows { rows, by, call } => {
                 let columns: Vec<&str> = by.iter().map(|by| by.column.as_str()).collect();
                 let columns = columns.join(", ");

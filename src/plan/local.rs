@@ -24,8 +24,11 @@ pub struct PartitionRows {
     pub batches: Vec<RecordBatch>,
 }
 
+/// Batches that come when they are asked for.
+pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
 /// Makes a partition by its place.
-pub type Make = dyn Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync;
+pub type Make = dyn Fn(usize) -> Result<Batches> + Send + Sync;
 
 /// Makes rows of the rows of a partition.
 pub type Map = dyn Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync;
@@ -45,6 +48,7 @@ impl Local<Make> {
         name: &str,
         make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
+        let make = move |idx| -> Result<Batches> { Ok(Box::new(make(idx)?.into_iter().map(Ok))) };
         Local {
             name: Arc::from(name),
             ready: false,
@@ -55,11 +59,12 @@ impl Local<Make> {
     /// A function that hands out partitions that are there, under a name.
     pub fn holding(
         name: &str,
-        make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+        make: impl Fn(usize) -> Result<Batches> + Send + Sync + 'static,
     ) -> Self {
         Local {
+            name: Arc::from(name),
             ready: true,
-            ..Local::making(name, make)
+            function: Arc::new(make),
         }
     }
 }
@@ -95,15 +100,29 @@ impl<F: ?Sized> fmt::Debug for Local<F> {
 }
 
 impl Local<Make> {
+    /// A function that makes only partition `idx` of these, as its first.
+    #[must_use]
+    pub fn one(&self, idx: usize, schema: &SchemaRef) -> Self {
+        let (all, schema) = (self.clone(), Arc::clone(schema));
+        Local {
+            name: Arc::from(format!("partition {idx}")),
+            ready: false,
+            function: Arc::new(move |_| all.call(idx, &schema)),
+        }
+    }
+
     /// The rows of partition `idx`, which must have the columns `schema`.
     ///
     /// # Errors
     ///
     /// Those of the function; [`Error::Panic`] naming the partition if it
     /// panics; [`Error::Plan`] if a batch has other columns.
-    pub fn call(&self, idx: usize, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    pub fn call(&self, idx: usize, schema: &SchemaRef) -> Result<Batches> {
         let made = self.guarded(idx, || (self.function)(idx))?;
-        self.checked(made, idx, schema)
+        let (this, schema) = (self.clone(), Arc::clone(schema));
+        Ok(Box::new(
+            made.map(move |batch| this.checked(batch?, idx, &schema)),
+        ))
     }
 }
 
@@ -115,8 +134,8 @@ impl Local<Map> {
     /// As [`Local::call`] of a function that makes partitions.
     pub fn apply(&self, rows: PartitionRows, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
         let idx = rows.idx;
-        let made = self.guarded(idx, || (self.function)(rows))?;
-        self.checked(made, idx, schema)
+        let made = self.guarded(idx, || (self.function)(rows))?.into_iter();
+        made.map(|batch| self.checked(batch, idx, schema)).collect()
     }
 }
 
@@ -136,37 +155,24 @@ impl<F: ?Sized> Local<F> {
         })
     }
 
-    /// Batches of the declared columns: same names, same types, in the same order.
-    fn checked(
-        &self,
-        batches: Vec<RecordBatch>,
-        idx: usize,
-        schema: &SchemaRef,
-    ) -> Result<Vec<RecordBatch>> {
-        let fits = |held: &Schema| {
-            held.fields().len() == schema.fields().len()
-                && held
-                    .fields()
-                    .iter()
-                    .zip(schema.fields())
-                    .all(|(held, wanted)| {
-                        held.name() == wanted.name() && held.data_type() == wanted.data_type()
-                    })
-        };
-        let fitted = |batch: RecordBatch| {
-            if !fits(batch.schema_ref()) {
-                return Err(Error::plan(format!(
-                    "partition {idx} of {} has the columns ({}), but ({}) were declared",
-                    self.name,
-                    columns(batch.schema_ref()),
-                    columns(schema)
-                )));
-            }
-            batch.with_schema(Arc::clone(schema)).map_err(|source| {
-                Error::external(format!("partition {idx} of {}", self.name), source)
-            })
-        };
-        batches.into_iter().map(fitted).collect()
+    /// A batch of the declared columns: same names, same types, in the same order.
+    fn checked(&self, batch: RecordBatch, idx: usize, schema: &SchemaRef) -> Result<RecordBatch> {
+        let held = batch.schema_ref().fields();
+        let fits = held.len() == schema.fields().len()
+            && held.iter().zip(schema.fields()).all(|(held, wanted)| {
+                held.name() == wanted.name() && held.data_type() == wanted.data_type()
+            });
+        if !fits {
+            return Err(Error::plan(format!(
+                "partition {idx} of {} has the columns ({}), but ({}) were declared",
+                self.name,
+                columns(batch.schema_ref()),
+                columns(schema)
+            )));
+        }
+        batch
+            .with_schema(Arc::clone(schema))
+            .map_err(|source| Error::external(format!("partition {idx} of {}", self.name), source))
     }
 }
 

@@ -520,7 +520,7 @@ impl Logical {
 fn folded(fold: &Fold, of: Estimate) -> Estimate {
     let rows = match fold {
         Fold::Groups { keys, .. } if keys.is_empty() => 1,
-        Fold::Groups { .. } | Fold::ValueCounts { .. } => of.rows.div_ceil(ROWS_OF_A_GROUP),
+        Fold::Groups { .. } => of.rows.div_ceil(ROWS_OF_A_GROUP),
         Fold::TopRows { rows, .. } => of.rows.min(*rows as u64),
         Fold::Describe { .. } => 12,
     };

@@ -146,6 +146,7 @@ impl Buckets {
             segments.push(of_bucket);
         }
         tracing::debug!(batches = shards.len(), "spilled buckets");
+        drop(shards);
         let file = Arc::new(writer.finish()?);
         self.spilled.push(Arc::new(Spilled { file, segments }));
         self.reservation.resize_anyway(0);

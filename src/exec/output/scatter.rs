@@ -25,10 +25,8 @@ pub(crate) struct Scatter {
 
 impl Scatter {
     pub fn new(n_buckets: usize, budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
-        // Rows that were held leave as they come: buckets may have more than those had.
-        let room = room_beside(budget) / 2;
         Scatter {
-            buckets: Buckets::new(n_buckets, budget, room, spill_dir),
+            buckets: Buckets::new(n_buckets, budget, room_beside(budget), spill_dir),
             place: None,
         }
     }

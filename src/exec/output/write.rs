@@ -14,14 +14,15 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
-use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::flush::Flusher;
+use super::hold::room_beside;
+use super::waiting::Waiting;
 use super::{Append, Encoded, Group, Output, Rows};
 use crate::error::{Error, Result};
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Reservation, SpillDir};
 use crate::partition::{Cut, Cutter, batch_bytes};
 use crate::sink::{FinishedPart, Format, HivePath, PartWriter, Staging, WriteOptions, jobs, split};
 
@@ -35,14 +36,11 @@ const ROW_GROUP_ROWS: u64 = 1 << 20;
 /// Folders' rows that may wait together, before the largest become row groups.
 const FOLDERS_BYTES: u64 = 96 << 20;
 
+/// Bytes of those that become row groups at once: they are in memory together.
+const SEALED_BYTES: u64 = 16 << 20;
+
 /// Part files that are open at once under `--partition-on`.
 const MAX_OPEN_PARTS: usize = 32;
-
-/// Batches of fewer rows than this are joined while they wait.
-const SMALL_ROWS: usize = 1024;
-
-/// So many small batches are joined at once.
-const SMALL_BATCHES: usize = 64;
 
 /// How rows become part files.
 pub(crate) struct WritePlan {
@@ -80,16 +78,14 @@ pub(crate) struct Tag {
 struct Stream {
     cutter: Cutter,
     partition_idx: u64,
-    held: Vec<(RecordBatch, RunSchema)>,
-    small: usize,
-    rows: u64,
-    bytes: u64,
+    waiting: Waiting,
     /// Row groups of rows that had no column when they were complete, in front
     /// of all others: partitions and rows. They wait for a column to appear.
     bare: Vec<(u64, u64)>,
 }
 
-/// Collects rows into row groups.
+/// Collects rows into row groups. Rows of folders that wait are spilled past the
+/// budget; when they become row groups depends on all that wait, wherever they are.
 pub(crate) struct RowGroups {
     plan: Arc<WritePlan>,
     row_group_bytes: u64,
@@ -98,17 +94,19 @@ pub(crate) struct RowGroups {
     order: Vec<Option<HivePath>>,
     waiting_bytes: u64,
     reservation: Reservation,
+    spill_dir: Arc<SpillDir>,
 }
 
 impl RowGroups {
-    pub fn new(plan: Arc<WritePlan>, budget: &Budget) -> Self {
+    pub fn new(plan: Arc<WritePlan>, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Self {
         RowGroups {
             row_group_bytes: plan.row_group_bytes(),
             plan,
             streams: HashMap::new(),
             order: Vec::new(),
             waiting_bytes: 0,
-            reservation: budget.open(),
+            reservation: budget.open_leaving(room_beside(budget)),
+            spill_dir: Arc::clone(spill_dir),
         }
     }
 
@@ -128,10 +126,7 @@ impl RowGroups {
                 Stream {
                     cutter: Cutter::new(self.plan.cut),
                     partition_idx: 0,
-                    held: Vec::new(),
-                    small: 0,
-                    rows: 0,
-                    bytes: 0,
+                    waiting: Waiting::default(),
                     bare: Vec::new(),
                 },
             );
@@ -153,8 +148,8 @@ impl RowGroups {
             let mut rest = piece.batch;
             while rest.num_rows() > 0 {
                 let bytes = batch_bytes(&rest);
-                let room = self.row_group_bytes.saturating_sub(stream.bytes).max(1);
-                let room_rows = ROW_GROUP_ROWS - stream.rows;
+                let room = self.row_group_bytes.saturating_sub(stream.waiting.bytes).max(1);
+                let room_rows = ROW_GROUP_ROWS - stream.waiting.rows;
                 let fitting = if bytes <= room {
                     rest.num_rows() as u64
                 } else {
@@ -166,15 +161,10 @@ impl RowGroups {
                 let piece = rest.slice(0, take);
                 rest = rest.slice(take, rest.num_rows() - take);
                 let bytes = batch_bytes(&piece);
-                stream.rows += piece.num_rows() as u64;
-                stream.bytes += bytes;
                 self.waiting_bytes += bytes;
-                stream.small += usize::from(piece.num_rows() < SMALL_ROWS);
-                stream.held.push((piece, rows.from.clone()));
-                if stream.small >= SMALL_BATCHES {
-                    stream.join_small(schema)?;
-                }
-                if stream.bytes >= self.row_group_bytes || stream.rows >= ROW_GROUP_ROWS {
+                stream.waiting.push(piece, bytes, &rows.from, schema)?;
+                let waiting = &stream.waiting;
+                if waiting.bytes >= self.row_group_bytes || waiting.rows >= ROW_GROUP_ROWS {
                     seal(
                         &self.plan,
                         folder,
@@ -189,7 +179,7 @@ impl RowGroups {
         Ok(())
     }
 
-    /// Seals the largest folders' row groups until half of the room is free again.
+    /// Seals the largest folders' row groups until there is some room again.
     fn make_room(&mut self, schema: &RunSchema, groups: &mut Vec<Group>) -> Result<()> {
         if self.waiting_bytes < FOLDERS_BYTES {
             return Ok(());
@@ -198,11 +188,11 @@ impl RowGroups {
             .order
             .iter()
             .enumerate()
-            .filter_map(|(place, key)| Some((self.streams.get(key)?.bytes, place)))
+            .filter_map(|(place, key)| Some((self.streams.get(key)?.waiting.bytes, place)))
             .collect();
         largest.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         for (_, place) in largest {
-            if self.waiting_bytes < FOLDERS_BYTES / 2 {
+            if self.waiting_bytes < FOLDERS_BYTES - SEALED_BYTES {
                 break;
             }
             let key = &self.order[place];
@@ -219,33 +209,24 @@ impl RowGroups {
         }
         Ok(())
     }
-}
 
-impl Stream {
-    /// Joins what waits, if most of it is small, so that many tiny files do
-    /// not hold many tiny arrays.
-    fn join_small(&mut self, schema: &RunSchema) -> Result<()> {
-        self.small = 0;
-        let conformed = self
-            .held
-            .iter()
-            .map(|(batch, from)| schema.conform(batch, from))
-            .collect::<Result<Vec<_>>>()?;
-        // Those in front were joined before, and are large by now.
-        let first_small = conformed
-            .iter()
-            .rposition(|batch| batch.num_rows() >= SMALL_ROWS * SMALL_BATCHES)
-            .map_or(0, |place| place + 1);
-        let (large, small) = conformed.split_at(first_small);
-        let mut joined: Vec<_> = large
-            .iter()
-            .map(|batch| (batch.clone(), schema.clone()))
-            .collect();
-        if let Some(first) = small.first() {
-            let batch = concat_batches(&first.schema(), small)?;
-            joined.push((batch, schema.clone()));
+    /// Moves the rows of all folders that wait in memory to one file.
+    fn spill(&mut self, schema: &RunSchema) -> Result<()> {
+        let mut writer = self.spill_dir.create_segments()?;
+        let mut written = Vec::new();
+        for key in &self.order {
+            if let Some(stream) = self.streams.get_mut(key) {
+                written.push((key, stream.waiting.spill(&mut writer, schema)?));
+            }
         }
-        self.held = joined;
+        let file = Arc::new(writer.finish()?);
+        for (key, written) in written {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.waiting.lies_in(written, &file);
+            }
+        }
+        tracing::debug!(folders = self.order.len(), "spilled rows that wait");
+        self.reservation.resize_anyway(0);
         Ok(())
     }
 }
@@ -259,13 +240,14 @@ fn seal(
     waiting_bytes: &mut u64,
     groups: &mut Vec<Group>,
 ) -> Result<()> {
-    if stream.rows == 0 {
+    let (rows, bytes) = (stream.waiting.rows, stream.waiting.bytes);
+    if rows == 0 {
         return Ok(());
     }
-    let held = std::mem::take(&mut stream.held);
+    let batches = stream.waiting.take(schema)?;
     let output = schema.output()?;
     if output.fields().is_empty() && plan.options.format != Format::Json {
-        stream.bare.push((stream.partition_idx, stream.rows));
+        stream.bare.push((stream.partition_idx, rows));
     } else {
         let group = |partition_idx, rows, bytes, batches| -> Result<Group> {
             Ok(Group {
@@ -289,21 +271,9 @@ fn seal(
                 vec![batch],
             )?);
         }
-        let batches = held
-            .iter()
-            .map(|(batch, from)| schema.finish(batch, from))
-            .collect::<Result<Vec<_>>>()?;
-        groups.push(group(
-            stream.partition_idx,
-            stream.rows,
-            stream.bytes,
-            batches,
-        )?);
+        groups.push(group(stream.partition_idx, rows, bytes, batches)?);
     }
-    *waiting_bytes -= stream.bytes;
-    stream.rows = 0;
-    stream.bytes = 0;
-    stream.small = 0;
+    *waiting_bytes -= bytes;
     Ok(())
 }
 
@@ -327,7 +297,8 @@ impl Output for RowGroups {
 
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>> {
         let mut groups = Vec::new();
-        let folders = &self.plan.options.partition_on;
+        let plan = Arc::clone(&self.plan);
+        let folders = &plan.options.partition_on;
         if folders.is_empty() {
             self.add(None, rows, schema, &mut groups)?;
         } else if rows.batch.num_rows() > 0 {
@@ -344,7 +315,14 @@ impl Output for RowGroups {
             }
             self.make_room(schema, &mut groups)?;
         }
-        self.reservation.resize_anyway(self.waiting_bytes);
+        let held = self.streams.values().map(|of| of.waiting.held_bytes).sum();
+        if !self.reservation.try_resize(held) {
+            match folders.is_empty() {
+                // The row group that is filled: bounded, and the writer's share.
+                true => self.reservation.resize_anyway(held),
+                false => self.spill(schema)?,
+            }
+        }
         Ok(groups)
     }
 
