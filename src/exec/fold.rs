@@ -69,8 +69,8 @@ impl Folding {
     pub fn new(plan: FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Result<Self> {
         let mut fold = Folder::bind(&plan)?.fold;
         let store = fold.keyed().map(|groups| {
-            // Half of the room goes to tables, which give to the store what they may not hold.
-            GroupStore::new(groups.n_keys(), budget, room_beside(budget) / 2, spill_dir)
+            // The room is that of tables, which give to the store what they may not hold.
+            GroupStore::new(groups.n_keys(), budget, room_beside(budget), spill_dir)
         });
         Ok(Folding {
             pooled: fold.is_order_free(),

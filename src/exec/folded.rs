@@ -15,7 +15,7 @@ use super::each::each;
 use super::fold::{FoldPlan, Folding, Held};
 use super::group::Merge;
 use super::output::{Answer, Folded, NoAppend};
-use super::report::StageReport;
+use super::report::{StageReport, TasksReport};
 use super::run::{CHUNK_BYTES, Context, Run};
 use super::scheduler::Drive;
 use super::sheet::{Front, Stage};
@@ -48,7 +48,7 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let folded = Folded::new(Arc::clone(&folding))?;
     let done = run.lay_out(built, |_| Ok((folded, NoAppend)))?;
     let schema = done.schema.output()?;
-    let stage = Stage {
+    let mut stage = Stage {
         report: StageReport {
             shuffles: u64::from(matches!(done.output.answer, Answer::Tables(..))),
             ..StageReport::of(fold.name())
@@ -60,6 +60,7 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         Answer::Rows(rows) => rows,
         Answer::Tables(tables, key_types) => {
             let buckets = part(&folding, tables, &key_types, &run.drive)?;
+            tell(&buckets, &mut stage.report);
             let merge = Merge::new(plan, schema, &run.drive);
             let groups = merge.all(buckets, run.drive.threads, &run.drive.cancel)?;
             return groups.given(stage);
@@ -103,6 +104,22 @@ fn part(
         leave,
     )?;
     store.finish(key_types)
+}
+
+/// Says how groups that no table held are shared out. Rows of one key were
+/// folded where they were read, so a key with many rows makes no task large.
+fn tell(buckets: &[Bucket], report: &mut StageReport) {
+    let filled = || buckets.iter().filter(|bucket| bucket.rows() > 0);
+    report.way = Some(format!(
+        "in {} buckets, {} of them on disk",
+        filled().count(),
+        filled().filter(|bucket| bucket.is_spilled()).count()
+    ));
+    report.tasks = Some(TasksReport {
+        tasks: filled().count() as u64,
+        rows: filled().map(Bucket::rows).sum(),
+        largest_rows: filled().map(Bucket::rows).max().unwrap_or(0),
+    });
 }
 
 /// Rows in a piece of what was folded.

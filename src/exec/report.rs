@@ -160,6 +160,8 @@ pub struct RunReport {
     pub stored_bytes_read: u64,
     /// Bytes written to spill files.
     pub spilled_bytes: u64,
+    /// Spill files: as often, rows went to disk because the budget was full.
+    pub spilled_runs: u64,
     /// The most that was reserved in the memory budget.
     pub peak_bytes: u64,
     /// Wall time.
@@ -269,6 +271,7 @@ impl RunReport {
             self.duplicate_keys += front.duplicate_keys;
             self.ignored_values += front.ignored_values;
             self.spilled_bytes += front.spilled_bytes;
+            self.spilled_runs += front.spilled_runs;
             widened.extend(front.widened);
         }
         widened.append(&mut self.widened);
@@ -334,6 +337,11 @@ impl fmt::Display for RunReport {
             if let Some(way) = &stage.way {
                 write!(f, ", {way}")?;
             }
+            if let Some(tasks) = &stage.tasks {
+                let mean = tasks.rows / tasks.tasks.max(1);
+                let (n, largest) = (tasks.tasks, tasks.largest_rows);
+                write!(f, ", {n} tasks, {largest} rows in the largest and {mean} in the mean")?;
+            }
             for hot in &stage.hot_keys {
                 let (columns, rows) = (hot.columns.join(", "), hot.rows);
                 let (value, tasks) = (&hot.value, hot.tasks);
@@ -391,7 +399,9 @@ impl fmt::Display for RunReport {
             )?;
         }
         if self.spilled_bytes > 0 {
-            write!(f, "\n{} spilled", ByteSize::new(self.spilled_bytes))?;
+            let runs = plural(self.spilled_runs, "run", "runs");
+            let bytes = ByteSize::new(self.spilled_bytes);
+            write!(f, "\n{bytes} spilled in {} {runs}", self.spilled_runs)?;
         }
         for input in &self.inputs {
             if let Some(damage) = &input.damage {

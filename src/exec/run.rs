@@ -58,6 +58,8 @@ pub struct Context {
     pub progress: Arc<Progress>,
     /// What kept rows may take of the memory: runs have as much less.
     pub(crate) kept: Budget,
+    /// For tests: a smaller budget than settings may ask for.
+    pub(crate) budget: Option<ByteSize>,
     /// What the run has that this is a part of, if it is.
     pub(crate) shared: Option<Shared>,
     /// Footers that were read.
@@ -90,6 +92,7 @@ impl Context {
             settings,
             cancel: Cancel::new(),
             progress: Arc::new(Progress::default()),
+            budget: None,
             shared: None,
         }
     }
@@ -151,8 +154,9 @@ impl Run {
             SchedulerKind::Serial => 1,
             SchedulerKind::Threaded => settings.threads,
         };
+        let memory = settings.memory.bytes() - context.kept.used();
         let shared = context.shared.clone().unwrap_or_else(|| Shared {
-            budget: Budget::new(ByteSize::new(settings.memory.bytes() - context.kept.used())),
+            budget: Budget::new(context.budget.unwrap_or(ByteSize::new(memory))),
             spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
             parts: Arc::default(),
         });
@@ -318,6 +322,7 @@ impl Run {
             return;
         }
         report.spilled_bytes += self.drive.spill_dir.written();
+        report.spilled_runs += self.drive.spill_dir.files();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, UInt32Array};
+use arrow_cast::display::array_value_to_string;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
@@ -25,14 +26,14 @@ use arrow_select::take::take_record_batch;
 use super::build::{Given, build};
 use super::control::Phase;
 use super::output::{Hold, NoAppend, Sampled, Scatter};
-use super::report::StageReport;
+use super::report::{HotKeyReport, StageReport, TasksReport};
 use super::run::{CHUNK_BYTES, Context, Run};
 use super::scatter::ScatterPlan;
 use super::sheet::{Front, Stage};
 use super::source::{Chunk, ChunkReader, Passed, Unit, Units};
 use crate::error::Result;
 use crate::memory::Budget;
-use crate::ops::{Codes, Edges, SortKeys};
+use crate::ops::{Codes, Edges, SortBy, SortKeys};
 use crate::partition::{By, batch_bytes};
 use crate::plan::{Layout, Physical, Sort, SortInto};
 use crate::shuffle::{Bucket, BucketReader, Buckets, ByRange};
@@ -46,6 +47,9 @@ const MOST_RANGES: u64 = 1_024;
 
 /// Ranges in a partition that ends between keys: its size is right to within one.
 const RANGES_A_PARTITION: usize = 8;
+
+/// Most hot keys that a report names.
+const MOST_HOT_KEYS: usize = 10;
 
 /// Rows of a batch of a range that is streamed.
 const STREAMED_ROWS: usize = 8_192;
@@ -95,16 +99,16 @@ pub(super) fn sort_all(sort: &Sort, physical: &Physical, context: &Context) -> R
         budget: budget.clone(),
         schema: Arc::clone(&schema),
     };
+    let mut report = StageReport::of(sort.name());
+    report.shuffles = 1;
+    sorted.tell(&sort.by, &mut report)?;
     Ok(Given {
         units: sorted.units(),
         schema,
         held_bytes: 0,
         counted: Some((totals.0, bytes)),
         stage: Some(Stage {
-            report: StageReport {
-                shuffles: 1,
-                ..StageReport::of(sort.name())
-            },
+            report,
             keeps_rows: true,
             fronts: vec![Front::over(sheet)],
         }),
@@ -242,6 +246,34 @@ struct Sorted {
 }
 
 impl Sorted {
+    /// Says how the rows are shared out: ranges are tasks; a range of one key is
+    /// not sorted, and as many tasks as it has pieces.
+    fn tell(&self, by: &[SortBy], report: &mut StageReport) -> Result<()> {
+        let mut tasks = TasksReport::default();
+        for (bucket, &equal) in self.buckets.iter().zip(&self.equal) {
+            let rows = bucket.rows();
+            if rows > 0 && !equal {
+                tasks.tasks += 1;
+                tasks.rows += rows;
+                tasks.largest_rows = tasks.largest_rows.max(rows);
+            }
+            if rows > STREAMED_ROWS as u64 && equal {
+                report.hot_keys.push(hot_key(bucket, by)?);
+            }
+        }
+        let hot = &mut report.hot_keys;
+        hot.sort_by_key(|key| std::cmp::Reverse(key.rows));
+        hot.truncate(MOST_HOT_KEYS);
+        let spilled = self.buckets.iter().filter(|bucket| bucket.is_spilled());
+        report.way = Some(format!(
+            "{} ranges, {} of them on disk",
+            self.buckets.len(),
+            spilled.count()
+        ));
+        report.tasks = (tasks.tasks > 0).then_some(tasks);
+        Ok(())
+    }
+
     /// One unit for each partition. Each piece has its bucket to itself, or with
     /// other pieces of it, so that memory goes with what was given.
     fn units(mut self) -> Units {
@@ -303,6 +335,24 @@ impl Sorted {
         }
         Ok(take_record_batch(&rows, &UInt32Array::from(codes.order()))?)
     }
+}
+
+/// The key that all rows of a bucket have.
+fn hot_key(bucket: &Bucket, by: &[SortBy]) -> Result<HotKeyReport> {
+    let mut values = Vec::new();
+    if let Some(batch) = bucket.read().next() {
+        let batch = batch?;
+        for by in by {
+            let column = batch.column(batch.schema_ref().index_of(&by.column)?);
+            values.push(array_value_to_string(column, 0)?);
+        }
+    }
+    Ok(HotKeyReport {
+        columns: by.iter().map(|by| by.column.clone()).collect(),
+        value: values.join(", "),
+        rows: bucket.rows(),
+        tasks: bucket.rows().div_ceil(STREAMED_ROWS as u64),
+    })
 }
 
 /// Gives the rows of a partition: ranges to be sorted by whoever takes them,

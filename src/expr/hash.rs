@@ -5,6 +5,30 @@
 //!
 //! Groups and sketches depend on them, so no hash may depend on the process.
 
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The bits of hashes that are kept.
+#[cfg(debug_assertions)]
+static KEPT_BITS: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// For tests: only these bits of hashes are kept, so that values collide. To be
+/// called while nothing runs. Builds without debug assertions keep all bits.
+#[doc(hidden)]
+pub fn keep_hash_bits(mask: u64) {
+    #[cfg(debug_assertions)]
+    KEPT_BITS.store(mask, Ordering::Relaxed);
+    #[cfg(not(debug_assertions))]
+    let _ = mask;
+}
+
+#[inline]
+fn kept(hash: u64) -> u64 {
+    #[cfg(debug_assertions)]
+    let hash = hash & KEPT_BITS.load(Ordering::Relaxed);
+    hash
+}
+
 /// An odd number with as many ones as zeros, in no pattern.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
 const SEED: u64 = 0x2545_F491_4F6C_DD1D;
@@ -19,13 +43,16 @@ fn fold(left: u64, right: u64) -> u64 {
 /// The hash of a number.
 #[inline]
 pub(crate) fn hash_u64(value: u64) -> u64 {
-    fold(fold(value ^ SEED, MIX), MIX ^ value)
+    kept(fold(fold(value ^ SEED, MIX), MIX ^ value))
 }
 
 /// The hash of a number of 128 bits.
 #[inline]
 pub(crate) fn hash_u128(value: u128) -> u64 {
-    fold(hash_u64(value as u64) ^ (value >> 64) as u64, MIX ^ SEED)
+    kept(fold(
+        hash_u64(value as u64) ^ (value >> 64) as u64,
+        MIX ^ SEED,
+    ))
 }
 
 /// The hash of a text.
@@ -44,7 +71,7 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
 /// The hash of two hashes, in this order.
 #[inline]
 pub(crate) fn hash_pair(first: u64, second: u64) -> u64 {
-    fold(first ^ SEED, second.rotate_left(32) ^ MIX)
+    kept(fold(first ^ SEED, second.rotate_left(32) ^ MIX))
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub(crate) use exact::fit;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;
 pub(crate) use group_table::{in_key_types, plain_type};
+#[doc(hidden)]
+pub use hash::keep_hash_bits;
 pub(crate) use hash::{hash_bytes, hash_u64};
 pub(crate) use lists::{Items, item_type};
 pub(crate) use names::unknown_column;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
 use crate::io::Reads;
 use crate::partition::batch_bytes;
+use crate::size::ByteSize;
 use crate::plan::{ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
 
 /// Reads inputs into frames, which keep its settings. Clones share.
@@ -42,6 +43,19 @@ impl Session {
     pub fn new(settings: Settings) -> Self {
         Session {
             context: Arc::new(Context::new(settings)),
+        }
+    }
+
+    /// For tests: operators may hold no more than `budget`, which settings would
+    /// refuse as too small for a run.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_budget(self, budget: ByteSize) -> Self {
+        Session {
+            context: Arc::new(Context {
+                budget: Some(budget),
+                ..Context::clone(&self.context)
+            }),
         }
     }
 

@@ -56,6 +56,11 @@ impl SpillDir {
         self.written.load(Ordering::Relaxed)
     }
 
+    /// Spill files so far: runs of rows that went to disk together.
+    pub fn files(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     /// Opens a new spill file.
     ///
     /// # Errors

@@ -119,7 +119,6 @@ impl Fold {
                 };
                 keys.iter().filter(|key| !looked_at(key)).cloned().collect()
             }
-            Fold::ValueCounts { columns } => columns.clone(),
             Fold::TopRows { .. } | Fold::Describe { .. } => Vec::new(),
         }
     }
@@ -194,6 +193,7 @@ mod tests {
             aggregates: vec![greatest],
         };
         assert_eq!(groups.coded(), ["b"]);
-        assert_eq!(Fold::ValueCounts { columns: keys }.coded(), ["a", "b"]);
+        let aggregates = Vec::new();
+        assert_eq!(Fold::Groups { keys, aggregates }.coded(), ["a", "b"]);
     }
 }

@@ -51,7 +51,7 @@ impl Merge {
             schema,
             budget: drive.budget.clone(),
             spill_dir: Arc::clone(&drive.spill_dir),
-            room: room_beside(&drive.budget) / 2,
+            room: room_beside(&drive.budget),
             floor: drive.budget.limit().bytes() / 32 / drive.threads.max(1) as u64,
         }
     }
@@ -91,9 +91,8 @@ impl Merge {
                 return self.cut_again(bucket, level, &groups, reservation);
             }
         }
-        // The answer stands beside the states that it is made of, and once more
-        // in the order of places.
-        if !self.reserve(&mut reservation, 3 * groups.bytes() as u64) {
+        // The answer stands beside the states that it is made of.
+        if !self.reserve(&mut reservation, 2 * groups.bytes() as u64) {
             return self.cut_again(bucket, level, &groups, reservation);
         }
         let none = RecordBatch::new_empty(Arc::clone(&self.schema));
