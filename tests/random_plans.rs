@@ -219,7 +219,11 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
     match outcome {
         Ok((names, rows, spilled)) => {
             assert_eq!(names, plain.columns, "{said}");
-            assert!(rows == plain.rows, "{said}:\n{rows:?}\nis not\n{:?}", plain.rows);
+            assert!(
+                rows == plain.rows,
+                "{said}:\n{rows:?}\nis not\n{:?}",
+                plain.rows
+            );
             outcomes.answers += 1;
             outcomes.spilled += usize::from(spilled > 0);
         }
@@ -234,9 +238,15 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
 
 /// The seeds of a run: one, or so many.
 fn seeds(n: u64) -> std::ops::Range<u64> {
-    match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+    match std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
         Some(seed) => seed..seed + 1,
-        None => match std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()) {
+        None => match std::env::var("SEEDS")
+            .ok()
+            .and_then(|seeds| seeds.parse().ok())
+        {
             Some(seeds) => 0..seeds,
             None => 0..n,
         },
@@ -307,13 +317,20 @@ fn what_went_to_disk_is_counted_and_tasks_are_even_also_where_half_of_the_rows_h
         let mean = tasks.rows as f64 / tasks.tasks as f64;
         assert!(tasks.tasks > 1, "{report}");
         assert!(tasks.largest_rows as f64 <= 1.5 * mean, "{report}");
-        let hot: Vec<_> = stage.hot_keys.iter().map(|hot| (&*hot.value, hot.rows)).collect();
+        let hot: Vec<_> = stage
+            .hot_keys
+            .iter()
+            .map(|hot| (&*hot.value, hot.rows))
+            .collect();
         if stage.name == "sort_values" {
             assert_eq!(hot, [("-1", rows as u64 / 2)]);
             // Its pieces are tasks as well.
             assert!(stage.hot_keys[0].rows as f64 / stage.hot_keys[0].tasks as f64 <= 1.5 * mean);
         }
         assert_eq!(report.spilled_bytes > 0, report.spilled_runs > 0);
-        assert!(report.to_string().contains("rows in the largest"), "{report}");
+        assert!(
+            report.to_string().contains("rows in the largest"),
+            "{report}"
+        );
     }
 }

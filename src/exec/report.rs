@@ -340,7 +340,10 @@ impl fmt::Display for RunReport {
             if let Some(tasks) = &stage.tasks {
                 let mean = tasks.rows / tasks.tasks.max(1);
                 let (n, largest) = (tasks.tasks, tasks.largest_rows);
-                write!(f, ", {n} tasks, {largest} rows in the largest and {mean} in the mean")?;
+                write!(
+                    f,
+                    ", {n} tasks, {largest} rows in the largest and {mean} in the mean"
+                )?;
             }
             for hot in &stage.hot_keys {
                 let (columns, rows) = (hot.columns.join(", "), hot.rows);

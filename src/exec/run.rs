@@ -15,8 +15,8 @@ use arrow_schema::SchemaRef;
 use super::build::{Built, build};
 use super::control::{Cancel, Phase, Progress};
 use super::output::{
-    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Keep, Last, NoAppend, Output, Parts,
-    Sizes, Visit, counted_cut, streaming_cut,
+    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Keep, Last, NoAppend, Output,
+    Parts, Sizes, Visit, counted_cut, streaming_cut,
 };
 use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};

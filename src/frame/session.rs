@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
 use crate::io::Reads;
 use crate::partition::batch_bytes;
-use crate::size::ByteSize;
 use crate::plan::{ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
+use crate::size::ByteSize;
 
 /// Reads inputs into frames, which keep its settings. Clones share.
 ///

@@ -15,7 +15,7 @@ use crate::size::ByteSize;
 const ROOMY_BYTES: u64 = 1 << 30;
 
 /// The share of a budget that is given back between two requests. Measured on
-/// a sort of 320 MiB under 64 MiB: peaks are 40 MiB lower, at 2 % more CPU time.
+/// a sort of 320 MiB under 64 MiB: asking eight times as often lowers no peak.
 const SHARE: u64 = 8;
 
 /// Counts what was given back.

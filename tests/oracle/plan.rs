@@ -119,11 +119,13 @@ impl Step {
                 .groupby([table.name(*key)])?
                 .agg([column(of).list().alias("item")])?
                 .explode(["item"]),
-            Step::Sort(by) => frame.sort_values(by.iter().map(|(place, descending, first)| SortBy {
-                column: table.name(*place).to_owned(),
-                descending: *descending,
-                nulls_first: *first,
-            })),
+            Step::Sort(by) => {
+                frame.sort_values(by.iter().map(|(place, descending, first)| SortBy {
+                    column: table.name(*place).to_owned(),
+                    descending: *descending,
+                    nulls_first: *first,
+                }))
+            }
             Step::SetIndex(place) => frame.set_index(table.name(*place)),
             Step::Distinct(places, keep) => frame.drop_duplicates(names(places), *keep),
             Step::Merge(MergeHow::Cross, _) => frame.merge(other, MergeOptions::cross()),
@@ -152,7 +154,10 @@ impl Step {
                 of_rows(kept.cloned().collect())
             }
             Step::Select(places) => Plain {
-                columns: places.iter().map(|place| table.columns[*place].clone()).collect(),
+                columns: places
+                    .iter()
+                    .map(|place| table.columns[*place].clone())
+                    .collect(),
                 rows: table
                     .rows
                     .iter()
@@ -243,9 +248,9 @@ fn grouped(table: &Plain, keys: &[usize], of: usize) -> Plain {
 fn sorted(table: &Plain, by: &[(usize, bool, bool)]) -> Plain {
     let mut rows = table.rows.clone();
     rows.sort_by(|a, b| {
-        let columns = by.iter().map(|(place, descending, first)| {
-            order(a[*place], b[*place], *descending, *first)
-        });
+        let columns = by
+            .iter()
+            .map(|(place, descending, first)| order(a[*place], b[*place], *descending, *first));
         columns.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
     });
     table.with_rows(rows)

@@ -87,7 +87,11 @@ impl Keep {
             self.hold(batch, schema);
             return Ok(());
         }
-        if self.open.as_ref().is_some_and(|(_, under)| !under.same(schema)) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|(_, under)| !under.same(schema))
+        {
             self.close()?;
         }
         let (writer, _) = match &mut self.open {

@@ -148,7 +148,10 @@ impl RowGroups {
             let mut rest = piece.batch;
             while rest.num_rows() > 0 {
                 let bytes = batch_bytes(&rest);
-                let room = self.row_group_bytes.saturating_sub(stream.waiting.bytes).max(1);
+                let room = self
+                    .row_group_bytes
+                    .saturating_sub(stream.waiting.bytes)
+                    .max(1);
                 let room_rows = ROW_GROUP_ROWS - stream.waiting.rows;
                 let fitting = if bytes <= room {
                     rest.num_rows() as u64
