@@ -611,6 +611,26 @@ fn sorted_rows_that_turn_out_to_be_too_many_to_be_held_go_side_by_side() {
 }
 
 #[test]
+fn a_sorted_frame_goes_side_by_side_with_itself() {
+    let mut random = Random(550);
+    let side = SideRows::new(&mut random, 400, &[INT64]);
+    for threads in [1, 2] {
+        let session = session(threads);
+        let frame = side
+            .frame(&mut random, &session, "l")
+            .set_index("k0")
+            .unwrap();
+        let numbers_of = |options: MergeOptions| {
+            let merged = frame.merge(&frame.rename([("l", "r")]).unwrap(), options);
+            let rows = merged.unwrap().compute().unwrap().into_batches();
+            (numbers(&rows, "l"), numbers(&rows, "r"))
+        };
+        let cut = MergeOptions::on(["k0"]).hold(ByteSize::new(1_000));
+        assert_eq!(numbers_of(cut), numbers_of("k0".into()));
+    }
+}
+
+#[test]
 fn frames_in_partitions_by_key_go_side_by_side_and_at_most_one_is_moved() {
     let kinds = [(INT64, INT64), (INT8, INT64), (Text, Text)];
     for (seed, (of_left, of_right)) in kinds.into_iter().enumerate() {

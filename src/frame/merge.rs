@@ -133,8 +133,15 @@ impl DataFrame {
     /// partners of one row in the order of theirs, whatever the number of threads
     /// and the memory. Columns are those of this frame, then those of `right`
     /// less the keys that both call the same; other names that both have get a
-    /// suffix. The frame whose order counts streams; the other one is held, and
-    /// cut into parts by key where it is too large.
+    /// suffix.
+    ///
+    /// The frame whose order counts streams past the other one, which is held, and
+    /// cut into parts by key where it is too large. Where the first one is far
+    /// smaller, it is held and the other one streams. Frames that are sorted by the
+    /// same key, or that [`shuffle`](DataFrame::shuffle) put into as many partitions
+    /// by it, go side by side, and neither has to be held; not in an outer merge.
+    /// [`explain`](DataFrame::explain) says which way it is, and the report how it was.
+    /// A merge, but for an outer one, keeps the index of the frame whose order it has.
     ///
     /// ```
     /// # use std::sync::Arc;

@@ -237,7 +237,7 @@ pub struct Join {
     pub next_to: Option<(String, String, Nearest)>,
     /// Whether a null key meets others.
     pub nulls_match: bool,
-    /// Logical bytes of a frame that may be held whole; by default half of the memory.
+    /// Logical bytes of a frame that may be held whole; by default a quarter of the memory.
     pub hold: Option<ByteSize>,
     /// Bits that are kept of hashes: fewer make keys collide, in tests.
     pub hash_mask: u64,
