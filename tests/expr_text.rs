@@ -88,6 +88,11 @@ fn items_and_fields_are_reached_from_any_value() {
             "field(a[1], 'end')",
         ),
         ("(a).b", "a.b", "a.b"),
+        (
+            "a[1].\"_b\"",
+            "field(list_get(a, 1), '_b')",
+            "field(a[1], '_b')",
+        ),
         ("list_get(a, 0)", "list_get(a, 0)", "list_get(a, 0)"),
         (
             "field(a, 'b')[1]",

@@ -198,7 +198,10 @@ fn part<'a>(name: &str, args: &'a [Expr]) -> Option<Part<'a>> {
         ("list_get", [list, at]) => Some(Part::Item { list, at }),
         // Behind a column it would be part of the column's name.
         ("field", [Expr::Column(_), _]) => None,
-        ("field", [object, Expr::Literal(Scalar::Utf8(name))]) if is_plain(name) => {
+        // A point with `_` behind it is read as the beginning of a number.
+        ("field", [object, Expr::Literal(Scalar::Utf8(name))])
+            if is_plain(name) && !name.starts_with('_') =>
+        {
             Some(Part::Field { object, name })
         }
         _ => None,
