@@ -324,6 +324,37 @@ fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
 }
 
 #[test]
+fn groups_nearly_as_many_as_rows_are_those_of_a_map_in_input_order() {
+    // Every key twice, far apart: tables fill, and rows pass by them.
+    let key = (col("n") * 7919) % 200_000;
+    for threads in [1, 3] {
+        let frame = numbered(threads, 40, 1).with_column("key", key.clone());
+        let groups = frame.unwrap().groupby(["key"]).unwrap();
+        let groups = groups.agg([col("n").sum(), col("n").first(), count()]);
+        let free = numbered(threads, 40, 1).with_column("key", key.clone());
+        let free = free.unwrap().groupby(["key"]).unwrap();
+        let free = free.agg([col("n").sum(), col("n").mean(), col("n").var(), count()]);
+        for table in [groups.unwrap().compute(), free.unwrap().compute()] {
+            let table = table.unwrap();
+            let mut n = 0;
+            for batch in table.batches() {
+                let column = |name: &str| {
+                    let column = batch.column_by_name(name).unwrap();
+                    column.as_primitive::<Int64Type>().values().to_vec()
+                };
+                let rows = column("key").into_iter().zip(column("sum(n)"));
+                for ((key, sum), count) in rows.zip(column("count")) {
+                    assert_eq!(key, n * 7919 % 200_000, "{threads}");
+                    assert_eq!((sum, count), (2 * n + 200_000, 2), "{threads}");
+                    n += 1;
+                }
+            }
+            assert_eq!(n, 200_000);
+        }
+    }
+}
+
+#[test]
 fn one_group_beyond_the_budget_is_an_error_that_names_the_setting() {
     let frame = numbered(2, 10, 500);
     let one = frame.agg([col("text").list()]).unwrap();

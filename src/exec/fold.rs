@@ -13,6 +13,7 @@
 //! rows that are kept are brought up to the wider schema.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -87,11 +88,11 @@ impl Folding {
     pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
         let (rows, schema) = (&worked.batch, &worked.schema);
         if self.pooled {
-            let idle = self.idle().pop();
-            let mut held = match idle {
+            let mut held = match self.take_idle() {
                 Some(held) => held,
                 None => self.open()?,
             };
+            held.thread = Some(std::thread::current().id());
             match held.passing {
                 0 => {
                     held.folder.push(rows, schema, schema, chunk)?;
@@ -128,6 +129,18 @@ impl Folding {
         Ok(())
     }
 
+    /// An idle folder: the one that this thread had last, if there is one, since
+    /// it lies in the caches of its core.
+    fn take_idle(&self) -> Option<Held> {
+        let thread = Some(std::thread::current().id());
+        let mut idle = self.idle();
+        let own = idle.iter().position(|held| held.thread == thread);
+        match own {
+            Some(own) => Some(idle.swap_remove(own)),
+            None => idle.pop(),
+        }
+    }
+
     /// A folder that has seen nothing.
     pub fn open(&self) -> Result<Held> {
         Ok(Held {
@@ -136,6 +149,7 @@ impl Folding {
             rows: 0,
             passing: 0,
             passed: Vec::new(),
+            thread: None,
         })
     }
 
@@ -182,7 +196,8 @@ impl Folding {
         let n_rows = rows.num_rows() as u64;
         held.passing = held.passing.saturating_sub(n_rows);
         held.rows += n_rows;
-        let wanted = held.reservation.bytes() + held_bytes(&partial);
+        // What leaves for the store stands beside what it is made of.
+        let wanted = held.reservation.bytes() + 2 * held_bytes(&partial);
         held.passed.push(partial);
         let fits = held.reservation.try_resize(wanted);
         match &self.store {
@@ -241,6 +256,8 @@ pub(crate) struct Held {
     passing: u64,
     /// Partials of rows that passed by.
     passed: Vec<RecordBatch>,
+    /// Who had it last.
+    thread: Option<ThreadId>,
 }
 
 impl Held {

@@ -275,6 +275,8 @@ impl Numbers {
     pub fn to_floats(&self) -> Float64Array {
         match self {
             Numbers::Float(array) => array.clone(),
+            Numbers::Int(array) => array.unary(|value| value as f64),
+            Numbers::UInt(array) => array.unary(|value| value as f64),
             other => {
                 let values = (0..other.len()).map(|row| other.value(row).to_f64());
                 Float64Array::new(values.collect(), other.nulls().cloned())

@@ -88,14 +88,14 @@ fn exponent(number: f64) -> i32 {
 }
 
 /// A small whole number.
-#[inline]
+#[inline(always)]
 fn small(number: f64) -> Option<i64> {
     let whole = number as i64;
     (whole as f64 == number && number.abs() < SMALL).then_some(whole)
 }
 
 /// A number in units of 2^base.
-#[inline]
+#[inline(always)]
 fn fixed(number: f64, base: i32) -> Option<i128> {
     let bits = number.to_bits();
     let biased = (bits >> 52) as i32 & 0x7FF;
@@ -105,6 +105,11 @@ fn fixed(number: f64, base: i32) -> Option<i128> {
     }
     let size = i128::from(bits & ((1 << 52) - 1) | 1 << 52) << shift;
     Some(if number < 0.0 { -size } else { size })
+}
+
+#[inline(always)]
+fn product(a: i64, b: i64) -> i128 {
+    i128::from(a) * i128::from(b)
 }
 
 /// The sums of `C` columns and of `P` products of two of them, one of each per group.
@@ -202,16 +207,18 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         let (pairs, mut missed) = (self.pairs, Vec::new());
         let (all_sums, all_low) = (&mut self.sums, &mut self.low);
         groups.for_valid(nulls, |row, group| {
-            let numbers = columns.map(|column| small(column[row]));
-            if numbers.iter().any(Option::is_none) {
-                return missed.push((row, group));
+            let mut numbers = [0_i64; C];
+            for (number, column) in numbers.iter_mut().zip(columns) {
+                match small(column[row]) {
+                    Some(whole) => *number = whole,
+                    None => return missed.push((row, group)),
+                }
             }
-            let numbers = numbers.map(Option::unwrap_or_default);
             for (sum, number) in all_sums[group].iter_mut().zip(numbers) {
                 *sum += i128::from(number);
             }
             for (sum, (a, b)) in all_low[group].iter_mut().zip(pairs) {
-                *sum += i128::from(numbers[a]) * i128::from(numbers[b]);
+                *sum += product(numbers[a], numbers[b]);
             }
         });
         self.add_missed(&missed, columns)
@@ -228,22 +235,25 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         let (pairs, mut missed) = (self.pairs, Vec::new());
         let (all_sums, all_low, all_high) = (&mut self.sums, &mut self.low, &mut self.high);
         groups.for_valid(nulls, |row, group| {
-            let numbers: [Option<i128>; C] = std::array::from_fn(|at| match windows[at] {
-                Window::Ints => small(columns[at][row]).map(i128::from),
-                Window::From(base) => fixed(columns[at][row], base),
-            });
-            if numbers.iter().any(Option::is_none) {
-                return missed.push((row, group));
+            let mut numbers = [0_i128; C];
+            for ((number, column), window) in numbers.iter_mut().zip(columns).zip(windows) {
+                let whole = match window {
+                    Window::Ints => small(column[row]).map(i128::from),
+                    Window::From(base) => fixed(column[row], base),
+                };
+                match whole {
+                    Some(whole) => *number = whole,
+                    None => return missed.push((row, group)),
+                }
             }
-            let numbers = numbers.map(Option::unwrap_or_default);
+            let mut halves = [(0_i64, 0_i64); C];
+            for (half, number) in halves.iter_mut().zip(numbers) {
+                let low = number as i64 & ((1 << HALF) - 1);
+                *half = ((number >> HALF) as i64, low);
+            }
             for (sum, number) in all_sums[group].iter_mut().zip(numbers) {
                 *sum += number;
             }
-            let halves = numbers.map(|number| {
-                let low = number as i64 & ((1 << HALF) - 1);
-                ((number >> HALF) as i64, low)
-            });
-            let product = |a: i64, b: i64| i128::from(a) * i128::from(b);
             let sums = all_low[group].iter_mut().zip(&mut all_high[group]);
             for ((low, [mixed, high]), (a, b)) in sums.zip(pairs) {
                 let ((a_high, a_low), (b_high, b_low)) = (halves[a], halves[b]);
