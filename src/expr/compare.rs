@@ -17,7 +17,7 @@ use arrow_schema::DataType;
 use hashbrown::HashSet;
 
 use super::ast::BinaryOp;
-use super::convert::{Class, Value, both_valid};
+use super::convert::{Class, Ticks, Value, both_valid};
 use super::decimal::{self, Decimals, Digits, is_decimal};
 use super::number::{Num, Numbers, float_key};
 use super::scalar::Scalar;
@@ -140,6 +140,11 @@ pub(crate) fn compare(
             _ => compare(op, &Mode::Number, left, right, rows),
         },
         Mode::Time => {
+            if let Some(bits) = compare_ticks(op, left, right)? {
+                let nulls = [left, right].map(|side| side.array.nulls());
+                let nulls = both_valid(rows, (nulls[0], constants.0), (nulls[1], constants.1));
+                return Ok(BooleanArray::new(bits, nulls));
+            }
             let (a, b) = (left.times()?, right.times()?);
             let nulls = both_valid(
                 rows,
@@ -222,6 +227,46 @@ fn compare_numbers(
     }
 }
 
+/// Compares times as their arrays count them, where both count alike or one is a
+/// constant; none where they must be converted.
+fn compare_ticks(op: BinaryOp, left: &Value, right: &Value) -> Result<Option<BooleanBuffer>> {
+    if left.json || right.json {
+        return Ok(None);
+    }
+    let Some((a, step)) = Ticks::of(&left.array) else {
+        return Ok(None);
+    };
+    if !right.constant {
+        return Ok(match (a, Ticks::of(&right.array)) {
+            (Ticks::Short(a), Some((Ticks::Short(b), _))) => {
+                Some(slices(op, a, b, false, |a, b| a.cmp(b)))
+            }
+            (Ticks::Long(a), Some((Ticks::Long(b), other))) if step == other => {
+                Some(slices(op, a, b, false, |a, b| a.cmp(b)))
+            }
+            _ => None,
+        });
+    }
+    let Some(nanos) = right.times()?.get(0) else {
+        return Ok(None);
+    };
+    // A tick that begins before the constant is below it.
+    let (tick, exact) = (nanos.div_euclid(step), nanos.rem_euclid(step) == 0);
+    let rest = if exact {
+        Ordering::Equal
+    } else {
+        Ordering::Less
+    };
+    Ok(match a {
+        Ticks::Short(days) => i32::try_from(tick)
+            .ok()
+            .map(|tick| slices(op, days, &[tick], true, |a, b| a.cmp(b).then(rest))),
+        Ticks::Long(ticks) => i64::try_from(tick)
+            .ok()
+            .map(|tick| slices(op, ticks, &[tick], true, |a, b| a.cmp(b).then(rest))),
+    })
+}
+
 fn compare_decimals(
     op: BinaryOp,
     left: &Decimals,
@@ -277,6 +322,9 @@ fn collect(op: BinaryOp, rows: usize, order: impl Fn(usize) -> Ordering) -> Bool
         _ => BooleanBuffer::collect_bool(rows, |row| order(row).is_eq()),
     }
 }
+
+/// Texts that a value is compared with one by one sooner than it is hashed.
+const FEW_TEXTS: usize = 8;
 
 /// The constants of an `in` list, each in the kind it is compared as.
 #[derive(Debug, Clone, Default)]
@@ -351,8 +399,26 @@ impl Members {
         self.null
     }
 
+    /// The same of a few texts alone: each value is compared with all of them.
+    fn contain_text(&self, value: &Value) -> Result<Option<BooleanArray>> {
+        let others = self.numbers.len() + self.times.len() + self.bools.len();
+        if self.null || others > 0 || self.texts.is_empty() || self.texts.len() > FEW_TEXTS {
+            return Ok(None);
+        }
+        let wanted: Vec<&str> = self.texts().collect();
+        let texts = value.texts()?;
+        let found = BooleanBuffer::collect_bool(texts.len(), |row| {
+            let text = texts.value(row);
+            wanted.iter().any(|wanted| *wanted == text)
+        });
+        Ok(Some(BooleanArray::new(found, texts.nulls().cloned())))
+    }
+
     /// Whether each value is among the constants, as `or` over `=` says it.
     pub fn contain(&self, value: &Value) -> Result<BooleanArray> {
+        if let Some(found) = self.contain_text(value)? {
+            return Ok(found);
+        }
         let rows = value.array.len();
         let mut found = vec![false; rows];
         // A value that is null under a kind is unknown if that kind has members.
@@ -459,6 +525,78 @@ mod tests {
         assert_eq!(mode(&DataType::Boolean, &"yes".into()), Some(Mode::Text));
         assert_eq!(mode(&DataType::Boolean, &1.into()), None);
         assert_eq!(mode(&DataType::Null, &1.into()), Some(Mode::Number));
+    }
+
+    #[test]
+    fn times_compare_alike_whatever_they_are_counted_in() {
+        use arrow_array::types::{Date32Type, Int32Type};
+        use arrow_schema::TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+        let days = [-3, 0, 1, 19_723, 19_724];
+        let dates: ArrayRef = Arc::new(
+            arrow_array::PrimitiveArray::<Int32Type>::from_iter(
+                days.map(Some).into_iter().chain([None]),
+            )
+            .reinterpret_cast::<Date32Type>(),
+        );
+        let in_type = |of: &DataType| Value::rows(cast(&dates, of).unwrap());
+        let units = [Second, Millisecond, Microsecond, Nanosecond];
+        let stamps = units.map(|unit| DataType::Timestamp(unit, None));
+        let columns: Vec<Value> = [DataType::Date32, DataType::Date64]
+            .iter()
+            .chain(&stamps)
+            .map(in_type)
+            .collect();
+        let ops = [BinaryOp::Lt, BinaryOp::LtEq, BinaryOp::Eq, BinaryOp::GtEq];
+        let slowly = |op: BinaryOp, a: &Value, b: &Value| -> BooleanArray {
+            let (a, b) = (a.times().unwrap(), b.times().unwrap());
+            let pair = |row: usize| {
+                let other = if b.values.len() == 1 { 0 } else { row };
+                let order = a.get(row)?.cmp(&b.get(other)?);
+                Some(match op {
+                    BinaryOp::Lt => order.is_lt(),
+                    BinaryOp::LtEq => order.is_le(),
+                    BinaryOp::Eq => order.is_eq(),
+                    _ => order.is_ge(),
+                })
+            };
+            (0..6).map(pair).collect()
+        };
+        // Midnight, a moment behind it, and what no array counts.
+        let day = time::DAY;
+        let moments = [0, day, day + 1, -1, day * 19_724, day * 2_000_000];
+        let moments = moments.map(|nanos| Scalar::Timestamp { nanos, utc: false });
+        for column in &columns {
+            for op in ops {
+                for other in &columns {
+                    let found = compare(op, &Mode::Time, column, other, 6).unwrap();
+                    assert_eq!(found, slowly(op, column, other), "{op:?} {other:?}");
+                }
+                for moment in &moments {
+                    let constant = Value::constant(moment.to_array());
+                    let found = compare(op, &Mode::Time, column, &constant, 6).unwrap();
+                    assert_eq!(found, slowly(op, column, &constant), "{op:?} {moment}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_among_a_few_is_found_as_among_many() {
+        let texts = ["", "a", "b", "null", "c"]
+            .map(Some)
+            .into_iter()
+            .chain([None]);
+        let column = Value::rows(Arc::new(StringArray::from_iter(texts)));
+        for n in [1, 3, FEW_TEXTS, FEW_TEXTS + 1] {
+            let mut members = Members::default();
+            let wanted: Vec<String> = (0..n).map(|n| format!("{}", n * 100)).collect();
+            for text in wanted.iter().map(String::as_str).chain(["a"]).skip(1) {
+                assert!(members.insert(&Mode::Text, &text.into()).unwrap());
+            }
+            let found: Vec<_> = members.contain(&column).unwrap().iter().collect();
+            let (yes, no) = (Some(true), Some(false));
+            assert_eq!(found, [no, yes, no, no, no, None], "{n}");
+        }
     }
 
     #[test]

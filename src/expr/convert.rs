@@ -174,6 +174,40 @@ impl Value {
     }
 }
 
+/// Points in time as their array counts them, from 1970 in UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ticks<'a> {
+    /// Days.
+    Short(&'a [i32]),
+    Long(&'a [i64]),
+}
+
+impl<'a> Ticks<'a> {
+    /// Those of an array, nulls too, and the nanoseconds of one; none of what is
+    /// neither dates nor timestamps.
+    pub fn of(array: &'a ArrayRef) -> Option<(Self, i128)> {
+        macro_rules! long {
+            ($type:ty) => {
+                Ticks::Long(array.as_primitive::<$type>().values())
+            };
+        }
+        Some(match array.data_type() {
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>().values();
+                (Ticks::Short(days), time::DAY)
+            }
+            DataType::Date64 => (long!(Date64Type), 1_000_000),
+            DataType::Timestamp(unit, _) => match unit {
+                TimeUnit::Second => (long!(TimestampSecondType), time::SECOND),
+                TimeUnit::Millisecond => (long!(TimestampMillisecondType), 1_000_000),
+                TimeUnit::Microsecond => (long!(TimestampMicrosecondType), 1_000),
+                TimeUnit::Nanosecond => (long!(TimestampNanosecondType), 1),
+            },
+            _ => return None,
+        })
+    }
+}
+
 /// Points in time, in nanoseconds from 1970 in UTC.
 #[derive(Debug, Clone)]
 pub(crate) struct Times {
