@@ -244,6 +244,13 @@ fn a_limit_too_large_to_be_held_twice_or_of_text_that_may_widen_is_a_sort() {
     assert_eq!(keys, ["Text(\"10\")", "Text(\"9\")"]);
 }
 
+fn row_cmp_at(batch: &RecordBatch, one: usize, other: usize, by: &[SortBy]) -> Ordering {
+    let row = |row| rows_of([&batch.slice(row, 1)]).remove(0);
+    let place = |row: &Row| row["place"].int().unwrap();
+    let (a, b) = (row(one), row(other));
+    row_cmp(&a, &b, by).then(place(&a).cmp(&place(&b)))
+}
+
 /// Rows of about 100 bytes each.
 fn wide(rows: usize, seed: u64) -> RecordBatch {
     let batch = table(rows, seed);
@@ -271,6 +278,13 @@ fn what_does_not_fit_the_budget_is_spilled_and_comes_out_the_same() {
         let rows: Vec<_> = ample.into_batches();
         let schema = batch.schema();
         let wanted = arrow_select::concat::concat_batches(&schema, &rows).unwrap();
+        // These are several ranges.
+        let order = |row: usize| row_cmp_at(&wanted, row, row + 1, &by);
+        assert!(
+            (0..wanted.num_rows() - 1)
+                .step_by(7)
+                .all(|row| order(row).is_le())
+        );
         for threads in [1, 5] {
             let tiny = frame(&batch, 5_000, threads, ByteSize::mib(32));
             let sorted = tiny.sort_values(by.clone()).unwrap();
