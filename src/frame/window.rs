@@ -259,7 +259,12 @@ impl GroupBy {
         N: Into<String>,
         E: IntoExpr,
     {
-        let by: Vec<Expr> = self.keys.iter().map(|key| key.expr.clone()).collect();
+        let keys = self.keys.iter().map(|key| match &key.expr {
+            // What a key is called is of no interest here.
+            Expr::Alias { expr, .. } => (**expr).clone(),
+            other => other.clone(),
+        });
+        let by: Vec<Expr> = keys.collect();
         let named = columns.into_iter().map(|(name, expr)| {
             let mut expr = expr.into_expr()?;
             expr.group_windows(&by);
