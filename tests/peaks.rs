@@ -242,6 +242,11 @@ fn check(budget_mib: u64, data: ByteSize, cases: &[&str]) {
 }
 
 #[test]
+fn groups_and_kept_rows_of_three_times_the_budget_stay_within_it() {
+    check(64, ByteSize::mib(192), &["group by number", "persist"]);
+}
+
+#[test]
 #[ignore = "minutes in a debug build; PEAKS_BUDGET_MIB and PEAKS_CASE choose what is run"]
 fn a_process_holds_its_budget_and_a_fifth_more_at_most() {
     let budget = std::env::var(BUDGET).ok().and_then(|mib| mib.parse().ok());
