@@ -407,10 +407,8 @@ impl Members {
         }
         let wanted: Vec<&str> = self.texts().collect();
         let texts = value.texts()?;
-        let found = BooleanBuffer::collect_bool(texts.len(), |row| {
-            let text = texts.value(row);
-            wanted.iter().any(|wanted| *wanted == text)
-        });
+        let is_wanted = |row| wanted.contains(&texts.value(row));
+        let found = BooleanBuffer::collect_bool(texts.len(), is_wanted);
         Ok(Some(BooleanArray::new(found, texts.nulls().cloned())))
     }
 
