@@ -42,7 +42,7 @@ pub(super) fn run(
     if buffers.input_left() < INPUT_MARGIN || buffers.room() < ROOM_MARGIN {
         return None;
     }
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
     if std::arch::is_x86_feature_detected!("bmi2") && std::arch::is_x86_feature_detected!("avx") {
         // SAFETY: the processor has what the function is compiled for.
         return Some(unsafe { run_bmi2(codes, bits, buffers, window) });
@@ -51,7 +51,7 @@ pub(super) fn run(
 }
 
 /// [`run_anywhere`] with shifts that need no fixed register: a tenth faster.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 #[target_feature(enable = "bmi1,bmi2,avx")]
 fn run_bmi2(codes: &Codes, bits: &mut Bits, buffers: &mut Buffers<'_>, window: &[u8]) -> Left {
     run_anywhere(codes, bits, buffers, window)

@@ -4,14 +4,15 @@
 //! Out: places and values; nothing here knows of the structure of a record.
 //!
 //! Each kernel exists twice: for SSE2, which every x86-64 has, and portably,
-//! eight bytes in a `u64`. Both are always compiled and run by the same tests.
+//! eight bytes in a `u64`. The portable ones are always compiled and run by the
+//! same tests; with the feature `portable` all of windrow runs on them.
 
 /// Bytes that must be readable past the newline that ends a record.
 pub(in crate::io) const PAD: usize = 64;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(in crate::io) use sse2::{copy_plain, copy_until, find_either, find_special};
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(not(target_arch = "x86_64"), feature = "portable"))]
 pub(in crate::io) use swar::{copy_plain, copy_until, find_either, find_special};
 
 /// Lines, and [`PAD`] readable bytes after the last one.
@@ -111,7 +112,7 @@ pub(in crate::io) fn digits(word: u64) -> (usize, u64) {
 }
 
 /// Kernels for SSE2.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(in crate::io) mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
@@ -219,7 +220,10 @@ pub(in crate::io) mod sse2 {
 }
 
 /// Kernels for any machine.
-#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(feature = "portable")),
+    allow(dead_code)
+)]
 pub(in crate::io) mod swar {
     use super::Text;
 
