@@ -47,6 +47,19 @@ fn numbers(frame: &DataFrame) -> Vec<Vec<i64>> {
 }
 
 #[test]
+fn slices_of_one_batch_were_refused_as_if_each_were_the_whole() {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..400_000));
+    let whole = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    let slices = (0..400).map(|idx| whole.slice(idx * 1000, 1000));
+    let session = Session::new(Settings {
+        memory: ByteSize::mib(32),
+        ..Settings::default()
+    });
+    let frame = session.from_batches(whole.schema(), slices).unwrap();
+    assert_eq!(frame.compute().unwrap().num_rows(), 400_000);
+}
+
+#[test]
 fn order_is_kept_and_layouts_are_met_at_any_number_of_threads() {
     let dir = tempfile::tempdir().unwrap();
     let total = numbered(dir.path(), &[0, 5000, 1, 0, 17, 40_000, 3, 900, 0]);

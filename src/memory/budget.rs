@@ -177,6 +177,22 @@ pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
     seen.iter().map(|(_, capacity)| *capacity as u64).sum()
 }
 
+/// Buffers of batches that are held together: slices of one batch share theirs.
+#[derive(Default)]
+pub(crate) struct HeldBuffers(HashSet<(usize, usize)>);
+
+impl HeldBuffers {
+    /// Bytes that one more batch, which is held from now on, adds to those before.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> u64 {
+        let mut buffers = Vec::with_capacity(batch.num_columns() * 3);
+        for column in batch.columns() {
+            collect_buffers(&column.to_data(), &mut buffers);
+        }
+        let new = buffers.into_iter().filter(|buffer| self.0.insert(*buffer));
+        new.map(|(_, capacity)| capacity as u64).sum()
+    }
+}
+
 /// Bytes of memory that each of some batches keeps alive, a buffer counted once
 /// for the last that has it.
 pub(crate) fn held_bytes_each<'a>(

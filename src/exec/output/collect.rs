@@ -5,7 +5,7 @@ use arrow_array::RecordBatch;
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation, held_bytes};
+use crate::memory::{Budget, HeldBuffers, Reservation};
 use crate::partition::{Cut, Cutter, PartitionSize, batch_bytes};
 
 /// Counts rows.
@@ -73,6 +73,7 @@ pub(crate) struct Partition {
 pub(crate) struct Collect {
     cutter: Cutter,
     pub partitions: Vec<Partition>,
+    held: HeldBuffers,
     reservation: Reservation,
 }
 
@@ -81,6 +82,7 @@ impl Collect {
         Collect {
             cutter: Cutter::new(cut),
             partitions: Vec::new(),
+            held: HeldBuffers::default(),
             reservation: budget.open(),
         }
     }
@@ -92,7 +94,7 @@ impl Output for Collect {
     }
 
     fn push(&mut self, rows: Rows, _schema: &RunSchema) -> Result<Vec<Group>> {
-        let wanted = self.reservation.bytes() + held_bytes(&rows.batch);
+        let wanted = self.reservation.bytes() + self.held.add(&rows.batch);
         if !self.reservation.try_resize(wanted) {
             return Err(self.reservation.refused(
                 "compute",
@@ -119,6 +121,7 @@ pub(crate) struct Pick {
     /// Partitions so far.
     pub seen: usize,
     pub partition: Partition,
+    held: HeldBuffers,
     reservation: Reservation,
 }
 
@@ -129,6 +132,7 @@ impl Pick {
             idx: idx as u64,
             seen: 0,
             partition: Partition::default(),
+            held: HeldBuffers::default(),
             reservation: budget.open(),
         }
     }
@@ -149,7 +153,7 @@ impl Output for Pick {
             if piece.partition_idx != self.idx {
                 continue;
             }
-            let wanted = self.reservation.bytes() + held_bytes(&piece.batch);
+            let wanted = self.reservation.bytes() + self.held.add(&piece.batch);
             if !self.reservation.try_resize(wanted) {
                 let cure = "raise --memory, or repartition into smaller partitions first";
                 return Err(self.reservation.refused("a partition", wanted, cure));
