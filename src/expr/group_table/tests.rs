@@ -1,3 +1,6 @@
+//! In:  keys of every type, plain and packed, with nulls, NaN and forced collisions.
+//! Out: nothing; groups must be those of the slow, plain way, in order of first appearance.
+
 use super::*;
 use arrow_array::{
     BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, NullArray,
