@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use super::join::{Join, JoinWay};
+use super::join::Join;
+use super::join_way::JoinWay;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::optimize::optimize;

@@ -9,136 +9,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use super::logical::Logical;
+use super::merge_how::{MergeHow, Side};
 use crate::error::{Error, Result};
 use crate::expr::{common_type, unknown_column};
-use crate::ops::join::{JoinKind, JoinSpec, KeyForms, Nearest, NextTo, Taken, Times};
-use crate::partition::Partitioning;
+use crate::ops::join::{JoinSpec, KeyForms, Nearest, NextTo, Taken, Times};
 use crate::size::ByteSize;
-
-/// Which rows come out of a merge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MergeHow {
-    /// Every pair of rows with equal keys, in the order of the left frame; the
-    /// partners of one row in the order of the right one.
-    #[default]
-    Inner,
-    /// As `Inner`, and each row of the left frame without partner, in its place.
-    Left,
-    /// As `Left` with the frames exchanged: in the order of the right frame.
-    Right,
-    /// As `Left`, and behind all others the rows of the right frame without
-    /// partner, in their order.
-    Outer,
-    /// Rows of the left frame that have a partner, once each, with its columns only.
-    Semi,
-    /// Rows of the left frame that have none, with its columns only.
-    Anti,
-    /// Every pair of rows; there are no keys.
-    Cross,
-}
-
-impl MergeHow {
-    /// Whether rows of the left frame come out without a partner.
-    fn keeps_left(self) -> bool {
-        matches!(self, MergeHow::Left | MergeHow::Outer)
-    }
-
-    /// Whether rows of the right frame come out without a partner.
-    fn keeps_right(self) -> bool {
-        matches!(self, MergeHow::Right | MergeHow::Outer)
-    }
-
-    /// Whether columns of the right frame come out.
-    pub(super) fn shows_right(self) -> bool {
-        !matches!(self, MergeHow::Semi | MergeHow::Anti)
-    }
-
-    /// Whether no row of a side comes out that has no partner.
-    pub(crate) fn needs_partner(self, side: Side) -> bool {
-        match self {
-            MergeHow::Inner | MergeHow::Semi => true,
-            MergeHow::Left | MergeHow::Anti => side == Side::Right,
-            MergeHow::Right => side == Side::Left,
-            MergeHow::Outer | MergeHow::Cross => false,
-        }
-    }
-
-    /// The side whose order the rows have that come out, and what happens to its rows.
-    pub(crate) fn probe(self) -> (Side, JoinKind) {
-        match self {
-            MergeHow::Inner | MergeHow::Cross => (Side::Left, JoinKind::Inner),
-            MergeHow::Left => (Side::Left, JoinKind::KeepProbe),
-            MergeHow::Right => (Side::Right, JoinKind::KeepProbe),
-            MergeHow::Outer => (Side::Left, JoinKind::KeepBoth),
-            MergeHow::Semi => (Side::Left, JoinKind::Semi),
-            MergeHow::Anti => (Side::Left, JoinKind::Anti),
-        }
-    }
-}
-
-impl fmt::Display for MergeHow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MergeHow::Inner => "inner",
-            MergeHow::Left => "left",
-            MergeHow::Right => "right",
-            MergeHow::Outer => "outer",
-            MergeHow::Semi => "semi",
-            MergeHow::Anti => "anti",
-            MergeHow::Cross => "cross",
-        })
-    }
-}
-
-impl FromStr for MergeHow {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        use MergeHow::{Anti, Cross, Inner, Left, Outer, Right, Semi};
-        let all = [Inner, Left, Right, Outer, Semi, Anti, Cross];
-        let found = all.into_iter().find(|how| how.to_string() == text);
-        found.ok_or_else(|| {
-            Error::config(
-                "how",
-                format!("{text:?} is none of inner, left, right, outer, semi, anti and cross"),
-            )
-        })
-    }
-}
-
-/// A frame of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The one that `merge` is called on.
-    Left,
-    /// The other.
-    Right,
-}
-
-impl Side {
-    /// The other frame.
-    pub fn other(self) -> Side {
-        match self {
-            Side::Left => Side::Right,
-            Side::Right => Side::Left,
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Side::Left => "left",
-            Side::Right => "right",
-        })
-    }
-}
 
 /// Where a column that comes out is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,78 +28,6 @@ pub enum ColumnOf {
     Right(String),
     /// A key that both frames call so, once.
     Both(String),
-}
-
-/// Logical bytes of a side that is held, although the other one is far smaller:
-/// holding it costs less than putting joined rows back into the other's order.
-const LARGE_BYTES: u64 = 64 << 20;
-
-/// How many times as large as thought a sorted side may be that is not held.
-const STORED_SMALLER: u64 = 8;
-
-/// How many times as large as a side whose order counts another one must be to
-/// stream past it.
-const FAR_SMALLER: u64 = 16;
-
-/// How the rows of two frames meet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JoinWay {
-    /// This side is held first, and looked up if it is not too large. If it is,
-    /// rows are moved by key; unless both have one order already.
-    Hold(Side, Option<OneOrder>),
-    /// Both come in one order, and go side by side.
-    InOrder(OneOrder),
-}
-
-/// An order that both frames of a merge come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OneOrder {
-    /// Each is sorted by its key.
-    Sorted {
-        /// The key of the left frame.
-        left: String,
-        /// That of the right frame.
-        right: String,
-    },
-    /// Both lie in as many partitions by the hashes of their keys.
-    Hashed {
-        /// The keys of the left frame.
-        left: Vec<String>,
-        /// Those of the right frame.
-        right: Vec<String>,
-        /// How many partitions.
-        count: usize,
-        /// Whether the side whose order does not count has yet to be moved there.
-        moves: bool,
-    },
-}
-
-impl fmt::Display for OneOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pair = |left: &str, right: &str| match left == right {
-            true => left.to_owned(),
-            false => format!("{left} and {right}"),
-        };
-        match self {
-            OneOrder::Sorted { left, right } => {
-                write!(
-                    f,
-                    "side by side by {}, as both are sorted",
-                    pair(left, right)
-                )
-            }
-            OneOrder::Hashed {
-                left,
-                right,
-                count,
-                moves,
-            } => {
-                let keys = pair(&left.join(", "), &right.join(", "));
-                write!(f, "side by side in {count} partitions by {keys}, where ")?;
-                f.write_str(if *moves { "one side lies" } else { "both lie" })
-            }
-        }
-    }
 }
 
 /// A merge of two frames.
@@ -324,110 +131,6 @@ impl Join {
             join.add_columns(left, right)?;
         }
         Ok(join)
-    }
-
-    /// How the rows of two inputs are to meet. Where both are sorted by a key, and
-    /// the one whose order does not count is large, side by side; else one is held:
-    /// that one, unless it is large and the other one is far smaller.
-    pub(super) fn way(&self, left: &Logical, right: &Logical) -> JoinWay {
-        let (probe, _) = self.how.probe();
-        let sizes = (left.estimate().bytes, right.estimate().bytes);
-        let (of_probe, of_build) = match probe {
-            Side::Left => sizes,
-            Side::Right => (sizes.1, sizes.0),
-        };
-        let large = self
-            .hold
-            .map_or(LARGE_BYTES, |hold| hold.bytes().min(LARGE_BYTES));
-        let order = self.one_order(left, right);
-        let is_there = matches!(
-            order,
-            Some(OneOrder::Sorted { .. } | OneOrder::Hashed { moves: false, .. })
-        );
-        // What is stored in order is stored small: there are more bytes than are thought.
-        if let (true, Some(order)) = (is_there && of_build > large / STORED_SMALLER, &order) {
-            return JoinWay::InOrder(order.clone());
-        }
-        let few = of_probe.saturating_mul(FAR_SMALLER) <= of_build;
-        // Rows without a key meet all: they come out in the order of the probe side anyway.
-        let flips = few && of_build > large && !self.on.is_empty() && self.next_to.is_none();
-        JoinWay::Hold(if flips { probe } else { probe.other() }, order)
-    }
-
-    /// The order that both inputs have, or the one whose order does not count could
-    /// be brought to by moving it alone. Rows without partner that come last would
-    /// have to wait.
-    fn one_order(&self, left: &Logical, right: &Logical) -> Option<OneOrder> {
-        if self.next_to.is_some() || self.how == MergeHow::Outer {
-            return None;
-        }
-        let schemas = (left.schema().ok()?, right.schema().ok()?);
-        // Values that are equal have one place in the order, and one hash.
-        let alike = |(of_left, of_right): &(String, String)| {
-            let fields = (field(&schemas.0, of_left), field(&schemas.1, of_right));
-            let (Ok(of_left), Ok(of_right)) = fields else {
-                return false;
-            };
-            let types = (of_left.data_type(), of_right.data_type());
-            types.0 == types.1 || (types.0.is_integer() && types.1.is_integer())
-        };
-        let pairs = || self.on.iter().filter(|pair| alike(pair));
-        let lie = (left.partitioning(), right.partitioning());
-        if let (Partitioning::Range { key: of_left }, Partitioning::Range { key: of_right }) = &lie
-        {
-            let mut pairs = pairs();
-            let pair = pairs.find(|(left, right)| left == of_left && right == of_right)?;
-            let (left, right) = pair.clone();
-            return Some(OneOrder::Sorted { left, right });
-        }
-        let (probe, _) = self.how.probe();
-        let (of_probe, of_build) = match probe {
-            Side::Left => (lie.0, lie.1),
-            Side::Right => (lie.1, lie.0),
-        };
-        let Partitioning::Hash { keys, count } = of_probe else {
-            return None;
-        };
-        let of_key = |key: &String| {
-            let mut pairs = pairs();
-            pairs.find(|(left, right)| *key == *if probe == Side::Left { left } else { right })
-        };
-        let found: Option<Vec<_>> = keys.iter().map(of_key).collect();
-        let (left, right): (Vec<String>, Vec<String>) = found?.into_iter().cloned().unzip();
-        let there = Partitioning::Hash {
-            keys: if probe == Side::Left {
-                right.clone()
-            } else {
-                left.clone()
-            },
-            count,
-        };
-        Some(OneOrder::Hashed {
-            moves: of_build != there,
-            left,
-            right,
-            count,
-        })
-    }
-
-    /// What is known of how joined rows lie: they have the order of one input.
-    pub(super) fn partitioning(&self, left: &Logical, right: &Logical) -> Partitioning {
-        let (side, _) = self.how.probe();
-        let input = match side {
-            Side::Left => left.partitioning(),
-            Side::Right => right.partitioning(),
-        };
-        if self.how == MergeHow::Outer || !matches!(input, Partitioning::Range { .. }) {
-            return Partitioning::Unknown;
-        }
-        input.renamed(|column| {
-            let shown = self.columns.iter().find(|(_, of)| match of {
-                ColumnOf::Left(name) => side == Side::Left && name == column,
-                ColumnOf::Right(name) => side == Side::Right && name == column,
-                ColumnOf::Both(name) => name == column,
-            });
-            shown.map(|(name, _)| name.clone())
-        })
     }
 
     /// How the keys meet.
@@ -574,7 +277,7 @@ impl Join {
     }
 }
 
-fn field<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
+pub(super) fn field<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
     match schema.column_with_name(name) {
         Some((_, field)) => Ok(field),
         None => Err(unknown_column(name, schema)),

@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 
-use super::join::{Join, Side};
-use super::logical::{Estimate, Logical, Scan};
-use super::sort::SortInto;
+use super::estimate::Estimate;
+use super::fold::Fold;
+use super::join::Join;
+use super::logical::{Logical, Scan};
+use super::merge_how::Side;
+use super::sort::{Sort, SortInto};
 use super::source::Source;
 use super::window::{NamedWindow, windowed};
 use crate::expr::{Expr, Projection};
@@ -112,48 +115,8 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
 
 fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
     match plan {
-        Logical::Scan(scan) => {
-            let layout = match &scan.source {
-                Source::Text { options, .. } => {
-                    Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
-                }
-                // Part files of a sorted write are partitions with known bounds.
-                Source::Columns { .. } if scan.sorted_by.is_some() => Layout::Files,
-                Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
-                // Where partitions are as they were read, they were kept so.
-                Source::Shared(shared) => match shared.lowered(blocksize).layout {
-                    Layout::Coalesce(bytes) | Layout::Even(bytes) => Layout::Coalesce(bytes),
-                    _ => Layout::Given,
-                },
-                Source::Made { .. }
-                | Source::Mapped { .. }
-                | Source::Folded { .. }
-                | Source::Sorted { .. }
-                | Source::Ahead { .. }
-                | Source::Shuffled { .. }
-                | Source::Picked { .. }
-                | Source::Joined { .. }
-                | Source::Union(_) => Layout::Given,
-            };
-            Physical {
-                scan: *scan,
-                steps: Vec::new(),
-                ordered: Vec::new(),
-                layout,
-                sorted_by: None,
-                coded: Vec::new(),
-            }
-        }
-        Logical::Union { inputs, schema } => {
-            let estimates = inputs.iter().map(Logical::estimate);
-            let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
-            let lowered = inputs.into_iter().map(|input| {
-                // Unknown columns were refused when the plan was built.
-                let columns = input.schema().unwrap_or_else(|_| Arc::clone(&schema));
-                (Arc::new(lower(input, blocksize)), columns)
-            });
-            given(Source::Union(lowered.collect()), schema, estimate)
-        }
+        Logical::Scan(scan) => scanned(*scan, blocksize),
+        Logical::Union { inputs, schema } => united(inputs, schema, blocksize),
         Logical::Join { left, right, join } => joined(*left, *right, join, blocksize),
         Logical::MapPartitions { input, map, schema } => {
             let estimate = Estimate {
@@ -164,53 +127,19 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
             given(Source::Mapped { map, input }, schema, estimate)
         }
         Logical::Partition { input, idx } => {
-            let estimate = Estimate::default();
-            // Unknown columns were refused when the plan was built.
-            let schema = input.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
+            let schema = columns_of(&input);
             let input = Arc::new(lower(*input, blocksize));
-            given(Source::Picked { idx, input }, schema, estimate)
+            given(Source::Picked { idx, input }, schema, Estimate::default())
         }
         Logical::Aggregate {
             input,
             fold,
             schema,
-        } => {
-            let input = Arc::new(Physical {
-                coded: fold.coded(),
-                ..lower(*input, blocksize)
-            });
-            Physical {
-                // A few rows, or many groups: how many shows only at the end.
-                layout: Layout::Coalesce(DEFAULT_BYTES),
-                ..given(Source::Folded { fold, input }, schema, Estimate::default())
-            }
-        }
-        Logical::Sort { input, sort } if sort.into == SortInto::Given => {
-            let mut physical = lower(*input, blocksize);
-            let keys = sort.by.into_iter().map(|by| Step::CheckSorted(by.column));
-            physical.ordered.extend(keys);
-            physical
-        }
-        Logical::Sort { input, sort } => {
-            let (schema, estimate) = (input.schema(), input.estimate());
-            let layout = match sort.into {
-                SortInto::Any => Layout::Even(DEFAULT_BYTES),
-                SortInto::Keys(_) | SortInto::Given => Layout::Given,
-            };
-            let input = Arc::new(lower(*input, blocksize));
-            // Unknown columns were refused when the plan was built.
-            let schema = schema.unwrap_or_else(|_| Arc::clone(&input.scan.schema));
-            let source = Source::Sorted { sort, input };
-            Physical {
-                layout,
-                ..given(source, schema, estimate)
-            }
-        }
+        } => folded(*input, fold, schema, blocksize),
+        Logical::Sort { input, sort } => sorted(*input, sort, blocksize),
         Logical::Shuffle { input, by } => {
-            let (schema, estimate) = (input.schema(), input.estimate());
+            let (schema, estimate) = (columns_of(&input), input.estimate());
             let input = Arc::new(lower(*input, blocksize));
-            // Unknown columns were refused when the plan was built.
-            let schema = schema.unwrap_or_else(|_| Arc::clone(&input.scan.schema));
             given(Source::Shuffled { by, input }, schema, estimate)
         }
         Logical::Filter { input, predicate } => {
@@ -223,21 +152,13 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
             with_step(lower(*input, blocksize), Step::Explode(columns))
         }
         Logical::Window { input, windows } => windows_over(*input, windows, blocksize),
-        Logical::Limit { input, rows } => {
-            let mut physical = lower(*input, blocksize);
-            physical.ordered.push(Step::Limit(rows));
-            physical
-        }
+        Logical::Limit { input, rows } => in_order(lower(*input, blocksize), [Step::Limit(rows)]),
         Logical::Sample {
             input,
             seed,
             from,
             to,
-        } => {
-            let mut physical = lower(*input, blocksize);
-            physical.ordered.push(Step::Sample { seed, from, to });
-            physical
-        }
+        } => in_order(lower(*input, blocksize), [Step::Sample { seed, from, to }]),
         Logical::Repartition { input, by } => Physical {
             layout: Layout::By(by),
             ..lower(*input, blocksize)
@@ -249,12 +170,93 @@ fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
     }
 }
 
+/// The columns that come out, as far as they are known. Unknown ones were refused
+/// when the plan was built.
+fn columns_of(plan: &Logical) -> SchemaRef {
+    let none = |_| Arc::new(Schema::empty());
+    plan.schema().unwrap_or_else(none)
+}
+
+/// What is read, in the partitions in which it lies.
+fn scanned(scan: Scan, blocksize: ByteSize) -> Physical {
+    let layout = match &scan.source {
+        Source::Text { options, .. } => {
+            Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
+        }
+        // Part files of a sorted write are partitions with known bounds.
+        Source::Columns { .. } if scan.sorted_by.is_some() => Layout::Files,
+        Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
+        // Where partitions are as they were read, they were kept so.
+        Source::Shared(shared) => match shared.lowered(blocksize).layout {
+            Layout::Coalesce(bytes) | Layout::Even(bytes) => Layout::Coalesce(bytes),
+            _ => Layout::Given,
+        },
+        Source::Made { .. }
+        | Source::Mapped { .. }
+        | Source::Folded { .. }
+        | Source::Sorted { .. }
+        | Source::Ahead { .. }
+        | Source::Shuffled { .. }
+        | Source::Picked { .. }
+        | Source::Joined { .. }
+        | Source::Union(_) => Layout::Given,
+    };
+    Physical {
+        scan,
+        steps: Vec::new(),
+        ordered: Vec::new(),
+        layout,
+        sorted_by: None,
+        coded: Vec::new(),
+    }
+}
+
+/// A stage of the rows of several inputs.
+fn united(inputs: Vec<Logical>, schema: SchemaRef, blocksize: ByteSize) -> Physical {
+    let estimates = inputs.iter().map(Logical::estimate);
+    let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
+    let lowered = inputs.into_iter().map(|input| {
+        let columns = columns_of(&input);
+        (Arc::new(lower(input, blocksize)), columns)
+    });
+    given(Source::Union(lowered.collect()), schema, estimate)
+}
+
+/// A stage of what all rows are folded into.
+fn folded(input: Logical, fold: Fold, schema: SchemaRef, blocksize: ByteSize) -> Physical {
+    let input = Arc::new(Physical {
+        coded: fold.coded(),
+        ..lower(input, blocksize)
+    });
+    Physical {
+        // A few rows, or many groups: how many shows only at the end.
+        layout: Layout::Coalesce(DEFAULT_BYTES),
+        ..given(Source::Folded { fold, input }, schema, Estimate::default())
+    }
+}
+
+/// A stage of sorted rows; of rows that are said to be sorted, a step that checks it.
+fn sorted(input: Logical, sort: Sort, blocksize: ByteSize) -> Physical {
+    let layout = match sort.into {
+        SortInto::Given => {
+            let checks = sort.by.into_iter().map(|by| Step::CheckSorted(by.column));
+            return in_order(lower(input, blocksize), checks);
+        }
+        SortInto::Any => Layout::Even(DEFAULT_BYTES),
+        SortInto::Keys(_) => Layout::Given,
+    };
+    let (schema, estimate) = (columns_of(&input), input.estimate());
+    let input = Arc::new(lower(input, blocksize));
+    Physical {
+        layout,
+        ..given(Source::Sorted { sort, input }, schema, estimate)
+    }
+}
+
 /// Windows over rows so far as a step; those that look at rows behind as a stage
 /// behind it, laid out as its rows were where somebody asked for that.
 fn windows_over(input: Logical, windows: Vec<NamedWindow>, blocksize: ByteSize) -> Physical {
-    let estimate = input.estimate();
-    // Unknown columns were refused when the plan was built.
-    let columns = input.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
+    let (columns, estimate) = (columns_of(&input), input.estimate());
     let (ahead, along): (Vec<_>, Vec<_>) = windows
         .into_iter()
         .partition(|(_, window)| window.looks_ahead());
@@ -295,9 +297,7 @@ fn asked_layout(layout: Layout) -> Layout {
 fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Physical {
     let estimate = Estimate::default();
     let way = join.way(&left, &right);
-    let columns = |of: &Logical| of.schema().unwrap_or_else(|_| Arc::new(Schema::empty()));
-    // Unknown columns were refused when the plan was built.
-    let schema = join.schema(&columns(&left), &columns(&right));
+    let schema = join.schema(&columns_of(&left), &columns_of(&right));
     let schema = schema.unwrap_or_else(|_| Arc::new(Schema::empty()));
     let (left, right) = (lower(left, blocksize), lower(right, blocksize));
     let asked = match join.how.probe().0 {
@@ -333,6 +333,12 @@ fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
         sorted_by: None,
         coded: Vec::new(),
     }
+}
+
+/// Adds steps that need input order.
+fn in_order(mut physical: Physical, steps: impl IntoIterator<Item = Step>) -> Physical {
+    physical.ordered.extend(steps);
+    physical
 }
 
 /// Adds a step that needs no order: to any thread's, unless an ordered one came before it.

@@ -13,12 +13,15 @@
 
 mod common;
 mod display;
+mod estimate;
 mod explode;
 mod fold;
 mod join;
+mod join_way;
 mod local;
 mod logical;
 mod lower;
+mod merge_how;
 pub mod optimize;
 mod shared;
 mod shuffle;
@@ -29,12 +32,15 @@ mod window;
 
 pub use common::Shared;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
+pub use estimate::Estimate;
 pub(crate) use explode::exploded;
 pub use fold::{Fold, TopCall};
-pub use join::{ColumnOf, Join, JoinWay, MergeHow, OneOrder, Side};
+pub use join::{ColumnOf, Join};
+pub use join_way::{JoinWay, OneOrder};
 pub use local::{Local, Make, Map, PartitionRows};
-pub use logical::{Estimate, Logical, Scan};
+pub use logical::{Logical, Scan};
 pub use lower::{Layout, Physical, Step, lower};
+pub use merge_how::{MergeHow, Side};
 pub(crate) use shared::{asked_of, replaced, shared_part};
 pub use shuffle::ShuffleBy;
 pub(crate) use shuffle::typed_array;

@@ -10,7 +10,8 @@ use arrow_schema::{FieldRef, SchemaRef};
 
 use super::common::Shared;
 use super::fold::Fold;
-use super::join::{Join, JoinWay};
+use super::join::Join;
+use super::join_way::JoinWay;
 use super::local::{Local, Make, Map};
 use super::lower::Physical;
 use super::shuffle::ShuffleBy;
