@@ -16,10 +16,12 @@ use std::sync::Arc;
 use arrow_schema::{Field, SchemaRef};
 
 use super::build::Given;
+use super::context::Context;
 use super::control::Phase;
 use super::output::room_beside;
+use super::pass::hold_all;
 use super::report::StageReport;
-use super::run::{Context, Run, hold_all};
+use super::run::Run;
 use super::sheet::{Front, Stage};
 use super::source::batch_unit;
 use crate::error::Result;

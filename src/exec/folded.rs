@@ -10,13 +10,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
 use super::build::{Given, build};
+use super::context::Context;
 use super::control::Phase;
 use super::each::each;
 use super::fold::{FoldPlan, Folding, Held};
 use super::group::Merge;
 use super::output::{Answer, Folded, NoAppend};
 use super::report::{StageReport, TasksReport};
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Run};
 use super::scheduler::Drive;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;

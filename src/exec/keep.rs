@@ -12,9 +12,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::context::Context;
 use super::output::{KeptRows, KeptRun};
+use super::pass::keep_all;
 use super::report::RunReport;
-use super::run::{Context, keep_all};
 use super::schema::RunSchema;
 use super::sheet::Sheet;
 use crate::error::{Error, Result};

@@ -16,11 +16,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::build::Given;
+use super::context::Context;
 use super::handover::{Giver, Taken, Taker, handover};
 use super::keep::{Kept, keep_for};
 use super::output::Part;
+use super::pass::each_part;
 use super::report::StageReport;
-use super::run::{Context, each_part};
 use super::sheet::{Front, Stage};
 use super::source::{ChunkReader, Open, Unit, Units, batches_reader};
 use crate::error::{Error, Result};

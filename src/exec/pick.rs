@@ -4,10 +4,11 @@
 //! Out: its rows, held in memory; what lies behind it is not read.
 
 use super::build::{Given, build};
+use super::context::Context;
 use super::control::Phase;
 use super::output::{NoAppend, Pick};
 use super::report::StageReport;
-use super::run::{CHUNK_BYTES, Context, LaidOut, Run};
+use super::run::{CHUNK_BYTES, LaidOut, Run};
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
 use crate::error::{Error, Result};

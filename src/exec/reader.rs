@@ -13,8 +13,9 @@ use std::thread::JoinHandle;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::context::Context;
+use super::pass::visit;
 use super::report::RunReport;
-use super::run::{Context, visit};
 use crate::error::{Error, Result};
 use crate::plan::Physical;
 

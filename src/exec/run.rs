@@ -1,7 +1,7 @@
-//! A physical plan and its result.
+//! One run: passes over rows, under one budget, with one balance sheet.
 //!
-//! In:  a pipeline, and what the run may use.
-//! Out: batches, sizes or a count, with the balance sheet; files are `write.rs`'s.
+//! In:  a pipeline that was built, and an output.
+//! Out: what the output made of its rows; `pass.rs` and `write.rs` say which.
 //!
 //! A layout that needs totals takes two passes over rows, never over the
 //! input: the first holds rows (and spills them), the second lays them out.
@@ -9,15 +9,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
-
-use super::build::{Built, build};
-use super::control::{Cancel, Phase, Progress};
-use super::output::{
-    Append, Bounds, Collect, Count, Each, EachPart, Held, Hold, Keep, Last, NoAppend, Output,
-    Parts, Sizes, Visit, counted_cut, streaming_cut,
-};
+use super::build::Built;
+use super::context::{Context, Shared};
+use super::control::Phase;
+use super::output::{Append, Held, Hold, NoAppend, Output, counted_cut, streaming_cut};
 use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};
 use super::scatter::ScatterPlan;
@@ -25,14 +20,13 @@ use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
 use super::shared::SharedParts;
-use super::sheet::{Front, Sheet};
+use super::sheet::Sheet;
 use super::source::replay_unit;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
-use crate::io::KnownFiles;
 use crate::memory::{Budget, SpillDir};
-use crate::partition::{By, Cut, PartitionSize};
-use crate::plan::{Layout, Physical, Step};
+use crate::partition::{By, Cut};
+use crate::plan::Layout;
 use crate::size::ByteSize;
 
 /// Bytes of text that a decoder is handed at once. Measured: at 1 MiB the text
@@ -46,57 +40,6 @@ const LEAST_MEMORY: u64 = 32 << 20;
 /// while a third is filled; more would only hold memory. Under a smaller one,
 /// rows are read ahead while the only one is encoded.
 const TWO_GROUPS_BYTES: u64 = 256 << 20;
-
-/// What a run may use, and how the outside sees and stops it.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// Threads, memory, folders.
-    pub settings: Settings,
-    /// Stops the run.
-    pub cancel: Cancel,
-    /// Shows it.
-    pub progress: Arc<Progress>,
-    /// What kept rows may take of the memory: runs have as much less.
-    pub(crate) kept: Budget,
-    /// For tests: a smaller budget than settings may ask for.
-    pub(crate) budget: Option<ByteSize>,
-    /// What the run has that this is a part of, if it is.
-    pub(crate) shared: Option<Shared>,
-    /// Footers that were read.
-    pub(crate) files: Arc<KnownFiles>,
-}
-
-/// What all stages of one run take from.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    budget: Budget,
-    spill_dir: Arc<SpillDir>,
-    /// What several of them read.
-    parts: Arc<SharedParts>,
-}
-
-/// The share of the memory that footers may take, and the most that is of use:
-/// those of 10,000 files of 20 columns.
-const FOOTER_SHARE: u64 = 16;
-const MOST_FOOTER_BYTES: u64 = 128 << 20;
-
-impl Context {
-    /// Settings, with a way to stop and to watch that nobody holds yet.
-    pub fn new(settings: Settings) -> Self {
-        let memory = settings.memory.bytes();
-        let kept = Budget::new(ByteSize::new(memory / 2));
-        let most_footers = (memory / FOOTER_SHARE).min(MOST_FOOTER_BYTES);
-        Context {
-            files: Arc::new(KnownFiles::new(&kept, most_footers)),
-            kept,
-            settings,
-            cancel: Cancel::new(),
-            progress: Arc::new(Progress::default()),
-            budget: None,
-            shared: None,
-        }
-    }
-}
 
 /// What is shared by the passes of one run.
 pub(super) struct Run {
@@ -122,17 +65,6 @@ pub(super) struct LaidOut<O, A> {
     pub sheet: Sheet,
     /// Where the first row came from, if it had no columns.
     pub bare: Option<Place>,
-}
-
-/// Rows of a pipeline, by partition.
-#[derive(Debug, Clone)]
-pub struct Collected {
-    /// Of every batch.
-    pub schema: SchemaRef,
-    /// Batches of each partition, in order.
-    pub partitions: Vec<Vec<RecordBatch>>,
-    /// What was read.
-    pub report: RunReport,
 }
 
 impl Run {
@@ -328,7 +260,7 @@ impl Run {
     }
 
     /// The end of a run that writes no part files.
-    fn end(&self, sheet: Sheet) -> Result<RunReport> {
+    pub fn end(&self, sheet: Sheet) -> Result<RunReport> {
         let mut report = sheet.publish()?;
         self.close(&mut report);
         Ok(report)
@@ -338,236 +270,4 @@ impl Run {
 /// Bytes that may be decoded ahead of their turn.
 pub(super) fn window_bytes(settings: &Settings) -> u64 {
     (settings.memory.bytes() / 8).clamp(4 << 20, 64 << 20)
-}
-
-/// How a run that writes no part files reads.
-struct Pass {
-    chunk_bytes: usize,
-    /// Whether partitions are of no interest.
-    as_one: bool,
-}
-
-/// All rows at once, however they lie in partitions.
-const AS_ONE: Pass = Pass {
-    chunk_bytes: CHUNK_BYTES,
-    as_one: true,
-};
-
-/// The partitions of a pipeline.
-const AS_PARTS: Pass = Pass {
-    chunk_bytes: CHUNK_BYTES,
-    as_one: false,
-};
-
-/// Runs a pipeline into an output that is made of a cut and the run's budget.
-fn pass<O: Output>(
-    physical: &Physical,
-    context: &Context,
-    how: &Pass,
-    make: impl FnOnce(Cut, &Budget) -> O,
-) -> Result<(Run, LaidOut<O, NoAppend>)> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, how.chunk_bytes)?;
-    if how.as_one {
-        built.layout = Layout::Coalesce(u64::MAX);
-    }
-    let budget = run.drive.budget.clone();
-    let done = run.lay_out(built, |cut| Ok((make(cut, &budget), NoAppend)))?;
-    Ok((run, done))
-}
-
-/// Gathers the rows of a pipeline in memory.
-///
-/// # Errors
-///
-/// As [`super::write`]; [`Error::Memory`] if they do not fit the budget.
-pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
-    // A limit wants little: read little at a time.
-    let few = physical
-        .ordered
-        .iter()
-        .any(|step| matches!(step, Step::Limit(rows) if *rows < 10_000));
-    let how = Pass {
-        chunk_bytes: if few { 64 << 10 } else { CHUNK_BYTES },
-        as_one: false,
-    };
-    let (run, done) = pass(physical, context, &how, Collect::new)?;
-    let schema = done.schema;
-    let partitions = done
-        .output
-        .partitions
-        .iter()
-        .map(|partition| {
-            partition
-                .batches
-                .iter()
-                .map(|(batch, from)| schema.finish(batch, from))
-                .collect()
-        })
-        .collect::<Result<Vec<Vec<_>>>>()?;
-    Ok(Collected {
-        schema: schema.output()?,
-        partitions,
-        report: run.end(done.sheet)?,
-    })
-}
-
-/// Gathers the last `rows` rows of a pipeline in memory, as one partition.
-///
-/// # Errors
-///
-/// As [`collect`].
-pub fn last(physical: &Physical, rows: u64, context: &Context) -> Result<Collected> {
-    let (run, done) = pass(physical, context, &AS_ONE, |_, budget| {
-        Last::new(rows, budget)
-    })?;
-    let schema = done.schema;
-    let kept = done.output.kept.iter();
-    let batches = kept.map(|rows| schema.finish(&rows.batch, &rows.from));
-    let partitions = vec![batches.collect::<Result<Vec<_>>>()?];
-    Ok(Collected {
-        schema: schema.output()?,
-        partitions,
-        report: run.end(done.sheet)?,
-    })
-}
-
-/// Counts the rows of a pipeline.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub fn count(physical: &Physical, context: &Context) -> Result<(u64, RunReport)> {
-    let (run, done) = pass(physical, context, &AS_ONE, |_, _| Count::default())?;
-    Ok((done.output.rows, run.end(done.sheet)?))
-}
-
-/// Measures the partitions of a pipeline.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub fn sizes(physical: &Physical, context: &Context) -> Result<(Vec<PartitionSize>, RunReport)> {
-    let (run, done) = pass(physical, context, &AS_PARTS, |cut, _| Sizes::new(cut))?;
-    Ok((done.output.sizes, run.end(done.sheet)?))
-}
-
-/// The least and the greatest key of each partition of a pipeline whose rows
-/// are sorted by `column`, smallest first and nulls last: arrays of one row.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub fn bounds(
-    physical: &Physical,
-    column: &str,
-    context: &Context,
-) -> Result<Vec<(ArrayRef, ArrayRef)>> {
-    let make = |cut, _: &Budget| Bounds::new(column, cut);
-    let (run, done) = pass(physical, context, &AS_PARTS, make)?;
-    run.end(done.sheet)?;
-    Ok(done.output.bounds)
-}
-
-/// Hands every partition of a pipeline to `each`, in order, until that has
-/// enough or `front` is dismissed. Gives the schema that the last one has, and
-/// the sheet, whose rejects files are yet to be published.
-///
-/// # Errors
-///
-/// As [`super::write`], and those of `each`.
-pub(super) fn each_part(
-    physical: &Physical,
-    context: &Context,
-    front: &Front,
-    each: &mut EachPart<'_>,
-) -> Result<(RunSchema, Sheet)> {
-    let (run, done) = pass(physical, context, &AS_PARTS, |cut, budget| {
-        Parts::new(cut, budget, front.clone(), each)
-    })?;
-    let (schema, mut sheet) = (done.schema, done.sheet);
-    let taken = done.output.rows_taken();
-    if done.output.is_done() {
-        sheet.report.limit_to(taken);
-    }
-    sheet.report.check_written(taken)?;
-    run.close(&mut sheet.report);
-    Ok((schema, sheet))
-}
-
-/// Keeps the rows of a pipeline by partition, past the budget in `spill_dir`.
-/// Gives the schema that the last one has, and the sheet.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub(super) fn keep_all(
-    physical: &Physical,
-    context: &Context,
-    spill_dir: &Arc<SpillDir>,
-) -> Result<(Keep, RunSchema, Sheet)> {
-    let (run, done) = pass(physical, context, &AS_PARTS, |cut, budget| {
-        Keep::new(cut, &context.kept, budget, spill_dir)
-    })?;
-    let mut sheet = done.sheet;
-    sheet.report.check_written(done.output.rows)?;
-    run.close(&mut sheet.report);
-    Ok((done.output, done.schema, sheet))
-}
-
-/// Shows every batch of a pipeline to `each`, in input order, and keeps none.
-/// Gives the schema that the last one has, and the balance sheet.
-///
-/// # Errors
-///
-/// As [`super::write`], and those of `each`.
-pub fn visit(
-    physical: &Physical,
-    context: &Context,
-    each: &mut Each<'_>,
-) -> Result<(SchemaRef, RunReport)> {
-    let (run, done) = pass(physical, context, &AS_ONE, |_, _| Visit { each })?;
-    Ok((done.schema.output()?, run.end(done.sheet)?))
-}
-
-/// All rows of a pipeline, held until their number and size are known.
-pub(super) struct HeldRows {
-    pub schema: SchemaRef,
-    /// How many.
-    pub rows: u64,
-    /// Logical bytes.
-    pub bytes: u64,
-    /// What was read for them.
-    pub sheet: Sheet,
-    /// The rows, in order.
-    pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
-}
-
-/// Holds the rows of a pipeline, past the budget on disk. Give the context of
-/// the [`Run`] that reads them: it shares its budget.
-///
-/// # Errors
-///
-/// As [`super::write`].
-pub(super) fn hold_all(physical: &Physical, context: &Context) -> Result<HeldRows> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let built = build(physical, &run.context, CHUNK_BYTES)?;
-    let (mut first, NoAppend) = run.hold(built)?;
-    let sheet = run.sheet(&mut first)?;
-    let schema = first.schema;
-    let held = first.output.held();
-    let from = held
-        .schemas
-        .into_iter()
-        .flat_map(|(batches, schema)| (0..batches).map(move |_| schema.clone()));
-    let rows = held.replay.zip(from);
-    Ok(HeldRows {
-        schema: schema.output()?,
-        rows: held.rows,
-        bytes: held.bytes,
-        sheet,
-        batches: Box::new(rows.map(move |(batch, from)| schema.finish(&batch?, &from))),
-    })
 }

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::build::{Built, build};
+use super::context::Context;
 use super::control::Phase;
 use super::output::{NoAppend, Scatter};
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Run};
 use super::schema::RunSchema;
 use super::sheet::Sheet;
 use super::source::Units;

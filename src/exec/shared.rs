@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow_schema::SchemaRef;
 
 use super::build::{Given, build};
+use super::context::Context;
 use super::control::Phase;
 use super::output::{NoAppend, Share, SharedRows};
 use super::report::StageReport;
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Run};
 use super::sheet::{Front, Stage};
 use super::source::{Unit, Units, batches_reader};
 use crate::error::{Error, Result};

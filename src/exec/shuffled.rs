@@ -12,8 +12,8 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
 use super::build::Given;
+use super::context::Context;
 use super::report::StageReport;
-use super::run::Context;
 use super::scatter::{Scattered, scatter};
 use super::sheet::{Front, Stage};
 use super::source::{Unit, Units, batches_reader};

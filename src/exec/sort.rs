@@ -24,10 +24,11 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::build::{Given, build};
+use super::context::Context;
 use super::control::Phase;
 use super::output::{Hold, NoAppend, Sampled, Scatter};
 use super::report::{HotKeyReport, StageReport, TasksReport};
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Run};
 use super::scatter::ScatterPlan;
 use super::sheet::{Front, Stage};
 use super::source::{Chunk, ChunkReader, Passed, Unit, Units};

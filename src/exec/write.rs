@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_schema::Schema;
 
 use super::build::{Built, build};
+use super::context::Context;
 use super::control::Phase;
 use super::output::{PartAppender, RowGroups, WritePlan, streaming_cut, widen_with};
 use super::rejects::WithOutput;
 use super::report::RunReport;
-use super::run::{CHUNK_BYTES, Context, Run};
+use super::run::{CHUNK_BYTES, Run};
 use super::schema::RunSchema;
 use super::sheet::Sheet;
 use crate::error::{Error, Place, Result};

@@ -24,7 +24,7 @@ use crate::plan::{ColumnOptions, Estimate, FileFormat, Folder, Look, ReadOptions
 const LOOK_BYTES: usize = 256 << 10;
 
 /// Files of the list that are looked at, spread evenly.
-const LOOK_FILES: usize = super::estimate::SAMPLE_FILES;
+const LOOK_FILES: usize = super::estimate_sample::SAMPLE_FILES;
 
 /// Files without a record that are passed over to find the first one with any.
 const EMPTY_FILES: usize = 1000;

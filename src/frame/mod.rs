@@ -10,6 +10,7 @@ mod concat;
 mod dataframe;
 mod distinct;
 mod estimate;
+mod estimate_sample;
 mod groups;
 mod info;
 mod inputs;

@@ -10,28 +10,16 @@ mod fold;
 mod hold;
 mod keep;
 mod last;
+mod part_files;
 mod parts;
+mod row_groups;
 mod sampled;
 mod scatter;
 mod share;
 mod visit;
 mod waiting;
-mod write;
 
 use arrow_array::RecordBatch;
-
-pub(crate) use bounds::Bounds;
-pub(crate) use collect::{Collect, Count, Pick, Sizes};
-pub(crate) use fold::{Answer, Folded};
-pub(crate) use hold::{Held, Hold, room_beside};
-pub(crate) use keep::{Keep, KeptRows, KeptRun};
-pub(crate) use last::Last;
-pub(crate) use parts::{EachPart, Part, Parts};
-pub(crate) use sampled::Sampled;
-pub(crate) use scatter::Scatter;
-pub(crate) use share::{Share, SharedRows};
-pub(crate) use visit::{Each, Visit};
-pub(crate) use write::{PartAppender, RowGroups, Tag, WritePlan, widen_with};
 
 use super::schema::RunSchema;
 use crate::error::Result;
@@ -39,6 +27,19 @@ use crate::partition::{By, Cut};
 use crate::plan::Layout;
 use crate::shuffle::Shards;
 pub(crate) use crate::sink::{EncodeJob as Job, Encoded};
+pub(crate) use bounds::Bounds;
+pub(crate) use collect::{Collect, Count, Pick, Sizes};
+pub(crate) use fold::{Answer, Folded};
+pub(crate) use hold::{Held, Hold, room_beside};
+pub(crate) use keep::{Keep, KeptRows, KeptRun};
+pub(crate) use last::Last;
+pub(crate) use part_files::{PartAppender, widen_with};
+pub(crate) use parts::{EachPart, Part, Parts};
+pub(crate) use row_groups::{RowGroups, Tag, WritePlan};
+pub(crate) use sampled::Sampled;
+pub(crate) use scatter::Scatter;
+pub(crate) use share::{Share, SharedRows};
+pub(crate) use visit::{Each, Visit};
 
 /// Rows that came from one chunk.
 #[derive(Debug)]
