@@ -34,6 +34,7 @@ mod queue;
 mod reader;
 mod rejects;
 mod report;
+mod report_text;
 mod run;
 mod scatter;
 mod scheduler;

@@ -9,14 +9,12 @@
 //! partitions) is one with the runs in front of it: `put_behind` lists their
 //! files as its inputs, and the stage with the rows that went in and came out.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::sink::OutputReport;
-use crate::size::ByteSize;
 
 /// One input file's lines and what became of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -294,132 +292,7 @@ fn check(of: &str, sum: &str, left: u64, right: u64) -> Result<()> {
     )))
 }
 
-impl fmt::Display for RunReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = self.inputs.len();
-        write!(
-            f,
-            "{} lines of {files} {} = {} rows + {} rejected + {} blank",
-            self.lines,
-            plural(files as u64, "file", "files"),
-            self.rows,
-            self.rejected,
-            self.blank
-        )?;
-        if self.filtered > 0 {
-            write!(f, "; {} rows did not pass the filter", self.filtered)?;
-        }
-        if self.skipped_row_groups > 0 {
-            write!(
-                f,
-                "; {} {} not read",
-                self.skipped_row_groups,
-                plural(self.skipped_row_groups, "row group was", "row groups were")
-            )?;
-        }
-        if self.skipped_files > 0 {
-            write!(
-                f,
-                "; {} {} not read",
-                self.skipped_files,
-                plural(self.skipped_files, "file was", "files were")
-            )?;
-        }
-        if self.limited > 0 {
-            write!(f, "; {} rows were past the limit", self.limited)?;
-        }
-        if self.exploded > 0 {
-            write!(f, "; {} more rows were made of lists", self.exploded)?;
-        }
-        for stage in &self.stages {
-            let (rows_in, rows_out) = (stage.rows_in, stage.rows_out);
-            write!(f, "; {}: {rows_in} rows in, {rows_out} out", stage.name)?;
-            if let Some(way) = &stage.way {
-                write!(f, ", {way}")?;
-            }
-            if let Some(tasks) = &stage.tasks {
-                let mean = tasks.rows / tasks.tasks.max(1);
-                let (n, largest) = (tasks.tasks, tasks.largest_rows);
-                write!(
-                    f,
-                    ", {n} tasks, {largest} rows in the largest and {mean} in the mean"
-                )?;
-            }
-            for hot in &stage.hot_keys {
-                let (columns, rows) = (hot.columns.join(", "), hot.rows);
-                let (value, tasks) = (&hot.value, hot.tasks);
-                write!(
-                    f,
-                    ", {columns} = {value} is hot: {rows} rows shared by {tasks} tasks"
-                )?;
-            }
-        }
-        writeln!(f)?;
-        let parts = self.outputs.len() as u64;
-        let stored: u64 = self.outputs.iter().map(|output| output.stored_bytes).sum();
-        write!(
-            f,
-            "{} rows in {parts} {}, {}",
-            self.rows_written(),
-            plural(parts, "part", "parts"),
-            ByteSize::new(stored)
-        )?;
-        if let Some(output) = self.outputs.first() {
-            write!(f, ", {}", output.codec)?;
-            if self.stored_bytes_read > 0 && stored > 0 {
-                write!(
-                    f,
-                    " (read back), {:.2} of the input's {}",
-                    stored as f64 / self.stored_bytes_read as f64,
-                    ByteSize::new(self.stored_bytes_read)
-                )?;
-            }
-        }
-        for widened in &self.widened {
-            write!(f, "\ncolumn {:?} holds {}", widened.column, widened.to)?;
-        }
-        if self.duplicate_keys > 0 {
-            write!(
-                f,
-                "\n{} {} stood twice in a record: the last one counts",
-                self.duplicate_keys,
-                plural(self.duplicate_keys, "key", "keys")
-            )?;
-        }
-        if self.ignored_values > 0 {
-            write!(
-                f,
-                "\n{} values of keys outside the schema were ignored",
-                self.ignored_values
-            )?;
-        }
-        if self.rewritten_parts > 0 {
-            write!(
-                f,
-                "\n{} {} written anew under a wider schema",
-                self.rewritten_parts,
-                plural(self.rewritten_parts, "part was", "parts were")
-            )?;
-        }
-        if self.spilled_bytes > 0 {
-            let runs = plural(self.spilled_runs, "run", "runs");
-            let bytes = ByteSize::new(self.spilled_bytes);
-            write!(f, "\n{bytes} spilled in {} {runs}", self.spilled_runs)?;
-        }
-        for input in &self.inputs {
-            if let Some(damage) = &input.damage {
-                write!(f, "\n{}: {damage}", input.path)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// For serde, which passes a reference.
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {
-    if count == 1 { one } else { many }
 }

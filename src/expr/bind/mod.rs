@@ -10,6 +10,7 @@
 mod call;
 mod constant;
 mod decimals;
+mod operand;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use arrow_schema::{DataType, Schema};
 
 use self::constant::fold;
 use self::decimals::{beside_decimals, may_overflow};
+use self::operand::{Operand, literal, short, side, type_beside};
 use crate::error::{Error, Result};
 use crate::expr::arith;
 use crate::expr::ast::{BinaryOp, Expr, MAX_DEPTH};
 use crate::expr::cast::can_cast;
-use crate::expr::compare::{Members, Mode, Side};
+use crate::expr::compare::{Members, Mode};
 use crate::expr::convert::Class;
 use crate::expr::decimal::is_decimal;
 use crate::expr::eval::{BoundExpr, Kind, Node, Pattern, When};
@@ -67,28 +69,6 @@ impl Expr {
 struct Binder<'a> {
     schema: &'a Schema,
     roots: BTreeSet<String>,
-}
-
-/// An operand with the text it came from, for messages.
-struct Operand<'a> {
-    expr: &'a Expr,
-    node: Node,
-}
-
-impl Operand<'_> {
-    /// `status (Int64)`.
-    fn described(&self) -> String {
-        format!("{} ({})", short(self.expr), self.node.data_type)
-    }
-}
-
-/// The text of a part of an expression, short enough for a message.
-fn short(expr: &Expr) -> String {
-    let text = expr.to_string();
-    if text.chars().count() <= 80 {
-        return text;
-    }
-    text.chars().take(79).chain(['…']).collect()
 }
 
 impl Binder<'_> {
@@ -212,61 +192,6 @@ impl Binder<'_> {
             kind: Kind::Cast(Box::new(inner.node), lenient, short(whole)),
         };
         fold(whole, node)
-    }
-
-    fn operand<'e>(&mut self, expr: &'e Expr) -> Result<Operand<'e>> {
-        Ok(Operand {
-            expr,
-            node: self.node(expr)?,
-        })
-    }
-
-    /// An operand that must be a condition.
-    fn condition(&mut self, expr: &Expr) -> Result<Node> {
-        let operand = self.operand(expr)?;
-        match Class::of(&operand.node.data_type) {
-            Class::Bool | Class::Null => Ok(operand.node),
-            _ => Err(Error::plan(format!(
-                "{} is not a condition; compare it with something",
-                operand.described()
-            ))),
-        }
-    }
-
-    /// An operand that must be a number; `whole` is what it is part of.
-    fn number<'e>(&mut self, whole: &Expr, expr: &'e Expr) -> Result<Operand<'e>> {
-        let operand = self.operand(expr)?;
-        match Class::of(&operand.node.data_type) {
-            Class::Number | Class::Null => Ok(operand),
-            class => {
-                let hint = match class {
-                    Class::Text => format!(
-                        "; try_cast({} as float64) reads numbers from text",
-                        short(expr)
-                    ),
-                    Class::Time => format!("; epoch({}) counts its seconds", short(expr)),
-                    _ => String::new(),
-                };
-                Err(Error::plan(format!(
-                    "{} is not a number in {}{hint}",
-                    operand.described(),
-                    short(whole)
-                )))
-            }
-        }
-    }
-
-    /// An operand that must have a text of its own: any scalar.
-    fn text(&mut self, whole: &Expr, expr: &Expr) -> Result<Node> {
-        let operand = self.operand(expr)?;
-        match Class::of(&operand.node.data_type) {
-            Class::Nested | Class::Other => Err(Error::plan(format!(
-                "{} is not text in {}",
-                operand.described(),
-                short(whole)
-            ))),
-            _ => Ok(operand.node),
-        }
     }
 
     fn binary(&mut self, whole: &Expr, left: &Expr, op: BinaryOp, right: &Expr) -> Result<Node> {
@@ -489,27 +414,5 @@ fn constant(scalar: &Scalar) -> Node {
         data_type: scalar.data_type(),
         kind: Kind::Literal(scalar.to_array(), Some(scalar.clone())),
         fails: false,
-    }
-}
-
-fn literal(node: &Node) -> Option<&Scalar> {
-    match &node.kind {
-        Kind::Literal(_, scalar) => scalar.as_ref(),
-        _ => None,
-    }
-}
-
-fn side(node: &Node) -> Side<'_> {
-    Side {
-        data_type: &node.data_type,
-        literal: literal(node),
-    }
-}
-
-/// A literal that is not negative counts as unsigned beside an unsigned number.
-fn type_beside(operand: &Operand<'_>, other: &Operand<'_>) -> DataType {
-    match literal(&operand.node) {
-        Some(Scalar::Int64(0..)) if other.node.data_type == DataType::UInt64 => DataType::UInt64,
-        _ => operand.node.data_type.clone(),
     }
 }

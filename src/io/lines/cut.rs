@@ -1,34 +1,20 @@
-//! Text in, whole lines out.
+//! Text cut into chunks of whole records.
 //!
-//! In:  a source of decompressed bytes, and where its first byte stands.
-//! Out: chunks of whole records, each within one block.
-//!
-//! Where a chunk ends is a function of the text and the options alone:
-//!
-//! ```text
-//! block       |<------------- blocksize ------------->|
-//! records     [   ][      ][    ][  ][        ][    ][   ][    ]
-//! chunks      [              ][                       ][
-//!              ^ at most chunk_bytes, unless one record is longer
-//! ```
-//!
-//! A record belongs to the block its first byte falls in. The text is read
-//! into the buffer that becomes the chunk; only the tail behind a chunk's last
-//! newline is copied.
+//! In:  a source, and the first byte that is asked for.
+//! Out: chunks, each of one block; what a chunk is does not depend on how much
+//!      the source hands out at once.
 
 use std::sync::Arc;
 
-use crate::error::{Error, Position, Result};
+use crate::error::{Error, Result};
 use crate::io::array::{ArrayText, is_array};
 use crate::io::csv::{CsvLayout, CsvOptions};
 use crate::io::framing::{Ends, Framing, RecordKind};
 use crate::io::head::{BOM_BYTES, HEAD_BYTES, skip_bom};
-use crate::io::locate;
 use crate::io::salvage::Damage;
 use crate::io::source::{Filled, Source};
 use crate::io::store::SourceFile;
-use crate::io::text::{LongRecord, TextChunk, TextOptions, TextReader};
-use crate::size::ByteSize;
+use crate::io::text::{TextChunk, TextOptions, TextReader};
 
 /// Bytes read past the end of a block at first, to finish its last record.
 const OVERHANG_BYTES: usize = 64 << 10;
@@ -36,33 +22,30 @@ const OVERHANG_BYTES: usize = 64 << 10;
 /// Room for text that is made at once.
 const LEAST_ROOM_BYTES: usize = 64 << 10;
 
-/// Bytes kept of a record that is too long: enough to recognise it by.
-const LONG_KEPT_BYTES: usize = 4 << 10;
-
 /// Cuts a source into chunks of whole lines.
 pub(crate) struct Lines {
-    source: Box<dyn Source>,
-    file: Arc<SourceFile>,
-    options: TextOptions,
-    framing: Framing,
+    pub(super) source: Box<dyn Source>,
+    pub(super) file: Arc<SourceFile>,
+    pub(super) options: TextOptions,
+    pub(super) framing: Framing,
     /// Where records end.
-    ends: Ends,
-    array: Option<ArrayText>,
+    pub(super) ends: Ends,
+    pub(super) array: Option<ArrayText>,
     csv_layout: Option<Arc<CsvLayout>>,
     /// `text[from..to]` is read and not handed out; behind `to` lies room.
-    text: Vec<u8>,
-    from: usize,
-    to: usize,
+    pub(super) text: Vec<u8>,
+    pub(super) from: usize,
+    pub(super) to: usize,
     /// The decompressed byte of `text[from]`.
-    position: u64,
+    pub(super) position: u64,
     /// Records that begin here or later are another unit's.
     end: u64,
     /// Why nothing can be read behind `text[to]`.
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
     /// Whether `text[from]` may stand inside a line whose start was lost.
-    after_gap: bool,
+    pub(super) after_gap: bool,
     /// Newlines passed, where the line of a failure cannot be found by rereading.
-    n_lines: u64,
+    pub(super) n_lines: u64,
 }
 
 /// What comes next of the text.
@@ -76,7 +59,7 @@ enum Next {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     Gap,
     End,
 }
@@ -201,13 +184,13 @@ impl Lines {
     }
 
     /// Passes over text that is held.
-    fn skip(&mut self, n: usize) {
+    pub(super) fn skip(&mut self, n: usize) {
         self.from += n;
         self.position += n as u64;
     }
 
     /// Reads until `wanted` bytes are held or nothing follows.
-    fn gather(&mut self, wanted: usize) -> Result<()> {
+    pub(super) fn gather(&mut self, wanted: usize) -> Result<()> {
         if self.from > 0 && self.text.len() - self.from < wanted {
             self.text.copy_within(self.from..self.to, 0);
             self.to -= self.from;
@@ -246,23 +229,6 @@ impl Lines {
             }
         }
         Ok(())
-    }
-
-    /// Behind a gap nobody knows how deep in an array the text goes on, so
-    /// the damage reaches to the file's end.
-    fn lose_rest_of_array(&mut self) {
-        self.source = Box::new(Over {
-            stored: self.source.stored_bytes_read(),
-            damage: self.source.damage_mut().map(std::mem::take),
-        });
-        if let Some(span) = self
-            .source
-            .damage_mut()
-            .and_then(|all| all.spans.last_mut())
-        {
-            span.to_byte = span.to_byte.max(self.file.bytes);
-        }
-        self.array = None;
     }
 
     /// Reads on until it is known what the next chunk is.
@@ -315,63 +281,6 @@ impl Lines {
         }
     }
 
-    /// What to do with text that no newline ends and nothing follows: hand
-    /// out so many bytes, or go on behind the gap.
-    fn end_of_text(&mut self) -> Option<usize> {
-        let rest = &self.text[self.from..self.to];
-        if self.stop == Some(Stop::End) {
-            return Some(rest.len());
-        }
-        if self.ends.is_whole(rest) {
-            return Some(rest.len());
-        }
-        self.drop_piece(rest.len());
-        self.stop = None;
-        self.after_gap = true;
-        None
-    }
-
-    /// Passes over the rest of a line whose start was lost. A line that is
-    /// whole stays. False if there is another gap before its end.
-    fn pass_lost_start(&mut self, longest: usize) -> Result<bool> {
-        let mut window = self.options.chunk_bytes;
-        loop {
-            self.gather(window.min(longest))?;
-            let held = &self.text[self.from..self.to];
-            let newline = memchr::memchr(b'\n', held);
-            let line = &held[..newline.unwrap_or(held.len())];
-            if newline.is_none() && self.stop.is_none() {
-                if window >= longest {
-                    self.drop_piece(self.to - self.from);
-                } else {
-                    window = window.saturating_mul(2);
-                }
-                continue;
-            }
-            self.after_gap = false;
-            if self.ends.is_whole(line) || line.trim_ascii().is_empty() {
-                return Ok(true);
-            }
-            self.drop_piece(newline.map_or(held.len(), |at| at + 1));
-            if newline.is_some() || self.stop == Some(Stop::End) {
-                return Ok(true);
-            }
-            self.stop = None;
-            self.after_gap = true;
-            return Ok(false);
-        }
-    }
-
-    /// Drops held text that is no whole record, and counts it.
-    fn drop_piece(&mut self, n: usize) {
-        let piece = &self.text[self.from..self.from + n];
-        let is_blank = piece.trim_ascii().is_empty();
-        if let Some(damage) = self.source.damage_mut() {
-            damage.partial_lines += u64::from(!is_blank);
-        }
-        self.skip(n);
-    }
-
     /// Makes the first `n` held bytes a chunk, in `reuse` or instead of it.
     fn hand_out(&mut self, n: usize, mut reuse: Vec<u8>) -> TextChunk {
         let first_byte = self.position;
@@ -408,89 +317,6 @@ impl Lines {
             long: None,
         }
     }
-
-    /// Passes over the record at hand, which is longer than allowed, and over
-    /// its newline; gives its first bytes. Holds no more of it than is held already.
-    /// Of CSV only the first line goes, in whole: where the record ends is not
-    /// known without all of its quotes, and one of them may be one too many.
-    fn pass_long(&mut self) -> Result<TextChunk> {
-        let first_byte = self.position;
-        let terminator = self.ends.terminator();
-        let held = &self.text[self.from..self.to];
-        let line = memchr::memchr(terminator, held).unwrap_or(held.len());
-        let kept = match self.ends {
-            Ends::Csv(_) if line < held.len() => line,
-            _ => line.min(LONG_KEPT_BYTES),
-        };
-        let mut kept = held[..kept].to_vec();
-        // Not in the middle of a character.
-        if let Err(error) = std::str::from_utf8(&kept)
-            && error.error_len().is_none()
-        {
-            kept.truncate(error.valid_up_to());
-        }
-        let behind = loop {
-            let held = self.to - self.from;
-            if let Some(at) = memchr::memchr(terminator, &self.text[self.from..self.to]) {
-                self.skip(at + 1);
-                break self.position - 1;
-            }
-            self.skip(held);
-            if self.stop == Some(Stop::Gap) {
-                self.stop = None;
-                self.after_gap = true;
-                break self.position;
-            }
-            if self.stop == Some(Stop::End) {
-                break self.position;
-            }
-            self.gather(self.options.chunk_bytes)?;
-        };
-        self.n_lines += 1;
-        // The room that the record had stretched is given back.
-        self.text = self.text[self.from..self.to].to_vec();
-        self.to -= self.from;
-        self.from = 0;
-        Ok(TextChunk {
-            file: self.file.index,
-            first_byte,
-            block: first_byte / self.options.blocksize,
-            bytes: kept,
-            long: Some(LongRecord {
-                bytes: behind - first_byte,
-                reason: self.why_too_long(),
-            }),
-        })
-    }
-
-    fn why_too_long(&self) -> String {
-        format!(
-            "the record is longer than {}: raise {} to read it, if it is one",
-            ByteSize::new(self.options.max_record_bytes),
-            self.options.limited_by
-        )
-    }
-
-    /// The error of a record that is longer than allowed.
-    fn too_long(&self) -> Error {
-        let line = if !self.file.seekable || self.array.is_some() {
-            Ok(self.n_lines + 1)
-        } else {
-            locate::line_of(&self.file, self.position, &self.framing)
-        };
-        match line {
-            Ok(line) => Error::Decode {
-                at: Position {
-                    path: self.file.path.clone(),
-                    byte: self.position,
-                    line,
-                },
-                column: None,
-                reason: self.why_too_long(),
-            },
-            Err(error) => error,
-        }
-    }
 }
 
 impl TextReader for Lines {
@@ -519,26 +345,4 @@ impl TextReader for Lines {
 /// One more than the longest record has, for its newline.
 fn longest_record(options: &TextOptions) -> usize {
     usize::try_from(options.max_record_bytes.saturating_add(1)).unwrap_or(usize::MAX)
-}
-
-/// A source that was given up.
-struct Over {
-    stored: u64,
-    damage: Option<Damage>,
-}
-
-impl Source for Over {
-    fn fill(&mut self, _out: &mut [u8]) -> Result<Filled> {
-        Ok(Filled::End)
-    }
-    fn stored_bytes_read(&self) -> u64 {
-        self.stored
-    }
-    fn damage(&self) -> Option<&Damage> {
-        self.damage.as_ref()
-    }
-
-    fn damage_mut(&mut self) -> Option<&mut Damage> {
-        self.damage.as_mut()
-    }
 }
