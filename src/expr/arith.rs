@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt64Array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::ast::BinaryOp;
@@ -48,92 +49,133 @@ pub(crate) fn compute(
     if let Some(computed) = decimals(op, left, right, rows, to)? {
         return Ok(computed);
     }
-    let (a, b) = (left.numbers()?, right.numbers()?);
     let constants = (left.constant, right.constant);
-    let rows = if constants.0 && constants.1 { 1 } else { rows };
-    let at = |row: usize| {
-        (
-            if constants.0 { 0 } else { row },
-            if constants.1 { 0 } else { row },
-        )
+    let sides = Numeric {
+        rows: if constants.0 && constants.1 { 1 } else { rows },
+        left: left.numbers()?,
+        right: right.numbers()?,
+        constants,
     };
-    let nulls = both_valid(rows, (a.nulls(), constants.0), (b.nulls(), constants.1));
-    let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-
     let whole = |numbers: &Numbers| matches!(numbers, Numbers::Int(_) | Numbers::UInt(_));
-    if to.is_floating() || !whole(&a) || !whole(&b) {
-        let (a, b) = (a.to_floats(), b.to_floats());
-        let result: Float64Array = (0..rows)
-            .map(|row| {
-                let (left, right) = at(row);
-                let (left, right) = (a.value(left), b.value(right));
-                let result = match op {
-                    BinaryOp::Plus => left + right,
-                    BinaryOp::Minus => left - right,
-                    BinaryOp::Multiply => left * right,
-                    BinaryOp::Divide if right != 0.0 => left / right,
-                    BinaryOp::Modulo if right != 0.0 => left % right,
-                    _ => return None,
-                };
-                // -0 is 0, as it is for whole numbers.
-                (!is_null(row)).then_some(result + 0.0)
-            })
-            .collect();
-        return Ok(Arc::new(result));
+    if to.is_floating() || !whole(&sides.left) || !whole(&sides.right) {
+        return Ok(sides.floats(op));
+    }
+    sides.whole(op, to, retyped)
+}
+
+/// Numbers on both sides of an operator.
+struct Numeric {
+    rows: usize,
+    left: Numbers,
+    right: Numbers,
+    /// Whether a side has one value for all rows.
+    constants: (bool, bool),
+}
+
+impl Numeric {
+    /// The places of a row's operands.
+    fn at(&self, row: usize) -> (usize, usize) {
+        let (left, right) = self.constants;
+        (if left { 0 } else { row }, if right { 0 } else { row })
     }
 
-    let exact = |row: usize| -> Result<Option<i128>, Failure> {
-        if is_null(row) {
-            return Ok(None);
-        }
-        let (left, right) = at(row);
-        // Both are whole, which was checked above.
-        let left = a.value(left).exact_int().unwrap_or(0);
-        let right = b.value(right).exact_int().unwrap_or(0);
-        let result = match op {
-            BinaryOp::Plus => left.checked_add(right),
-            BinaryOp::Minus => left.checked_sub(right),
-            BinaryOp::Multiply => left.checked_mul(right),
-            _ if right == 0 => return Ok(None),
-            _ => left.checked_rem(right),
+    fn nulls(&self) -> Option<NullBuffer> {
+        let (left, right) = self.constants;
+        both_valid(
+            self.rows,
+            (self.left.nulls(), left),
+            (self.right.nulls(), right),
+        )
+    }
+
+    /// Both operands of a row of whole numbers.
+    fn ints(&self, row: usize) -> (i128, i128) {
+        let (left, right) = self.at(row);
+        let left = self.left.value(left).exact_int().unwrap_or(0);
+        (left, self.right.value(right).exact_int().unwrap_or(0))
+    }
+
+    fn floats(&self, op: BinaryOp) -> ArrayRef {
+        let nulls = self.nulls();
+        let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        let (a, b) = (self.left.to_floats(), self.right.to_floats());
+        let result = |row: usize| {
+            let (left, right) = self.at(row);
+            let (left, right) = (a.value(left), b.value(right));
+            let result = match op {
+                BinaryOp::Plus => left + right,
+                BinaryOp::Minus => left - right,
+                BinaryOp::Multiply => left * right,
+                BinaryOp::Divide if right != 0.0 => left / right,
+                BinaryOp::Modulo if right != 0.0 => left % right,
+                _ => return None,
+            };
+            // -0 is 0, as it is for whole numbers.
+            (!is_null(row)).then_some(result + 0.0)
         };
-        // Only a product of two numbers near 2^64 leaves an i128.
-        result
-            .map(Some)
-            .ok_or_else(|| too_large(row, op, left, right))
-    };
-    let signed = (0..rows)
-        .map(|row| {
-            Ok(match exact(row)? {
-                Some(value) => Some(i64::try_from(value).map_err(|_| row)?),
-                None => None,
-            })
-        })
-        .collect::<Result<Int64Array, Misfit>>();
-    let unsigned = || {
-        (0..rows)
-            .map(|row| {
-                Ok(match exact(row)? {
-                    Some(value) => Some(u64::try_from(value).map_err(|_| row)?),
-                    None => None,
+        Arc::new((0..self.rows).map(result).collect::<Float64Array>())
+    }
+
+    fn whole(&self, op: BinaryOp, to: &DataType, retyped: bool) -> Result<ArrayRef, Failure> {
+        let nulls = self.nulls();
+        let exact = |row: usize| -> Result<Option<i128>, Failure> {
+            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                return Ok(None);
+            }
+            let (left, right) = self.ints(row);
+            let result = match op {
+                BinaryOp::Plus => left.checked_add(right),
+                BinaryOp::Minus => left.checked_sub(right),
+                BinaryOp::Multiply => left.checked_mul(right),
+                _ if right == 0 => return Ok(None),
+                _ => left.checked_rem(right),
+            };
+            // Only a product of two numbers near 2^64 leaves an i128.
+            result
+                .map(Some)
+                .ok_or_else(|| too_large(row, op, left, right))
+        };
+        let signed = || {
+            (0..self.rows)
+                .map(|row| {
+                    Ok(match exact(row)? {
+                        Some(value) => Some(i64::try_from(value).map_err(|_| row)?),
+                        None => None,
+                    })
                 })
-            })
-            .collect::<Result<UInt64Array, Misfit>>()
-    };
-    let (first, second) = if *to == DataType::UInt64 {
-        (unsigned().map(array), retyped.then(|| signed.map(array)))
-    } else {
-        (signed.map(array), retyped.then(|| unsigned().map(array)))
-    };
-    match (first, second) {
-        (Ok(array), _) | (Err(_), Some(Ok(array))) => Ok(array),
-        (Err(Misfit::Row(row)), _) => {
-            let (left, right) = at(row);
-            let left = a.value(left).exact_int().unwrap_or(0);
-            let right = b.value(right).exact_int().unwrap_or(0);
-            Err(too_large(row, op, left, right))
+                .collect::<Result<Int64Array, Misfit>>()
+                .map(array)
+        };
+        let unsigned = || {
+            (0..self.rows)
+                .map(|row| {
+                    Ok(match exact(row)? {
+                        Some(value) => Some(u64::try_from(value).map_err(|_| row)?),
+                        None => None,
+                    })
+                })
+                .collect::<Result<UInt64Array, Misfit>>()
+                .map(array)
+        };
+        let is_unsigned = *to == DataType::UInt64;
+        let first = if is_unsigned { unsigned() } else { signed() };
+        let failed = match first {
+            Ok(array) => return Ok(array),
+            Err(failed) => failed,
+        };
+        if retyped {
+            let second = if is_unsigned { signed() } else { unsigned() };
+            if let Ok(array) = second {
+                return Ok(array);
+            }
         }
-        (Err(Misfit::Failure(failure)), _) => Err(failure),
+        Err(match failed {
+            Misfit::Failure(failure) => failure,
+            Misfit::Row(row) => {
+                let (left, right) = self.ints(row);
+                too_large(row, op, left, right)
+            }
+        })
     }
 }
 

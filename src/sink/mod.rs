@@ -10,6 +10,7 @@ mod file;
 mod rows;
 mod schema;
 mod shown;
+mod plain;
 mod widen;
 mod report;
 mod hive;

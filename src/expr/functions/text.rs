@@ -74,89 +74,34 @@ pub(super) fn run(
         _ => {}
     }
     let first = Texts::of(&args[0])?;
-    let texts = |change: &dyn Fn(&str) -> String| -> ArrayRef {
-        let rows = (0..rows).map(|row| first.get(row).map(change));
-        Arc::new(rows.collect::<StringArray>())
-    };
     Ok(match kind {
-        Kind::Lower => texts(&str::to_lowercase),
-        Kind::Upper => texts(&str::to_uppercase),
-        Kind::Length => {
-            let lengths =
-                (0..rows).map(|row| first.get(row).map(|text| text.chars().count() as i64));
-            Arc::new(lengths.collect::<Int64Array>())
-        }
-        Kind::Trim | Kind::Ltrim | Kind::Rtrim => {
-            let what = args.get(1).map(Texts::of).transpose()?;
-            let trimmed = (0..rows).map(|row| {
-                let text = first.get(row)?;
-                let Some(what) = &what else {
-                    return Some(trim(kind, text, char::is_whitespace));
-                };
-                let what = what.get(row)?;
-                Some(trim(kind, text, |ch| what.contains(ch)))
-            });
-            Arc::new(trimmed.collect::<StringArray>())
-        }
-        Kind::StartsWith | Kind::EndsWith | Kind::Contains => {
-            let kernel = match kind {
-                Kind::StartsWith => like::starts_with,
-                Kind::EndsWith => like::ends_with,
-                _ => like::contains,
-            };
-            let left = Value {
-                array: args[0].clone().into_array(rows)?,
-                constant: false,
-                json: args[0].json,
-            };
-            let (left, right) = (left.texts()?, args[1].texts()?);
-            Arc::new(with_texts(right, args[1].constant, |right| {
-                kernel(&left, right)
-            })?)
-        }
-        Kind::Substring => {
-            let start = Places::of(&args[1])?;
-            let length = args.get(2).map(Places::of).transpose()?;
-            let parts = (0..rows).map(|row| {
-                let (text, start) = (first.get(row)?, start.get(row)?);
-                let length = match &length {
-                    Some(length) => Some(length.get(row)?),
-                    None => None,
-                };
-                Some(substring(text, start, length))
-            });
-            Arc::new(parts.collect::<StringArray>())
-        }
+        Kind::Lower => texts(rows, |row| first.get(row).map(str::to_lowercase)),
+        Kind::Upper => texts(rows, |row| first.get(row).map(str::to_uppercase)),
+        Kind::Length => counts(rows, |row| first.get(row).map(|text| text.chars().count())),
+        Kind::Trim | Kind::Ltrim | Kind::Rtrim => trimmed(kind, &first, args.get(1), rows)?,
+        Kind::StartsWith | Kind::EndsWith | Kind::Contains => found(kind, args, rows)?,
+        Kind::Substring => parts(&first, &args[1], args.get(2), rows)?,
         Kind::Replace => {
             let (old, new) = (Texts::of(&args[1])?, Texts::of(&args[2])?);
-            let replaced = (0..rows).map(|row| {
+            texts(rows, |row| {
                 let (text, old, new) = (first.get(row)?, old.get(row)?, new.get(row)?);
-                Some(if old.is_empty() {
-                    text.to_owned()
-                } else {
-                    text.replace(old, new)
+                Some(match old {
+                    "" => text.to_owned(),
+                    _ => text.replace(old, new),
                 })
-            });
-            Arc::new(replaced.collect::<StringArray>())
+            })
         }
         Kind::SplitPart => {
             let (separator, n) = (Texts::of(&args[1])?, Places::of(&args[2])?);
-            let parts = (0..rows).map(|row| {
+            texts(rows, |row| {
                 let (text, separator) = (first.get(row)?, separator.get(row)?);
                 Some(split_part(text, separator, n.get(row)?))
-            });
-            Arc::new(parts.collect::<StringArray>())
+            })
         }
         Kind::Concat => {
             let all = args.iter().map(Texts::of).collect::<Result<Vec<_>>>()?;
-            let joined = (0..rows).map(|row| {
-                Some(
-                    all.iter()
-                        .filter_map(|texts| texts.get(row))
-                        .collect::<String>(),
-                )
-            });
-            Arc::new(joined.collect::<StringArray>())
+            let known = |row| all.iter().filter_map(move |texts| texts.get(row));
+            texts(rows, |row| Some(known(row).collect::<String>()))
         }
         Kind::Split => {
             let all: StringArray = (0..rows).map(|row| first.get(row)).collect();
@@ -165,31 +110,93 @@ pub(super) fn run(
         }
         Kind::Position => {
             let part = Texts::of(&args[1])?;
-            let places = (0..rows).map(|row| {
+            counts(rows, |row| {
                 let (text, part) = (first.get(row)?, part.get(row)?);
                 let place = text.find(part).map(|byte| text[..byte].chars().count() + 1);
-                Some(place.unwrap_or(0) as i64)
-            });
-            Arc::new(places.collect::<Int64Array>())
+                Some(place.unwrap_or(0))
+            })
         }
-        Kind::Lpad | Kind::Rpad => {
-            let length = Places::of(&args[1])?;
-            let fill = args.get(2).map(Texts::of).transpose()?;
-            let padded = (0..rows).map(|row| {
-                let fill = match &fill {
-                    Some(fill) => fill.get(row)?,
-                    None => " ",
-                };
-                pad(kind, first.get(row)?, length.get(row)?, fill)
-            });
-            Arc::new(padded.collect::<StringArray>())
-        }
+        Kind::Lpad | Kind::Rpad => padded(kind, &first, &args[1], args.get(2), rows)?,
         other => {
             return Err(Error::internal(format!(
                 "{other:?} is no function of texts"
             )));
         }
     })
+}
+
+/// A text of each row.
+fn texts<T: AsRef<str>>(rows: usize, of: impl Fn(usize) -> Option<T>) -> ArrayRef {
+    Arc::new((0..rows).map(of).collect::<StringArray>())
+}
+
+/// A count of each row.
+fn counts(rows: usize, of: impl Fn(usize) -> Option<usize>) -> ArrayRef {
+    let counts = (0..rows).map(|row| of(row).map(|count| count as i64));
+    Arc::new(counts.collect::<Int64Array>())
+}
+
+/// Texts without blanks at their ends, or without any of the characters of `what`.
+fn trimmed(kind: Kind, of: &Texts, what: Option<&Value>, rows: usize) -> Result<ArrayRef> {
+    let what = what.map(Texts::of).transpose()?;
+    Ok(texts(rows, |row| {
+        let text = of.get(row)?;
+        let Some(what) = &what else {
+            return Some(trim(kind, text, char::is_whitespace));
+        };
+        let what = what.get(row)?;
+        Some(trim(kind, text, |ch| what.contains(ch)))
+    }))
+}
+
+/// Whether texts begin with, end with or contain others.
+fn found(kind: Kind, args: &[Value], rows: usize) -> Result<ArrayRef> {
+    let kernel = match kind {
+        Kind::StartsWith => like::starts_with,
+        Kind::EndsWith => like::ends_with,
+        _ => like::contains,
+    };
+    let left = Value {
+        array: args[0].clone().into_array(rows)?,
+        constant: false,
+        json: args[0].json,
+    };
+    let (left, right) = (left.texts()?, args[1].texts()?);
+    let found = with_texts(right, args[1].constant, |right| kernel(&left, right))?;
+    Ok(Arc::new(found))
+}
+
+/// Parts of texts, from a place on, so many characters or all.
+fn parts(of: &Texts, start: &Value, length: Option<&Value>, rows: usize) -> Result<ArrayRef> {
+    let start = Places::of(start)?;
+    let length = length.map(Places::of).transpose()?;
+    Ok(texts(rows, |row| {
+        let (text, start) = (of.get(row)?, start.get(row)?);
+        let length = match &length {
+            Some(length) => Some(length.get(row)?),
+            None => None,
+        };
+        Some(substring(text, start, length))
+    }))
+}
+
+/// Texts of so many characters, filled up with `fill` or blanks.
+fn padded(
+    kind: Kind,
+    of: &Texts,
+    length: &Value,
+    fill: Option<&Value>,
+    rows: usize,
+) -> Result<ArrayRef> {
+    let length = Places::of(length)?;
+    let fill = fill.map(Texts::of).transpose()?;
+    Ok(texts(rows, |row| {
+        let fill = match &fill {
+            Some(fill) => fill.get(row)?,
+            None => " ",
+        };
+        pad(kind, of.get(row)?, length.get(row)?, fill)
+    }))
 }
 
 fn trim(kind: Kind, text: &str, what: impl Fn(char) -> bool) -> &str {

@@ -200,7 +200,27 @@ impl<'a> Parser<'a> {
         self.skip_space();
         let start = self.at;
         let word = self.word("a type")?.to_ascii_lowercase();
-        Ok(match word.as_str() {
+        if let Some(data_type) = self.with_parameters(&word)? {
+            return Ok(data_type);
+        }
+        if let Some(data_type) = self.nested(&word, depth)? {
+            return Ok(data_type);
+        }
+        match PLAIN.iter().find(|(name, _)| *name == word) {
+            Some((_, data_type)) => Ok(data_type.clone()),
+            None => {
+                self.at = start;
+                Err(self.expected(
+                    "a type such as bool, int64, uint64, float64, utf8, binary, date32, \
+                     timestamp[ms, UTC], decimal128[10, 2], list<utf8> or struct<a: int64>",
+                ))
+            }
+        }
+    }
+
+    /// The type of a word that brackets follow, with units, widths or digits.
+    fn with_parameters(&mut self, word: &str) -> Parsed<Option<DataType>> {
+        Ok(Some(match word {
             "timestamp" if self.take("[") => {
                 let unit = self.unit()?;
                 let zone = if self.take(",") {
@@ -242,6 +262,13 @@ impl<'a> Parser<'a> {
                 let (precision, scale) = self.decimal(76)?;
                 DataType::Decimal256(precision, scale)
             }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The type of a word that types follow.
+    fn nested(&mut self, word: &str, depth: usize) -> Parsed<Option<DataType>> {
+        Ok(Some(match word {
             "list" => DataType::List(self.angle_item(depth)?),
             "large_list" => DataType::LargeList(self.angle_item(depth)?),
             "fixed_list" => {
@@ -274,16 +301,7 @@ impl<'a> Parser<'a> {
                 self.need(">")?;
                 DataType::Dictionary(Box::new(key), Box::new(value))
             }
-            plain => match PLAIN.iter().find(|(name, _)| *name == plain) {
-                Some((_, data_type)) => data_type.clone(),
-                None => {
-                    self.at = start;
-                    return Err(self.expected(
-                        "a type such as bool, int64, uint64, float64, utf8, binary, date32, \
-                         timestamp[ms, UTC], decimal128[10, 2], list<utf8> or struct<a: int64>",
-                    ));
-                }
-            },
-        })
+            _ => return Ok(None),
+        }))
     }
 }

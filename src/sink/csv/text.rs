@@ -3,25 +3,43 @@
 //! In:  a batch, and how CSV is written.
 //! Out: a header; one line a row, but for line ends in quotes.
 
-use std::fmt::Display;
-use std::io::Write;
-
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Schema};
 
 use super::{CsvStyle, is_nested};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sink::json::Lines;
+use crate::sink::plain::{Float, Style, WriteValue, by_key, plain};
 
-/// Writes the value of a row that is not null.
-type WriteValue<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<()> + 'a>;
+impl Style for &CsvStyle {
+    const DOING: &'static str = "writing CSV";
+
+    /// The fewest digits that read back as the same float, always with a point or
+    /// an exponent of two digits or more, as Python has it: one way for a whole
+    /// column, so that it is known to be of floats when it is read.
+    fn float(self, value: impl Float, out: &mut Vec<u8>) -> Result<()> {
+        let magnitude = value.into().abs();
+        if magnitude.is_infinite() {
+            let sign = if value.into() < 0.0 { "-" } else { "" };
+            return self.put(format_args!("{sign}inf"), out);
+        }
+        if magnitude == 0.0 || magnitude.is_nan() || (1e-4..1e16).contains(&magnitude) {
+            return self.put(format_args!("{value:?}"), out);
+        }
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        match exponent.strip_prefix('-') {
+            Some(exponent) => self.put(format_args!("{digits}e-{exponent:0>2}"), out),
+            None => self.put(format_args!("{digits}e+{exponent:0>2}"), out),
+        }
+    }
+
+    fn text(self, text: &str, out: &mut Vec<u8>) {
+        write_text(text.as_bytes(), self, out);
+    }
+}
 
 /// One column of a batch.
 struct Column<'a> {
@@ -52,7 +70,7 @@ pub(crate) fn header(schema: &Schema, style: &CsvStyle) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`Error::Plan`] or [`Error::External`] for a value that has no text.
+/// [`crate::Error::Plan`] or [`crate::Error::External`] for a value that has no text.
 pub(crate) fn write_records(
     batch: &RecordBatch,
     style: &CsvStyle,
@@ -74,7 +92,7 @@ pub(crate) fn write_records(
                 write: if is_nested(field.data_type()) {
                     nested(&json, idx, style)
                 } else {
-                    flat(field, column.as_ref(), style)?
+                    flat(column.as_ref(), style)?
                 },
             })
         })
@@ -103,108 +121,19 @@ fn nested<'a>(json: &'a Lines<'a>, idx: usize, style: &'a CsvStyle) -> WriteValu
     })
 }
 
-fn flat<'a>(field: &Field, column: &'a dyn Array, style: &'a CsvStyle) -> Result<WriteValue<'a>> {
-    Ok(match column.data_type() {
-        DataType::Boolean => {
-            let values = column.as_boolean();
-            Box::new(move |row, out| put(out, values.value(row)))
-        }
-        DataType::Int8 => whole::<Int8Type>(column),
-        DataType::Int16 => whole::<Int16Type>(column),
-        DataType::Int32 => whole::<Int32Type>(column),
-        DataType::Int64 => whole::<Int64Type>(column),
-        DataType::UInt8 => whole::<UInt8Type>(column),
-        DataType::UInt16 => whole::<UInt16Type>(column),
-        DataType::UInt32 => whole::<UInt32Type>(column),
-        DataType::UInt64 => whole::<UInt64Type>(column),
-        DataType::Float16 => {
-            let values = column.as_primitive::<Float16Type>();
-            Box::new(move |row, out| write_float(&values.value(row).to_f32(), out))
-        }
-        DataType::Float32 => {
-            let values = column.as_primitive::<Float32Type>();
-            Box::new(move |row, out| write_float(&values.value(row), out))
-        }
-        DataType::Float64 => {
-            let values = column.as_primitive::<Float64Type>();
-            Box::new(move |row, out| write_float(&values.value(row), out))
-        }
-        DataType::Utf8 => {
-            let values = column.as_string::<i32>();
-            text(style, move |row| values.value(row))
-        }
-        DataType::LargeUtf8 => {
-            let values = column.as_string::<i64>();
-            text(style, move |row| values.value(row))
-        }
-        DataType::Utf8View => {
-            let values = column.as_string_view();
-            text(style, move |row| values.value(row))
-        }
-        DataType::Dictionary(_, _) => {
-            let dictionary = column.as_any_dictionary();
-            let values = dictionary.values();
-            if values.is_empty() {
-                // Then every row is null, and this is never called.
-                return Ok(Box::new(|_, _| Ok(())));
-            }
-            let item = field.clone().with_data_type(values.data_type().clone());
-            let write = flat(&item, values.as_ref(), style)?;
-            let keys = dictionary.normalized_keys();
-            Box::new(move |row, out| write(keys[row], out))
-        }
-        _ => {
-            let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
-            Box::new(move |row, out| {
-                let shown = formatter.value(row).try_to_string()?;
-                write_text(shown.as_bytes(), style, out);
-                Ok(())
-            })
-        }
-    })
-}
-
-fn whole<'a, T: ArrowPrimitiveType>(column: &'a dyn Array) -> WriteValue<'a>
-where
-    T::Native: Display,
-{
-    let values = column.as_primitive::<T>();
-    Box::new(|row, out| put(out, values.value(row)))
-}
-
-fn text<'a>(style: &'a CsvStyle, value: impl Fn(usize) -> &'a str + 'a) -> WriteValue<'a> {
-    Box::new(move |row, out| {
-        write_text(value(row).as_bytes(), style, out);
+fn flat<'a>(column: &'a dyn Array, style: &'a CsvStyle) -> Result<WriteValue<'a>> {
+    if let Some(plain) = plain(column, style) {
+        return Ok(plain);
+    }
+    if let DataType::Dictionary(_, _) = column.data_type() {
+        return by_key(column, |values| flat(values.as_ref(), style));
+    }
+    let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+    Ok(Box::new(move |row, out| {
+        let shown = formatter.value(row).try_to_string()?;
+        write_text(shown.as_bytes(), style, out);
         Ok(())
-    })
-}
-
-fn put(out: &mut Vec<u8>, value: impl Display) -> Result<()> {
-    write!(out, "{value}").map_err(|error| Error::external("writing CSV", error))
-}
-
-/// The fewest digits that read back as the same float, always with a point or
-/// an exponent of two digits or more, as Python has it: one way for a whole
-/// column, so that it is known to be of floats when it is read.
-fn write_float<F>(value: &F, out: &mut Vec<u8>) -> Result<()>
-where
-    F: Copy + Into<f64> + std::fmt::Debug + std::fmt::LowerExp,
-{
-    let magnitude = (*value).into().abs();
-    let written = if magnitude.is_infinite() {
-        let sign = if (*value).into() < 0.0 { "-" } else { "" };
-        write!(out, "{sign}inf")
-    } else if magnitude == 0.0 || magnitude.is_nan() || (1e-4..1e16).contains(&magnitude) {
-        write!(out, "{value:?}")
-    } else {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        match exponent.strip_prefix('-') {
-            Some(exponent) => write!(out, "{digits}e-{exponent:0>2}"),
-            None => write!(out, "{digits}e+{exponent:0>2}"),
-        }
-    };
-    written.map_err(|error| Error::external("writing CSV", error))
+    }))
 }
 
 /// Text, in quotes where it would not read back as it is.

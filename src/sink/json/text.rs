@@ -9,15 +9,11 @@
 //! hexadecimal text. A column marked as the extension type `arrow.json` is JSON
 //! already and written as it is.
 
-use std::fmt::Display;
-use std::io::Write;
-
 use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions::as_datetime;
 use arrow_array::types::{
-    ArrowPrimitiveType, ArrowTimestampType, Float16Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowTimestampType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{Array, OffsetSizeTrait, RecordBatch};
 use arrow_buffer::NullBuffer;
@@ -26,12 +22,31 @@ use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::error::{Error, Result};
+use crate::sink::plain::{Float, Style, WriteValue, by_key, plain};
 
 /// The name under which Arrow registers columns of JSON text.
 const JSON_EXTENSION: &str = "arrow.json";
 
-/// Writes the value of a row that is not null.
-type WriteValue<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<()> + 'a>;
+/// How JSON writes plain values.
+#[derive(Clone, Copy)]
+struct Json;
+
+impl Style for Json {
+    const DOING: &'static str = "writing JSON";
+
+    /// The fewest digits that read back as the same float, always with a point or an exponent.
+    fn float(self, value: impl Float, out: &mut Vec<u8>) -> Result<()> {
+        if !value.into().is_finite() {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        self.put(format_args!("{value:?}"), out)
+    }
+
+    fn text(self, text: &str, out: &mut Vec<u8>) {
+        write_text(text, out);
+    }
+}
 
 /// The rows of a batch, ready to be written.
 pub(crate) struct Lines<'a> {
@@ -160,58 +175,21 @@ pub(crate) fn is_json(field: &Field) -> bool {
 }
 
 fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a>> {
+    if *column.data_type() == DataType::Utf8 && is_json(field) {
+        let values = column.as_string::<i32>();
+        return Ok(Box::new(|row, out| {
+            out.extend_from_slice(values.value(row).as_bytes());
+            Ok(())
+        }));
+    }
+    if let Some(plain) = plain(column, Json) {
+        return Ok(plain);
+    }
     Ok(match column.data_type() {
         DataType::Null => Box::new(|_, out| {
             out.extend_from_slice(b"null");
             Ok(())
         }),
-        DataType::Boolean => {
-            let values = column.as_boolean();
-            Box::new(|row, out| {
-                let text: &[u8] = if values.value(row) { b"true" } else { b"false" };
-                out.extend_from_slice(text);
-                Ok(())
-            })
-        }
-        DataType::Int8 => whole::<Int8Type>(column),
-        DataType::Int16 => whole::<Int16Type>(column),
-        DataType::Int32 => whole::<Int32Type>(column),
-        DataType::Int64 => whole::<Int64Type>(column),
-        DataType::UInt8 => whole::<UInt8Type>(column),
-        DataType::UInt16 => whole::<UInt16Type>(column),
-        DataType::UInt32 => whole::<UInt32Type>(column),
-        DataType::UInt64 => whole::<UInt64Type>(column),
-        DataType::Float16 => {
-            let values = column.as_primitive::<Float16Type>();
-            Box::new(|row, out| write_float(values.value(row).to_f32(), out))
-        }
-        DataType::Float32 => {
-            let values = column.as_primitive::<Float32Type>();
-            Box::new(|row, out| write_float(values.value(row), out))
-        }
-        DataType::Float64 => {
-            let values = column.as_primitive::<Float64Type>();
-            Box::new(|row, out| write_float(values.value(row), out))
-        }
-        DataType::Utf8 if is_json(field) => {
-            let values = column.as_string::<i32>();
-            Box::new(|row, out| {
-                out.extend_from_slice(values.value(row).as_bytes());
-                Ok(())
-            })
-        }
-        DataType::Utf8 => {
-            let values = column.as_string::<i32>();
-            text(move |row| values.value(row))
-        }
-        DataType::LargeUtf8 => {
-            let values = column.as_string::<i64>();
-            text(move |row| values.value(row))
-        }
-        DataType::Utf8View => {
-            let values = column.as_string_view();
-            text(move |row| values.value(row))
-        }
         DataType::Timestamp(unit, zone) => {
             let zoned = zone.is_some();
             match unit {
@@ -228,57 +206,40 @@ fn write_value<'a>(field: &Field, column: &'a dyn Array) -> Result<WriteValue<'a
         }
         DataType::List(item) => list::<i32>(item, column)?,
         DataType::LargeList(item) => list::<i64>(item, column)?,
-        DataType::FixedSizeList(item, _) => {
-            let list = column.as_fixed_size_list();
-            let items = Member::try_new(item, list.values().as_ref())?;
-            let size = usize::try_from(list.value_length()).unwrap_or(0);
-            Box::new(move |row, out| {
-                let start = usize::try_from(list.value_offset(row)).unwrap_or(0);
-                items.write_items(start..start + size, out)
-            })
-        }
+        DataType::FixedSizeList(item, _) => fixed_list(item, column)?,
         DataType::Map(entries, _) => map(entries, column)?,
-        DataType::Dictionary(_, _) => {
-            let dictionary = column.as_any_dictionary();
-            let values = dictionary.values();
-            if values.is_empty() {
-                // Then every row is null, and this is never called.
-                return Ok(Box::new(|_, _| Ok(())));
-            }
+        DataType::Dictionary(_, _) => by_key(column, |values| {
             let item = field.clone().with_data_type(values.data_type().clone());
             let value = Member::try_new(&item, values.as_ref())?;
-            let keys = dictionary.normalized_keys();
-            Box::new(move |row, out| (value.write)(keys[row], out))
-        }
-        other => {
-            let number = other.is_decimal();
-            let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
-            Box::new(move |row, out| {
-                let shown = formatter.value(row).try_to_string()?;
-                if number {
-                    out.extend_from_slice(shown.as_bytes());
-                } else {
-                    write_text(&shown, out);
-                }
-                Ok(())
-            })
-        }
+            Ok(value.write)
+        })?,
+        _ => shown(column)?,
     })
 }
 
-fn whole<'a, T: ArrowPrimitiveType>(column: &'a dyn Array) -> WriteValue<'a>
-where
-    T::Native: Display,
-{
-    let values = column.as_primitive::<T>();
-    Box::new(|row, out| put(out, values.value(row)))
-}
-
-fn text<'a>(value: impl Fn(usize) -> &'a str + 'a) -> WriteValue<'a> {
-    Box::new(move |row, out| {
-        write_text(value(row), out);
+/// Other types as they are shown: decimals are numbers, all else is text.
+fn shown(column: &dyn Array) -> Result<WriteValue<'_>> {
+    let number = column.data_type().is_decimal();
+    let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+    Ok(Box::new(move |row, out| {
+        let shown = formatter.value(row).try_to_string()?;
+        if number {
+            out.extend_from_slice(shown.as_bytes());
+        } else {
+            write_text(&shown, out);
+        }
         Ok(())
-    })
+    }))
+}
+
+fn fixed_list<'a>(item: &Field, column: &'a dyn Array) -> Result<WriteValue<'a>> {
+    let list = column.as_fixed_size_list();
+    let items = Member::try_new(item, list.values().as_ref())?;
+    let size = usize::try_from(list.value_length()).unwrap_or(0);
+    Ok(Box::new(move |row, out| {
+        let start = usize::try_from(list.value_offset(row)).unwrap_or(0);
+        items.write_items(start..start + size, out)
+    }))
 }
 
 /// RFC 3339, in universal time whatever the column's zone; without `Z` if it has none.
@@ -293,7 +254,7 @@ fn instant<'a, T: ArrowTimestampType>(column: &'a dyn Array, zoned: bool) -> Wri
         };
         // chrono prints RFC 3339, with as many digits of a second as are not zero.
         let end = if zoned { "Z" } else { "" };
-        put(out, format_args!("\"{time:?}{end}\""))
+        Json.put(format_args!("\"{time:?}{end}\""), out)
     })
 }
 
@@ -329,19 +290,6 @@ fn map<'a>(entries: &Field, column: &'a dyn Array) -> Result<WriteValue<'a>> {
         out.push(b'}');
         Ok(())
     }))
-}
-
-fn put(out: &mut Vec<u8>, value: impl Display) -> Result<()> {
-    write!(out, "{value}").map_err(|error| Error::external("writing JSON", error))
-}
-
-/// The fewest digits that read back as the same float, always with a point or an exponent.
-fn write_float(value: impl Into<f64> + std::fmt::Debug + Copy, out: &mut Vec<u8>) -> Result<()> {
-    if !value.into().is_finite() {
-        out.extend_from_slice(b"null");
-        return Ok(());
-    }
-    write!(out, "{value:?}").map_err(|error| Error::external("writing JSON", error))
 }
 
 /// Text in quotes, with the escapes that JSON demands and no others.
