@@ -199,12 +199,3 @@ fn check_all<T>(array: impl Fn(Vec<Option<T>>) -> ArrayRef, of: impl Fn(i64) -> 
         check(array((0..size).map(|n| Some(of(n))).collect()), false);
     }
 }
-
-macro_rules! check_numbers {
-    ($($array:ty as $native:ty),*) => {$(
-        check_all(|values| Arc::new(<$array>::from(values)), |n| mixed(n) as $native);
-        check_all(|values| Arc::new(<$array>::from(values)), |n| (mixed(n) % 5) as $native);
-        check_all(|values| Arc::new(<$array>::from(values)), |n| n as $native);
-        check_all(|values| Arc::new(<$array>::from(values)), |_| 7 as $native);
-    )*};
-}

@@ -2,6 +2,15 @@
 
 use super::*;
 
+macro_rules! check_numbers {
+    ($($array:ty as $native:ty),*) => {$(
+        check_all(|values| Arc::new(<$array>::from(values)), |n| mixed(n) as $native);
+        check_all(|values| Arc::new(<$array>::from(values)), |n| (mixed(n) % 5) as $native);
+        check_all(|values| Arc::new(<$array>::from(values)), |n| n as $native);
+        check_all(|values| Arc::new(<$array>::from(values)), |_| 7 as $native);
+    )*};
+}
+
 #[test]
 fn numbers_come_back_with_the_crates_statistics() {
     check_numbers!(
