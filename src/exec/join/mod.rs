@@ -102,14 +102,15 @@ pub(super) fn join_rows(
         Side::Left => (left, right),
         Side::Right => (right, left),
     };
-    let memory = context.settings.memory.bytes();
+    let run = Run::new(context)?;
+    let memory = run.drive.budget.limit().bytes();
     let sides = Sides {
         join,
         probe,
         build,
         probe_is,
         limit: join.hold.unwrap_or(ByteSize::new(memory / HELD_SHARE)),
-        run: Run::new(context)?,
+        run,
     };
     let joined = match way {
         JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context)?,
@@ -153,9 +154,10 @@ impl Sides<'_> {
         if self.join.next_to.is_some() && !fits {
             return Err(Error::Memory {
                 operator: "merge_asof",
-                wanted: ByteSize::new(held.bytes),
-                limit: self.limit,
-                cure: "raise --memory: the right frame is held whole".to_owned(),
+                wanted: ByteSize::new(held.bytes.saturating_mul(HELD_SHARE)),
+                limit: self.run.drive.budget.limit(),
+                cure: "raise --memory: the right frame is held whole, in a quarter of it"
+                    .to_owned(),
             });
         }
         let build = match fits {
