@@ -11,7 +11,7 @@ use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::*;
 use windrow::arrow::schema::{DataType, TimeUnit};
 use windrow::expr::{AggExpr, Groups, col, corr, count};
-use windrow::ops::{Aggregate, TopKey, TopRows, ValueCounts};
+use windrow::ops::{Aggregate, TopKey, TopRows};
 
 /// Random numbers that are the same in every run.
 struct Dice(u64);
@@ -902,20 +902,22 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
     }
 
     let key = || col("wind_dir").bind(&schema).unwrap();
-    let mut counts = ValueCounts::try_new(vec![("wind_dir".to_owned(), key())]).unwrap();
-    counts.groups().push(&all).unwrap();
-    let counted = counts.finish(Some(5)).unwrap();
-    let found: Vec<String> = (0..5)
-        .map(|row| {
-            format!(
-                "{} {}",
-                text(counted.column(0), row),
-                text(counted.column(1), row)
-            )
-        })
-        .collect();
+    let rows = ("rows".to_owned(), count().bind(&schema).unwrap());
+    let mut counts = Aggregate::try_new(vec![("wind_dir".to_owned(), key())], vec![rows]).unwrap();
+    counts.push(&all).unwrap();
+    let counted = counts.finish().unwrap();
+    let most = counted
+        .column(1)
+        .as_primitive::<types::Int64Type>()
+        .values();
+    let mut order: Vec<usize> = (0..counted.num_rows()).collect();
+    order.sort_by_key(|&row| std::cmp::Reverse(most[row]));
+    let found = order[..5].iter().map(|&row| {
+        let (value, rows) = (text(counted.column(0), row), most[row]);
+        format!("{value} {rows}")
+    });
     assert_eq!(
-        found,
+        found.collect::<Vec<_>>(),
         ["310 1341", "0 1256", "320 1204", "230 1115", "180 1049"]
     );
 

@@ -24,12 +24,14 @@ use super::schema::RunSchema;
 use super::worker::Worked;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Reservation, SpillDir, held_bytes};
-use crate::ops::{self, Bar};
+use crate::ops::{self, Bar, Frequent};
 use crate::plan::Fold;
 
 /// What workers fold rows into: a fold, and the columns it was checked against.
 #[derive(Debug, Clone)]
 pub(crate) struct FoldPlan {
+    /// What asks for it, as errors call that.
+    pub operator: &'static str,
     pub fold: Fold,
     pub schema: SchemaRef,
 }
@@ -46,15 +48,17 @@ impl FoldPlan {
     /// The error of a fold that the budget refused `wanted` bytes.
     pub fn refused(&self, reservation: &Reservation, wanted: u64) -> Error {
         let cure = "raise --memory, or fold into fewer groups or rows";
-        reservation.refused(self.fold.name(), wanted, cure)
+        reservation.refused(self.operator, wanted, cure)
     }
 }
 
 /// How rows are folded, by workers and behind them.
 pub(crate) struct Folding {
     pub plan: FoldPlan,
-    /// Where groups go that tables do not hold; none for other folds.
-    pub store: Option<GroupStore>,
+    /// Where groups go that tables do not hold: one for each table of a folder.
+    pub stores: Vec<GroupStore>,
+    /// Whether rows can pass by the table: there is one, and it has keys.
+    passes: bool,
     /// Whether order changes nothing: then workers fold into whichever folder is idle.
     pooled: bool,
     budget: Budget,
@@ -69,13 +73,14 @@ impl Folding {
     /// The way that gives the same answer however many threads there are.
     pub fn new(plan: FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Result<Self> {
         let mut fold = Folder::bind(&plan)?.fold;
-        let store = fold.keyed().map(|groups| {
+        let stores = fold.tables().into_iter().map(|groups| {
             // The room is that of tables, which give to the store what they may not hold.
             GroupStore::new(groups.n_keys(), budget, room_beside(budget), spill_dir)
         });
         Ok(Folding {
+            stores: stores.collect(),
+            passes: matches!(&fold, ops::Fold::Groups(groups) if groups.n_keys() > 0),
             pooled: fold.is_order_free(),
-            store,
             plan,
             budget: budget.clone(),
             idle: Mutex::new(Vec::new()),
@@ -157,7 +162,7 @@ impl Folding {
     /// store if the budget refuses them, or if they are many and few rows share one.
     pub fn settle(&self, held: &mut Held) -> Result<()> {
         // What leaves for the store stands beside what it is made of.
-        let copies = if self.store.is_some() { 2 } else { 1 };
+        let copies = if self.stores.is_empty() { 1 } else { 2 };
         let mut wanted = copies * held.folder.bytes();
         let mut fits = held.reservation.try_resize(wanted);
         if let (false, ops::Fold::Top(top)) = (fits, &mut held.folder.fold) {
@@ -165,19 +170,19 @@ impl Folding {
             wanted = held.folder.bytes();
             fits = held.reservation.try_resize(wanted);
         }
-        let Some(store) = &self.store else {
+        if self.stores.is_empty() {
             return match fits {
                 true => Ok(()),
                 false => Err(self.plan.refused(&held.reservation, wanted)),
             };
-        };
+        }
         let n_groups = held.folder.n_groups();
         let shared = n_groups * LEAST_SHARED <= held.rows;
         if fits && (n_groups < CACHED_GROUPS || shared) {
             return Ok(());
         }
-        held.leave_for(store)?;
-        if self.pooled && !shared {
+        held.leave_for(&self.stores)?;
+        if self.pooled && self.passes && !shared {
             held.passing = PASSED_ROWS;
         }
         Ok(())
@@ -200,12 +205,15 @@ impl Folding {
         let wanted = held.reservation.bytes() + 2 * held_bytes(&partial);
         held.passed.push(partial);
         let fits = held.reservation.try_resize(wanted);
-        match &self.store {
-            Some(store) if !fits || held.rows >= CACHED_GROUPS || held.passing == 0 => {
-                held.leave_for(store)
-            }
-            _ => Ok(()),
+        match !fits || held.rows >= CACHED_GROUPS || held.passing == 0 {
+            true => held.leave_for(&self.stores),
+            false => Ok(()),
         }
+    }
+
+    /// Whether groups left for a store.
+    pub fn has_left(&self) -> bool {
+        !self.stores.iter().all(GroupStore::is_empty)
     }
 
     /// Tables together have so many groups, or hold so much, that merging them is
@@ -261,12 +269,15 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Puts all groups into the store.
-    pub fn leave_for(&mut self, store: &GroupStore) -> Result<()> {
-        if self.folder.n_groups() > 0 {
-            store.push(&self.folder.fold.partial()?)?;
+    /// Puts all groups into the stores.
+    pub fn leave_for(&mut self, stores: &[GroupStore]) -> Result<()> {
+        for (table, store) in self.folder.fold.tables().into_iter().zip(stores) {
+            if table.n_groups() > 0 {
+                store.push(&[table.partial()?])?;
+            }
+            // Of a fold with several tables, no row passed by.
+            store.push(&std::mem::take(&mut self.passed))?;
         }
-        store.push(&std::mem::take(&mut self.passed))?;
         self.rows = 0;
         // An empty table is small and must be.
         self.reservation.resize_anyway(self.folder.bytes());
@@ -328,9 +339,9 @@ impl Folder {
     ) -> Result<RecordBatch> {
         let rows = schema.conform(batch, schema)?;
         let seen = schema.finish(&rows, schema)?;
-        match self.fold.keyed() {
-            Some(groups) => groups.singles(&seen, chunk),
-            None => Err(Error::internal("no groups are folded here")),
+        match &mut self.fold {
+            ops::Fold::Groups(groups) => groups.singles(&seen, chunk),
+            _ => Err(Error::internal("no groups are folded here")),
         }
     }
 
@@ -369,6 +380,14 @@ impl Folder {
         }
     }
 
+    /// The columns of text that are described, one for each table.
+    pub fn texts(&self) -> Vec<String> {
+        match &self.fold {
+            ops::Fold::Describe(describe) => describe.text_columns(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Takes in all that another folder has seen, in whatever order.
     pub fn take_in(&mut self, mut other: Folder) -> Result<()> {
         self.fold.merge(&other.fold.partial()?)
@@ -388,11 +407,20 @@ impl Folder {
         self.fold.finish()
     }
 
-    /// The types of keys that all rows of the run have.
-    pub fn key_types(&mut self, schema: &RunSchema) -> Result<Vec<DataType>> {
+    /// The types that the keys of each table have in all rows of the run.
+    pub fn key_types(&mut self, schema: &RunSchema) -> Result<Vec<Vec<DataType>>> {
         self.widen_all(schema)?;
-        let groups = self.fold.keyed();
-        Ok(groups.map_or(Vec::new(), |groups| groups.key_types().to_vec()))
+        let tables = self.fold.tables().into_iter();
+        Ok(tables.map(|table| table.key_types().to_vec()).collect())
+    }
+
+    /// The description of all rows, of which texts were counted elsewhere.
+    pub fn describe(&mut self, texts: Vec<Frequent>, schema: &RunSchema) -> Result<RecordBatch> {
+        self.widen_all(schema)?;
+        match &mut self.fold {
+            ops::Fold::Describe(describe) => describe.finish_with(texts),
+            _ => Err(Error::internal("nothing is described here")),
+        }
     }
 
     /// A chunk that no row is kept of has a part in the types as well.

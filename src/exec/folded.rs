@@ -13,16 +13,18 @@ use super::build::{Given, build};
 use super::context::Context;
 use super::control::Phase;
 use super::each::each;
-use super::fold::{FoldPlan, Folding, Held};
-use super::group::Merge;
+use super::fold::{FoldPlan, Folder, Folding, Held};
+use super::group::{Made, Merge, places};
 use super::output::{Answer, Folded, NoAppend};
 use super::report::{StageReport, TasksReport};
 use super::run::{CHUNK_BYTES, Run};
 use super::scheduler::Drive;
+use super::schema::RunSchema;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::memory::held_bytes;
+use crate::ops::Frequent;
 use crate::plan::{Fold, Layout, Physical};
 use crate::shuffle::Bucket;
 
@@ -37,6 +39,7 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let mut built = build(physical, &run.context, CHUNK_BYTES)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let plan = FoldPlan {
+        operator: fold.name(),
         fold: fold.clone(),
         schema: built.schema.output()?,
     };
@@ -60,11 +63,14 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let rows = match done.output.answer {
         Answer::Rows(rows) => rows,
         Answer::Tables(tables, key_types) => {
-            let buckets = part(&folding, tables, &key_types, &run.drive)?;
-            tell(&buckets, &mut stage.report);
-            let merge = Merge::new(plan, schema, &run.drive);
-            let groups = merge.all(buckets, run.drive.threads, &run.drive.cancel)?;
-            return groups.given(stage);
+            let parted = part(&folding, tables, &key_types, &run.drive)?;
+            tell(parted.buckets.iter().flatten(), &mut stage.report);
+            if let Fold::Groups { .. } = fold {
+                let buckets: Vec<Bucket> = parted.buckets.into_iter().flatten().collect();
+                let groups = Merge::new(plan, schema, &run.drive).all(&buckets)?;
+                return groups.given(stage);
+            }
+            vec![describe(&plan, parted, &done.schema, &run.drive)?]
         }
     };
     let schema = match rows.first() {
@@ -82,20 +88,25 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     })
 }
 
-/// Puts tables into the store, each on a thread, and gives its buckets.
+/// Tables that left for their stores.
+struct Parted {
+    /// Whose tables are empty by now.
+    held: Vec<Held>,
+    /// Those of each store.
+    buckets: Vec<Vec<Bucket>>,
+}
+
+/// Puts tables into their stores, each on a thread, and gives the buckets of these.
 fn part(
     folding: &Folding,
     tables: Vec<Held>,
-    key_types: &[DataType],
+    key_types: &[Vec<DataType>],
     drive: &Drive,
-) -> Result<Vec<Bucket>> {
-    let Some(store) = &folding.store else {
-        return Err(Error::internal("tables came that have no store"));
-    };
+) -> Result<Parted> {
     let tables: Vec<_> = tables.into_iter().map(Mutex::new).collect();
     let leave = |idx: usize| {
         let mut table = tables[idx].lock().unwrap_or_else(PoisonError::into_inner);
-        table.leave_for(store)
+        table.leave_for(&folding.stores)
     };
     each(
         drive.threads,
@@ -104,13 +115,57 @@ fn part(
         tables.len(),
         leave,
     )?;
-    store.finish(key_types)
+    let stores = folding.stores.iter().zip(key_types);
+    let buckets = stores.map(|(store, types)| store.finish(types));
+    let held = tables.into_iter();
+    Ok(Parted {
+        buckets: buckets.collect::<Result<_>>()?,
+        held: held
+            .map(|table| table.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect(),
+    })
+}
+
+/// Describes rows whose texts were counted in more groups than tables hold.
+fn describe(
+    plan: &FoldPlan,
+    parted: Parted,
+    schema: &RunSchema,
+    drive: &Drive,
+) -> Result<RecordBatch> {
+    let mut all = Folder::bind(plan)?;
+    for held in parted.held {
+        all.take_in(held.folder)?;
+    }
+    let mut frequent = Vec::new();
+    for (column, buckets) in all.texts().into_iter().zip(parted.buckets) {
+        let counted = FoldPlan {
+            operator: plan.operator,
+            fold: Fold::counts(vec![column]),
+            schema: Arc::clone(&plan.schema),
+        };
+        let merge = Merge::new(counted, schema.output()?, drive);
+        let of_rows = |rows: RecordBatch| {
+            let counted = rows.project(&[0, 1])?;
+            Frequent::of(&counted, places(&rows))
+        };
+        let of_parts = |parts: Vec<Frequent>| Ok(Frequent::of_all(parts));
+        let parts = merge.each(
+            &buckets,
+            &Made {
+                of_rows: &of_rows,
+                of_parts: &of_parts,
+            },
+        )?;
+        frequent.push(Frequent::of_all(parts));
+    }
+    all.describe(frequent, schema)
 }
 
 /// Says how groups that no table held are shared out. Rows of one key were
 /// folded where they were read, so a key with many rows makes no task large.
-fn tell(buckets: &[Bucket], report: &mut StageReport) {
-    let filled = || buckets.iter().filter(|bucket| bucket.rows() > 0);
+fn tell<'a>(buckets: impl Iterator<Item = &'a Bucket> + Clone, report: &mut StageReport) {
+    let filled = || buckets.clone().filter(|bucket| bucket.rows() > 0);
     report.way = Some(format!(
         "in {} buckets, {} of them on disk",
         filled().count(),

@@ -226,10 +226,10 @@ impl State {
         self.add_groups(groups);
     }
 
-    /// The sequencer has given its last row groups.
+    /// The sequencer has given row groups at its end; without any, the end is over.
     pub fn finished(&mut self, groups: Vec<Group>) {
         self.stop_reading();
-        self.finished_sequencing = true;
+        self.finished_sequencing = groups.is_empty();
         self.sequencing = false;
         self.add_groups(groups);
     }

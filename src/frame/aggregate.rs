@@ -293,16 +293,14 @@ impl DataFrame {
         if columns.is_empty() {
             return Err(Error::plan("there is no column to count the values of"));
         }
-        let rows = count();
-        let name = output_names(std::slice::from_ref(&rows), &columns).remove(0);
-        let aggregates = vec![(name.clone(), rows)];
-        let keys = columns;
-        let counts = self.fold(Fold::Groups { keys, aggregates })?;
+        let name = output_names(&[count()], &columns).remove(0);
+        let counts = self.fold(Fold::counts(columns))?;
         counts.sort_values([SortBy::descending(name)])
     }
 
     /// The `rows` rows with the largest values of a column, largest first; equal
-    /// ones in input order, nulls last. No more than about twice as many are held.
+    /// ones in input order, nulls last. No more than about twice as many are held; where
+    /// that would be more than some 8 MiB, rows are sorted and may spill.
     ///
     /// # Errors
     ///
@@ -393,7 +391,7 @@ impl DataFrame {
     }
 
     /// The value below which a share `q` of the values of a column lies; null
-    /// without values. Holds all of them.
+    /// without values. Holds all of them, past the memory budget on disk.
     ///
     /// # Errors
     ///

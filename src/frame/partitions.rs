@@ -241,7 +241,7 @@ impl DataFrame {
     /// # Errors
     ///
     /// The first error of the input in input order; [`crate::Error::Io`] if rows must be
-    /// spilled and cannot; [`crate::Error::Memory`] if one partition does not fit.
+    /// spilled and cannot.
     pub fn persist(&self) -> Result<DataFrame> {
         let kept = exec::keep(&self.lower(), self.session().context())?;
         let schema = kept.schema()?;

@@ -23,7 +23,7 @@ use arrow_select::take::{take, take_record_batch};
 
 use super::places::{PLACE_COLUMNS, Places, input_order};
 use crate::error::{Error, Result};
-use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups};
+use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues};
 
 /// Aggregates rows by keys. Null is a key. Blocking; holds one state per group
 /// and reports its size, so that whoever drives it can take the partial away
@@ -59,6 +59,18 @@ pub struct Aggregate {
     accumulators: Vec<Accumulator>,
     /// Where each group first appears, if chunks come in any order.
     places: Option<Places>,
+}
+
+/// An aggregate that can be made of the values in its partials.
+pub(crate) struct ValueColumn {
+    /// What is made of them.
+    pub of: OfValues,
+    /// Their type.
+    pub values: DataType,
+    /// The column of partials that holds them, in lists.
+    pub partial: usize,
+    /// The column of the result.
+    pub result: usize,
 }
 
 impl Aggregate {
@@ -165,6 +177,29 @@ impl Aggregate {
     /// The types of the keys so far; wider than at bind where a batch was.
     pub fn key_types(&self) -> &[DataType] {
         self.table.as_ref().map_or(&[], GroupTable::types)
+    }
+
+    /// The aggregates that can be made of the values in their partials, of rows
+    /// that all have the columns of `none`.
+    ///
+    /// # Errors
+    ///
+    /// Those of evaluating what they are made of.
+    pub(crate) fn value_columns(&self, none: &RecordBatch) -> Result<Vec<ValueColumn>> {
+        let mut partial = self.keys.len();
+        let mut columns = Vec::new();
+        for (idx, (_, aggregate)) in self.aggregates.iter().enumerate() {
+            if let (Some(of), [values]) = (aggregate.of_values(), &*aggregate.evaluate(none)?) {
+                columns.push(ValueColumn {
+                    of,
+                    values: values.data_type().clone(),
+                    partial,
+                    result: self.keys.len() + idx,
+                });
+            }
+            partial += aggregate.n_partial_columns();
+        }
+        Ok(columns)
     }
 
     /// Bytes held, for the budget.

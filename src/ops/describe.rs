@@ -12,17 +12,19 @@
 //! unique top freq        –            …
 //! ```
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Float64Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
 
-use super::{Aggregate, ValueCounts};
+use super::Aggregate;
 use crate::error::Result;
-use crate::expr::{AggExpr, BoundAggregate, Expr, col, count};
+use crate::expr::{AggExpr, BoundAggregate, Expr, col, count, output_names};
 
 /// The statistics, in the order of their rows.
 const STATISTICS: [&str; 12] = [
@@ -43,11 +45,12 @@ enum Kind {
 
 /// Describes columns. Quantiles of numbers are within 0.4 % of themselves;
 /// everything else is exact. Numbers come out as `Float64`, all else as text.
-/// Blocking; holds one count for each distinct text.
+/// Blocking; holds one count for each distinct text, which whoever drives it can take away.
 pub struct Describe {
     columns: Vec<(String, Kind)>,
     statistics: Aggregate,
-    texts: Vec<ValueCounts>,
+    /// Rows by text, for each column of text.
+    texts: Vec<Aggregate>,
 }
 
 impl Describe {
@@ -70,7 +73,10 @@ impl Describe {
                 statistics.push((format!("{statistic} {name}"), bound));
             }
             if kind == Kind::Text {
-                texts.push(ValueCounts::try_new(vec![(name.clone(), bound)])?);
+                let taken = std::slice::from_ref(name);
+                let rows = output_names(&[count()], taken).remove(0);
+                let rows = (rows, count().bind(schema)?);
+                texts.push(Aggregate::try_new(vec![(name.clone(), bound)], vec![rows])?);
             }
         }
         Ok(Describe {
@@ -99,7 +105,7 @@ impl Describe {
 
     /// Bytes held, for the budget.
     pub fn bytes(&self) -> usize {
-        let texts: usize = self.texts.iter().map(ValueCounts::bytes).sum();
+        let texts: usize = self.texts.iter().map(Aggregate::bytes).sum();
         self.statistics.bytes() + texts
     }
 
@@ -108,9 +114,20 @@ impl Describe {
     pub fn with_places(self) -> Self {
         let texts = self.texts.into_iter();
         Describe {
-            texts: texts.map(ValueCounts::with_places).collect(),
+            texts: texts.map(Aggregate::with_places).collect(),
             ..self
         }
+    }
+
+    /// The rows by text of each column of text.
+    pub(crate) fn texts(&mut self) -> impl Iterator<Item = &mut Aggregate> {
+        self.texts.iter_mut()
+    }
+
+    /// The names of these columns.
+    pub(crate) fn text_columns(&self) -> Vec<String> {
+        let texts = self.columns.iter().filter(|(_, kind)| *kind == Kind::Text);
+        texts.map(|(name, _)| name.clone()).collect()
     }
 
     /// Takes in a batch whose rows come behind all rows so far.
@@ -132,7 +149,7 @@ impl Describe {
     pub fn push_chunk(&mut self, batch: &RecordBatch, chunk: u64) -> Result<()> {
         self.statistics.push_chunk(batch, chunk)?;
         for text in &mut self.texts {
-            text.groups().push_chunk(batch, chunk)?;
+            text.push_chunk(batch, chunk)?;
         }
         Ok(())
     }
@@ -146,7 +163,7 @@ impl Describe {
     pub fn partial(&mut self) -> Result<Vec<RecordBatch>> {
         let mut partials = vec![self.statistics.partial()?];
         for text in &mut self.texts {
-            partials.push(text.groups().partial()?);
+            partials.push(text.partial()?);
         }
         Ok(partials)
     }
@@ -158,9 +175,8 @@ impl Describe {
     ///
     /// [`Error::Plan`](crate::Error::Plan) for a column whose type does not meet the one here.
     pub fn merge(&mut self, partial: &[RecordBatch]) -> Result<()> {
-        let texts = self.texts.iter_mut().map(ValueCounts::groups);
         for (own, partial) in std::iter::once(&mut self.statistics)
-            .chain(texts)
+            .chain(&mut self.texts)
             .zip(partial)
         {
             own.merge(partial)?;
@@ -174,20 +190,30 @@ impl Describe {
     ///
     /// [`Error::Plan`](crate::Error::Plan) if texts are too large for one array.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        let found = self.statistics.finish()?;
-        let mut tops = Vec::new();
+        let mut texts = Vec::new();
         for text in &mut self.texts {
-            tops.push(Top::of(text)?);
+            let (counted, places) = text.finish_placed()?;
+            texts.push(Frequent::of(&counted, &places)?);
         }
-        let mut tops = tops.into_iter();
+        self.finish_with(texts)
+    }
+
+    /// The table, with what was found out of each column of text elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`finish`](Self::finish).
+    pub(crate) fn finish_with(&mut self, texts: Vec<Frequent>) -> Result<RecordBatch> {
+        let found = self.statistics.finish()?;
+        let mut texts = texts.into_iter();
         let names: ArrayRef = Arc::new(StringArray::from(STATISTICS.to_vec()));
         let mut columns = vec![("statistic".to_owned(), names)];
         for (name, kind) in &self.columns {
-            let top = match kind {
-                Kind::Text => tops.next(),
+            let text = match kind {
+                Kind::Text => texts.next(),
                 _ => None,
             };
-            columns.push((name.clone(), described(&found, name, *kind, top)?));
+            columns.push((name.clone(), described(&found, name, *kind, text)?));
         }
         Ok(RecordBatch::try_from_iter_with_nullable(
             columns
@@ -228,30 +254,80 @@ fn aggregates(kind: Kind) -> Vec<(&'static str, Make)> {
     all
 }
 
-/// The most frequent text.
-struct Top {
+/// Which text is the most frequent one, of those that were counted.
+#[derive(Debug, Default)]
+pub(crate) struct Frequent {
+    /// How many different ones there are.
     unique: i64,
-    text: Option<String>,
-    rows: Option<i64>,
+    first: Option<First>,
 }
 
-impl Top {
-    fn of(counts: &mut ValueCounts) -> Result<Top> {
-        let counted = counts.finish(None)?;
-        let texts = cast(counted.column(0), &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        let first = (0..texts.len()).find(|&row| texts.is_valid(row));
+/// The most frequent text; of several, the one that comes first.
+#[derive(Debug)]
+struct First {
+    text: String,
+    rows: i64,
+    place: (u64, u32),
+}
+
+impl Frequent {
+    /// Of texts and how many rows have them, in the order in which they first
+    /// appear, and where that is, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// What Arrow says of a text that it cannot read.
+    pub fn of(counted: &RecordBatch, places: &[ArrayRef]) -> Result<Self> {
+        let texts = counted.column(0);
         let rows = counted.column(1).as_primitive::<Int64Type>();
-        Ok(Top {
-            unique: (texts.len() - texts.null_count()) as i64,
-            text: first.map(|row| texts.value(row).to_owned()),
-            rows: first.map(|row| rows.value(row)),
+        let nulls = texts.logical_nulls();
+        let is_text = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+        let mut most: Option<usize> = None;
+        for row in (0..texts.len()).filter(is_text) {
+            if most.is_none_or(|most| rows.value(row) > rows.value(most)) {
+                most = Some(row);
+            }
+        }
+        let n_nulls = nulls.as_ref().map_or(0, NullBuffer::null_count);
+        let first = |row: usize| -> Result<First> {
+            let text = cast(&texts.slice(row, 1), &DataType::Utf8)?;
+            Ok(First {
+                text: text.as_string::<i32>().value(0).to_owned(),
+                rows: rows.value(row),
+                place: match places {
+                    [chunks, in_chunk] => (
+                        chunks.as_primitive::<UInt64Type>().value(row),
+                        in_chunk.as_primitive::<UInt32Type>().value(row),
+                    ),
+                    _ => (0, 0),
+                },
+            })
+        };
+        Ok(Frequent {
+            unique: (texts.len() - n_nulls) as i64,
+            first: most.map(first).transpose()?,
         })
+    }
+
+    /// Of texts of which each was counted in one of the parts.
+    pub fn of_all(parts: Vec<Frequent>) -> Self {
+        Frequent {
+            unique: parts.iter().map(|part| part.unique).sum(),
+            first: parts
+                .into_iter()
+                .filter_map(|part| part.first)
+                .min_by_key(|first| (Reverse(first.rows), first.place)),
+        }
     }
 }
 
 /// The column of one that is described.
-fn described(found: &RecordBatch, name: &str, kind: Kind, top: Option<Top>) -> Result<ArrayRef> {
+fn described(
+    found: &RecordBatch,
+    name: &str,
+    kind: Kind,
+    texts: Option<Frequent>,
+) -> Result<ArrayRef> {
     let get = |statistic: &str, to: &DataType| -> Result<Option<ArrayRef>> {
         let column = found.column_by_name(&format!("{statistic} {name}"));
         Ok(match column {
@@ -278,12 +354,13 @@ fn described(found: &RecordBatch, name: &str, kind: Kind, top: Option<Top>) -> R
     }
     let mut values = Vec::with_capacity(STATISTICS.len());
     for statistic in STATISTICS {
-        values.push(match (statistic, &top) {
+        let first = texts.as_ref().and_then(|texts| texts.first.as_ref());
+        values.push(match (statistic, &texts) {
             ("count", _) => Some(count.to_string()),
             ("nulls", _) => Some((rows - count).to_string()),
-            ("unique", Some(top)) => Some(top.unique.to_string()),
-            ("top", Some(top)) => top.text.clone(),
-            ("freq", Some(top)) => top.rows.map(|rows| rows.to_string()),
+            ("unique", Some(texts)) => Some(texts.unique.to_string()),
+            ("top", Some(_)) => first.map(|first| first.text.clone()),
+            ("freq", Some(_)) => first.map(|first| first.rows.to_string()),
             _ => get(statistic, &DataType::Utf8)?
                 .map(|value| value.as_string::<i32>().value(0).to_owned()),
         });

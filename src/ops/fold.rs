@@ -40,11 +40,13 @@ impl Fold {
         Arc::new(of)
     }
 
-    /// Groups by keys, which can leave in partials before all rows were seen.
-    pub fn keyed(&mut self) -> Option<&mut Aggregate> {
+    /// Groups, which can leave in partials before all rows were seen: those that
+    /// are asked for, or the texts that are counted.
+    pub(crate) fn tables(&mut self) -> Vec<&mut Aggregate> {
         match self {
-            Fold::Groups(groups) if groups.n_keys() > 0 => Some(groups),
-            _ => None,
+            Fold::Groups(groups) => vec![groups],
+            Fold::Top(_) => Vec::new(),
+            Fold::Describe(describe) => describe.texts().collect(),
         }
     }
 

@@ -23,12 +23,13 @@ mod sort;
 #[cfg(test)]
 mod test_rows;
 mod top_rows;
-mod value_counts;
 pub mod window;
 
 pub use aggregate::Aggregate;
+pub(crate) use aggregate::ValueColumn;
 pub use compute::Compute;
 pub use describe::Describe;
+pub(crate) use describe::Frequent;
 pub use explode::{Explode, Exploded};
 pub use filter::{Filter, Kept};
 pub use fold::Fold;
@@ -39,7 +40,6 @@ pub use sample::Sample;
 pub use seen::Seen;
 pub use sort::{Codes, Edges, SortBy, SortKeys};
 pub use top_rows::{Bar, TopKey, TopRows};
-pub use value_counts::ValueCounts;
 
 use arrow_array::RecordBatch;
 

@@ -13,7 +13,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::sort::order_text;
 use crate::error::Result;
-use crate::expr::{AggExpr, col, roots};
+use crate::expr::{AggExpr, Aggregate, col, count, output_names, roots};
 use crate::ops::{self, SortBy, TopKey};
 
 /// Makes a few rows of all rows.
@@ -55,9 +55,19 @@ pub enum TopCall {
 }
 
 impl Fold {
+    /// How many rows have each value of some columns.
+    pub(crate) fn counts(keys: Vec<String>) -> Fold {
+        let rows = count();
+        let name = output_names(std::slice::from_ref(&rows), &keys).remove(0);
+        let aggregates = vec![(name, rows)];
+        Fold::Groups { keys, aggregates }
+    }
+
     /// What it is called in errors.
     pub fn name(&self) -> &'static str {
         match self {
+            // One row of each group, or its keys alone.
+            Fold::Groups { aggregates, .. } if aggregates.iter().all(is_row) => "drop_duplicates",
             Fold::Groups { .. } => "agg",
             Fold::TopRows { call, .. } => match call {
                 TopCall::Largest => "nlargest",
@@ -150,6 +160,11 @@ impl Fold {
             }),
         }
     }
+}
+
+/// Whether an aggregate is a value of one row of its group.
+fn is_row((_, of): &(String, AggExpr)) -> bool {
+    matches!(of.aggregate(), Aggregate::FirstRow | Aggregate::LastRow)
 }
 
 impl fmt::Display for Fold {

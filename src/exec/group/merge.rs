@@ -4,15 +4,16 @@
 //! Out: for each of them its groups, one row each, in the order of their places.
 //!
 //! Buckets are merged side by side, by any thread; which one merges which, and
-//! when, leaves no trace. A bucket whose groups do not fit is cut again.
+//! when, leaves no trace. A bucket whose groups do not fit is cut again, until
+//! one group is left (`alone.rs`).
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 
-use super::runs::{GroupRows, InOrder, Run, with_places};
-use super::store::{MAX_LEVELS, buckets, cut};
+use super::runs::{GroupRows, InOrder, Run, first_place, with_places};
+use super::store::{MAX_LEVELS, N_BUCKETS, buckets, cut};
 use crate::error::{Error, Result};
 use crate::exec::control::Cancel;
 use crate::exec::each::each;
@@ -35,12 +36,29 @@ pub(crate) struct Merge {
     pub room: u64,
     /// Bytes that each thread may take whatever is left of the budget.
     pub floor: u64,
+    pub threads: usize,
+    pub cancel: Cancel,
+}
+
+/// What is made of merged groups.
+pub(crate) struct Made<'a, T> {
+    /// Of those that fit: one row each, in the order of the places in the last columns.
+    pub of_rows: &'a (dyn Fn(RecordBatch) -> Result<T> + Sync),
+    /// Of a bucket, of what was made of those that it was cut into.
+    pub of_parts: &'a (dyn Fn(Vec<T>) -> Result<T> + Sync),
 }
 
 /// The groups of a bucket.
 struct Merged {
     run: Run,
     schema: SchemaRef,
+}
+
+/// Whether the groups of a bucket fit.
+enum Fit {
+    Rows(RecordBatch),
+    /// They do not: so many bytes were refused.
+    Refused(u64),
 }
 
 impl Merge {
@@ -53,69 +71,110 @@ impl Merge {
             spill_dir: Arc::clone(&drive.spill_dir),
             room: room_beside(&drive.budget),
             floor: drive.budget.limit().bytes() / 32 / drive.threads.max(1) as u64,
+            threads: drive.threads,
+            cancel: drive.cancel.clone(),
         }
     }
 
-    /// All groups of some buckets, merged on so many threads.
-    pub fn all(&self, buckets: Vec<Bucket>, threads: usize, cancel: &Cancel) -> Result<GroupRows> {
-        let beside_others = |idx: usize| match self.bucket(&buckets[idx], 0) {
-            // There may be room for it once the others are done.
-            Err(Error::Memory { .. }) => Ok(None),
-            merged => merged.map(Some),
-        };
-        let merged = each(
-            threads,
-            cancel,
-            "merging groups",
-            buckets.len(),
-            beside_others,
+    /// All groups of some buckets, to be read in the order of their places.
+    pub fn all(&self, buckets: &[Bucket]) -> Result<GroupRows> {
+        let merged = self.each(
+            buckets,
+            &Made {
+                of_rows: &|rows| self.hold(rows),
+                of_parts: &|merged| self.in_order(merged),
+            },
         )?;
-        let merged = merged.into_iter().zip(&buckets);
-        let merged = merged.map(|(merged, bucket)| match merged {
-            Some(merged) => Ok(merged),
-            None => self.bucket(bucket, 0),
-        });
-        let merged = merged.collect::<Result<Vec<_>>>()?;
         let schema = self.common(&merged)?;
         let runs = merged.into_iter().map(|merged| merged.run).collect();
         GroupRows::new(runs, schema)
     }
 
-    /// The groups of a bucket that was cut on `level`.
-    fn bucket(&self, bucket: &Bucket, level: u32) -> Result<Merged> {
+    /// What is made of the groups of each bucket.
+    pub fn each<T: Send>(&self, buckets: &[Bucket], made: &Made<'_, T>) -> Result<Vec<T>> {
+        let beside_others = |idx: usize| match self.bucket(&buckets[idx], 0, true, made) {
+            // There may be room for it once the others are done.
+            Err(Error::Memory { .. }) => Ok(None),
+            merged => merged.map(Some),
+        };
+        let merged = match buckets {
+            [_] => vec![None],
+            many => each(
+                self.threads,
+                &self.cancel,
+                "merging groups",
+                many.len(),
+                beside_others,
+            )?,
+        };
+        let merged = merged.into_iter().zip(buckets);
+        let merged = merged.map(|(merged, bucket)| match merged {
+            Some(merged) => Ok(merged),
+            None => self.bucket(bucket, 0, false, made),
+        });
+        merged.collect()
+    }
+
+    /// The groups of a bucket that was cut on `level`. A group that does not fit by
+    /// itself waits until no other bucket is merged `beside` it.
+    fn bucket<T>(
+        &self,
+        bucket: &Bucket,
+        level: u32,
+        beside: bool,
+        made: &Made<'_, T>,
+    ) -> Result<T> {
+        let wanted = match self.fit(bucket)? {
+            Fit::Rows(rows) => return (made.of_rows)(rows),
+            Fit::Refused(wanted) => wanted,
+        };
+        let is_alone = self.is_alone(bucket)?;
+        if is_alone && !beside {
+            return (made.of_rows)(self.alone(bucket, wanted)?);
+        }
+        if is_alone || level + 1 == MAX_LEVELS {
+            return Err(self.plan.refused(&self.budget.open(), wanted));
+        }
+        self.cut_again(bucket, level, beside, made)
+    }
+
+    /// All groups of a bucket at once, if there is room.
+    fn fit(&self, bucket: &Bucket) -> Result<Fit> {
         let mut reservation = self.budget.open();
         let mut groups = self.groups()?;
         for partial in bucket.read() {
             groups.merge(&partial?)?;
-            if !self.reserve(&mut reservation, groups.bytes() as u64) {
-                return self.cut_again(bucket, level, &groups, reservation);
+            let wanted = groups.bytes() as u64;
+            if !self.reserve(&mut reservation, wanted) {
+                return Ok(Fit::Refused(wanted));
             }
         }
         // The answer stands beside the states that it is made of.
-        if !self.reserve(&mut reservation, 2 * groups.bytes() as u64) {
-            return self.cut_again(bucket, level, &groups, reservation);
+        let wanted = 2 * groups.bytes() as u64;
+        if !self.reserve(&mut reservation, wanted) {
+            return Ok(Fit::Refused(wanted));
         }
-        let none = RecordBatch::new_empty(Arc::clone(&self.schema));
-        groups.push_chunk(&none, u64::MAX)?;
-        let (rows, places) = groups.finish_placed()?;
-        let rows = with_places(&rows, places)?;
-        Ok(Merged {
-            schema: rows.schema(),
-            run: {
-                drop(reservation);
-                // Rows that wait leave room to the tables of other buckets.
-                let waiting = self.budget.open_leaving(self.room);
-                Run::hold(rows, waiting, &self.spill_dir)?
-            },
-        })
+        self.rows_of(groups).map(Fit::Rows)
     }
 
-    fn groups(&self) -> Result<Aggregate> {
+    /// Groups as rows, with their places.
+    pub(super) fn rows_of(&self, mut groups: Aggregate) -> Result<RecordBatch> {
+        let none = RecordBatch::new_empty(Arc::clone(&self.schema));
+        groups.push_chunk(&none, u64::MAX)?;
+        let n_keys = groups.n_keys();
+        let (rows, places) = groups.finish_placed()?;
+        match n_keys {
+            0 => with_places(&rows, first_place()),
+            _ => with_places(&rows, places),
+        }
+    }
+
+    pub(super) fn groups(&self) -> Result<Aggregate> {
         self.plan.groups().map(Aggregate::with_places)
     }
 
     /// Whether there is room; a little there always is.
-    fn reserve(&self, reservation: &mut Reservation, wanted: u64) -> bool {
+    pub(super) fn reserve(&self, reservation: &mut Reservation, wanted: u64) -> bool {
         if wanted <= self.floor {
             reservation.resize_anyway(wanted);
         }
@@ -124,33 +183,44 @@ impl Merge {
 
     /// Cuts a bucket whose groups do not fit into smaller ones, and merges those
     /// one after the other.
-    fn cut_again(
+    fn cut_again<T>(
         &self,
         bucket: &Bucket,
         level: u32,
-        groups: &Aggregate,
-        reservation: Reservation,
-    ) -> Result<Merged> {
-        if groups.n_groups() <= 1 || level + 1 == MAX_LEVELS {
-            return Err(self.plan.refused(&reservation, groups.bytes() as u64));
-        }
-        drop(reservation);
+        beside: bool,
+        made: &Made<'_, T>,
+    ) -> Result<T> {
         tracing::debug!(
             level,
             rows = bucket.rows(),
             "a bucket of groups is cut again"
         );
-        let mut smaller = buckets(&self.budget, self.room, &self.spill_dir);
+        let n_keys = self.groups()?.n_keys();
+        let mut smaller = buckets(N_BUCKETS, &self.budget, self.room, &self.spill_dir);
         for partial in bucket.read() {
-            smaller.push(cut(&[partial?], groups.n_keys(), level + 1)?)?;
+            smaller.push(cut(&[partial?], n_keys, level + 1)?)?;
         }
-        let merged: Result<Vec<Merged>> = smaller
+        let merged: Result<Vec<T>> = smaller
             .finish()
             .iter()
             .filter(|bucket| bucket.rows() > 0)
-            .map(|bucket| self.bucket(bucket, level + 1))
+            .map(|bucket| self.bucket(bucket, level + 1, beside, made))
             .collect();
-        let merged = merged?;
+        (made.of_parts)(merged?)
+    }
+
+    /// Keeps merged groups in memory, or on disk.
+    fn hold(&self, rows: RecordBatch) -> Result<Merged> {
+        // Rows that wait leave room to the tables of other buckets.
+        let waiting = self.budget.open_leaving(self.room);
+        Ok(Merged {
+            schema: rows.schema(),
+            run: Run::hold(rows, waiting, &self.spill_dir)?,
+        })
+    }
+
+    /// Groups that were merged apart, in one order.
+    fn in_order(&self, merged: Vec<Merged>) -> Result<Merged> {
         let schema = self.common(&merged)?;
         let runs: Vec<Run> = merged.into_iter().map(|merged| merged.run).collect();
         let in_order = InOrder::new(&runs, &schema)?;
@@ -165,9 +235,7 @@ impl Merge {
     fn common(&self, merged: &[Merged]) -> Result<SchemaRef> {
         let mut schemas = merged.iter().map(|merged| &merged.schema);
         let Some(first) = schemas.next() else {
-            let groups = &mut self.groups()?;
-            let (rows, places) = groups.finish_placed()?;
-            return Ok(with_places(&rows, places)?.schema());
+            return Ok(self.rows_of(self.groups()?)?.schema());
         };
         let mut fields: Vec<Field> = first
             .fields()

@@ -9,14 +9,17 @@
 //! bucket ─ any thread ─▶ merged ─▶ its groups in input order (may spill) ─┴▶ one order, a range at a time
 //! ```
 //!
-//! A bucket that does not fit is cut again, by other bits of the same hash. Only
-//! one group that does not fit is an error.
+//! A bucket that does not fit is cut again, by other bits of the same hash. Of one
+//! group that does not fit, what can be told of its values is told from disk; only
+//! what needs them all at once, such as a list, is an error.
 
+mod alone;
 mod merge;
 mod runs;
 mod store;
 
-pub(super) use merge::Merge;
+pub(super) use merge::{Made, Merge};
+pub(super) use runs::places;
 pub(super) use store::{GroupStore, N_BUCKETS};
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
@@ -93,7 +93,8 @@ impl Run {
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 type Place = (u64, u32);
 
-fn places(rows: &RecordBatch) -> &[ArrayRef] {
+/// The columns of places of rows that have them.
+pub(in crate::exec) fn places(rows: &RecordBatch) -> &[ArrayRef] {
     &rows.columns()[rows.num_columns() - PLACE_COLUMNS..]
 }
 
@@ -205,6 +206,14 @@ pub(crate) struct GroupRows {
     /// With the columns of places.
     placed: SchemaRef,
     schema: SchemaRef,
+}
+
+/// The columns of the place of one group of all rows.
+pub(super) fn first_place() -> Vec<ArrayRef> {
+    vec![
+        Arc::new(UInt64Array::from(vec![0])),
+        Arc::new(UInt32Array::from(vec![0])),
+    ]
 }
 
 /// The columns of rows, and behind them those of places.

@@ -50,22 +50,39 @@ struct State {
 pub(super) fn cut(partials: &[RecordBatch], n_keys: usize, level: u32) -> Result<Shards> {
     let mut to = Vec::new();
     for partial in partials {
+        if n_keys == 0 {
+            to.resize(to.len() + partial.num_rows(), 0);
+            continue;
+        }
         let hashes = hash_rows(&partial.columns()[..n_keys])?.into_iter();
         to.extend(hashes.map(|hash| bucket_of(hash << (level * LEVEL_BITS), N_BUCKETS)));
     }
     match partials {
-        [one] => split(one, &to, N_BUCKETS),
-        many => split_all(many, &to, N_BUCKETS),
+        [one] => split(one, &to, n_buckets(n_keys)),
+        many => split_all(many, &to, n_buckets(n_keys)),
     }
 }
 
 /// Empty buckets.
-pub(super) fn buckets(budget: &Budget, room: u64, spill_dir: &Arc<SpillDir>) -> Buckets {
-    Buckets::new(N_BUCKETS, budget, room, Arc::clone(spill_dir))
+pub(super) fn buckets(
+    n_buckets: usize,
+    budget: &Budget,
+    room: u64,
+    spill_dir: &Arc<SpillDir>,
+) -> Buckets {
+    Buckets::new(n_buckets, budget, room, Arc::clone(spill_dir))
+}
+
+/// So many buckets are partials cut into. Without keys all of them are of one group.
+fn n_buckets(n_keys: usize) -> usize {
+    match n_keys {
+        0 => 1,
+        _ => N_BUCKETS,
+    }
 }
 
 impl GroupStore {
-    /// An empty one for partials with so many keys.
+    /// An empty one for partials with so many keys; without any, all are of one group.
     pub fn new(n_keys: usize, budget: &Budget, room: u64, spill_dir: &Arc<SpillDir>) -> Self {
         GroupStore {
             n_keys,
@@ -78,6 +95,15 @@ impl GroupStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn empty(&self) -> Buckets {
+        buckets(
+            n_buckets(self.n_keys),
+            &self.budget,
+            self.room,
+            &self.spill_dir,
+        )
     }
 
     /// Takes in partials. Spills what the budget refuses.
@@ -94,8 +120,10 @@ impl GroupStore {
             if !state.key_types.contains(&key_types) {
                 state.key_types.push(key_types);
             }
-            let empty = || buckets(&self.budget, self.room, &self.spill_dir);
-            state.buckets.get_or_insert_with(empty).push(shards)?;
+            state
+                .buckets
+                .get_or_insert_with(|| self.empty())
+                .push(shards)?;
         }
         Ok(())
     }
@@ -118,7 +146,7 @@ impl GroupStore {
         if state.key_types.iter().all(|types| types == key_types) {
             return Ok(filled.finish());
         }
-        let mut routed = buckets(&self.budget, self.room, &self.spill_dir);
+        let mut routed = self.empty();
         for bucket in filled.finish() {
             for partial in bucket.read() {
                 let partial = with_key_types(&partial?, key_types)?;

@@ -38,7 +38,16 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
         .map(|n| (!n.is_multiple_of(7)).then_some(n as f64 / 3.0));
     let x: ArrayRef = Arc::new(x.collect::<Float64Array>());
     let place: ArrayRef = Arc::new(UInt64Array::from_iter_values(places));
-    RecordBatch::try_from_iter([("id", id), ("user", user), ("x", x), ("place", place)]).unwrap()
+    let half = (number * rows..(number + 1) * rows).map(|place| (place % 2) as i64);
+    let half: ArrayRef = Arc::new(Int64Array::from_iter_values(half));
+    let columns = [
+        ("id", id),
+        ("user", user),
+        ("x", x),
+        ("place", place),
+        ("half", half),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
 }
 
 const CHUNKS: u64 = 40;
@@ -68,6 +77,7 @@ fn aggregates(order_free: bool) -> Vec<AggExpr> {
 fn plan(keys: &[&str], order_free: bool) -> FoldPlan {
     let aggregates = aggregates(order_free).into_iter();
     FoldPlan {
+        operator: "agg",
         fold: Fold::Groups {
             keys: keys.iter().map(|key| key.to_string()).collect(),
             aggregates: aggregates.map(|of| (format!("the {of}"), of)).collect(),
@@ -80,7 +90,7 @@ fn groups(plan: &FoldPlan) -> Aggregate {
     plan.groups().unwrap().with_places()
 }
 
-fn merge(plan: &FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Merge {
+fn merge(plan: &FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>, threads: usize) -> Merge {
     Merge {
         plan: plan.clone(),
         schema: Arc::clone(&plan.schema),
@@ -88,6 +98,8 @@ fn merge(plan: &FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Merge {
         spill_dir: Arc::clone(spill_dir),
         room: budget.limit().bytes() / 3 * 2,
         floor: budget.limit().bytes() / 16,
+        threads,
+        cancel: Cancel::new(),
     }
 }
 
@@ -150,10 +162,9 @@ fn stored(
     let mut last = groups(plan);
     last.push(&RecordBatch::new_empty(Arc::clone(&plan.schema)))?;
     let buckets = store.finish(last.key_types())?;
-    let merge = merge(plan, &budget, &spill_dir);
-    let given = merge
-        .all(buckets, threads, &Cancel::new())?
-        .given(stage())?;
+    let merge = merge(plan, &budget, &spill_dir, threads);
+    let given = merge.all(&buckets)?.given(stage())?;
+    drop(buckets);
     let schema: SchemaRef = Arc::clone(&given.schema);
     let batches = read(given.units);
     assert_eq!(budget.used(), 0);
@@ -184,6 +195,19 @@ fn groups_are_those_of_one_table_at_every_budget() {
 }
 
 #[test]
+fn values_of_one_group_that_does_not_fit_are_counted_and_sifted_on_disk() {
+    for keys in [&[][..], &["half"]] {
+        let plan = plan(keys, true);
+        let whole = whole(&plan);
+        for (chunks_each, threads, limit) in [(1, 1, 1 << 30), (3, 2, 9_000), (5, 5, 24_000)] {
+            let (rows, spilled) = stored(&plan, true, chunks_each, threads, limit).unwrap();
+            assert_eq!(rows, whole, "{keys:?} {chunks_each} {limit}");
+            assert_eq!(spilled > 0, limit < 1 << 30);
+        }
+    }
+}
+
+#[test]
 fn a_group_that_does_not_fit_is_an_error_that_says_how_large_it_is() {
     let plan = plan(&["id"], false);
     let error = stored(&plan, false, 5, 2, 20_000)
@@ -207,6 +231,7 @@ fn keys_that_turned_into_text_meet_those_that_were_numbers() {
     };
     let (numbers, texts) = (batch(number(50)), batch(text));
     let plan = FoldPlan {
+        operator: "agg",
         fold: Fold::Groups {
             keys: vec!["id".into()],
             aggregates: vec![("x".into(), col("x").sum())],
@@ -226,9 +251,9 @@ fn keys_that_turned_into_text_meet_those_that_were_numbers() {
         let buckets = store.finish(&[DataType::Utf8]).unwrap();
         let merge = Merge {
             schema: texts.schema(),
-            ..merge(&plan, &budget, &spill_dir)
+            ..merge(&plan, &budget, &spill_dir, 2)
         };
-        let merged = merge.all(buckets, 2, &Cancel::new()).unwrap();
+        let merged = merge.all(&buckets).unwrap();
         let batches = read(merged.given(stage()).unwrap().units);
         let rows = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap();
         let sums = (0..50).map(|n| if n < 40 { 3 * n } else { n });

@@ -26,9 +26,9 @@ pub(crate) struct Folded {
 /// What rows were folded into.
 pub(crate) enum Answer {
     Rows(Vec<RecordBatch>),
-    /// Tables that are to leave for the store, to be merged with what is there
+    /// Tables that are to leave for their stores, to be merged with what is there
     /// bucket by bucket; and the types that all keys have.
-    Tables(Vec<Held>, Vec<DataType>),
+    Tables(Vec<Held>, Vec<Vec<DataType>>),
 }
 
 impl Folded {
@@ -85,22 +85,19 @@ impl Output for Folded {
 
     fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
         let tables = self.folding.take();
-        let store = self.folding.store.as_ref();
-        if store.is_some_and(|store| !store.is_empty() || self.folding.has_many(&tables)) {
+        if self.folding.has_left() || self.folding.has_many(&tables) {
             self.leave(tables, schema)?;
             return Ok(Vec::new());
         }
         self.merge(tables)?;
         // The answer stands beside the states that it is made of.
         let wanted = 2 * self.held.folder.bytes();
-        let store = self.folding.store.as_ref();
-        let left = store.is_some_and(|store| !store.is_empty());
-        match (left || !self.held.reservation.try_resize(wanted), store) {
-            (false, _) => self.answer = Answer::Rows(self.held.folder.finish(schema)?),
-            (true, Some(_)) => self.leave(Vec::new(), schema)?,
-            (true, None) => {
-                return Err(self.folding.plan.refused(&self.held.reservation, wanted));
-            }
+        if !self.folding.has_left() && self.held.reservation.try_resize(wanted) {
+            self.answer = Answer::Rows(self.held.folder.finish(schema)?);
+        } else if self.folding.stores.is_empty() {
+            return Err(self.folding.plan.refused(&self.held.reservation, wanted));
+        } else {
+            self.leave(Vec::new(), schema)?;
         }
         Ok(Vec::new())
     }

@@ -67,7 +67,8 @@ pub(crate) trait Output: Send {
     /// the run's, and covers that of the rows.
     fn push(&mut self, rows: Rows, schema: &RunSchema) -> Result<Vec<Group>>;
 
-    /// The end of the rows.
+    /// The end of the rows: row groups that are left. Asked again until it gives
+    /// none, so that not all of them need be in memory at once.
     fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
         let _ = schema;
         Ok(Vec::new())

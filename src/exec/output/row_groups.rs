@@ -8,7 +8,7 @@
 //!         (one without --partition-on)                                (in order)
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
@@ -86,7 +86,7 @@ pub(crate) struct RowGroups {
     row_group_bytes: u64,
     streams: HashMap<Option<HivePath>, Stream>,
     /// In order of first appearance, for a deterministic end.
-    order: Vec<Option<HivePath>>,
+    order: VecDeque<Option<HivePath>>,
     waiting_bytes: u64,
     reservation: Reservation,
     spill_dir: Arc<SpillDir>,
@@ -98,7 +98,7 @@ impl RowGroups {
             row_group_bytes: plan.row_group_bytes(),
             plan,
             streams: HashMap::new(),
-            order: Vec::new(),
+            order: VecDeque::new(),
             waiting_bytes: 0,
             reservation: budget.open_leaving(room_beside(budget)),
             spill_dir: Arc::clone(spill_dir),
@@ -115,7 +115,7 @@ impl RowGroups {
     ) -> Result<()> {
         let key = folder.cloned();
         if !self.streams.contains_key(&key) {
-            self.order.push(key.clone());
+            self.order.push_back(key.clone());
             self.streams.insert(
                 key.clone(),
                 Stream {
@@ -175,6 +175,11 @@ impl RowGroups {
             }
         }
         Ok(())
+    }
+
+    /// Logical bytes of the rows that wait in memory.
+    fn held_bytes(&self) -> u64 {
+        self.streams.values().map(|of| of.waiting.held_bytes).sum()
     }
 
     /// Seals the largest folders' row groups until there is some room again.
@@ -313,7 +318,7 @@ impl Output for RowGroups {
             }
             self.make_room(schema, &mut groups)?;
         }
-        let held = self.streams.values().map(|of| of.waiting.held_bytes).sum();
+        let held = self.held_bytes();
         if !self.reservation.try_resize(held) {
             match folders.is_empty() {
                 // The row group that is filled: bounded, and the writer's share.
@@ -326,7 +331,10 @@ impl Output for RowGroups {
 
     fn finish(&mut self, schema: &RunSchema) -> Result<Vec<Group>> {
         let mut groups = Vec::new();
-        for key in std::mem::take(&mut self.order) {
+        let before = self.waiting_bytes;
+        while before - self.waiting_bytes < SEALED_BYTES
+            && let Some(key) = self.order.pop_front()
+        {
             if let Some(mut stream) = self.streams.remove(&key) {
                 seal(
                     &self.plan,
@@ -338,7 +346,7 @@ impl Output for RowGroups {
                 )?;
             }
         }
-        self.reservation.resize_anyway(0);
+        self.reservation.resize_anyway(self.held_bytes());
         Ok(groups)
     }
 }

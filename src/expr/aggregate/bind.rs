@@ -228,6 +228,16 @@ impl AggExpr {
     }
 }
 
+/// What can be told of the values of a group without holding all of them, from
+/// the one column of its partials: a list of values, in whatever order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum OfValues {
+    /// How many different ones there are.
+    Distinct,
+    /// The one below which this share of them lies; they are `Float64`.
+    Quantile(f64),
+}
+
 impl BoundAggregate {
     /// The type of the result, unless batches typed a column wider than the
     /// schema at bind: then a sum of fractions is a `Float64`, and a value that
@@ -267,6 +277,15 @@ impl BoundAggregate {
     /// Whether groups stand where their last rows do, not their first.
     pub(crate) fn stands_last(&self) -> bool {
         self.what == Aggregate::LastRow
+    }
+
+    /// What it tells of values that its partials hold, if that is all it does.
+    pub(crate) fn of_values(&self) -> Option<OfValues> {
+        match self.what {
+            Aggregate::NUnique => Some(OfValues::Distinct),
+            Aggregate::Quantile(q) => Some(OfValues::Quantile(q)),
+            _ => None,
+        }
     }
 
     /// How many columns [`Accumulator::partial`] gives.

@@ -98,9 +98,15 @@ impl Quantile {
 
 /// Where a number stands among all, as a whole number; every NaN is the same and above them.
 #[inline]
-fn rank(value: f64) -> i64 {
+pub(super) fn rank(value: f64) -> i64 {
     let value = if value.is_nan() { f64::NAN } else { value };
     flip(value.to_bits() as i64)
+}
+
+/// The number that stands there.
+#[inline]
+pub(super) fn of_rank(rank: i64) -> f64 {
+    f64::from_bits(flip(rank) as u64)
 }
 
 /// Turns around the order of negative numbers: from bits to ranks, and back.
@@ -112,16 +118,15 @@ fn flip(bits: i64) -> i64 {
 /// The value below which a share `q` of the values with these ranks lies, in
 /// proportion between two. There is at least one; their order changes.
 fn select(ranks: &mut [i64], q: f64) -> f64 {
-    let value = |rank: i64| f64::from_bits(flip(rank) as u64);
     let place = q * (ranks.len() - 1) as f64;
     let (below, share) = (place.floor() as usize, place.fract());
     let (_, low, above) = ranks.select_nth_unstable(below);
-    let low = value(*low);
+    let low = of_rank(*low);
     // Without any above, the share is 0.
     let Some(high) = above.iter().min().filter(|_| share != 0.0) else {
         return low;
     };
-    between(low, value(*high), share)
+    between(low, of_rank(*high), share)
 }
 
 /// The number at a share of the way from one to the next.
@@ -206,6 +211,13 @@ impl State for Quantile {
     }
 }
 
+/// The quantile of values, of which there are some.
+#[cfg(test)]
+pub(super) fn select_of(values: &[f64], q: f64) -> f64 {
+    let mut ranks: Vec<i64> = values.iter().map(|value| rank(*value)).collect();
+    select(&mut ranks, q)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,8 +254,7 @@ mod tests {
                 })
                 .collect();
             for q in [0.0, 0.1, 0.5, 0.75, 0.99, 1.0] {
-                let mut ranks: Vec<i64> = values.iter().map(|value| rank(*value)).collect();
-                let (found, expected) = (select(&mut ranks, q), plain(&values, q));
+                let (found, expected) = (select_of(&values, q), plain(&values, q));
                 let same = found.is_nan() && expected.is_nan();
                 let same = same || found.to_bits() == expected.to_bits();
                 assert!(same, "{found} is not {expected}: {values:?} {q}");
