@@ -6,16 +6,27 @@
 
 mod oracle;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use oracle::plan::{Numbers, Plain, Step};
+use arrow_cast::cast;
+use oracle::plan::{Cell, Kind, Plain, Step, Window, made_of, same};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use windrow::arrow::array::cast::AsArray;
-use windrow::arrow::array::types::Int64Type;
-use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use windrow::arrow::array::types::{Date32Type, Float64Type, Int32Type, Int64Type};
+use windrow::arrow::array::{
+    Array, ArrayRef, Date32Array, DictionaryArray, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringArray,
+};
+use windrow::arrow::schema::DataType;
 use windrow::{By, ByteSize, DataFrame, Error, Keep, MergeHow, Session, Settings};
 
 /// Numbers that look random and are the same in every run.
 struct Random(u64);
+
+/// Kinds of columns; lists are no keys.
+const KINDS: [Kind; 5] = [Kind::Int, Kind::Float, Kind::Text, Kind::Coded, Kind::Date];
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
@@ -30,59 +41,118 @@ impl Random {
         self.below(one_in) == 0
     }
 
-    /// Rows of `names`: few values in the first, some nulls.
-    fn table(&mut self, names: &[&str], n_rows: usize, n_keys: usize) -> Plain {
-        let row = |random: &mut Self| -> Numbers {
-            let number = |place: usize| {
-                let values = if place == 0 { n_keys } else { 50 };
-                let value = random.below(values) as i64 - 5;
-                (!random.is(9)).then_some(value)
-            };
-            (0..names.len()).map(number).collect()
-        };
-        Plain {
-            columns: names.iter().map(|name| (*name).to_owned()).collect(),
-            rows: (0..n_rows).map(|_| row(self)).collect(),
+    /// One of about `n` values of a kind, or null.
+    fn cell(&mut self, kind: Kind, n: usize) -> Cell {
+        if self.is(9) {
+            return Cell::Null;
+        }
+        let value = self.below(n) as i64 - 5;
+        match kind {
+            Kind::Int => Cell::Int(value),
+            Kind::Float => Cell::Float(match value {
+                -5 => f64::NAN,
+                -4 => -0.0,
+                -3 => 0.0,
+                value => value as f64 / 2.0,
+            }),
+            Kind::Text | Kind::Coded if value < -3 => Cell::Text(String::new()),
+            // Some are longer than what fits beside a length.
+            Kind::Text | Kind::Coded if value % 4 == 0 => {
+                Cell::Text(format!("a text that is long, of number {value}"))
+            }
+            Kind::Text | Kind::Coded => Cell::Text(format!("t{value}")),
+            Kind::Date => Cell::Date(value as i32 * 40),
+            Kind::List => {
+                let items = self.below(4);
+                Cell::List((0..items).map(|_| self.cell(Kind::Int, n)).collect())
+            }
         }
     }
 
-    /// A step that a table of `width` columns can take; `n_rows` tells what would be too much.
-    fn step(&mut self, table: &Plain) -> Step {
-        let (width, n_rows) = (table.columns.len(), table.rows.len());
-        let any = |random: &mut Self| random.below(width);
-        let several = |random: &mut Self| {
-            let mut places: Vec<usize> = (0..width).filter(|_| random.is(2)).collect();
-            if places.is_empty() {
-                places.push(random.below(width));
-            }
-            places
+    /// Rows of columns: few values in the first, some nulls.
+    fn table(&mut self, columns: Vec<(String, Kind)>, n_rows: usize, n_keys: usize) -> Plain {
+        let row = |random: &mut Self| -> Vec<Cell> {
+            let cells = columns.iter().enumerate().map(|(place, (_, kind))| {
+                let values = if place == 0 { n_keys } else { 50 };
+                random.cell(*kind, values)
+            });
+            cells.collect()
         };
-        match self.below(17) {
-            0 => Step::Filter(any(self), self.below(60) as i64 - 5),
-            1 => Step::Select(several(self)),
-            2 => Step::With(any(self), any(self)),
+        let rows = (0..n_rows).map(|_| row(self)).collect();
+        Plain { columns, rows }
+    }
+
+    /// A column of a table that is no list, if there is one.
+    fn key(&mut self, table: &Plain) -> Option<usize> {
+        let width = table.columns.len();
+        let first = self.below(width);
+        let mut places = (0..width).map(|idx| (first + idx) % width);
+        places.find(|place| table.kind(*place) != Kind::List)
+    }
+
+    /// Some columns, at least one, none of them lists where they are `keys`.
+    fn several(&mut self, table: &Plain, keys: bool) -> Option<Vec<usize>> {
+        let fits = |place: &usize| !keys || table.kind(*place) != Kind::List;
+        let all = (0..table.columns.len()).filter(fits);
+        let some: Vec<usize> = all.filter(|_| self.is(2)).collect();
+        match some.is_empty() {
+            false => Some(some),
+            true => self.key(table).map(|place| vec![place]),
+        }
+    }
+
+    /// A step that a table can take, if the one that came up is.
+    fn step(&mut self, table: &Plain, other: &Plain) -> Option<Step> {
+        let (width, n_rows) = (table.columns.len(), table.rows.len());
+        let any = self.below(width);
+        let orders = |random: &mut Self| {
+            let mut by = random.several(table, true)?;
+            by.truncate(3);
+            let by = by.into_iter();
+            Some(
+                by.map(|place| (place, random.is(2), random.is(2)))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        Some(match self.below(22) {
+            0 => match table.kind(any) {
+                Kind::Date | Kind::List => Step::Present(any),
+                kind => match self.cell(kind, 60) {
+                    Cell::Null => Step::Present(any),
+                    less => Step::Filter(any, less),
+                },
+            },
+            1 => Step::Select(self.several(table, false)?),
+            2 => {
+                let numbers = (0..width).filter(|place| table.kind(*place).is_number());
+                let numbers: Vec<usize> = numbers.collect();
+                let one = |random: &mut Self| numbers.get(random.below(numbers.len())).copied();
+                Step::With(one(self)?, one(self)?)
+            }
             3 | 4 => {
-                let mut keys = several(self);
+                let mut keys = self.several(table, true)?;
                 keys.truncate(2);
-                Step::Group(keys, any(self))
+                let made = made_of(table.kind(any));
+                if made
+                    .iter()
+                    .any(|(name, _)| keys.iter().any(|key| table.name(*key) == *name))
+                {
+                    return None;
+                }
+                Step::Group(keys, any)
             }
-            5 => Step::ValueCounts(any(self)),
-            6 if width > 1 => {
-                let key = any(self);
-                Step::Gather(key, (key + 1) % width)
+            5 => Step::ValueCounts(self.key(table).filter(|of| table.name(*of) != "count")?),
+            6 => {
+                let key = self.key(table).filter(|key| table.name(*key) != "item")?;
+                (key != any && table.kind(any) != Kind::List).then_some(Step::Gather(key, any))?
             }
-            7 | 8 => {
-                let mut by = several(self);
-                by.truncate(3);
-                let by = by.into_iter();
-                Step::Sort(by.map(|place| (place, self.is(2), self.is(2))).collect())
-            }
-            9 => Step::SetIndex(any(self)),
+            7 | 8 => Step::Sort(orders(self)?),
+            9 => Step::SetIndex(self.key(table)?),
             10 => {
                 let keep = [Keep::First, Keep::Last, Keep::None][self.below(3)];
-                Step::Distinct(several(self), keep)
+                Step::Distinct(self.several(table, true)?, keep)
             }
-            11 | 12 if n_rows < 2_000 && width < 8 => {
+            11 | 12 if n_rows < 2_000 && width < 8 && !table.has(other.name(0)) => {
                 let hows = [
                     MergeHow::Inner,
                     MergeHow::Left,
@@ -91,32 +161,117 @@ impl Random {
                     MergeHow::Semi,
                     MergeHow::Anti,
                 ];
-                Step::Merge(hows[self.below(6)], any(self))
+                let key = self.key(table)?;
+                other.meeting(table.kind(key))?;
+                Step::Merge(hows[self.below(6)], key)
             }
-            13 => Step::Concat,
+            13 => {
+                other.meeting(table.kind(0))?;
+                Step::Concat
+            }
             14 => Step::Limit(self.below(n_rows + 50) as u64),
-            15 => Step::Largest(self.below(80), any(self)),
+            15 => Step::Largest(self.below(80), self.key(table)?),
             16 => Step::Persist,
+            17 => Step::First(orders(self)?, self.below(60) as u64),
+            18 | 19 => {
+                let windows = [
+                    Window::Shift(self.below(7) as i64 - 3),
+                    Window::Number,
+                    Window::Sum,
+                    Window::Next,
+                ];
+                let window = windows[self.below(4)];
+                if window == Window::Sum && !table.kind(any).is_number()
+                    || table.kind(any) == Kind::List
+                {
+                    return None;
+                }
+                let key = if self.is(2) { self.key(table) } else { None };
+                Step::Window(window, any, key)
+            }
+            20 if table.kind(any) == Kind::List => Step::Explode(any),
             _ => Step::Repartition(match self.below(3) {
                 0 => By::Count(1 + self.below(7)),
                 1 => By::Rows(1 + self.below(300) as u64),
                 _ => By::Bytes(ByteSize::new(1 + self.below(4_000) as u64)),
             }),
+        })
+    }
+}
+
+/// A column of cells.
+fn array(kind: Kind, cells: &[&Cell]) -> ArrayRef {
+    let texts = || -> StringArray {
+        let text = |cell: &&Cell| match cell {
+            Cell::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        cells.iter().map(text).collect()
+    };
+    let whole = |cell: &Cell| match cell {
+        Cell::Int(value) => Some(*value),
+        _ => None,
+    };
+    match kind {
+        Kind::Int => Arc::new(cells.iter().map(|cell| whole(cell)).collect::<Int64Array>()),
+        Kind::Float => {
+            let float = |cell: &&Cell| match cell {
+                Cell::Float(value) => Some(*value),
+                _ => None,
+            };
+            Arc::new(cells.iter().map(float).collect::<Float64Array>())
+        }
+        Kind::Text => Arc::new(texts()),
+        Kind::Coded => Arc::new(texts().iter().collect::<DictionaryArray<Int32Type>>()),
+        Kind::Date => {
+            let days = |cell: &&Cell| match cell {
+                Cell::Date(days) => Some(*days),
+                _ => None,
+            };
+            Arc::new(cells.iter().map(days).collect::<Date32Array>())
+        }
+        Kind::List => {
+            let items = cells.iter().map(|cell| match cell {
+                Cell::List(items) => Some(items.iter().map(whole).collect::<Vec<_>>()),
+                _ => None,
+            });
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(items))
         }
     }
 }
 
-/// A frame of these rows, in batches and partitions that are cut anywhere, some of them empty.
-fn frame(table: &Plain, random: &mut Random, session: &Session) -> DataFrame {
-    let column = |place: usize| -> ArrayRef {
-        let numbers = table.rows.iter().map(|row| row[place]);
-        Arc::new(numbers.collect::<Int64Array>())
+/// The cells of a column, whatever holds them.
+fn cells(column: &ArrayRef) -> Vec<Cell> {
+    if let DataType::Dictionary(_, values) = column.data_type() {
+        return cells(&cast(column, values).unwrap());
+    }
+    let cell = |row: usize| match column.data_type() {
+        DataType::Int64 => Cell::Int(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => Cell::Float(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Date32 => Cell::Date(column.as_primitive::<Date32Type>().value(row)),
+        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
+        DataType::List(_) => Cell::List(cells(&column.as_list::<i32>().value(row))),
+        other => panic!("{other} is not a type of these tables"),
     };
-    let columns = table.columns.iter().enumerate();
-    let whole = RecordBatch::try_from_iter_with_nullable(
-        columns.map(|(place, name)| (name, column(place), true)),
-    )
-    .unwrap();
+    let nulls = column.logical_nulls();
+    let rows = 0..column.len();
+    let present = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+    rows.map(|row| match present(&row) {
+        true => cell(row),
+        false => Cell::Null,
+    })
+    .collect()
+}
+
+/// A frame of these rows: in batches and partitions that are cut anywhere, some
+/// of them empty, or in Parquet files in a folder.
+fn frame(table: &Plain, random: &mut Random, session: &Session, dir: &Path) -> DataFrame {
+    let column = |place: usize| {
+        let cells: Vec<&Cell> = table.rows.iter().map(|row| &row[place]).collect();
+        array(table.kind(place), &cells)
+    };
+    let columns = (0..table.columns.len()).map(|place| (table.name(place), column(place), true));
+    let whole = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let mut partitions = vec![Vec::new()];
     let mut from = 0;
     let most = [3, 40, 1_000][random.below(3)];
@@ -128,28 +283,53 @@ fn frame(table: &Plain, random: &mut Random, session: &Session) -> DataFrame {
         partitions.last_mut().unwrap().push(whole.slice(from, rows));
         from += rows;
     }
-    match random.is(2) {
-        true => session.from_partitions(whole.schema(), partitions),
-        false => {
+    match random.below(3) {
+        0 => session.from_partitions(whole.schema(), partitions),
+        1 => {
             let batches: Vec<RecordBatch> = partitions.into_iter().flatten().collect();
             session.from_batches(whole.schema(), batches)
+        }
+        _ => {
+            std::fs::create_dir(dir).unwrap();
+            let files = 1 + random.below(3);
+            let each = partitions.len().div_ceil(files);
+            let group_rows = [5, 70, 10_000][random.below(3)];
+            for file in 0..files {
+                let batches = partitions.iter().skip(file * each).take(each).flatten();
+                let path = dir.join(format!("{file}.parquet"));
+                write_parquet(&path, &whole, batches, group_rows);
+            }
+            session.read_parquet(dir.join("*.parquet"))
         }
     }
     .unwrap()
 }
 
+/// A Parquet file of batches that are slices of `whole`, in row groups of at most so many rows.
+fn write_parquet<'a>(
+    path: &Path,
+    whole: &RecordBatch,
+    batches: impl Iterator<Item = &'a RecordBatch>,
+    group_rows: usize,
+) {
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group_rows))
+        .build();
+    let out = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(out, whole.schema(), Some(properties)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.close().unwrap();
+}
+
 /// All rows of a frame, in order; not held by it meanwhile.
-fn rows_of(frame: &DataFrame) -> windrow::Result<(Vec<String>, Vec<Numbers>, u64)> {
-    let mut rows: Vec<Numbers> = Vec::new();
+fn rows_of(frame: &DataFrame) -> windrow::Result<(Vec<String>, Vec<Vec<Cell>>, u64)> {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
     let report = frame.for_each_batch(|batch| {
-        for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().map(|column| {
-                let numbers = column.as_primitive_opt::<Int64Type>();
-                // A column of nothing but nulls may have no type.
-                numbers.and_then(|numbers| numbers.iter().nth(row).flatten())
-            });
-            rows.push(cells.collect());
-        }
+        let columns: Vec<Vec<Cell>> = batch.columns().iter().map(cells).collect();
+        let row = |row: usize| columns.iter().map(|cells| cells[row].clone()).collect();
+        rows.extend((0..batch.num_rows()).map(row));
         Ok(())
     })?;
     let names = frame.schema()?;
@@ -168,32 +348,43 @@ struct Outcomes {
 /// Runs the plan of a seed, and compares.
 fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1);
-    let n_rows = [0, 7, 120, 900][random.below(4)];
+    // Under a tiny budget each batch may become a file.
+    let most = if budget.is_some() { 300 } else { 900 };
+    let n_rows = [0, 7, 120, most][random.below(4)];
     let n_keys = [2, 9, 400][random.below(3)];
-    let table = random.table(&["key", "a", "b"], n_rows, n_keys);
+    let some = [
+        Kind::Int,
+        Kind::Float,
+        Kind::Text,
+        Kind::Coded,
+        Kind::Date,
+        Kind::List,
+    ];
+    let kinds = [
+        ("key", KINDS[random.below(5)]),
+        ("a", Kind::Int),
+        ("b", some[random.below(6)]),
+    ];
+    let kinds = kinds.map(|(name, kind)| (name.to_owned(), kind));
+    let table = random.table(kinds.to_vec(), n_rows, n_keys);
     let n_other = [0, 5, 40][random.below(3)];
-    let mut other = random.table(&["key", "right"], n_other, n_keys);
     // Names that no step gives.
-    other.columns = vec!["other".to_owned(), "right".to_owned()];
+    let names = ["other", "other f", "other t", "other d"];
+    let kinds = [
+        Kind::Int,
+        Kind::Float,
+        [Kind::Text, Kind::Coded][random.below(2)],
+        Kind::Date,
+    ];
+    let kinds = names.map(str::to_owned).into_iter().zip(kinds);
+    let other = random.table(kinds.collect(), n_other, n_keys);
     let mut steps = Vec::new();
     let mut plain = table.clone();
     let mut tables = Vec::new();
     for _ in 0..1 + random.below(5) {
-        let step = random.step(&plain);
-        let merges = |step: &Step| matches!(step, Step::Merge(..));
-        let twice = merges(&step) && steps.iter().any(merges);
-        let names_twice = |step: &Step| match step {
-            // Names of groups that are there already.
-            Step::Group(keys, _) => keys.iter().any(|key| {
-                ["sum", "min", "kinds", "first", "last", "rows"].contains(&&*plain.columns[*key])
-            }),
-            Step::ValueCounts(of) => plain.columns[*of] == "count",
-            Step::Gather(key, _) => plain.columns[*key] == "item",
-            _ => false,
-        };
-        if twice || names_twice(&step) {
+        let Some(step) = random.step(&plain, &other) else {
             continue;
-        }
+        };
         tables.push(plain.clone());
         plain = step.on_rows(&plain, &other);
         steps.push(step);
@@ -207,23 +398,29 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
     if let Some(budget) = budget {
         session = session.with_budget(budget);
     }
-    let said = format!("seed {seed}, {threads} threads, {n_rows} rows, {steps:?}");
+    let said = format!(
+        "seed {seed}, {threads} threads, {n_rows} rows, {steps:?} on {:?}",
+        table.columns
+    );
+    let dir = tempfile::tempdir().unwrap();
     let outcome = (|| {
-        let mut of = frame(&table, &mut random, &session);
-        let beside = frame(&other, &mut random, &session);
+        let mut of = frame(&table, &mut random, &session, &dir.path().join("rows"));
+        let beside = frame(&other, &mut random, &session, &dir.path().join("other"));
         for (step, table) in steps.iter().zip(&tables) {
-            of = step.on_frame(&of, table, &beside)?;
+            of = step.on_frame(&of, table, (&beside, &other))?;
         }
         rows_of(&of)
     })();
     match outcome {
         Ok((names, rows, spilled)) => {
-            assert_eq!(names, plain.columns, "{said}");
-            assert!(
-                rows == plain.rows,
-                "{said}:\n{rows:?}\nis not\n{:?}",
-                plain.rows
-            );
+            let expected: Vec<&String> = plain.columns.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.iter().collect::<Vec<_>>(), expected, "{said}");
+            let pairs = rows.iter().zip(&plain.rows);
+            let first = pairs
+                .enumerate()
+                .find(|(_, (row, plain))| !same(row, plain));
+            assert!(first.is_none(), "{said}: {first:?}\n{:?}", tables[0]);
+            assert_eq!(rows.len(), plain.rows.len(), "{said}\n{:?}", tables[0]);
             outcomes.answers += 1;
             outcomes.spilled += usize::from(spilled > 0);
         }
@@ -266,7 +463,7 @@ fn a_random_plan_gives_what_its_plain_steps_give() {
 fn a_random_plan_spills_or_says_why_not_under_tiny_budgets() {
     for kib in [1, 8, 64] {
         let mut outcomes = Outcomes::default();
-        for seed in seeds(60) {
+        for seed in seeds(40) {
             check(seed, Some(ByteSize::kib(kib)), &mut outcomes);
         }
         println!("{kib} KiB: {outcomes:?}");
@@ -284,7 +481,7 @@ fn keys_that_collide_change_nothing() {
     for mask in [0, 1, 0xC000_0000_0000_0001] {
         windrow::expr::keep_hash_bits(mask);
         let mut outcomes = Outcomes::default();
-        for seed in seeds(40) {
+        for seed in seeds(25) {
             check(1_000 + seed, None, &mut outcomes);
             check(2_000 + seed, Some(ByteSize::kib(64)), &mut outcomes);
         }

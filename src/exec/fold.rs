@@ -161,8 +161,13 @@ impl Folding {
     /// Sees to it that a folder holds no more than it may: groups leave for the
     /// store if the budget refuses them, or if they are many and few rows share one.
     pub fn settle(&self, held: &mut Held) -> Result<()> {
-        // What leaves for the store stands beside what it is made of.
-        let copies = if self.stores.is_empty() { 1 } else { 2 };
+        // What leaves for the store stands beside what it is made of; where it
+        // is one row of all values, or of several tables, once more on its way there.
+        let copies = match (self.stores.is_empty(), self.passes) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 3,
+        };
         let mut wanted = copies * held.folder.bytes();
         let mut fits = held.reservation.try_resize(wanted);
         if let (false, ops::Fold::Top(top)) = (fits, &mut held.folder.fold) {

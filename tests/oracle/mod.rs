@@ -6,7 +6,7 @@
 //! value    expressions of whole numbers, as windrow and as a function of a row
 //! calls    frame calls, applied to a frame and to rows
 //! merge    which rows of two sides meet, by looking at every pair
-//! plan     steps of all kinds on tables of whole numbers
+//! plan     steps of all kinds on tables of numbers, texts, dates and lists
 //! window   values of the rows around a row, by looking at all rows
 //! ```
 #![allow(dead_code, unused_imports)] // Each test file uses its part.

@@ -144,15 +144,11 @@ impl Merge {
         let mut groups = self.groups()?;
         for partial in bucket.read() {
             groups.merge(&partial?)?;
-            let wanted = groups.bytes() as u64;
+            // The answer stands beside the states that it is made of.
+            let wanted = 2 * groups.bytes() as u64;
             if !self.reserve(&mut reservation, wanted) {
                 return Ok(Fit::Refused(wanted));
             }
-        }
-        // The answer stands beside the states that it is made of.
-        let wanted = 2 * groups.bytes() as u64;
-        if !self.reserve(&mut reservation, wanted) {
-            return Ok(Fit::Refused(wanted));
         }
         self.rows_of(groups).map(Fit::Rows)
     }

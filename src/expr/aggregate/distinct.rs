@@ -103,13 +103,15 @@ impl State for Distinct {
         let offsets = offsets_of(self.counts().into_iter())?;
         // Stable: the values of a group stay in the order in which they came.
         self.pairs.sort_by_key(|pair| pair >> 32);
-        let ids = self.pairs.iter().map(|pair| *pair as u32);
-        let values = take(
-            &self.values.keys()?[0],
-            &UInt32Array::from_iter_values(ids),
-            None,
-        )?;
-        *self = Distinct::try_new(self.data_type.clone())?;
+        let ids: Vec<u32> = self.pairs.iter().map(|pair| *pair as u32).collect();
+        let left = Distinct::try_new(self.data_type.clone())?;
+        let known = std::mem::replace(self, left).values;
+        let mut values = known.keys()?.remove(0);
+        drop(known);
+        // Of one group, values stand as they came: no copy of them beside the others.
+        if !ids.iter().copied().eq(0..values.len() as u32) {
+            values = take(&values, &UInt32Array::from(ids), None)?;
+        }
         Ok(vec![Arc::new(lists(values, offsets))])
     }
 
