@@ -58,6 +58,8 @@ pub(super) struct Built {
     pub stage: Option<Stage>,
     /// Whether asking for the next unit may take long.
     pub units_wait: bool,
+    /// Whether text is decoded.
+    pub decodes: bool,
 }
 
 impl Built {
@@ -75,6 +77,7 @@ impl Built {
             ahead_bytes: 0,
             stage: None,
             units_wait: false,
+            decodes: false,
         }
     }
 }
@@ -274,6 +277,7 @@ fn assemble(
         ahead_bytes,
         stage: None,
         units_wait: true,
+        decodes,
         known_rows: (estimate.exact && !steps.changes_rows).then_some(estimate.rows),
         known_bytes: None,
     })

@@ -72,6 +72,8 @@ pub(super) struct Listing {
     pub may_wait: bool,
     /// Stages in front, told when their rows are of no more use.
     pub fronts: Vec<Front>,
+    /// Bytes that may be decoded ahead of their turn.
+    pub window_bytes: u64,
 }
 
 pub(super) struct State {
@@ -118,12 +120,7 @@ pub(super) enum Next {
 
 impl State {
     /// Nothing read, nothing to do but read. `window` holds what is decoded ahead.
-    pub fn new(
-        listing: Listing,
-        window: Reservation,
-        window_bytes: u64,
-        max_groups: usize,
-    ) -> Self {
+    pub fn new(listing: Listing, window: Reservation, max_groups: usize) -> Self {
         State {
             units: Some(listing.units),
             units_may_wait: listing.may_wait,
@@ -132,7 +129,7 @@ impl State {
             slots: VecDeque::new(),
             first_slot: 0,
             window,
-            window_bytes,
+            window_bytes: listing.window_bytes,
             max_groups,
             sequencing: false,
             stop_reading: false,

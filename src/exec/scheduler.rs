@@ -38,8 +38,6 @@ pub(crate) struct Drive {
     pub progress: Arc<Progress>,
     pub budget: Budget,
     pub spill_dir: Arc<SpillDir>,
-    /// Bytes that may be decoded ahead of their turn.
-    pub window_bytes: u64,
     /// Row groups that may be encoded at the same time.
     pub max_groups: usize,
 }
@@ -54,12 +52,7 @@ pub(crate) fn run<O: Output, A: Append>(
 ) -> Result<(Sequencer<O>, A)> {
     let shared = Shared {
         schema: RwLock::new(sequencer.schema.clone()),
-        state: Mutex::new(State::new(
-            units,
-            drive.budget.open(),
-            drive.window_bytes,
-            drive.max_groups,
-        )),
+        state: Mutex::new(State::new(units, drive.budget.open(), drive.max_groups)),
         wake: Condvar::new(),
         sequencer: Mutex::new(sequencer),
         appender: Mutex::new(appender),
