@@ -4,6 +4,7 @@
 //! Out: chunks, each of one block; what a chunk is does not depend on how much
 //!      the source hands out at once.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -21,6 +22,15 @@ const OVERHANG_BYTES: usize = 64 << 10;
 
 /// Room for text that is made at once.
 const LEAST_ROOM_BYTES: usize = 64 << 10;
+
+/// Most room that a thread keeps for the next source.
+const KEPT_ROOM_BYTES: usize = 4 << 20;
+
+thread_local! {
+    /// Room of the source before, kept: made anew for each of many small files,
+    /// it would be cleared twice, by the kernel and here.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Cuts a source into chunks of whole lines.
 pub(crate) struct Lines {
@@ -163,7 +173,7 @@ impl Lines {
             ends: Ends::Json,
             array: None,
             csv_layout: None,
-            text: Vec::new(),
+            text: ROOM.take(),
             from: 0,
             to: 0,
             position: start,
@@ -315,6 +325,16 @@ impl Lines {
             block: first_byte / self.options.blocksize,
             bytes,
             long: None,
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let room = std::mem::take(&mut self.text);
+        if (1..=KEPT_ROOM_BYTES).contains(&room.capacity()) {
+            // A thread that ends keeps nothing.
+            let _ = ROOM.try_with(|kept| kept.set(room));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! In:  encoded pages and the bounds of their values, in order.
 //! Out: the chunk's bytes and its metadata, ready to be appended to a row group.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -19,8 +20,15 @@ use parquet::file::metadata::{
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::KEPT_BYTES;
 use super::compress::compress;
 use super::value::{Bounds, Order, Value, join};
+
+thread_local! {
+    /// Room for a chunk under construction, kept: one that grows page by page
+    /// would take fresh memory at every step.
+    static OUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// An encoded column chunk.
 pub(crate) struct Encoded {
@@ -90,7 +98,7 @@ impl<T: Value> ChunkWriter<T> {
         ChunkWriter {
             compression,
             order,
-            out: TrackedWrite::new(Vec::new()),
+            out: TrackedWrite::new(OUT.take()),
             // Of the levels.
             encodings: BTreeSet::from([Encoding::RLE]),
             encoding_stats: Vec::new(),
@@ -227,7 +235,11 @@ impl<T: Value> ChunkWriter<T> {
             true => Some(self.column_index.build()?),
             false => None,
         };
-        let bytes = self.out.into_inner()?;
+        let mut out = self.out.into_inner()?;
+        let bytes = Bytes::copy_from_slice(&out);
+        out.clear();
+        out.shrink_to(KEPT_BYTES);
+        OUT.set(out);
         let metadata = ColumnChunkMetaData::builder(self.descriptor)
             .set_compression(self.compression)
             .set_encodings_mask(EncodingMask::new_from_encodings(self.encodings.iter()))
@@ -251,7 +263,7 @@ impl<T: Value> ChunkWriter<T> {
                 column_index,
                 offset_index: Some(self.offset_index.build()),
             },
-            bytes: bytes.into(),
+            bytes,
         })
     }
 }

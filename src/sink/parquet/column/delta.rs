@@ -7,6 +7,7 @@
 //! bits as the greatest above it needs. Differences wrap around, as readers' sums do.
 
 use super::hybrid::{bit_width, pack, varint};
+use super::shelf::Shelf;
 
 /// Differences in a block and in the parts of it that share a bit width: the
 /// least the format allows, so that one odd value widens few.
@@ -98,7 +99,7 @@ fn encode_block<T: Integer>(deltas: &[T], out: &mut Vec<u8>) {
 
 /// Appends texts as `DELTA_LENGTH_BYTE_ARRAY`: their lengths, then their bytes.
 pub(super) fn encode_texts(texts: &[&[u8]], out: &mut Vec<u8>) {
-    let lengths: Vec<i32> = texts.iter().map(|text| text.len() as i32).collect();
+    let lengths = Shelf::of(texts.iter().map(|text| text.len() as i32));
     encode_integers(&lengths, out);
     out.reserve(texts.iter().map(|text| text.len()).sum());
     for text in texts {
@@ -109,8 +110,8 @@ pub(super) fn encode_texts(texts: &[&[u8]], out: &mut Vec<u8>) {
 /// Appends texts as `DELTA_BYTE_ARRAY`: what each begins with of the one before
 /// it is not repeated.
 pub(super) fn encode_prefixed(texts: &[&[u8]], out: &mut Vec<u8>) {
-    let mut lengths = Vec::with_capacity(texts.len());
-    let mut rests = Vec::with_capacity(texts.len());
+    let mut lengths = Shelf::with_capacity(texts.len());
+    let mut rests = Shelf::with_capacity(texts.len());
     let mut before: &[u8] = &[];
     for text in texts {
         let shared = shared_prefix(before, text);
