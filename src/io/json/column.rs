@@ -16,7 +16,7 @@ use arrow_array::{
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
-use super::buffer::{Bitmap, TextBuffer, Validity};
+use super::buffer::{Bitmap, TextBuffer, Validity, take_all};
 use super::fixed::FixedColumn;
 use super::lattice::{Fixed, Kind, Node, ScalarType, Scalars};
 use super::number::{facts_of_ints, facts_of_uints};
@@ -284,9 +284,11 @@ impl Column {
         Ok(match &mut self.values {
             Values::Null => new_null_array(data_type, rows),
             Values::Bool(bits) => Arc::new(BooleanArray::new(bits.take(), nulls)),
-            Values::Int(values) => Arc::new(Int64Array::try_new(take(values).into(), nulls)?),
-            Values::UInt(values) => Arc::new(UInt64Array::try_new(take(values).into(), nulls)?),
-            Values::Float(values) => Arc::new(Float64Array::try_new(take(values).into(), nulls)?),
+            Values::Int(values) => Arc::new(Int64Array::try_new(take_all(values).into(), nulls)?),
+            Values::UInt(values) => Arc::new(UInt64Array::try_new(take_all(values).into(), nulls)?),
+            Values::Float(values) => {
+                Arc::new(Float64Array::try_new(take_all(values).into(), nulls)?)
+            }
             Values::Text(text) | Values::Json(text, _) => {
                 let array: ArrayRef = Arc::new(text.take(nulls)?);
                 match data_type {
@@ -332,12 +334,6 @@ impl Column {
             Values::Fixed(column) => column.finish(nulls)?,
         })
     }
-}
-
-/// The values, leaving room for as many.
-fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = values.len();
-    std::mem::replace(values, Vec::with_capacity(room))
 }
 
 fn mismatch(built: &str, data_type: &DataType) -> Error {

@@ -14,6 +14,7 @@ use arrow_buffer::NullBuffer;
 use arrow_cast::parse::{Parser, string_to_datetime};
 use arrow_schema::{DataType, TimeUnit};
 
+use super::buffer::take_all;
 use super::number::Number;
 use crate::error::{Error, Result};
 
@@ -177,10 +178,10 @@ impl FixedColumn {
 
     pub fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         if self.data_type == DataType::Float32 {
-            let floats = std::mem::take(&mut self.floats);
+            let floats = take_all(&mut self.floats);
             return Ok(Arc::new(Float32Array::try_new(floats.into(), nulls)?));
         }
-        let wide = Int64Array::try_new(std::mem::take(&mut self.ints).into(), nulls)?;
+        let wide = Int64Array::try_new(take_all(&mut self.ints).into(), nulls)?;
         let wide: ArrayRef = match &self.data_type {
             // A timestamp is the integer itself; a cast of a zoned one would move it.
             DataType::Timestamp(_, _) => {
