@@ -67,6 +67,22 @@ fn how_rows_are_cut_into_batches_changes_no_byte() {
     }
 }
 
+/// What rows come to in a file, with a codec or without.
+fn stored(table: &RecordBatch, codec: Option<Codec>) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&dir.path().join("out"), Format::Parquet, codec);
+    write(&options, std::slice::from_ref(table), 8192).unwrap()[0].stored_bytes
+}
+
+#[test]
+fn small_row_groups_are_compressed_harder_unless_a_level_was_asked_for() {
+    let (small, large) = (table(2_000, 7), table(40_000, 7));
+    let fast = Some(Codec::Zstd(1));
+    assert_eq!(stored(&small, None), stored(&small, Some(Codec::Zstd(3))));
+    assert!(stored(&small, None) < stored(&small, fast));
+    assert_eq!(stored(&large, None), stored(&large, fast));
+}
+
 /// A stand-in for the run's rule: columns that the final schema has with another
 /// type become text, or that type where a cast gives it.
 fn widen_to(last: SchemaRef) -> impl Fn(&RecordBatch, &Schema) -> Result<RecordBatch> + Sync {

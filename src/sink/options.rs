@@ -161,7 +161,7 @@ pub struct WriteOptions {
     pub dir: PathBuf,
     /// The format of part files. Default Parquet.
     pub format: Format,
-    /// Their compression. Default: zstd(1) for Parquet, lz4 for IPC, none for JSON and CSV.
+    /// Their compression. Default: zstd(1) for Parquet (zstd(3) for row groups below a mebibyte), lz4 for IPC, none for JSON and CSV.
     pub codec: Option<Codec>,
     /// What may happen to a folder in use. Default: it is refused.
     pub existing: Existing,
@@ -204,7 +204,8 @@ impl WriteOptions {
         self.partition_on.is_empty() && self.existing != Existing::Append
     }
 
-    /// Parquet with zstd(1) into a folder that must not be in use.
+    /// Parquet with zstd(1), of row groups below a mebibyte zstd(3), into a folder
+    /// that must not be in use.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         WriteOptions {
             dir: dir.into(),

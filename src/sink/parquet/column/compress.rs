@@ -44,13 +44,17 @@ pub(super) fn compress(compression: Compression, page: &[u8]) -> io::Result<Vec<
         Compression::ZSTD(level) => ZSTD.with_borrow_mut(|kept| {
             let level = level.compression_level();
             let zstd = match kept {
-                Some(zstd) if zstd.level == level => zstd,
-                _ => kept.insert(Zstd {
+                Some(zstd) => zstd,
+                None => kept.insert(Zstd {
                     level,
                     context: Compressor::new(level)?,
                     out: Vec::new(),
                 }),
             };
+            if zstd.level != level {
+                zstd.context.set_compression_level(level)?;
+                zstd.level = level;
+            }
             zstd.out.clear();
             zstd.out.shrink_to(super::KEPT_BYTES);
             zstd.out.reserve(compress_bound(page.len()));
