@@ -9,6 +9,9 @@ use flate2::{Compression, Decompress, FlushDecompress};
 
 use super::*;
 
+/// How many times less is tried by an interpreter, which is too slow for all.
+const LESS: usize = if cfg!(miri) { 50 } else { 1 };
+
 /// Numbers that are the same every time.
 struct Random(u64);
 
@@ -26,7 +29,7 @@ impl Random {
 fn lines() -> Vec<u8> {
     let mut text = Vec::new();
     let mut seed = 7u32;
-    while text.len() < 300_000 {
+    while text.len() < 300_000 / LESS {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let line = format!("{{\"n\":{},\"s\":\"{}\"}}\n", seed >> 20, seed % 97);
         text.extend_from_slice(line.as_bytes());
@@ -38,7 +41,7 @@ fn lines() -> Vec<u8> {
 fn repeats() -> Vec<u8> {
     let mut random = Random(3);
     let mut text = Vec::new();
-    for distance in 1..=40 {
+    for distance in (1..=40).step_by(LESS.min(13)) {
         let start = text.len();
         text.extend((0..distance).map(|_| random.below(256) as u8));
         for n in 0..distance * 5 + 300 {
@@ -46,7 +49,7 @@ fn repeats() -> Vec<u8> {
         }
     }
     let first = text.clone();
-    text.extend((0..32_768 - text.len()).map(|_| random.below(7) as u8));
+    text.extend((0..(32_768 / LESS).saturating_sub(text.len())).map(|_| random.below(7) as u8));
     text.extend_from_slice(&first);
     text
 }
@@ -57,11 +60,13 @@ fn texts() -> Vec<Vec<u8>> {
         Vec::new(),
         b"x".to_vec(),
         b"first".to_vec(),
-        vec![b'a'; 100_000],
+        vec![b'a'; 100_000 / LESS],
         repeats(),
-        (0..70_000).map(|_| random.below(256) as u8).collect(),
+        (0..70_000 / LESS)
+            .map(|_| random.below(256) as u8)
+            .collect(),
         // Codes of very different lengths, up to the longest.
-        (0..60_000u32)
+        (0..60_000 / LESS)
             .map(|_| {
                 (random.below(1 << 20) as u32 | 1 << 20).leading_zeros() as u8
                     + (random.below(1 << 18).max(1)).ilog2() as u8 * 11
@@ -147,10 +152,13 @@ fn damaged_data_is_judged_as_zlib_judges_it() {
     let mut random = Random(5);
     let stored: Vec<Vec<u8>> = texts()
         .iter()
-        .flat_map(|text| [0, 1, 6].map(|level| deflate(&text[..text.len().min(20_000)], level)))
+        .flat_map(|text| {
+            [0, 1, 6].map(|level| deflate(&text[..text.len().min(20_000 / LESS)], level))
+        })
         .collect();
     let mut ended = 0;
-    for round in 0..4000 {
+    let rounds = 4000 / LESS;
+    for round in 0..rounds {
         let mut data = stored[round % stored.len()].clone();
         for _ in 0..1 + random.below(3) {
             // Headers are small and hold most of what can be wrong.
@@ -168,13 +176,15 @@ fn damaged_data_is_judged_as_zlib_judges_it() {
         assert!(end.is_none() || text.len() == known.len(), "round {round}");
         ended += usize::from(end.is_some());
     }
-    assert!((100..3900).contains(&ended), "{ended} of 4000 were sound");
+    let some = rounds / 40;
+    let mixed = (some..rounds - some).contains(&ended);
+    assert!(mixed, "{ended} of {rounds} were sound");
 }
 
 #[test]
 fn bytes_that_are_no_deflate_data_are_judged_as_zlib_judges_them() {
     let mut random = Random(17);
-    for round in 0..6000 {
+    for round in 0..6000 / LESS {
         let mut data: Vec<u8> = (0..300).map(|_| random.below(256) as u8).collect();
         if round % 2 == 0 {
             // A last block with codes of its own.
