@@ -50,8 +50,8 @@ pub use exec::{
 pub use frame::{
     AsofOptions, Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy,
     How, IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep,
-    LazyWrite, MergeOptions, Reader, Session, Stream, Table, compute_all, concat, read_csv,
-    read_ipc, read_json, read_parquet, read_text,
+    LazyWrite, MergeOptions, RankOptions, Reader, Resample, Session, Stream, Table, Ties,
+    compute_all, concat, read_csv, read_ipc, read_json, read_parquet, read_text,
 };
 pub use io::Encoding;
 pub use io::csv::CsvOptions;

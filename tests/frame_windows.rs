@@ -5,7 +5,7 @@ mod oracle;
 
 use std::sync::Arc;
 
-use oracle::window::{Around, Timed, aggregate, around};
+use oracle::window::{Around, Timed, aggregate, around, place};
 use oracle::{Cell, rows_of};
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::{Float64Type, Int32Type, Int64Type};
@@ -14,7 +14,7 @@ use windrow::arrow::array::{
     RecordBatch, StringArray,
 };
 use windrow::prelude::*;
-use windrow::{By, DataFrame, IndexOptions, SortBy};
+use windrow::{By, DataFrame, IndexOptions, RankOptions, SortBy, Ties};
 
 /// Rows with nulls in keys and values; times stand still now and then.
 fn rows(n: usize) -> Vec<Timed> {
@@ -707,4 +707,121 @@ fn values_of_types_that_came_late_are_named_or_told_of_as_they_are() {
         assert_eq!(next[11_999], Some(0.5));
         assert_eq!(next[12_099], None);
     }
+}
+
+const TIES: [(&str, Ties); 5] = [
+    ("average", Ties::Average),
+    ("min", Ties::Min),
+    ("max", Ties::Max),
+    ("dense", Ties::Dense),
+    ("first", Ties::First),
+];
+
+#[test]
+fn a_rank_is_the_place_among_all_values_or_those_of_the_group() {
+    let rows = rows(70);
+    for (size, threads) in [(1, 1), (13, 3), (70, 2)] {
+        let frame = framed(&rows, size, threads);
+        for (name, ties) in TIES {
+            for descending in [false, true] {
+                let options = RankOptions { ties, descending };
+                let all = frame.rank(["x"], options).unwrap();
+                let by_key = frame.groupby(["k"]).unwrap();
+                let by_key = by_key.rank(["x"], options).unwrap();
+                for (grouped, ranked) in [(false, all), (true, by_key)] {
+                    let expected: Vec<_> = (0..rows.len())
+                        .map(|at| place(&rows, at, grouped, name, descending))
+                        .collect();
+                    let case = format!("{name}, {options:?}, groups {grouped}, batches of {size}");
+                    assert_eq!(numbers(&ranked, "x"), expected, "{case}");
+                    // All else stays as it is, in its place.
+                    assert_eq!(numbers(&ranked, "s"), numbers(&frame, "s"), "{case}");
+                    let columns = ranked.schema().unwrap();
+                    let names: Vec<_> = columns.fields().iter().map(|field| field.name()).collect();
+                    assert_eq!(names, ["k", "x", "s"], "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn ranks_of_several_columns_see_values_and_not_each_other() {
+    let rows = rows(40);
+    let frame = framed(&rows, 7, 2);
+    let first = RankOptions {
+        ties: Ties::First,
+        descending: true,
+    };
+    let both = frame.rank(["s", "x"], first).unwrap();
+    let alone = |column: &str| numbers(&frame.rank([column], first).unwrap(), column);
+    assert_eq!(numbers(&both, "s"), alone("s"));
+    assert_eq!(numbers(&both, "x"), alone("x"));
+    // A key that is ranked itself is the value that it was.
+    let by_x = frame.groupby(["x"]).unwrap().dropna();
+    let by_x = by_x.rank(["x", "s"], first).unwrap();
+    let kept = numbers(&by_x, "x");
+    assert_eq!(
+        kept.len(),
+        rows.iter().filter(|row| row.value.is_some()).count()
+    );
+    let mut seen = std::collections::HashMap::new();
+    for (row, place) in rows.iter().filter(|row| row.value.is_some()).zip(kept) {
+        let n = seen.entry(row.value).or_insert(0.0);
+        *n += 1.0;
+        assert_eq!(place, Some(*n));
+    }
+}
+
+#[test]
+fn floats_and_texts_have_ranks_and_lists_have_none() {
+    let floats = [
+        Some(0.0),
+        Some(f64::NAN),
+        None,
+        Some(-0.0),
+        Some(-1.5),
+        Some(f64::NAN),
+    ];
+    let floats: ArrayRef = Arc::new(Float64Array::from(floats.to_vec()));
+    let texts = [Some("b"), Some(""), Some("ä"), None, Some("b"), Some("a")];
+    let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let batch = RecordBatch::try_from_iter([("f", floats), ("t", texts)]).unwrap();
+    let frame = session(2).from_batches(batch.schema(), [batch]).unwrap();
+    let dense = RankOptions {
+        ties: Ties::Dense,
+        ..RankOptions::default()
+    };
+    let ranked = frame.rank(["f", "t"], dense).unwrap();
+    let some = |places: [i64; 6]| places.map(|n| (n > 0).then_some(n as f64)).to_vec();
+    assert_eq!(numbers(&ranked, "f"), some([2, 3, 0, 2, 1, 3]));
+    assert_eq!(numbers(&ranked, "t"), some([3, 1, 4, 0, 3, 2]));
+    let lists = frame.with_column("l", list([col("f")])).unwrap();
+    let error = lists.rank(["l"], dense).err().unwrap().to_string();
+    assert!(error.contains("\"l\""), "{error}");
+    let error = frame.rank(["g"], dense).err().unwrap().to_string();
+    assert!(error.contains("g"), "{error}");
+}
+
+#[test]
+fn ranks_under_a_small_budget_are_the_same() {
+    let rows = rows(600);
+    let plain = framed(&rows, 50, 2);
+    let wide = |frame: &DataFrame| {
+        let padded = frame.with_column("pad", "lpad('', 2000, 'x')").unwrap();
+        padded.rank(["x"], RankOptions::default()).unwrap()
+    };
+    let small = Session::new(Settings {
+        threads: 2,
+        memory: ByteSize::mib(32),
+        ..Settings::default()
+    });
+    let batches = (0..60).map(|_| batch(&rows));
+    let many = small.from_batches(batch(&rows).schema(), batches).unwrap();
+    let roomy = session(2);
+    let batches = (0..60).map(|_| batch(&rows));
+    let known = roomy.from_batches(batch(&rows).schema(), batches).unwrap();
+    let places = |frame: &DataFrame| numbers(&wide(frame), "x");
+    assert_eq!(places(&many), places(&known));
+    assert_eq!(places(&plain).len(), 600);
 }

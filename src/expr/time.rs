@@ -225,7 +225,12 @@ pub(crate) enum Unit {
     Second,
     Millisecond,
     Microsecond,
+    /// So many nanoseconds, counted from [`MONDAY`].
+    Span(i128),
 }
+
+/// The Monday 2000-01-03: where units of a length of their own begin to be counted.
+const MONDAY: i128 = 10_959 * DAY;
 
 impl Unit {
     /// Every name of a unit, for messages.
@@ -260,33 +265,60 @@ impl Unit {
         })
     }
 
-    /// The start of the unit that holds the point in time. Weeks start on Monday.
-    pub fn truncate(self, nanos: i128) -> i128 {
-        let step = match self {
-            Unit::Year | Unit::Quarter | Unit::Month => {
-                let days = i64::try_from(nanos.div_euclid(DAY)).unwrap_or(i64::MAX / 2);
-                let (year, month, _) = civil_from_days(days);
-                let month = match self {
-                    Unit::Year => 1,
-                    Unit::Quarter => (month - 1) / 3 * 3 + 1,
-                    _ => month,
-                };
-                return i128::from(days_from_civil(year, month, 1)) * DAY;
-            }
-            Unit::Week => {
-                // 1970-01-01 was a Thursday, three days after a Monday.
-                let since_monday = (nanos + 3 * DAY).rem_euclid(7 * DAY);
-                return nanos - since_monday;
-            }
-            Unit::Day => DAY,
+    /// How many months it has; none for units of days and less.
+    fn months(self) -> Option<i64> {
+        match self {
+            Unit::Year => Some(12),
+            Unit::Quarter => Some(3),
+            Unit::Month => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The nanoseconds of a unit that has no months.
+    fn nanos(self) -> i128 {
+        match self {
+            Unit::Year | Unit::Quarter | Unit::Month | Unit::Day => DAY,
+            Unit::Week => 7 * DAY,
             Unit::Hour => 3_600 * SECOND,
             Unit::Minute => 60 * SECOND,
             Unit::Second => SECOND,
             Unit::Millisecond => 1_000_000,
             Unit::Microsecond => 1_000,
-        };
-        nanos - nanos.rem_euclid(step)
+            Unit::Span(nanos) => nanos,
+        }
     }
+
+    /// The start of the unit that holds the point in time. Weeks start on Monday.
+    pub fn truncate(self, nanos: i128) -> i128 {
+        let Some(months) = self.months() else {
+            return nanos - (nanos - MONDAY).rem_euclid(self.nanos());
+        };
+        let (year, month) = month_of(nanos);
+        first_of(year, (month - 1) / months * months + 1)
+    }
+
+    /// The start of the unit behind the one that starts here.
+    pub fn next(self, start: i128) -> i128 {
+        let Some(months) = self.months() else {
+            return start + self.nanos();
+        };
+        let (year, month) = month_of(start);
+        let month = month - 1 + months;
+        first_of(year + month / 12, month % 12 + 1)
+    }
+}
+
+/// The year and the month of a point in time.
+fn month_of(nanos: i128) -> (i64, i64) {
+    let days = i64::try_from(nanos.div_euclid(DAY)).unwrap_or(i64::MAX / 2);
+    let (year, month, _) = civil_from_days(days);
+    (year, month)
+}
+
+/// The first moment of a month.
+fn first_of(year: i64, month: i64) -> i128 {
+    i128::from(days_from_civil(year, month, 1)) * DAY
 }
 
 #[cfg(test)]
@@ -384,8 +416,20 @@ mod tests {
         assert_eq!(cut("milliseconds", text), "2024-05-16 13:14:15.123");
         assert_eq!(cut("microsecond", text), "2024-05-16 13:14:15.123456");
         for name in Unit::NAMES {
-            assert!(Unit::from_name(name).is_some());
+            let unit = Unit::from_name(name).unwrap();
+            let start = unit.truncate(parse(text).unwrap().nanos);
+            let next = unit.next(start);
+            assert_eq!(unit.truncate(next), next, "{name}");
+            assert_eq!(unit.truncate(next - 1), start, "{name}");
         }
+        let quarters = Unit::Span(15 * 60 * SECOND);
+        let (text, start) = ("1999-12-31 23:59:59", "1999-12-31 23:45:00");
+        let at = |text: &str| parse(text).unwrap().nanos;
+        assert_eq!(quarters.truncate(at(text)), at(start));
+        assert_eq!(quarters.next(at(start)), at("2000-01-01"));
+        // Weeks of seven days are weeks.
+        let week = Unit::Span(7 * DAY).truncate(at("2024-05-16"));
+        assert_eq!(week, Unit::Week.truncate(at("2024-05-16")));
         assert_eq!(Unit::from_name("fortnight"), None);
     }
 

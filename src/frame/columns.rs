@@ -297,3 +297,12 @@ impl DataFrame {
         self.project(Projection::with(named.collect::<Result<_>>()?))
     }
 }
+
+/// A name near `wanted` that none is that is taken.
+pub(super) fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut name = wanted.to_owned();
+    while is_taken(&name) {
+        name.push('_');
+    }
+    name
+}

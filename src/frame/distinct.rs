@@ -6,6 +6,7 @@
 //! Rows alike are a group; what stays of it are the values of its first or its
 //! last row. So this is spilled, merged and ordered as groups are.
 
+use super::columns::free_name;
 use super::dataframe::DataFrame;
 use crate::error::Result;
 use crate::expr::{AggExpr, Aggregate, col, count, lit};
@@ -76,7 +77,7 @@ impl DataFrame {
         let of = |name: &String| AggExpr::new(row, [col(name)]).alias(name);
         let others = names.iter().filter(|name| !keys.contains(name));
         let mut kept: Vec<AggExpr> = others.map(of).collect();
-        let free = free_name(&names);
+        let free = free_name("rows", |name| names.iter().any(|own| own == name));
         match keep {
             Keep::First => {}
             // Rows stand where the last of their kind do.
@@ -109,13 +110,4 @@ impl DataFrame {
             false => Ok(self.clone()),
         }
     }
-}
-
-/// A name that no column has.
-pub(super) fn free_name(names: &[String]) -> String {
-    let mut name = "rows".to_owned();
-    while names.contains(&name) {
-        name.push('_');
-    }
-    name
 }

@@ -15,8 +15,8 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::take::take;
 
 use super::aggregate::GroupBy;
+use super::columns::free_name;
 use super::dataframe::DataFrame;
-use super::distinct::free_name;
 use crate::error::{Error, Result};
 use crate::expr::{AggExpr, Aggregate, col, count};
 use crate::plan::PartitionRows;
@@ -74,7 +74,9 @@ impl GroupBy {
         let others = names.iter().filter(|name| !keys.contains(name));
         let list = |name: &String| AggExpr::new(Aggregate::List, [col(name)]).alias(name);
         let mut lists: Vec<AggExpr> = others.map(list).collect();
-        lists.push(count().alias(free_name(&names)));
+        lists.push(count().alias(free_name("rows", |name| {
+            names.iter().any(|own| own == name)
+        })));
         let mut by = frame.groupby(keys.iter().map(String::as_str))?;
         by.dropna = self.dropna;
         let (n_keys, known) = (keys.len(), Arc::clone(frame.known()));

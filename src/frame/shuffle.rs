@@ -10,7 +10,7 @@ use arrow_array::ArrayRef;
 
 use super::dataframe::DataFrame;
 use crate::error::{Error, Result};
-use crate::expr::{GroupTable, Scalar, unknown_column};
+use crate::expr::{GroupTable, Scalar, col, unknown_column};
 use crate::ops::{SortBy, SortKeys};
 use crate::partition::Partitioning;
 use crate::plan::{Logical, ShuffleBy, Sort, SortInto, typed_array};
@@ -107,9 +107,7 @@ impl DataFrame {
         I: IntoIterator,
         I::Item: Into<Scalar>,
     {
-        let key = self.index().ok_or_else(|| {
-            Error::plan("there is no index to cut: set_index or sort_values puts rows in order")
-        })?;
+        let key = self.indexed()?;
         let bounds: Vec<Scalar> = bounds.into_iter().map(Into::into).collect();
         if bounds.len() < 2 || bounds.contains(&Scalar::Null) {
             return Err(Error::plan(
@@ -129,6 +127,75 @@ impl DataFrame {
             input: sorted.input(),
             by: ShuffleBy::Divisions { key, bounds, force },
         }))
+    }
+
+    /// The rows of an indexed frame in partitions of one unit or length of time each:
+    /// `"day"`, `"month"`, `"6h"`; see [`Expr::date_trunc`](crate::expr::Expr::date_trunc). A stretch without rows is no
+    /// partition. Dask: `repartition(freq=…)`. The least and the greatest time are
+    /// found now, by reading the index.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, RecordBatch, StringArray};
+    /// # use windrow::Session;
+    /// use windrow::expr::col;
+    /// # fn main() -> windrow::Result<()> {
+    /// # let ts = ["2024-05-02 10:07", "2024-05-01 23:59", "2024-05-02 00:00", "2024-05-04 01:00"];
+    /// # let ts: ArrayRef = Arc::new(StringArray::from(ts.to_vec()));
+    /// # let batch = RecordBatch::try_from_iter([("ts", ts)])?;
+    /// # let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let days = frame.with_column("ts", col("ts").strptime("%Y-%m-%d %H:%M"))?;
+    /// let days = days.set_index("ts")?.repartition_every("day")?;
+    /// let rows: Vec<u64> = days.partition_sizes()?.iter().map(|part| part.rows).collect();
+    /// assert_eq!(rows, [1, 2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::repartition_at`]; [`Error::Plan`] for an index that is no time, a
+    /// text that is no unit and no length, and more than 1,048,576 of them.
+    pub fn repartition_every(&self, every: impl Into<String>) -> Result<DataFrame> {
+        let every = every.into();
+        let key = self.indexed()?;
+        let start = col(&key).date_trunc(&every);
+        start.bind(self.known())?;
+        let ends = [
+            col(&key).min().alias("least"),
+            col(&key).max().alias("most"),
+        ];
+        let starts = col("least").date_range(&every, col("most"));
+        let last = col("most").date_trunc(&every);
+        let found =
+            self.agg(ends)?
+                .select([starts.alias("starts"), last.alias("last"), col("most")])?;
+        let found = found.explode(["starts"])?.compute()?;
+        let mut bounds = Vec::new();
+        for batch in found.batches() {
+            for row in 0..batch.num_rows() {
+                let value = |column: usize| Scalar::from_array(&batch.column(column).slice(row, 1));
+                bounds.extend(value(0));
+                if row + 1 == batch.num_rows() {
+                    // The greatest may itself be a start.
+                    bounds.extend(value(1).filter(|start| bounds.last() != Some(start)));
+                    bounds.extend(value(2));
+                }
+            }
+        }
+        bounds.retain(|bound| *bound != Scalar::Null);
+        match bounds.is_empty() {
+            // There is no time, and no row that is not in the last partition.
+            true => Ok(self.clone()),
+            false => self.repartition_at(bounds, false),
+        }
+    }
+
+    /// The column that rows are sorted by.
+    fn indexed(&self) -> Result<String> {
+        self.index().ok_or_else(|| {
+            Error::plan("there is no index to cut: set_index or sort_values puts rows in order")
+        })
     }
 
     /// Refuses bounds that do not rise, but for the last: one value may be a partition.

@@ -7,6 +7,7 @@
 //! them; one that looks at rows behind holds them all, past the budget on disk.
 
 use super::aggregate::GroupBy;
+use super::columns::free_name;
 use super::dataframe::DataFrame;
 use crate::error::Result;
 use crate::expr::{Expr, IntoExpr, Named, Projection, Rest, WindowExpr, col};
@@ -124,10 +125,7 @@ impl Found {
     }
 
     fn free(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        while self.taken.contains(&name) {
-            name.push('_');
-        }
+        let name = free_name(wanted, |name| self.taken.iter().any(|own| own == name));
         self.taken.push(name.clone());
         name
     }
@@ -259,12 +257,7 @@ impl GroupBy {
         N: Into<String>,
         E: IntoExpr,
     {
-        let keys = self.keys.iter().map(|key| match &key.expr {
-            // What a key is called is of no interest here.
-            Expr::Alias { expr, .. } => (**expr).clone(),
-            other => other.clone(),
-        });
-        let by: Vec<Expr> = keys.collect();
+        let (frame, by) = self.rows_and_keys()?;
         let named = columns.into_iter().map(|(name, expr)| {
             let mut expr = expr.into_expr()?;
             expr.group_windows(&by);
@@ -273,16 +266,22 @@ impl GroupBy {
                 expr,
             })
         });
-        let projection = Projection::with(named.collect::<Result<_>>()?);
-        match self.dropna {
-            false => self.frame.project(projection),
-            true => {
-                let present = by.into_iter().map(Expr::is_not_null).reduce(Expr::and);
-                match present {
-                    Some(present) => self.frame.filter(present)?.project(projection),
-                    None => self.frame.project(projection),
-                }
-            }
-        }
+        frame.project(Projection::with(named.collect::<Result<_>>()?))
+    }
+
+    /// The rows that are in groups, and what tells groups apart.
+    pub(super) fn rows_and_keys(&self) -> Result<(DataFrame, Vec<Expr>)> {
+        let keys = self.keys.iter().map(|key| match &key.expr {
+            // What a key is called is of no interest here.
+            Expr::Alias { expr, .. } => (**expr).clone(),
+            other => other.clone(),
+        });
+        let by: Vec<Expr> = keys.collect();
+        let present = by.iter().cloned().map(Expr::is_not_null).reduce(Expr::and);
+        let frame = match present.filter(|_| self.dropna) {
+            Some(present) => self.frame.filter(present)?,
+            None => self.frame.clone(),
+        };
+        Ok((frame, by))
     }
 }

@@ -78,3 +78,34 @@ pub fn aggregate(name: &str, values: &[Option<i64>]) -> Option<f64> {
         other => panic!("the oracle knows no {other}"),
     }
 }
+
+/// The place of row `at` by its value, among the rows with its key, or all: what equal
+/// values share is `"average"`, `"min"`, `"max"`, `"dense"` or, if nothing, `"first"`.
+pub fn place(rows: &[Timed], at: usize, by_key: bool, ties: &str, descending: bool) -> Option<f64> {
+    let own = rows[at].value?;
+    let group = (0..rows.len()).filter(|row| !by_key || rows[*row].key == rows[at].key);
+    let known: Vec<(usize, i64)> = group
+        .filter_map(|row| Some((row, rows[row].value?)))
+        .collect();
+    let is_before = |value: i64| if descending { value > own } else { value < own };
+    let mut before: Vec<i64> = known.iter().map(|(_, value)| *value).collect();
+    before.retain(|value| is_before(*value));
+    let equal: Vec<usize> = known
+        .iter()
+        .filter(|(_, value)| *value == own)
+        .map(|(row, _)| *row)
+        .collect();
+    let (n_before, n_equal) = (before.len() as f64, equal.len() as f64);
+    Some(match ties {
+        "average" => n_before + (n_equal + 1.0) / 2.0,
+        "min" => n_before + 1.0,
+        "max" => n_before + n_equal,
+        "dense" => {
+            before.sort_unstable();
+            before.dedup();
+            before.len() as f64 + 1.0
+        }
+        "first" => n_before + 1.0 + equal.iter().filter(|row| **row < at).count() as f64,
+        other => panic!("the oracle knows no ties by {other}"),
+    })
+}

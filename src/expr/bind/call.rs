@@ -22,6 +22,7 @@ use crate::expr::functions::{self, Prepared, Takes};
 use crate::expr::names::nearest;
 use crate::expr::scalar::{Scalar, UTC};
 use crate::expr::time::{self, Unit};
+use crate::expr::window::parse_span;
 use crate::expr::zone::Zone;
 
 impl Binder<'_> {
@@ -53,7 +54,10 @@ impl Binder<'_> {
         }
         let prepared = self.prepare(whole, function, &operands)?;
         let fails = operands.iter().any(|operand| operand.node.fails)
-            || matches!(function.kind, functions::Kind::Abs | functions::Kind::Round);
+            || matches!(
+                function.kind,
+                functions::Kind::Abs | functions::Kind::Round | functions::Kind::DateRange
+            );
         let is_coalesce = function.kind == functions::Kind::Coalesce;
         let data_type = match function.kind {
             functions::Kind::Coalesce => common(whole, &operands)?,
@@ -154,12 +158,8 @@ impl Binder<'_> {
                 check_group(whole, &regex, args.get(2))?;
                 Prepared::Regex(Arc::new(regex))
             }
-            functions::Kind::DateTrunc => {
-                let name = text(0).unwrap_or("");
-                Prepared::Unit(Unit::from_name(name).ok_or_else(|| Error::Plan {
-                    reason: format!("'{name}' is no unit of time in {}", short(whole)),
-                    near: nearest(name, Unit::NAMES),
-                })?)
+            functions::Kind::DateTrunc | functions::Kind::DateRange => {
+                Prepared::Unit(unit(whole, text(0).unwrap_or(""))?)
             }
             functions::Kind::ToTimestamp => {
                 counts_time(whole, &args[0])?;
@@ -188,6 +188,22 @@ impl Binder<'_> {
             _ => Prepared::Nothing,
         })
     }
+}
+
+/// The unit of time that a text names, or the length that it spells.
+fn unit(whole: &Expr, name: &str) -> Result<Unit> {
+    let length = || match parse_span(name)?.as_nanos() {
+        0 => None,
+        nanos => i128::try_from(nanos).ok().map(Unit::Span),
+    };
+    let unit = Unit::from_name(name).or_else(length);
+    unit.ok_or_else(|| Error::Plan {
+        reason: format!(
+            "'{name}' is no unit of time, nor a length such as '15m', in {}",
+            short(whole)
+        ),
+        near: nearest(name, Unit::NAMES),
+    })
 }
 
 /// The type of the items of an argument, if it is a list.

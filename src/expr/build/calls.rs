@@ -137,9 +137,17 @@ impl Expr {
     }
 
     /// The start of the year, quarter, month, week, day, hour, minute, second or
-    /// millisecond that the point in time lies in.
+    /// millisecond that the point in time lies in, or of a length of time such as
+    /// `15m` or `1h30m`; such are counted from the Monday 2000-01-03.
     pub fn date_trunc(self, unit: impl Into<String>) -> Expr {
         call("date_trunc", [Expr::from(unit.into()), self])
+    }
+
+    /// The starts of all units, as [`date_trunc`](Expr::date_trunc) has them, from
+    /// that of the point in time to before another, as a list; more than 1,048,576
+    /// are an error.
+    pub fn date_range(self, unit: impl Into<String>, to: impl Into<Expr>) -> Expr {
+        call("date_range", [Expr::from(unit.into()), self, to.into()])
     }
 
     /// The same instant on the clocks of a zone, such as `Europe/Oslo`: parts of

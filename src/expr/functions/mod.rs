@@ -101,6 +101,7 @@ pub(crate) enum Kind {
     ToTimestamp,
     Date,
     DateTrunc,
+    DateRange,
     TzConvert,
     TzLocalize,
     Strftime,
@@ -198,6 +199,7 @@ pub(crate) fn run(
         | Kind::Part(_)
         | Kind::Epoch
         | Kind::EpochMs => Ok(time::run(kind, args, prepared, to)?),
+        Kind::DateRange => time::range(args, prepared, rows, to),
         Kind::List | Kind::ListGet => Ok(list::run(kind, args, rows, to)?),
         _ => Ok(text::run(kind, args, prepared, rows)?),
     }

@@ -19,6 +19,17 @@ pub(crate) fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
 }
 
+/// The type of the start of a unit that holds a time.
+fn start_type(of: &DataType) -> DataType {
+    match of {
+        DataType::Timestamp(unit, zone) => DataType::Timestamp(*unit, zone.clone()),
+        other if Class::of(other) == Class::Time => {
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        _ => instant_type(),
+    }
+}
+
 /// The type of a call, from the types of its arguments.
 pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -> DataType {
     match kind {
@@ -73,13 +84,8 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -
         Kind::Coalesce | Kind::List | Kind::Nullif => args[0].clone(),
         Kind::ToTimestamp | Kind::Strptime => instant_type(),
         Kind::Date => DataType::Date32,
-        Kind::DateTrunc => match args[1] {
-            DataType::Timestamp(unit, zone) => DataType::Timestamp(*unit, zone.clone()),
-            other if Class::of(other) == Class::Time => {
-                DataType::Timestamp(TimeUnit::Microsecond, None)
-            }
-            _ => instant_type(),
-        },
+        Kind::DateTrunc => start_type(args[1]),
+        Kind::DateRange => DataType::new_list(start_type(args[1]), true),
         Kind::Epoch => DataType::Float64,
     }
 }

@@ -37,7 +37,7 @@ impl Function {
     }
 }
 
-pub(super) static FUNCTIONS: [Function; 49] = [
+pub(super) static FUNCTIONS: [Function; 50] = [
     function("lower", "lower(text)", Kind::Lower, &[Text], "The text in lower case."),
     function("upper", "upper(text)", Kind::Upper, &[Text], "The text in upper case."),
     function(
@@ -237,7 +237,14 @@ pub(super) static FUNCTIONS: [Function; 49] = [
         "date_trunc('unit', time)",
         Kind::DateTrunc,
         &[Literal, Time],
-        "The start of the year, quarter, month, week, day, hour, minute, second or millisecond.",
+        "The start of the year, quarter, month, week, day, hour, minute, second or millisecond, or of a length of time such as '15m'.",
+    ),
+    function(
+        "date_range",
+        "date_range('unit', from, to)",
+        Kind::DateRange,
+        &[Literal, Time, Time],
+        "The starts of all units, as date_trunc has them, from that of a time to before another, as a list.",
     ),
     function(
         "tz_convert",

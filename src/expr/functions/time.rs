@@ -7,7 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 use chrono::format::{self, Parsed, StrftimeItems};
 use chrono::{NaiveDateTime, NaiveTime};
@@ -16,6 +17,7 @@ use super::{Kind, Part, Prepared};
 use crate::error::{Error, Result};
 use crate::expr::convert::{Class, Times, Value};
 use crate::expr::number::Num;
+use crate::expr::row_error::Failure;
 use crate::expr::scalar::UTC;
 use crate::expr::time::{self, DAY, SECOND};
 use crate::expr::zone::Zone;
@@ -46,10 +48,7 @@ pub(super) fn run(
         &args[0]
     };
     let times = value.times()?;
-    let zone = match value.array.data_type() {
-        DataType::Timestamp(_, Some(zone)) => Zone::parse(zone),
-        _ => None,
-    };
+    let zone = zone_of(value);
     let offset = |time: i128| zone.as_ref().map_or(0, |zone| zone.offset(time));
     let local = times
         .iter()
@@ -95,6 +94,67 @@ pub(super) fn run(
             Arc::new(millis.collect::<Int64Array>())
         }
     })
+}
+
+/// The zone whose clocks a column is looked at on; none for UTC without a name.
+fn zone_of(value: &Value) -> Option<Zone> {
+    match value.array.data_type() {
+        DataType::Timestamp(_, Some(zone)) => Zone::parse(zone),
+        _ => None,
+    }
+}
+
+/// The most starts of units that one list holds.
+const MOST_STARTS: usize = 1 << 20;
+
+/// The starts of all units from that of a time to before another. Of times that
+/// clocks show twice there is one start, of those that they skip none.
+pub(super) fn range(
+    args: &[Value],
+    prepared: &Prepared,
+    rows: usize,
+    to: &DataType,
+) -> Result<ArrayRef, Failure> {
+    let (Prepared::Unit(unit), DataType::List(item)) = (prepared, to) else {
+        return Err(Error::internal("date_range was bound without its unit").into());
+    };
+    let (from, until) = (args[1].times()?, args[2].times()?);
+    let at = |arg: usize, row: usize| if args[arg].constant { 0 } else { row };
+    let zone = zone_of(&args[1]);
+    let zone = zone.as_ref();
+    let mut starts: Vec<Option<i128>> = Vec::new();
+    let mut lengths = Vec::with_capacity(rows);
+    let mut valid = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let before = starts.len();
+        let both = from.get(at(1, row)).zip(until.get(at(2, row)));
+        valid.push(both.is_some());
+        if let Some((from, until)) = both {
+            let offset = zone.map_or(0, |zone| zone.offset(from));
+            let mut local = unit.truncate(from + offset);
+            let mut last = None;
+            loop {
+                let start = zone.map_or(local, |zone| zone.instant(local));
+                if start >= until {
+                    break;
+                }
+                if last.is_none_or(|last| start > last) {
+                    starts.push(Some(start));
+                    last = Some(start);
+                }
+                if starts.len() - before > MOST_STARTS {
+                    let reason = format!("there are more than {MOST_STARTS} starts");
+                    return Err(Failure::at(row, reason));
+                }
+                local = unit.next(local);
+            }
+        }
+        lengths.push(starts.len() - before);
+    }
+    let items = Times::collect(starts.into_iter()).to_array(item.data_type());
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let lists = ListArray::try_new(Arc::clone(item), offsets, items, Some(valid.into()))?;
+    Ok(Arc::new(lists))
 }
 
 /// A time as it is written in a format.

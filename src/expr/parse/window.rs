@@ -204,6 +204,11 @@ mod tests {
             ),
             (col("x").sum().over(["a"]), "sum(x) over (partition by a)"),
             (
+                col("x").shift(1).ffill(None).over(["a"]),
+                "last(lag(x, 1) over (partition by a)) over (partition by a rows between \
+                 unbounded preceding and current row)",
+            ),
+            (
                 col("x").diff(1) / col("x").max().over::<[&str; 0]>([]),
                 "(x - lag(x, 1) over ()) / max(x) over ()",
             ),

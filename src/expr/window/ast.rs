@@ -104,16 +104,22 @@ impl WindowExpr {
 
     /// The same, to be changed.
     pub(crate) fn children_mut(&mut self) -> Vec<&mut Expr> {
+        let (mut inside, by) = self.looked_at_mut();
+        inside.extend(by);
+        inside
+    }
+
+    /// What values and times are made of, and what tells groups apart, to be changed.
+    pub(super) fn looked_at_mut(&mut self) -> (Vec<&mut Expr>, &mut Vec<Expr>) {
         let mut inside: Vec<&mut Expr> = match &mut self.what {
             Windowed::RowNumber => Vec::new(),
             Windowed::Shift { expr, .. } => vec![expr],
             Windowed::Aggregate(aggregate) => aggregate.args_mut().iter_mut().collect(),
         };
-        inside.extend(&mut self.by);
         if let Frame::Within { of, .. } = &mut self.frame {
             inside.push(of);
         }
-        inside
+        (inside, &mut self.by)
     }
 
     /// Whether it looks at rows behind its own.

@@ -47,15 +47,17 @@ impl Expr {
         self
     }
 
-    /// Gives groups to windows that have none.
+    /// Gives groups to windows that have none, those inside of windows too.
     pub(crate) fn group_windows(&mut self, by: &[Expr]) {
         let mut rest = vec![self];
         while let Some(expr) = rest.pop() {
             match expr {
                 Expr::Window(window) => {
-                    if window.by.is_empty() {
-                        window.by = by.to_vec();
+                    let (inside, own) = window.looked_at_mut();
+                    if own.is_empty() {
+                        *own = by.to_vec();
                     }
+                    rest.extend(inside);
                 }
                 other => rest.extend(other.children_mut()),
             }
