@@ -323,8 +323,8 @@ fn collect(op: BinaryOp, rows: usize, order: impl Fn(usize) -> Ordering) -> Bool
     }
 }
 
-/// Texts that a value is compared with one by one sooner than it is hashed.
-const FEW_TEXTS: usize = 8;
+/// Constants that a value is compared with one by one sooner than it is hashed.
+const FEW: usize = 8;
 
 /// The constants of an `in` list, each in the kind it is compared as.
 #[derive(Debug, Clone, Default)]
@@ -402,7 +402,7 @@ impl Members {
     /// The same of a few texts alone: each value is compared with all of them.
     fn contain_text(&self, value: &Value) -> Result<Option<BooleanArray>> {
         let others = self.numbers.len() + self.times.len() + self.bools.len();
-        if self.null || others > 0 || self.texts.is_empty() || self.texts.len() > FEW_TEXTS {
+        if self.null || others > 0 || self.texts.is_empty() || self.texts.len() > FEW {
             return Ok(None);
         }
         let wanted: Vec<&str> = self.texts().collect();
@@ -412,9 +412,36 @@ impl Members {
         Ok(Some(BooleanArray::new(found, texts.nulls().cloned())))
     }
 
+    /// The same of a few whole numbers alone.
+    fn contain_whole(&self, value: &Value) -> Result<Option<BooleanArray>> {
+        let others = self.texts.len() + self.times.len() + self.bools.len();
+        if self.null || others > 0 || self.numbers.is_empty() || self.numbers.len() > FEW {
+            return Ok(None);
+        }
+        let whole = |number: Num| match number {
+            Num::Int(number) => i64::try_from(number).ok(),
+            Num::Float(_) => None,
+        };
+        let wanted: Option<Vec<i64>> = self.numbers().map(whole).collect();
+        let (Some(wanted), Numbers::Int(numbers)) = (wanted, value.numbers()?) else {
+            return Ok(None);
+        };
+        let values = numbers.values();
+        let is_wanted = |row: usize| {
+            // Not by `contains`, which stops early: all are compared at once.
+            let same = wanted.iter().map(|number| values[row] == *number);
+            same.fold(false, |any, same| any | same)
+        };
+        let found = BooleanBuffer::collect_bool(values.len(), is_wanted);
+        Ok(Some(BooleanArray::new(found, numbers.nulls().cloned())))
+    }
+
     /// Whether each value is among the constants, as `or` over `=` says it.
     pub fn contain(&self, value: &Value) -> Result<BooleanArray> {
         if let Some(found) = self.contain_text(value)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.contain_whole(value)? {
             return Ok(found);
         }
         let rows = value.array.len();
@@ -585,7 +612,7 @@ mod tests {
             .into_iter()
             .chain([None]);
         let column = Value::rows(Arc::new(StringArray::from_iter(texts)));
-        for n in [1, 3, FEW_TEXTS, FEW_TEXTS + 1] {
+        for n in [1, 3, FEW, FEW + 1] {
             let mut members = Members::default();
             let wanted: Vec<String> = (0..n).map(|n| format!("{}", n * 100)).collect();
             for text in wanted.iter().map(String::as_str).chain(["a"]).skip(1) {
@@ -594,6 +621,31 @@ mod tests {
             let found: Vec<_> = members.contain(&column).unwrap().iter().collect();
             let (yes, no) = (Some(true), Some(false));
             assert_eq!(found, [no, yes, no, no, no, None], "{n}");
+        }
+    }
+
+    #[test]
+    fn a_number_among_a_few_is_found_as_among_many() {
+        use arrow_array::{Int32Array, StringArray};
+        let small: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), Some(7), None, Some(-1)]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("1"),
+            Some("7.0"),
+            None,
+            Some("x"),
+        ]));
+        let (yes, no) = (Some(true), Some(false));
+        for n in [1, 3, FEW, FEW + 1] {
+            let mut members = Members::default();
+            for number in (0..n as i64 - 1).map(|n| 100 + n).chain([7]) {
+                assert!(members.insert(&Mode::Number, &number.into()).unwrap());
+            }
+            let found = |array: &ArrayRef| -> Vec<Option<bool>> {
+                let found = members.contain(&Value::rows(Arc::clone(array))).unwrap();
+                found.iter().collect()
+            };
+            assert_eq!(found(&small), [no, yes, None, no], "{n}");
+            assert_eq!(found(&texts), [no, yes, None, None], "{n}");
         }
     }
 

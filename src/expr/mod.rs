@@ -38,6 +38,7 @@ mod functions;
 mod group_table;
 mod hash;
 mod json_text;
+mod like;
 mod lists;
 mod names;
 mod number;

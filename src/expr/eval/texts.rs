@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, StringArray};
 use arrow_string::like;
 
 use super::Pattern;
 use crate::error::Result;
 use crate::expr::compare::with_texts;
 use crate::expr::convert::Value;
+use crate::expr::like::Parts;
 
 /// `||`. Two constants give one row.
 pub(super) fn concat(left: &Value, right: &Value, rows: usize) -> Result<ArrayRef> {
@@ -48,14 +49,20 @@ pub(super) fn matches(
         let all = Value::constant(Arc::new(texts)).into_array(rows)?;
         texts = all.as_string::<i32>().clone();
     }
+    let one = pattern.texts()?;
+    if pattern.constant && one.is_valid(0) && !which.case_insensitive {
+        if let Some(parts) = Parts::of(one.value(0)) {
+            let found = parts.find(&texts);
+            let found = if which.negated { !&found } else { found };
+            return Ok(Arc::new(BooleanArray::new(found, texts.nulls().cloned())));
+        }
+    }
     let kernel = match (which.case_insensitive, which.negated) {
         (false, false) => like::like,
         (false, true) => like::nlike,
         (true, false) => like::ilike,
         (true, true) => like::nilike,
     };
-    let found = with_texts(pattern.texts()?, pattern.constant, |pattern| {
-        kernel(&texts, pattern)
-    })?;
+    let found = with_texts(one, pattern.constant, |pattern| kernel(&texts, pattern))?;
     Ok(Arc::new(found))
 }
