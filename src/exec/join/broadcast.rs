@@ -51,7 +51,10 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
     });
     let table = Arc::clone(table);
     let joined = probe.enumerate().map(move |(number, unit)| {
-        let Unit { open, .. } = unit?;
+        // What comes last of another merge comes last of its rows here, too.
+        let Unit {
+            open, after_all, ..
+        } = unit?;
         let (table, runs) = (Arc::clone(&table), Arc::clone(&runs));
         let open: Open = Box::new(move || {
             Ok(Box::new(JoinReader {
@@ -66,7 +69,7 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             path: Arc::clone(&path),
             file: 0,
             ends_file: false,
-            after_all: false,
+            after_all,
             open,
         })
     });

@@ -48,7 +48,8 @@ pub struct JoinTable {
 }
 
 impl JoinTable {
-    /// Takes the rows of the build side, in order. What it holds counts in `reservation`.
+    /// Takes the rows of the build side, in order. What it holds counts in
+    /// `reservation`, beside what that has already.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl JoinTable {
         let of_timeline = timeline.as_ref().map_or(0, Timeline::bytes);
         // Whoever builds a table has seen to it that there is room.
         let beside = index.bytes() + 8 * met.len() + of_timeline;
-        reservation.resize_anyway(rows.bytes() + beside as u64);
+        reservation.resize_anyway(reservation.bytes() + rows.bytes() + beside as u64);
         Ok(JoinTable {
             spec,
             index,
@@ -147,6 +148,7 @@ impl JoinTable {
             run,
             row: 0,
             at: None,
+            at_once: CHAINS,
         })
     }
 
@@ -269,6 +271,8 @@ pub struct Matches {
     row: usize,
     /// Its next build row; none if it was not begun.
     at: Option<u32>,
+    /// Rows from it on whose partners are looked up side by side.
+    at_once: usize,
 }
 
 impl Matches {
@@ -337,27 +341,118 @@ impl Matches {
 
     /// As many pairs as may come out at once.
     fn pairs(&mut self, kind: JoinKind) -> Result<RecordBatch> {
-        let mut probe = Vec::with_capacity(self.heads.len());
-        let mut build = Vec::with_capacity(self.heads.len());
+        let mut pairs = Pairs {
+            probe: Vec::with_capacity(self.heads.len()),
+            build: Vec::with_capacity(self.heads.len()),
+            keeps_probe: kind.keeps_probe(),
+        };
         let index = &self.table.index;
-        while self.row < self.heads.len() && build.len() < MOST_ROWS {
-            let mut at = self.at.take().unwrap_or(self.heads[self.row]);
-            if at == NONE && kind.keeps_probe() {
-                probe.push(self.row as u32);
-                build.push(NONE);
+        while self.row < self.heads.len() && pairs.build.len() < MOST_ROWS {
+            let rows = self.row..self.heads.len().min(self.row + self.at_once);
+            if self.at.is_none() && rows.len() > 1 {
+                let whole = pairs.add_chains(&self.heads[rows.clone()], self.row as u32, index);
+                self.at_once = match whole {
+                    true => (2 * self.at_once).min(CHAINS),
+                    false => self.at_once / 2,
+                };
+                if whole {
+                    self.row = rows.end;
+                }
+                continue;
             }
-            while at != NONE && build.len() < MOST_ROWS {
-                probe.push(self.row as u32);
-                build.push(at);
-                self.table.meet(at);
-                at = index.next(at);
-            }
-            match at {
-                NONE => self.row += 1,
-                more => self.at = Some(more),
+            self.at = pairs.add_chain(
+                self.at.unwrap_or(self.heads[self.row]),
+                self.row as u32,
+                index,
+            );
+            if self.at.is_none() {
+                self.row += 1;
+                self.at_once = 2;
             }
         }
-        self.table.assemble(&self.batch, Some(probe), build)
+        if !self.table.met.is_empty() {
+            let met = pairs.build.iter().filter(|row| **row != NONE);
+            met.for_each(|row| self.table.meet(*row));
+        }
+        self.table
+            .assemble(&self.batch, Some(pairs.probe), pairs.build)
+    }
+}
+
+/// Chains that are walked side by side.
+const CHAINS: usize = 1 << 10;
+
+/// Rows of both sides beside each other.
+struct Pairs {
+    probe: Vec<u32>,
+    /// [`NONE`] beside a probe row without partner.
+    build: Vec<u32>,
+    keeps_probe: bool,
+}
+
+impl Pairs {
+    /// Adds the partners of one probe row from `at` on, as many as there is room
+    /// for; gives the first that is left over.
+    fn add_chain(&mut self, mut at: u32, row: u32, index: &Index) -> Option<u32> {
+        if at == NONE && self.keeps_probe {
+            self.probe.push(row);
+            self.build.push(NONE);
+        }
+        while at != NONE && self.build.len() < MOST_ROWS {
+            self.probe.push(row);
+            self.build.push(at);
+            at = index.next(at);
+        }
+        (at != NONE).then_some(at)
+    }
+
+    /// Adds all partners of the probe rows with these `heads`, the first of which
+    /// is `row`; nothing if there is no room for them: then it says no.
+    ///
+    /// All chains go on by one row at a time. Where rows of a key lie far from
+    /// each other, the wait for the memory of one is that of all.
+    fn add_chains(&mut self, heads: &[u32], row: u32, index: &Index) -> bool {
+        let numbered = (0..).zip(heads.iter().copied());
+        let mut found: Vec<(u32, u32)> = numbered.filter(|(_, at)| *at != NONE).collect();
+        let alone = if self.keeps_probe {
+            heads.len() - found.len()
+        } else {
+            0
+        };
+        let room = MOST_ROWS - self.build.len();
+        let mut counts = vec![0_u32; heads.len()];
+        let mut walked = 0;
+        loop {
+            if found.len() + alone > room {
+                return false;
+            }
+            if walked == found.len() {
+                break;
+            }
+            for idx in walked..found.len() {
+                let (chain, at) = found[idx];
+                counts[chain as usize] += 1;
+                let next = index.next(at);
+                if next != NONE {
+                    found.push((chain, next));
+                }
+                walked += 1;
+            }
+        }
+        // From how many there are of each to where its next one goes.
+        let mut places = counts;
+        for (place, row) in places.iter_mut().zip(row..) {
+            let count = (*place).max(u32::from(self.keeps_probe)) as usize;
+            *place = self.probe.len() as u32;
+            self.probe.resize(self.probe.len() + count, row);
+        }
+        self.build.resize(self.probe.len(), NONE);
+        for (chain, at) in found {
+            let place = &mut places[chain as usize];
+            self.build[*place as usize] = at;
+            *place += 1;
+        }
+        true
     }
 }
 
@@ -399,5 +494,58 @@ impl Rest {
             Taken::Probe(_) => Ok(new_null_array(&DataType::Null, n_rows)),
         })?;
         Ok(Some(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Int64Array;
+
+    use super::*;
+    use crate::ops::join::KeyForms;
+
+    #[test]
+    fn chains_walked_side_by_side_give_the_pairs_of_one_after_the_other() {
+        let long = DataType::Int64;
+        let forms = KeyForms::try_new(&[("k", &long, "k", &long)]).unwrap();
+        // Keys with no row, with one, and with many.
+        let key = |row: i64| match row % 4 {
+            0 => 5,
+            _ => row * row % 61,
+        };
+        let keys: ArrayRef = Arc::new((0..900).map(key).map(Some).collect::<Int64Array>());
+        let options = IndexOptions {
+            nulls_match: false,
+            threads: 1,
+            hash_mask: u64::MAX,
+        };
+        let index = Index::build(forms, &[vec![keys]], 900, options).unwrap();
+        let asked: ArrayRef = Arc::new((0..70).map(Some).collect::<Int64Array>());
+        let heads = index.find(&[asked], 70).unwrap();
+        for keeps_probe in [false, true] {
+            let pairs = || Pairs {
+                probe: Vec::new(),
+                build: Vec::new(),
+                keeps_probe,
+            };
+            let (mut slow, mut fast) = (pairs(), pairs());
+            for (row, head) in (7..).zip(&heads) {
+                assert_eq!(slow.add_chain(*head, row, &index), None);
+            }
+            assert!(fast.add_chains(&heads, 7, &index));
+            assert_eq!(slow.probe, fast.probe);
+            assert_eq!(slow.build, fast.build);
+            let n_pairs = slow.build.len();
+            assert_eq!(n_pairs > 900, keeps_probe);
+            // With as much room as they need, and with less.
+            for (left, fits) in [(n_pairs, true), (n_pairs - 1, false), (3, false)] {
+                let mut full = pairs();
+                full.probe = vec![0; MOST_ROWS - left];
+                full.build = vec![0; MOST_ROWS - left];
+                assert_eq!(full.add_chains(&heads, 7, &index), fits);
+                let wanted = if fits { MOST_ROWS } else { MOST_ROWS - left };
+                assert_eq!((full.probe.len(), full.build.len()), (wanted, wanted));
+            }
+        }
     }
 }
