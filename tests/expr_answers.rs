@@ -347,6 +347,7 @@ impl Oracle<'_> {
             }
             Expr::Alias { expr, .. } => self.value(expr),
             Expr::Window(window) => panic!("no row alone says what {window} is"),
+            Expr::AmongKeys { .. } => panic!("{expr} is not written"),
         }
     }
 

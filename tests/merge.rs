@@ -443,7 +443,7 @@ fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_reported() {
         (MergeHow::Semi, ByteSize::kib(4), true),
         (MergeHow::Left, ByteSize::kib(80), false),
         (MergeHow::Outer, ByteSize::kib(700), false),
-        (MergeHow::Anti, ByteSize::kib(350), false),
+        (MergeHow::Anti, ByteSize::kib(140), false),
     ] {
         let rows = |options: MergeOptions, threads: usize| {
             let session = session(threads);

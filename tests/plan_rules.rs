@@ -267,6 +267,32 @@ fn merges() -> Vec<(&'static str, DataFrame)> {
                 .filter("status >= 500")
                 .unwrap(),
         ),
+        (
+            "half_a_merge_of_few_rows_with_many",
+            by_host
+                .filter("most > 10")
+                .unwrap()
+                .merge(&logs, MergeOptions::on(["host"]).how(MergeHow::Semi))
+                .unwrap(),
+        ),
+        (
+            "ways_to_pass_above_a_merge",
+            merged("host".into())
+                .filter(
+                    "(status >= 500 and most > 10) or (most > 1000 and count > 2 and status = 200)",
+                )
+                .unwrap()
+                .select(["id", "host"])
+                .unwrap(),
+        ),
+        (
+            "ways_to_pass_that_ask_nothing_of_one_side",
+            merged("host".into())
+                .filter("(status >= 500 and most > 10) or status = 200")
+                .unwrap()
+                .select(["id", "host"])
+                .unwrap(),
+        ),
     ]
 }
 

@@ -8,9 +8,11 @@
 //! filter of a thousand terms is as deep as one of two.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow_schema::DataType;
 
+use super::key_set::KeySet;
 use super::scalar::Scalar;
 use super::window::WindowExpr;
 
@@ -92,6 +94,15 @@ pub enum Expr {
         case_insensitive: bool,
         /// `not like`.
         negated: bool,
+    },
+    /// Whether a value may be one of a set of keys: always where it is. Made while
+    /// a plan runs, and not to be written.
+    #[doc(hidden)]
+    AmongKeys {
+        /// What is looked for.
+        expr: Box<Expr>,
+        /// Where it is looked for.
+        keys: Arc<KeySet>,
     },
     /// The value as another type.
     Cast {
@@ -231,6 +242,14 @@ impl Expr {
         terms
     }
 
+    /// How many terms [`conjuncts`](Self::conjuncts) gives.
+    pub(crate) fn n_conjuncts(&self) -> usize {
+        match self {
+            Expr::And(terms) => terms.iter().map(Expr::n_conjuncts).sum(),
+            _ => 1,
+        }
+    }
+
     /// The name of the column this gives: its alias, the column's own name, or its text.
     pub fn output_name(&self) -> String {
         match self {
@@ -302,6 +321,7 @@ impl Expr {
             | Expr::Negate(expr)
             | Expr::IsNull { expr, .. }
             | Expr::IsBool { expr, .. }
+            | Expr::AmongKeys { expr, .. }
             | Expr::Cast { expr, .. }
             | Expr::Alias { expr, .. } => vec![expr],
             Expr::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
@@ -331,6 +351,7 @@ impl Expr {
             | Expr::Negate(expr)
             | Expr::IsNull { expr, .. }
             | Expr::IsBool { expr, .. }
+            | Expr::AmongKeys { expr, .. }
             | Expr::Cast { expr, .. }
             | Expr::Alias { expr, .. } => vec![expr],
             Expr::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
@@ -374,6 +395,7 @@ mod tests {
             .conjuncts();
         let texts: Vec<String> = terms.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["a", "b or c", "d", "e"]);
+        assert_eq!(Expr::And(terms).n_conjuncts(), 4);
         assert_eq!(lit(true).conjuncts(), [lit(true)]);
         assert_eq!(Expr::And(vec![]).conjuncts(), []);
     }

@@ -52,9 +52,11 @@ impl Expr {
             Expr::And(_) => binding::AND,
             Expr::Not(_) => binding::NOT,
             Expr::Binary { op, .. } => op.binding(),
-            Expr::IsNull { .. } | Expr::IsBool { .. } | Expr::InList { .. } | Expr::Like { .. } => {
-                binding::COMPARE
-            }
+            Expr::IsNull { .. }
+            | Expr::IsBool { .. }
+            | Expr::InList { .. }
+            | Expr::AmongKeys { .. }
+            | Expr::Like { .. } => binding::COMPARE,
             Expr::Negate(_) => binding::NEGATE,
             _ => binding::VALUE,
         }
@@ -136,6 +138,10 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
                 if *case_insensitive { "ilike" } else { "like" }
             )?;
             write_at(f, pattern, binding::CONCAT, depth)
+        }
+        Expr::AmongKeys { expr, keys } => {
+            operand(f, expr)?;
+            write!(f, " in (the keys of {} rows)", keys.n_rows())
         }
         Expr::Cast { expr, to, lenient } => {
             f.write_str(if *lenient { "try_cast(" } else { "cast(" })?;

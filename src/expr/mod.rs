@@ -38,6 +38,7 @@ mod functions;
 mod group_table;
 mod hash;
 mod json_text;
+mod key_set;
 mod like;
 mod lists;
 mod names;
@@ -72,6 +73,8 @@ pub(crate) use group_table::{in_key_types, plain_type};
 #[doc(hidden)]
 pub use hash::keep_hash_bits;
 pub(crate) use hash::{hash_bytes, hash_u64};
+#[doc(hidden)]
+pub use key_set::KeySet;
 pub(crate) use lists::{Items, item_type};
 pub(crate) use names::unknown_column;
 pub(crate) use order::order_columns;

@@ -10,6 +10,7 @@ use super::join::Join;
 use super::logical::Logical;
 use super::merge_how::MergeHow;
 use crate::error::Result;
+use crate::expr::Expr;
 
 /// What is known of how much a node gives before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -48,6 +49,12 @@ const ROWS_OF_A_GROUP: u64 = 100;
 /// Share of rows that is guessed to pass a predicate of which nothing is known.
 const SELECTIVITY: f64 = 0.2;
 
+/// Share of those that is guessed to pass a further term.
+const OF_FURTHER_TERM: f64 = 0.5;
+
+/// No more terms than these count: many say the same.
+const MOST_TERMS: usize = 5;
+
 impl Logical {
     /// About how much comes out.
     pub fn estimate(&self) -> Estimate {
@@ -58,12 +65,12 @@ impl Logical {
                     let share = columns.len() as f64 / scan.schema.fields().len().max(1) as f64;
                     estimate.bytes = (estimate.bytes as f64 * share.min(1.0)) as u64;
                 }
-                match scan.predicate {
-                    Some(_) => estimate.scaled(SELECTIVITY),
+                match &scan.predicate {
+                    Some(predicate) => estimate.scaled(selectivity(predicate)),
                     None => estimate,
                 }
             }
-            Logical::Filter { input, .. } => input.estimate().scaled(SELECTIVITY),
+            Logical::Filter { input, predicate } => input.estimate().scaled(selectivity(predicate)),
             Logical::Project { input, projection } => {
                 let mut estimate = input.estimate();
                 let columns = |schema: Result<SchemaRef>| schema.map_or(1, |s| s.fields().len());
@@ -110,6 +117,12 @@ impl Logical {
             }
         }
     }
+}
+
+/// Share of rows that is guessed to pass a predicate.
+fn selectivity(predicate: &Expr) -> f64 {
+    let further = predicate.n_conjuncts().clamp(1, MOST_TERMS) - 1;
+    SELECTIVITY * OF_FURTHER_TERM.powi(further as i32)
 }
 
 /// About how much a fold leaves.

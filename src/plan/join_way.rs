@@ -15,12 +15,23 @@ use crate::partition::Partitioning;
 /// holding it costs less than putting joined rows back into the other's order.
 const LARGE_BYTES: u64 = 64 << 20;
 
+/// Rows of such a side: a table of them does not stay in the cache of a core.
+const LARGE_ROWS: u64 = 1 << 20;
+
 /// How many times as large as thought a sorted side may be that is not held.
 const STORED_SMALLER: u64 = 8;
 
 /// How many times as large as a side whose order counts another one must be to
 /// stream past it.
 const FAR_SMALLER: u64 = 16;
+
+/// The same where only rows of the side whose order counts come out: they are
+/// those of its table, and need not be put in order.
+const SMALLER: u64 = 2;
+
+/// How many times as many rows as that side has must be read for the other one,
+/// so that its keys may spare most of them.
+const SPARED: u64 = 8;
 
 /// How the rows of two frames meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,10 +100,9 @@ impl Join {
     /// that one, unless it is large and the other one is far smaller.
     pub(super) fn way(&self, left: &Logical, right: &Logical) -> JoinWay {
         let (probe, _) = self.how.probe();
-        let sizes = (left.estimate().bytes, right.estimate().bytes);
-        let (of_probe, of_build) = match probe {
-            Side::Left => sizes,
-            Side::Right => (sizes.1, sizes.0),
+        let of_build = match probe {
+            Side::Left => right.estimate().bytes,
+            Side::Right => left.estimate().bytes,
         };
         let large = self
             .hold
@@ -106,10 +116,28 @@ impl Join {
         if let (true, Some(order)) = (is_there && of_build > large / STORED_SMALLER, &order) {
             return JoinWay::InOrder(order.clone());
         }
-        let few = of_probe.saturating_mul(FAR_SMALLER) <= of_build;
-        // Rows without a key meet all: they come out in the order of the probe side anyway.
-        let flips = few && of_build > large && !self.on.is_empty() && self.next_to.is_none();
+        let flips = match probe {
+            Side::Left => self.flips(left, right, large),
+            Side::Right => self.flips(right, left, large),
+        };
         JoinWay::Hold(if flips { probe } else { probe.other() }, order)
+    }
+
+    /// Whether the side whose order counts is held, and the other one streams past it.
+    fn flips(&self, probe: &Logical, build: &Logical, large: u64) -> bool {
+        // Rows without a key meet all: they come out in the order of the probe side anyway.
+        if self.on.is_empty() || self.next_to.is_some() {
+            return false;
+        }
+        let (of_probe, of_build) = (probe.estimate(), build.estimate());
+        if matches!(self.how, MergeHow::Semi | MergeHow::Anti) {
+            let read: u64 = build.scans().iter().map(|scan| scan.estimate.rows).sum();
+            let spares = probe.leaves_out() && of_probe.rows.saturating_mul(SPARED) <= read;
+            return spares || of_probe.rows.saturating_mul(SMALLER) <= of_build.rows;
+        }
+        let smaller = |probe: u64, build: u64| probe.saturating_mul(FAR_SMALLER) <= build;
+        (of_build.bytes > large && smaller(of_probe.bytes, of_build.bytes))
+            || (of_build.rows > LARGE_ROWS && smaller(of_probe.rows, of_build.rows))
     }
 
     /// The order that both inputs have, or the one whose order does not count could

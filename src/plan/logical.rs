@@ -333,6 +333,24 @@ impl Logical {
         }
     }
 
+    /// Whether fewer rows may come out than were read: then the keys of those are
+    /// most likely fewer, too.
+    pub(crate) fn leaves_out(&self) -> bool {
+        match self {
+            Logical::Scan(scan) => scan.predicate.is_some() || scan.source.leaves_out(),
+            Logical::Filter { .. }
+            | Logical::Limit { .. }
+            | Logical::Sample { .. }
+            | Logical::Partition { .. }
+            | Logical::MapPartitions { .. }
+            | Logical::Explode { .. } => true,
+            Logical::Aggregate { input, fold, .. } => {
+                !matches!(fold, Fold::Groups { .. }) || input.leaves_out()
+            }
+            other => other.inputs().into_iter().any(Logical::leaves_out),
+        }
+    }
+
     /// Columns that come out. Text may bring more than a first look showed.
     ///
     /// # Errors

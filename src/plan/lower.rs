@@ -96,6 +96,18 @@ impl Physical {
             && scan.predicate.is_none()
             && scan.columns.is_none()
     }
+
+    /// Whether fewer rows may come out than were read, as [`Logical::leaves_out`].
+    pub(crate) fn leaves_out(&self) -> bool {
+        let mut steps = self.steps.iter().chain(&self.ordered);
+        let drops = |step: &Step| {
+            matches!(
+                step,
+                Step::Filter(_) | Step::Limit(_) | Step::Sample { .. } | Step::Explode(_)
+            )
+        };
+        self.scan.predicate.is_some() || steps.any(drops) || self.scan.source.leaves_out()
+    }
 }
 
 /// Logical bytes per partition where nothing else decides (128 MiB).

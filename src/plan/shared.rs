@@ -102,7 +102,7 @@ pub(crate) fn replaced(plan: Logical, part: &Logical, other: &Logical) -> Logica
 
 /// Logical bytes of filtered rows of files of columns that are worth keeping:
 /// beyond them, reading the files again costs no more.
-const KEPT_BYTES: u64 = 256 << 20;
+const KEPT_BYTES: u64 = 32 << 20;
 
 /// Where a part stands.
 #[derive(Debug, Clone, Copy)]

@@ -397,3 +397,26 @@ pub enum Source {
         input: Arc<Physical>,
     },
 }
+
+impl Source {
+    /// Whether its keys are most likely not all that there are: of rows in memory
+    /// nobody knows, and what stages in front left out is gone.
+    pub(crate) fn leaves_out(&self) -> bool {
+        match self {
+            Source::Text { .. } | Source::Columns { .. } => false,
+            Source::Joined { left, right, .. } => left.leaves_out() || right.leaves_out(),
+            Source::Sorted { input, .. }
+            | Source::Shuffled { input, .. }
+            | Source::Ahead { input, .. } => input.leaves_out(),
+            Source::Folded { fold, input } => {
+                !matches!(fold, Fold::Groups { .. }) || input.leaves_out()
+            }
+            Source::Shared(shared) => shared.plan.leaves_out(),
+            Source::Union(inputs) => inputs.iter().any(|(input, _)| input.leaves_out()),
+            Source::Batches(_)
+            | Source::Made { .. }
+            | Source::Mapped { .. }
+            | Source::Picked { .. } => true,
+        }
+    }
+}

@@ -25,10 +25,15 @@ use crate::error::Result;
 use crate::exec::run::Run;
 use crate::exec::scatter::scatter_units;
 use crate::exec::source::{Units, map_batches};
+use crate::memory::Reservation;
 use crate::ops::join::{JoinKind, JoinSpec, JoinTable, Taken};
 
-/// Buckets of places; one may have more rows than fit, and is sorted in parts.
-const BUCKETS: usize = 64;
+/// Buckets of places at most; one may have more rows than fit, and is sorted in parts.
+const BUCKETS: u64 = 64;
+
+/// Rows of the small side for each bucket, if they are few: batches are not cut to
+/// pieces that cost more than their rows.
+const BUCKET_ROWS: u64 = 1 << 14;
 
 /// The joined rows of a small side, whose order they have, and a large one that streams.
 ///
@@ -37,7 +42,7 @@ const BUCKETS: usize = 64;
 /// The first error of the large side; [`crate::Error::Io`] if rows must be spilled and cannot.
 pub(super) fn flipped(
     spec: JoinSpec,
-    small: Vec<RecordBatch>,
+    (small, reservation): (Vec<RecordBatch>, Reservation),
     small_schema: &SchemaRef,
     large: Units,
     at_once: u64,
@@ -45,7 +50,6 @@ pub(super) fn flipped(
 ) -> Result<Units> {
     let schema = Arc::clone(&spec.schema);
     let spec = spec.flipped(small_schema);
-    let reservation = run.drive.budget.open();
     let table = |spec, rows| JoinTable::build(Arc::new(spec), rows, run.drive.threads, reservation);
     if spec.kind.is_of_build() {
         return Ok(joined_units(large, &Arc::new(table(spec, small)?)));
@@ -71,7 +75,7 @@ pub(super) fn flipped(
         column: schema.fields().len(),
         n_probe: n_small,
         n_build: 1,
-        n_buckets: BUCKETS,
+        n_buckets: n_small.div_ceil(BUCKET_ROWS).clamp(1, BUCKETS) as usize,
     });
     let rows = scatter_units(run, joined, &joined_schema, route, None)?;
     Ok(ordered_units(rows, at_once, &schema))

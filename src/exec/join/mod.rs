@@ -35,7 +35,7 @@ use self::broadcast::joined_units;
 use self::flipped::flipped;
 use self::grace::{BuildRows, grace};
 use self::in_order::{Keys, Windows, moved};
-use self::reach::within_reach;
+use self::reach::{Held, within_reach};
 use self::side::ProbeSide;
 use self::tasks::Tasks;
 use super::build::Given;
@@ -46,6 +46,7 @@ use super::run::Run;
 use super::sheet::{Front, Stage};
 use super::source::Units;
 use crate::error::{Error, Result};
+use crate::memory::Reservation;
 use crate::ops::join::{JoinSpec, JoinTable};
 use crate::plan::{Join, JoinWay, OneOrder, Physical, Side};
 use crate::size::ByteSize;
@@ -167,16 +168,24 @@ impl Sides<'_> {
                 batches: held.batches,
             }),
         };
+        let mut reservation = self.run.drive.budget.open();
         let probe = match (read, &build) {
             (Some(rows), _) => ProbeSide::held(rows),
             (None, Build::Whole(rows)) => {
                 let of = (self.join, self.probe_is);
-                ProbeSide::open(&within_reach(self.probe, of, &held.schema, rows)?, context)?
+                let held = Held {
+                    pipeline: self.build,
+                    schema: &held.schema,
+                    rows,
+                };
+                let near = within_reach(self.probe, of, &held, &mut reservation)?;
+                ProbeSide::open(&near, context)?
             }
             (None, Build::Cut(_)) => ProbeSide::open(self.probe, context)?,
         };
         let spec = self.spec(&probe.schema, &held.schema)?;
         let schema = Arc::clone(&spec.schema);
+        let build = (build, reservation);
         let (units, report) = self.past(build, held.bytes, spec, probe.units, &probe.schema)?;
         Ok(Joined {
             units,
@@ -192,7 +201,7 @@ impl Sides<'_> {
     /// of their key; `bytes` are those of the build rows.
     fn past(
         &self,
-        build: Build,
+        (build, reservation): (Build, Reservation),
         bytes: u64,
         spec: JoinSpec,
         probe: Units,
@@ -214,9 +223,8 @@ impl Sides<'_> {
                 units
             }
             Build::Whole(rows) => {
-                let budget = &self.run.drive.budget;
                 let threads = self.run.drive.threads;
-                let table = JoinTable::build(Arc::new(spec), rows, threads, budget.open())?;
+                let table = JoinTable::build(Arc::new(spec), rows, threads, reservation)?;
                 report.way = Some(format!("{other} rows ({bytes}) held"));
                 joined_units(probe, &Arc::new(table))
             }
@@ -233,14 +241,20 @@ impl Sides<'_> {
         }
         let rows = held.batches.collect::<Result<Vec<_>>>()?;
         let other = self.probe_is.other();
-        let large = within_reach(self.build, (self.join, other), &held.schema, &rows)?;
+        let mut reservation = self.run.drive.budget.open();
+        let of_held = Held {
+            pipeline: self.probe,
+            schema: &held.schema,
+            rows: &rows,
+        };
+        let large = within_reach(self.build, (self.join, other), &of_held, &mut reservation)?;
         let large = ProbeSide::open(&large, context)?;
         let spec = self.spec(&held.schema, &large.schema)?;
         let schema = Arc::clone(&spec.schema);
         let at_once = self.limit.bytes() / (2 * self.run.drive.threads as u64);
         let units = flipped(
             spec,
-            rows,
+            (rows, reservation),
             &held.schema,
             large.units,
             at_once.max(1),

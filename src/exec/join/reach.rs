@@ -2,29 +2,44 @@
 //!
 //! In:  one side, held; the pipeline of the other one.
 //! Out: the same pipeline with a filter more: keys between the least and the
-//!      largest of the held side. A reader of Parquet passes over row groups for it.
+//!      largest of the held side, and whole numbers that are among its keys. A
+//!      reader of Parquet passes over row groups and pages for it, and decodes
+//!      other columns of those rows only that are left.
 //!
 //! Only where such rows would not come out, and where no step of the pipeline
-//! may fail on one of them.
+//! may fail on one of them. The filter goes where the column comes from:
+//!
+//! ```text
+//! held keys ─▶ filter ─▶ joined rows ─▶ the side that has the column, and the other one by its key
+//!                     ─▶ groups      ─▶ the rows that are grouped by it
+//!                     ─▶ files       ─▶ the reader
+//! ```
 
 use std::sync::Arc;
 
-use arrow_arith::aggregate::{max, max_string, min, min_string};
+use arrow_arith::aggregate::{max_string, min_string};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
 use arrow_schema::{DataType, Schema};
 
 use super::side::output;
 use crate::error::Result;
 use crate::exec::bind::Steps;
 use crate::exec::parts::widens;
-use crate::expr::{Expr, col, lit};
-use crate::plan::{Join, Physical, Side, Step};
+use crate::expr::{Expr, KeySet, col, lit};
+use crate::memory::Reservation;
+use crate::plan::{ColumnOf, Fold, Join, MergeHow, Physical, Side, Source, Step};
+
+/// Rows of one side of a join that are held.
+pub(super) struct Held<'a> {
+    /// What gave them.
+    pub pipeline: &'a Physical,
+    pub schema: &'a Schema,
+    pub rows: &'a [RecordBatch],
+}
 
 /// The pipeline of one side of a join without rows that cannot meet one of the
-/// held rows of the other.
+/// held rows of the other. What is kept of keys counts in `reservation`.
 ///
 /// # Errors
 ///
@@ -32,64 +47,248 @@ use crate::plan::{Join, Physical, Side, Step};
 pub(super) fn within_reach(
     streamed: &Arc<Physical>,
     (join, side): (&Join, Side),
-    held_schema: &Schema,
-    held: &[RecordBatch],
+    held: &Held<'_>,
+    reservation: &mut Reservation,
 ) -> Result<Arc<Physical>> {
-    let drops = join.how.needs_partner(side) && !join.nulls_match;
-    if !drops || !streamed.ordered.is_empty() || widens(&streamed.scan.source) {
-        return Ok(Arc::clone(streamed));
+    let mut streamed = Arc::clone(streamed);
+    if !join.how.needs_partner(side) || join.nulls_match {
+        return Ok(streamed);
     }
-    if Steps::bind(streamed, false)?.read.may_fail() {
-        return Ok(Arc::clone(streamed));
-    }
-    let schema = output(streamed)?;
-    let terms = join.on.iter().filter_map(|(left, right)| {
+    // Else its keys are most likely all that there are.
+    let chosen = held.pipeline.leaves_out();
+    for (left, right) in &join.on {
         let (name, of_held) = match side {
             Side::Left => (left, right),
             Side::Right => (right, left),
         };
-        let (_, field) = schema.column_with_name(name)?;
-        let (idx, _) = held_schema.column_with_name(of_held)?;
-        let columns: Vec<&ArrayRef> = held.iter().map(|batch| batch.column(idx)).collect();
-        between(name, field.data_type(), &columns)
-    });
-    let Some(filter) = terms.reduce(Expr::and) else {
-        return Ok(Arc::clone(streamed));
-    };
-    let mut streamed = (**streamed).clone();
-    streamed.steps.push(Step::Filter(filter));
-    Ok(Arc::new(streamed))
+        let Some((idx, _)) = held.schema.column_with_name(of_held) else {
+            continue;
+        };
+        let columns: Vec<&ArrayRef> = held.rows.iter().map(|batch| batch.column(idx)).collect();
+        let Some(reach) = Reach::of(&columns, chosen, reservation) else {
+            continue;
+        };
+        if let Some(narrowed) = narrowed(&streamed, name, &reach)? {
+            streamed = narrowed;
+        }
+    }
+    Ok(streamed)
 }
 
-/// The condition that a column lies between the least and the largest of some
-/// values; none for types of which that says little.
-fn between(name: &str, data_type: &DataType, values: &[&ArrayRef]) -> Option<Expr> {
-    let whole = |of: &DataType| of.is_integer() && *of != DataType::UInt64;
-    let all = |fits: &dyn Fn(&DataType) -> bool| {
-        fits(data_type) && values.iter().all(|values| fits(values.data_type()))
-    };
-    let between = |low: Option<Expr>, high: Option<Expr>| match (low, high) {
-        (Some(low), Some(high)) => col(name).ge(low).and(col(name).le(high)),
-        // There is no value that one could be equal to.
-        _ => lit(false),
-    };
-    if all(&whole) {
-        let longs = values.iter().map(|values| cast(values, &DataType::Int64));
-        let longs = longs.collect::<std::result::Result<Vec<_>, _>>().ok()?;
-        let longs = || {
-            longs
-                .iter()
-                .map(|values| values.as_primitive::<Int64Type>())
+/// What the keys of held rows say of those that may meet them.
+enum Reach {
+    /// There is none.
+    Nothing,
+    /// Whole numbers within bounds, or those of the keys.
+    Whole {
+        data_type: DataType,
+        range: (i64, i64),
+        keys: Option<Arc<KeySet>>,
+    },
+    /// Texts within bounds.
+    Texts(String, String),
+}
+
+impl Reach {
+    /// Of some keys; with a set of them where they were `chosen` among others and
+    /// there is room. Nothing for keys of which bounds say little.
+    fn of(columns: &[&ArrayRef], chosen: bool, reservation: &mut Reservation) -> Option<Self> {
+        let Some(first) = columns.first() else {
+            return Some(Reach::Nothing);
         };
-        let low = longs().filter_map(min).min();
-        let high = longs().filter_map(max).max();
-        return Some(between(low.map(lit), high.map(lit)));
-    }
-    if all(&|of| *of == DataType::Utf8) {
-        let texts = || values.iter().map(|values| values.as_string::<i32>());
+        let data_type = first.data_type().clone();
+        if columns.iter().any(|keys| *keys.data_type() != data_type) {
+            return None;
+        }
+        if KeySet::takes(&data_type) {
+            let Some(range) = KeySet::range_of(columns)? else {
+                return Some(Reach::Nothing);
+            };
+            let n_rows = columns.iter().map(|keys| keys.len()).sum();
+            let bytes = reservation.bytes() + KeySet::most_bytes(n_rows);
+            let keys = match chosen && reservation.try_resize(bytes) {
+                true => Some(Arc::new(KeySet::of(columns, range)?)),
+                false => None,
+            };
+            return Some(Reach::Whole {
+                data_type,
+                range,
+                keys,
+            });
+        }
+        if data_type != DataType::Utf8 {
+            return None;
+        }
+        let texts = || columns.iter().map(|keys| keys.as_string::<i32>());
         let low = texts().filter_map(min_string).min();
         let high = texts().filter_map(max_string).max();
-        return Some(between(low.map(lit), high.map(lit)));
+        Some(match (low, high) {
+            (Some(low), Some(high)) => Reach::Texts(low.to_owned(), high.to_owned()),
+            _ => Reach::Nothing,
+        })
     }
-    None
+
+    /// Whether it tells single keys, or that there is none.
+    fn is_narrow(&self) -> bool {
+        match self {
+            Reach::Nothing => true,
+            Reach::Whole { keys, .. } => keys.is_some(),
+            Reach::Texts(..) => false,
+        }
+    }
+
+    /// The condition on a column of this name and type; none if its values are others.
+    fn on(&self, name: &str, of: &DataType) -> Option<Expr> {
+        match self {
+            // There is no value that one could be equal to.
+            Reach::Nothing => Some(lit(false)),
+            Reach::Whole {
+                data_type,
+                range: (low, high),
+                keys,
+            } => {
+                let whole = data_type.is_integer() && of.is_integer() && KeySet::takes(of);
+                if !whole && of != data_type {
+                    return None;
+                }
+                match keys {
+                    Some(keys) => Some(Expr::AmongKeys {
+                        expr: Box::new(col(name)),
+                        keys: Arc::clone(keys),
+                    }),
+                    None => whole.then(|| col(name).ge(lit(*low)).and(col(name).le(lit(*high)))),
+                }
+            }
+            Reach::Texts(low, high) => (*of == DataType::Utf8).then(|| {
+                let low = col(name).ge(lit(low.as_str()));
+                low.and(col(name).le(lit(high.as_str())))
+            }),
+        }
+    }
+}
+
+/// A pipeline without rows out of reach in the column `name` that comes out of
+/// it; none if they cannot be left out sooner than they come out.
+fn narrowed(pipeline: &Physical, name: &str, reach: &Reach) -> Result<Option<Arc<Physical>>> {
+    let stays = !pipeline.ordered.is_empty() || widens(&pipeline.scan.source);
+    if stays || Steps::bind(pipeline, false)?.read.may_fail() {
+        return Ok(None);
+    }
+    let schema = output(pipeline)?;
+    let Some((_, field)) = schema.column_with_name(name) else {
+        return Ok(None);
+    };
+    let Some(condition) = reach.on(name, field.data_type()) else {
+        return Ok(None);
+    };
+    let Some(source) = (match &pipeline.scan.source {
+        Source::Columns { .. } => {
+            let mut narrowed = pipeline.clone();
+            narrowed.steps.push(Step::Filter(condition));
+            return Ok(Some(Arc::new(narrowed)));
+        }
+        // Bounds that leave out little are not worth a column that is decoded sooner.
+        Source::Joined { .. } | Source::Folded { .. } => match before_steps(pipeline, name)? {
+            Some(name) if reach.is_narrow() => {
+                narrowed_source(&pipeline.scan.source, &name, reach)?
+            }
+            _ => None,
+        },
+        _ => None,
+    }) else {
+        return Ok(None);
+    };
+    let mut narrowed = pipeline.clone();
+    narrowed.scan.source = source;
+    Ok(Some(Arc::new(narrowed)))
+}
+
+/// What a column that comes out of a pipeline is called in front of its steps,
+/// if it is there.
+fn before_steps(pipeline: &Physical, name: &str) -> Result<Option<String>> {
+    let mut schema = pipeline.scan.output()?;
+    let mut passed = Vec::new();
+    for step in &pipeline.steps {
+        match step {
+            Step::Filter(_) => {}
+            Step::Project(projection) => {
+                let after = projection.schema(&schema)?;
+                passed.push((projection, std::mem::replace(&mut schema, after)));
+            }
+            _ => return Ok(None),
+        }
+    }
+    let column = passed.iter().rev().try_fold(col(name), |column, before| {
+        let (projection, input) = before;
+        projection.before(&column, input)
+    });
+    Ok(match column {
+        Some(Expr::Column(name)) => Some(name),
+        _ => None,
+    })
+}
+
+/// A stage in front of a pipeline without rows out of reach in one of its columns.
+fn narrowed_source(source: &Source, name: &str, reach: &Reach) -> Result<Option<Source>> {
+    match source {
+        // Groups are left out whole.
+        Source::Folded {
+            fold: fold @ Fold::Groups { keys, aggregates },
+            input,
+        } if keys.iter().any(|key| key == name)
+            && !aggregates.iter().any(|(_, of)| of.may_fail()) =>
+        {
+            let input = narrowed(input, name, reach)?;
+            let fold = fold.clone();
+            Ok(input.map(|input| Source::Folded { fold, input }))
+        }
+        Source::Joined {
+            join,
+            left,
+            right,
+            way,
+        } => {
+            let (of_left, of_right) = on_sides(join, name);
+            let side = |pipeline: &Arc<Physical>, name: Option<&str>| match name {
+                Some(name) => narrowed(pipeline, name, reach),
+                None => Ok(None),
+            };
+            let (new_left, new_right) = (side(left, of_left)?, side(right, of_right)?);
+            if new_left.is_none() && new_right.is_none() {
+                return Ok(None);
+            }
+            Ok(Some(Source::Joined {
+                join: Arc::clone(join),
+                left: new_left.unwrap_or_else(|| Arc::clone(left)),
+                right: new_right.unwrap_or_else(|| Arc::clone(right)),
+                way: way.clone(),
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a column of joined rows is called on each side whose rows may be left
+/// out by it: where it stands, and where a key has to be equal to it.
+fn on_sides<'a>(join: &'a Join, name: &str) -> (Option<&'a str>, Option<&'a str>) {
+    let column = join.columns.iter().find(|(shown, _)| shown == name);
+    let (Some((_, of)), None) = (column, &join.next_to) else {
+        return (None, None);
+    };
+    let of_left = |wanted: &str| {
+        let pair = join.on.iter().find(|(left, _)| left == wanted);
+        pair.map(|(_, right)| right.as_str())
+    };
+    let of_right = |wanted: &str| {
+        let pair = join.on.iter().find(|(_, right)| right == wanted);
+        pair.map(|(left, _)| left.as_str())
+    };
+    match (join.how, of) {
+        (MergeHow::Outer, _)
+        | (MergeHow::Left, ColumnOf::Right(_))
+        | (MergeHow::Right, ColumnOf::Left(_)) => (None, None),
+        (_, ColumnOf::Left(name)) => (Some(name), of_left(name)),
+        (_, ColumnOf::Right(name)) => (of_right(name), Some(name)),
+        (_, ColumnOf::Both(name)) => (Some(name), Some(name)),
+    }
 }

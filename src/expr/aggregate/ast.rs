@@ -245,6 +245,27 @@ impl AggExpr {
         }
     }
 
+    /// Whether rows of a group may have no result: a sum that is too large.
+    pub(crate) fn may_fail(&self) -> bool {
+        use Aggregate::{
+            All, Any, ApproxNUnique, Count, First, FirstRow, Last, LastRow, Max, Min, NUnique, Size,
+        };
+        !matches!(
+            self.what,
+            Size | Count
+                | Min
+                | Max
+                | First
+                | Last
+                | FirstRow
+                | LastRow
+                | Any
+                | All
+                | NUnique
+                | ApproxNUnique
+        )
+    }
+
     /// The same aggregate of other expressions, without a name of its own.
     pub(crate) fn with_args(&self, args: Vec<Expr>) -> Self {
         AggExpr {

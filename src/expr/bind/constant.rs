@@ -19,7 +19,8 @@ use crate::expr::scalar::Scalar;
 pub(super) fn fold(expr: &Expr, node: Node) -> Result<Node> {
     let constant = |node: &Node| matches!(node.kind, Kind::Literal(..));
     let all_constant = match &node.kind {
-        Kind::Column(_) | Kind::Literal(..) => false,
+        // What it tests is a column.
+        Kind::Column(_) | Kind::Literal(..) | Kind::AmongKeys(..) => false,
         Kind::Compare(_, _, left, right)
         | Kind::Arith(_, left, right, _)
         | Kind::Concat(left, right)

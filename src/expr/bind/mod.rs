@@ -116,6 +116,12 @@ impl Binder<'_> {
                 };
                 self.like(expr, text, pattern, which)
             }
+            Expr::AmongKeys { expr: inner, keys } => {
+                let inner = self.node(inner)?;
+                let fails = inner.fails;
+                let kind = Kind::AmongKeys(Box::new(inner), Arc::clone(keys));
+                Ok(boolean(fails, kind))
+            }
             Expr::Cast {
                 expr: inner,
                 to,

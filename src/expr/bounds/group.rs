@@ -16,6 +16,7 @@ use crate::expr::convert::Class;
 use crate::expr::decimal::Digits;
 use crate::expr::eval::{Kind, Node, Pattern};
 use crate::expr::json_text::is_json;
+use crate::expr::key_set::KeySet;
 use crate::expr::names::ColumnPath;
 use crate::expr::number::Num;
 
@@ -62,6 +63,7 @@ impl Group<'_> {
                 if *negated { found.not() } else { found }
             }
             Kind::Like(text, pattern, which) => self.like(text, pattern, *which, node.fails)?,
+            Kind::AmongKeys(inner, keys) => self.among_keys(inner, keys)?,
             Kind::Column(_) | Kind::Literal(..) => self.condition(node)?,
             _ => Truth::any(node.fails),
         })
@@ -292,6 +294,26 @@ impl Group<'_> {
         let (_, values) = self.nullness(inner)?;
         found.no = values && !surely;
         Ok(found)
+    }
+
+    fn among_keys(&self, inner: &Node, keys: &KeySet) -> Result<Truth> {
+        let mode = match Class::of(&inner.data_type) {
+            Class::Number => Mode::Number,
+            _ => return Ok(Truth::any(inner.fails)),
+        };
+        let operand = self.operand(inner, &mode)?;
+        let number = |point: &Option<Point>, open: i64| match point {
+            Some(Point::Number(Num::Int(number))) => i64::try_from(*number).unwrap_or(open),
+            _ => open,
+        };
+        let meets =
+            |span: &Span| keys.may_meet(number(&span.low, i64::MIN), number(&span.high, i64::MAX));
+        Ok(Truth {
+            yes: operand.spans.iter().any(meets),
+            no: true,
+            unknown: operand.nulls,
+            fails: inner.fails,
+        })
     }
 
     fn like(&self, text: &Node, pattern: &Node, which: Pattern, fails: bool) -> Result<Truth> {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arrow_arith::boolean::not;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 use arrow_select::nullif::nullif;
 
@@ -31,6 +32,7 @@ use crate::expr::compare::{Members, Mode, compare, equal};
 use crate::expr::convert::Value;
 use crate::expr::exact::exactly;
 use crate::expr::functions::{self, Prepared};
+use crate::expr::key_set::KeySet;
 use crate::expr::names::ColumnPath;
 use crate::expr::row_error::RowError;
 use crate::expr::scalar::Scalar;
@@ -73,6 +75,8 @@ pub(in crate::expr) enum Kind {
     /// The constants of the list, its other items with how they are compared,
     /// and whether negated.
     In(Box<Node>, Members, Vec<(Mode, Node)>, bool),
+    /// Keys that the value may be one of.
+    AmongKeys(Box<Node>, Arc<KeySet>),
     Like(Box<Node>, Box<Node>, Pattern),
     Cast(Box<Node>, bool, String),
     Call(functions::Kind, Vec<Node>, Prepared, String),
@@ -238,6 +242,7 @@ impl Node {
             Kind::Not(inner)
             | Kind::IsNull(inner, _)
             | Kind::IsBool(inner, ..)
+            | Kind::AmongKeys(inner, _)
             | Kind::Cast(inner, ..) => vec![inner],
             Kind::In(inner, _, items, _) => std::iter::once(&**inner)
                 .chain(items.iter().map(|(_, item)| item))
@@ -283,6 +288,10 @@ impl Node {
             Kind::In(inner, members, items, negated) => {
                 is_in(inner, members, items, *negated, rows)
             }
+            Kind::AmongKeys(inner, keys) => single(inner, rows, |value| {
+                let all = || BooleanArray::new(BooleanBuffer::new_set(value.array.len()), None);
+                Ok(Arc::new(keys.test(&value.array).unwrap_or_else(all)))
+            }),
             Kind::Cast(inner, lenient, text) => single(inner, rows, |value| {
                 cast(value, &inner.data_type, &self.data_type, *lenient)
                     .map_err(|failure| failure.named(text))

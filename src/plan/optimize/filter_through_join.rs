@@ -4,6 +4,13 @@
 //! behind the join, and where it cannot fail: a row without partner never
 //! reaches a filter behind the join. What it says of a key holds for the key of
 //! the other side as well, which is filtered alike.
+//!
+//! Of several ways to pass, each may ask something of the smaller side: rows of
+//! it that no way lets pass are left out, and the term stays behind the join.
+//!
+//! ```text
+//! (part = 'a' and n < 10) or (part = 'b' and n < 20)  ─▶  part = 'a' or part = 'b'
+//! ```
 
 use super::Logical;
 use super::filter_into_scan::{all_of, filtered, sink as sink_into};
@@ -31,7 +38,17 @@ pub(super) fn sink(left: Logical, right: Logical, join: Join, predicate: Expr) -
                 on_left.extend(of_left);
                 on_right.extend(of_right);
             }
-            None => above.push(term),
+            None => {
+                let fewer = match left.estimate().rows < right.estimate().rows {
+                    true => Side::Left,
+                    false => Side::Right,
+                };
+                if let Some((of_left, of_right)) = beside.implied(&term, fewer) {
+                    on_left.extend(of_left);
+                    on_right.extend(of_right);
+                }
+                above.push(term);
+            }
         }
     }
     let side = |side: Logical, terms: Vec<Expr>| match all_of(terms) {
@@ -92,6 +109,27 @@ impl Beside<'_> {
             _ => &left,
         };
         first.is_some().then_some((left, right))
+    }
+
+    /// What every way to pass a term asks of the rows of one side, as each side
+    /// has it; none if there is a way that asks nothing of it.
+    fn implied(&self, term: &Expr, side: Side) -> Option<(Option<Expr>, Option<Expr>)> {
+        let Expr::Or(ways) = term else {
+            return None;
+        };
+        let joined = self.join.schema(self.left, self.right).ok()?;
+        if term.bind(&joined).ok()?.may_fail() {
+            return None;
+        }
+        let asked = |way: &Expr| {
+            let mut parts = way.clone().conjuncts();
+            parts.retain(|part| {
+                !roots(part, &joined).is_empty() && self.on_side(part, side, &joined).is_some()
+            });
+            all_of(parts)
+        };
+        let ways: Option<Vec<Expr>> = ways.iter().map(asked).collect();
+        self.place(&ways?.into_iter().reduce(Expr::or)?)
     }
 
     /// A term by the names of one side, if that side has all it looks at.
