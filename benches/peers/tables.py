@@ -8,10 +8,11 @@ Shapes, all from the same generated table:
 
     csv      one CSV file to Parquet, zstd level 3 (windrow: its default)
     scan     Parquet files to Parquet, one row in 10,000 kept by a filter on one column
+    sort     Parquet files to Parquet in the order of a random number, then of a whole one
     counts   rows of each Parquet file
 
 Each run is a process of its own, and a round runs every engine once. Answers are compared before
-a figure is believed: rows and sums of what was written, or the counts themselves.
+a figure is believed: rows, sums and order of what was written, or the counts themselves.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import tempfile
 import run
 
 HERE = pathlib.Path(__file__).resolve().parent
-SHAPES = ["csv", "scan", "counts"]
+SHAPES = ["csv", "scan", "sort", "counts"]
 PEERS = ["polars", "duckdb", "datafusion"]
 FILES = 8
 KEPT = 4711
@@ -90,6 +91,8 @@ def windrow_command(shape, folder, out, chosen):
     if shape == "scan":
         where = ["--where", f"kind = {KEPT}"]
         return [chosen.windrow, "convert", folder / "*.parquet", "--to", out, *where, *threads]
+    if shape == "sort":
+        return [chosen.windrow, "convert", folder / "*.parquet", "--to", out, "--sort-by", "amount,id", *threads]
     return [chosen.windrow, "inspect", folder / "*.parquet", "--output", "json"]
 
 
@@ -109,6 +112,8 @@ def work(engine, shape, folder, out, threads):
             db.execute(f"COPY (SELECT * FROM read_csv('{csv}')) TO '{to}' {zstd}")
         elif shape == "scan":
             db.execute(f"COPY (SELECT * FROM read_parquet('{parts}') WHERE kind = {KEPT}) TO '{to}' {zstd}")
+        elif shape == "sort":
+            db.execute(f"COPY (SELECT * FROM read_parquet('{parts}') ORDER BY amount, id) TO '{to}' {zstd}")
         else:
             query = f"SELECT file_name, num_rows FROM parquet_file_metadata('{parts}') ORDER BY 1"
             print(json.dumps([rows for _, rows in db.execute(query).fetchall()]))
@@ -122,6 +127,8 @@ def work(engine, shape, folder, out, threads):
             pl.scan_csv(csv, try_parse_dates=True).sink_parquet(to, **zstd)
         elif shape == "scan":
             pl.scan_parquet(parts).filter(pl.col("kind") == KEPT).sink_parquet(to, **zstd)
+        elif shape == "sort":
+            pl.scan_parquet(parts).sort("amount", "id").sink_parquet(to, **zstd)
         else:
             rows = pl.scan_parquet(parts, include_file_paths="path")
             rows = rows.group_by("path").len().sort("path").collect()
@@ -130,13 +137,20 @@ def work(engine, shape, folder, out, threads):
         import datafusion as df
 
         start = time.perf_counter()
-        session = df.SessionContext(df.SessionConfig().with_target_partitions(threads))
+        config = df.SessionConfig().with_target_partitions(threads)
+        if shape == "sort":
+            # Of several files nobody could say which comes first.
+            config = config.set("datafusion.execution.minimum_parallel_output_files", "1")
+        session = df.SessionContext(config)
         if shape == "csv":
             session.register_csv("t", csv)
             rows = session.sql("SELECT * FROM t")
         elif shape == "scan":
             session.register_parquet("t", folder)
             rows = session.sql(f"SELECT * FROM t WHERE kind = {KEPT}")
+        elif shape == "sort":
+            session.register_parquet("t", folder)
+            rows = session.sql("SELECT * FROM t ORDER BY amount, id")
         else:
             raise SystemExit("DataFusion does not tell files apart")
         rows.write_parquet(out, compression="zstd", compression_level=3)
@@ -152,9 +166,18 @@ row = duckdb.execute(f'''SELECT count(*), sum(id), sum(kind), sum(amount::DECIMA
 print(json.dumps([str(value) for value in row]))
 """
 
+IN_ORDER = """
+import duckdb, json, sys
+files = sys.argv[1]
+row = duckdb.execute(f'''SELECT count(*) FROM (SELECT row(amount, id) AS here,
+    lag(row(amount, id)) OVER (ORDER BY filename, file_row_number) AS behind
+    FROM read_parquet('{files}', filename = true, file_row_number = true)) WHERE behind > here''').fetchone()
+print(json.dumps(row[0]))
+"""
 
-def checked(python, files):
-    done = subprocess.run([python, "-c", CHECK, files], check=True, capture_output=True, text=True)
+
+def checked(python, files, query=CHECK):
+    done = subprocess.run([python, "-c", query, files], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
@@ -164,6 +187,8 @@ def answer(engine, shape, out, text, python):
             parts = json.loads(text)["partitions"]
             return [part["rows"] for part in sorted(parts, key=lambda part: part["path"])]
         return json.loads(text.splitlines()[0])
+    if shape == "sort" and (places := checked(python, f"{out}/**/*.parquet", IN_ORDER)):
+        return f"out of order at {places} rows"
     return checked(python, f"{out}/**/*.parquet")
 
 
