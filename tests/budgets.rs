@@ -341,6 +341,47 @@ fn rows_too_near_to_each_other_to_be_sorted_in_parts_are_an_error() {
     assert!(says(&error, "sort_values", NOTHING), "{error}");
 }
 
+#[test]
+fn a_kept_frame_that_is_dropped_frees_its_memory_and_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = || std::fs::read_dir(dir.path()).unwrap().count();
+    let settings = Settings {
+        threads: 2,
+        memory: ByteSize::mib(32),
+        spill_dir: dir.path().to_path_buf(),
+        ..Settings::default()
+    };
+    let on = |budget: Option<ByteSize>| On {
+        session: match budget {
+            Some(budget) => Session::new(settings.clone()).with_budget(budget),
+            None => Session::new(settings.clone()),
+        },
+        rows: ROWS,
+        dir: PathBuf::new(),
+    };
+    // On disk as long as a frame has them.
+    let spilling = on(Some(FAR_BELOW)).frame().persist().unwrap();
+    let beside = spilling.filter("n >= 0").unwrap();
+    assert!(files() > 0);
+    drop(spilling);
+    assert_eq!(beside.count().unwrap(), ROWS as u64);
+    drop(beside);
+    assert_eq!(files(), 0);
+    // In memory: 80 frames of 0.4 MiB, of which no more than 16 MiB are kept at once.
+    let ample = on(None);
+    for _ in 0..80 {
+        let kept = ample.frame().persist().unwrap();
+        assert_eq!(files(), 0, "what was dropped is held still");
+        assert_eq!(kept.count().unwrap(), ROWS as u64);
+    }
+    let all: Vec<DataFrame> = (0..80).map(|_| ample.frame().persist().unwrap()).collect();
+    assert!(
+        files() > 0,
+        "{} frames are kept without spilling",
+        all.len()
+    );
+}
+
 /// Whether an error names an operator, how much it wanted of how much, and the setting.
 fn says(error: &Error, operator: &str, budget: ByteSize) -> bool {
     let text = error.to_string();

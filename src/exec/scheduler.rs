@@ -169,7 +169,9 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 Ok(())
             }
             Task::Append(tag, encoded) => {
+                let bytes = tag.bytes;
                 lock(&self.appender).append(tag, encoded)?;
+                self.drive.budget.note_freed(bytes);
                 lock(&self.state).appended();
                 Ok(())
             }

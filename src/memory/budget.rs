@@ -73,6 +73,12 @@ impl Budget {
         }
     }
 
+    /// Notes that bytes were freed which nobody had reserved, so that the allocator
+    /// lets go of them too.
+    pub(crate) fn note_freed(&self, bytes: u64) {
+        self.inner.freed.add(bytes);
+    }
+
     fn try_take(&self, bytes: u64, room: u64) -> bool {
         let taken = self
             .inner

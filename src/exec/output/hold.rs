@@ -23,10 +23,11 @@ const ROOM_BYTES: u64 = 96 << 20;
 
 /// Bytes of a budget that rows which wait leave to others. A quarter more stays
 /// free for what an allocator keeps of rows that were spilled; of a small
-/// budget, rows may still have a quarter.
+/// budget, rows may still have an eighth: at 64 MiB, a row group that is filled
+/// and encoded takes most of the rest.
 pub(crate) fn room_beside(budget: &Budget) -> u64 {
     let limit = budget.limit().bytes();
-    (ROOM_BYTES + limit / 4).min(limit / 4 * 3)
+    (ROOM_BYTES + limit / 4).min(limit / 8 * 7)
 }
 
 /// Rows that were counted.

@@ -66,7 +66,8 @@ pub(crate) struct Tag {
     /// Of the run, when it was sealed.
     pub(super) run_schema: RunSchema,
     pub(super) rows: u64,
-    pub(super) bytes: u64,
+    /// Logical bytes of its rows.
+    pub bytes: u64,
 }
 
 /// Rows of one folder that wait to become a row group.
