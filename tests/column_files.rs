@@ -365,13 +365,16 @@ fn pages_that_leave_no_room_for_the_filter_are_not_decoded() {
         let bound = Expr::parse(condition).unwrap().bind(schema).unwrap();
         // Of the filter's own columns nothing is left to decode later.
         let columns = Some(bound.root_columns());
-        let batches = input
+        let mut batches = input
             .read_matching(0, columns, 1024, &bound, schema)
             .unwrap();
-        let passed = batches.rows_passed();
-        let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
-        assert_eq!(rows as u64 + passed, 300, "{condition}");
-        passed
+        let before = batches.rows_passed();
+        let rows: usize = batches
+            .by_ref()
+            .map(|batch| batch.unwrap().num_rows())
+            .sum();
+        assert_eq!(rows as u64 + batches.rows_passed(), 300, "{condition}");
+        before
     };
     assert_eq!(passed("id = 17"), 295);
     assert_eq!(passed("id < 7 or id > 296"), 285);
@@ -400,11 +403,11 @@ fn other_columns_are_decoded_of_rows_that_pass_only() {
         let mask = bound.mask(whole).unwrap();
         let want = arrow_select::filter::filter_record_batch(whole, &mask).unwrap();
         for batch_rows in [7, 64, 1000] {
-            let batches = input
+            let mut found = input
                 .read_matching(0, None, batch_rows, &bound, schema)
                 .unwrap();
-            let decoded = 600 - batches.rows_passed();
-            let batches: Vec<_> = batches.map(Result::unwrap).collect();
+            let batches: Vec<_> = found.by_ref().map(Result::unwrap).collect();
+            let decoded = 600 - found.rows_passed();
             let read = match batches.first() {
                 Some(first) => {
                     arrow_select::concat::concat_batches(&first.schema(), &batches).unwrap()

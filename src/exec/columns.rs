@@ -18,8 +18,8 @@ use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::columns::{Fill, check_widens, for_footers, in_type_of, path_column};
 use crate::io::hive;
-use crate::io::parquet::{RowFilter, Stretch, Wanted};
-use crate::io::{self, KnownFiles, ParquetInput, SourceFile};
+use crate::io::parquet::{ParquetBatches, RowFilter, Stretch, Wanted};
+use crate::io::{self, IpcBatches, KnownFiles, ParquetInput, SourceFile};
 use crate::plan::{ColumnOptions, FileFormat, Folder};
 
 /// Rows in a batch: as many as a row group is encoded from at once, and few
@@ -271,7 +271,8 @@ impl ColumnUnits {
                 Ok(Box::new(ColumnReader {
                     batches,
                     fill,
-                    passed: (passed.rows > 0).then_some(passed),
+                    passed,
+                    told: 0,
                     stored_bytes,
                     done: false,
                 }))
@@ -291,7 +292,8 @@ impl ColumnUnits {
                 Ok(Box::new(ColumnReader {
                     batches: Box::new(std::iter::empty()),
                     fill,
-                    passed: Some(passed),
+                    passed,
+                    told: 0,
                     stored_bytes,
                     done: false,
                 }))
@@ -351,37 +353,68 @@ fn read_stretch(
     wanted: &Wanted,
 ) -> Result<(Batches, Passed)> {
     let batches = input.read(stretch, wanted)?;
-    let passed = Passed {
-        rows: batches.rows_passed(),
-        ..Passed::default()
-    };
-    Ok((Box::new(batches), passed))
+    Ok((Box::new(batches), Passed::default()))
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+/// The batches of a unit.
+trait BatchIterator: Iterator<Item = Result<RecordBatch>> + Send {
+    /// Rows that were left out so far.
+    fn rows_passed(&self) -> u64 {
+        0
+    }
+
+    /// Whether the filter is true for all rows that come.
+    fn are_filtered(&self) -> bool {
+        false
+    }
+}
+
+impl BatchIterator for ParquetBatches {
+    fn rows_passed(&self) -> u64 {
+        ParquetBatches::rows_passed(self)
+    }
+
+    fn are_filtered(&self) -> bool {
+        ParquetBatches::are_filtered(self)
+    }
+}
+
+impl BatchIterator for IpcBatches {}
+
+impl BatchIterator for std::iter::Empty<Result<RecordBatch>> {}
+
+type Batches = Box<dyn BatchIterator>;
 
 /// Batches of one unit, brought up to the united schema.
 struct ColumnReader {
     batches: Batches,
     fill: Fill,
-    /// What was passed over in front of them.
-    passed: Option<Passed>,
+    /// What was passed over in front of the next one.
+    passed: Passed,
+    /// Rows that were passed over among those in front of it, and were told.
+    told: u64,
     stored_bytes: u64,
     done: bool,
 }
 
 impl ChunkReader for ColumnReader {
     fn next(&mut self, _reuse: Vec<u8>) -> Result<Option<Chunk>> {
-        if let Some(passed) = self.passed.take() {
-            let none = RecordBatch::new_empty(Arc::clone(self.fill.schema()));
-            return Ok(Some(Chunk::Batch(none, passed)));
-        }
-        let Some(batch) = self.batches.next().transpose()? else {
-            self.done = true;
-            return Ok(None);
+        let batch = match self.done {
+            true => None,
+            false => self.batches.next().transpose()?,
         };
-        let batch = self.fill.apply(&batch)?;
-        Ok(Some(Chunk::Batch(batch, Passed::default())))
+        self.done = batch.is_none();
+        let mut passed = std::mem::take(&mut self.passed);
+        let rows_passed = self.batches.rows_passed();
+        passed.all_others = self.batches.are_filtered();
+        passed.rows += rows_passed - std::mem::replace(&mut self.told, rows_passed);
+        let batch = match batch {
+            Some(batch) => self.fill.apply(&batch)?,
+            // What is left out behind the last batch comes with one of no rows.
+            None if passed.is_none() => return Ok(None),
+            None => RecordBatch::new_empty(Arc::clone(self.fill.schema())),
+        };
+        Ok(Some(Chunk::Batch(batch, passed)))
     }
 
     fn stored_bytes_read(&self) -> u64 {

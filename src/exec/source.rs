@@ -44,6 +44,15 @@ pub(crate) struct Passed {
     pub row_groups: u64,
     /// Files of which not even the footer was asked for: their rows are not counted.
     pub files: u64,
+    /// Whether the filter is true for all rows that are in a batch.
+    pub all_others: bool,
+}
+
+impl Passed {
+    /// Whether nothing was passed over.
+    pub fn is_none(&self) -> bool {
+        (self.rows, self.row_groups, self.files) == (0, 0, 0)
+    }
 }
 
 /// Reads the chunks of one unit, in order.

@@ -139,11 +139,12 @@ impl RowSteps {
         RowSteps(running.collect())
     }
 
-    /// The rows that all filters keep, with what was computed.
-    pub fn push(&mut self, batch: &RecordBatch) -> Result<Stepped, Failure> {
+    /// The rows that all filters keep, with what was computed. With `filtered`
+    /// the first step is a filter that all rows pass.
+    pub fn push(&mut self, batch: &RecordBatch, filtered: bool) -> Result<Stepped, Failure> {
         let mut left = batch.clone();
         let mut added = 0;
-        for idx in 0..self.0.len() {
+        for idx in usize::from(filtered)..self.0.len() {
             let pushed = match &mut self.0[idx] {
                 Running::Filter(filter) => filter.push(left),
                 Running::Compute(compute) => compute.push(left),
@@ -223,7 +224,7 @@ mod tests {
             RowStep::Filter(Seen::bind(&expr, &batch.schema(), &Shape::all(), 0).unwrap())
         };
         let mut filters = RowSteps::new(&[bind("n > 0"), bind("cast(n as tinyint) > 6")]);
-        match filters.push(&batch) {
+        match filters.push(&batch, false) {
             Err(Failure::Row(row, error)) => {
                 assert_eq!(row, 4);
                 assert!(error.to_string().contains("300"), "{error}");
@@ -231,7 +232,10 @@ mod tests {
             _ => panic!("300 is no tinyint"),
         }
         let before = batch.slice(0, 4);
-        assert_eq!(filters.push(&before).ok().unwrap().batch.num_rows(), 1);
+        assert_eq!(
+            filters.push(&before, false).ok().unwrap().batch.num_rows(),
+            1
+        );
         assert_eq!(filters.kept(&before).unwrap(), [3]);
     }
 }

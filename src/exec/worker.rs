@@ -280,7 +280,7 @@ impl Worker {
         loop {
             failed = decoded.failed.take().or(failed);
             let batch = schema.with_path(decoded.batch, path)?;
-            let Stepped { batch: kept, added } = match self.steps.push(&batch) {
+            let Stepped { batch: kept, added } = match self.steps.push(&batch, false) {
                 Ok(stepped) => stepped,
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
@@ -376,7 +376,7 @@ impl Worker {
     ) -> Result<Worked> {
         let mut failed = None;
         let Stepped { batch: kept, added } = loop {
-            match self.steps.push(&batch) {
+            match self.steps.push(&batch, passed.all_others) {
                 Ok(stepped) => break stepped,
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
@@ -454,7 +454,7 @@ impl Worker {
             return Ok(());
         }
         let batch = schema.with_path(decoded.batch, path)?;
-        if let Err(Failure::Row(_, error)) = self.steps.push(&batch) {
+        if let Err(Failure::Row(_, error)) = self.steps.push(&batch, false) {
             failed.error = error;
         }
         Ok(())

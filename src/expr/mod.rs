@@ -66,6 +66,7 @@ pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use bounds::{Facts, Known, PathRef, Sought};
 pub use build::{IntoExpr, Then, When, call, coalesce, col, list, lit, when};
 pub use eval::BoundExpr;
+pub(crate) use eval::BoundTerm;
 pub(crate) use exact::fit;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;

@@ -97,7 +97,7 @@ impl Pread {
 
     /// Exactly `n` bytes from `at` on.
     pub(super) fn read(&self, at: u64, n: usize) -> std::io::Result<Bytes> {
-        if at.checked_add(n as u64).is_none_or(|end| end > self.bytes) {
+        if !self.holds(at, n) {
             return Err(Error::new(
                 ErrorKind::UnexpectedEof,
                 format!(
@@ -112,6 +112,25 @@ impl Pread {
             #[cfg(feature = "cloud")]
             Stored::Remote(chunks) => chunks.read(at, n),
         })
+    }
+
+    /// Fills `buf` with the bytes from `at` on.
+    pub(super) fn read_into(&self, at: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        match &self.stored {
+            Stored::Local(file) if self.holds(at, buf.len()) => {
+                self.reads.add_bytes(buf.len());
+                file.read_exact_at(buf, at)
+            }
+            _ => {
+                buf.copy_from_slice(&self.read(at, buf.len())?);
+                Ok(())
+            }
+        }
+    }
+
+    fn holds(&self, at: u64, n: usize) -> bool {
+        at.checked_add(n as u64)
+            .is_some_and(|end| end <= self.bytes)
     }
 
     /// What the system or the store said to the first read that failed, once.

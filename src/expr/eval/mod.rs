@@ -10,6 +10,7 @@
 mod choice;
 mod logic;
 mod rows;
+mod terms;
 mod texts;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use arrow_select::nullif::nullif;
 use self::choice::Choice;
 use self::logic::{chain, is_bool, is_in, is_null};
 pub(in crate::expr) use self::rows::Rows;
+pub(crate) use self::terms::BoundTerm;
 use self::texts::{concat, matches};
 use crate::error::{Error, Result};
 use crate::expr::arith;

@@ -14,7 +14,7 @@ const MOST_NESTED: u32 = 32;
 const DEEPEST_SCHEMA: usize = 128;
 
 /// Thrift's compact types.
-mod kind {
+pub(super) mod kind {
     pub const STOP: u8 = 0;
     pub const TRUE: u8 = 1;
     pub const FALSE: u8 = 2;
@@ -33,7 +33,7 @@ mod kind {
 
 /// Which struct the walk is in, as far as that matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     File,
     SchemaElement,
     Other,
@@ -46,12 +46,7 @@ const ELEMENT_CHILDREN: i64 = 5;
 
 /// Checks a footer. The error says what is wrong with it.
 pub(super) fn check(footer: &[u8]) -> Result<(), String> {
-    let mut walk = Walk {
-        bytes: footer,
-        at: 0,
-        children: Vec::new(),
-        encrypted: false,
-    };
+    let mut walk = Walk::new("the footer", footer);
     walk.structure(Place::File, 0)?;
     if walk.encrypted {
         return Err("its columns are encrypted, which windrow does not read".into());
@@ -61,16 +56,13 @@ pub(super) fn check(footer: &[u8]) -> Result<(), String> {
 
 /// Checks the index of a column's pages. The error says what is wrong with it.
 pub(super) fn check_index(index: &[u8]) -> Result<(), String> {
-    let mut walk = Walk {
-        bytes: index,
-        at: 0,
-        children: Vec::new(),
-        encrypted: false,
-    };
-    walk.structure(Place::Other, 0)
+    Walk::new("the index of pages", index).structure(Place::Other, 0)
 }
 
-struct Walk<'a> {
+/// Goes through a struct and all that is in it.
+pub(super) struct Walk<'a> {
+    /// What it is, for messages.
+    what: &'static str,
     bytes: &'a [u8],
     at: usize,
     /// How many children each element of the schema has, in order.
@@ -78,13 +70,29 @@ struct Walk<'a> {
     encrypted: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub fn new(what: &'static str, bytes: &'a [u8]) -> Self {
+        Walk {
+            what,
+            bytes,
+            at: 0,
+            children: Vec::new(),
+            encrypted: false,
+        }
+    }
+
+    /// Bytes that were gone through.
+    pub fn passed(&self) -> usize {
+        self.at
+    }
+
     fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    fn byte(&mut self) -> Result<u8, String> {
-        let byte = *self.bytes.get(self.at).ok_or("the footer is cut short")?;
+    pub fn byte(&mut self) -> Result<u8, String> {
+        let byte = self.bytes.get(self.at).copied();
+        let byte = byte.ok_or_else(|| format!("{} is cut short", self.what))?;
         self.at += 1;
         Ok(byte)
     }
@@ -96,7 +104,8 @@ impl Walk<'_> {
                 Ok(())
             }
             _ => Err(format!(
-                "the footer claims a value of {n} bytes where {} are left",
+                "{} claims a value of {n} bytes where {} are left",
+                self.what,
                 self.left()
             )),
         }
@@ -113,17 +122,20 @@ impl Walk<'_> {
                 return Ok(value);
             }
         }
-        Err("the footer holds a number of more than ten bytes".into())
+        Err(format!(
+            "{} holds a number of more than ten bytes",
+            self.what
+        ))
     }
 
-    fn zigzag(&mut self) -> Result<i64, String> {
+    pub fn zigzag(&mut self) -> Result<i64, String> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     fn structure(&mut self, place: Place, depth: u32) -> Result<(), String> {
         if depth > MOST_NESTED {
-            return Err("the footer is nested too deeply".into());
+            return Err(format!("{} is nested too deeply", self.what));
         }
         if place == Place::SchemaElement {
             self.children.push(0);
@@ -156,9 +168,9 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, kind: u8, place: Place, depth: u32) -> Result<(), String> {
+    pub fn value(&mut self, kind: u8, place: Place, depth: u32) -> Result<(), String> {
         if depth > MOST_NESTED {
-            return Err("the footer is nested too deeply".into());
+            return Err(format!("{} is nested too deeply", self.what));
         }
         match kind {
             kind::TRUE | kind::FALSE | kind::BYTE => self.skip(1),
@@ -195,7 +207,10 @@ impl Walk<'_> {
                 Ok(())
             }
             kind::STRUCT => self.structure(place, depth + 1),
-            other => Err(format!("the footer holds a value of unknown type {other}")),
+            other => Err(format!(
+                "{} holds a value of unknown type {other}",
+                self.what
+            )),
         }
     }
 
@@ -203,7 +218,8 @@ impl Walk<'_> {
     fn elements(&self, n: u64, least_bytes: u64) -> Result<(), String> {
         if n.saturating_mul(least_bytes) > self.left() as u64 {
             return Err(format!(
-                "the footer claims a list of {n} elements where {} bytes are left",
+                "{} claims a list of {n} elements where {} bytes are left",
+                self.what,
                 self.left()
             ));
         }

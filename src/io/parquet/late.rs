@@ -21,7 +21,7 @@ use super::input::ParquetInput;
 use super::leaves::leaves;
 use super::read::{Columns, Rows, Wanted};
 use crate::error::{Error, Result};
-use crate::expr::{BoundExpr, Facts, Known};
+use crate::expr::{BoundExpr, BoundTerm, Facts, Known};
 use crate::io::columns::{Fill, narrowed};
 
 /// Most bytes, decompressed, that a filter's columns may have in a stretch to
@@ -105,13 +105,73 @@ impl RowFilter {
             || self.predicate.may_match(&self.bound_to, &Given(self))?)
     }
 
+    /// The columns and fields that it asks a file for.
+    pub(super) fn asked(&self) -> Schema {
+        self.fill.asked()
+    }
+
     /// Which rows pass, without nulls.
     fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let mask = self.predicate.mask(&self.fill.apply(batch)?)?;
-        Ok(match mask.null_count() {
-            0 => mask,
-            _ => prep_null_mask_filter(&mask),
-        })
+        Ok(without_nulls(mask))
+    }
+
+    /// The conditions that it joins by `and`, each on its own columns.
+    pub(super) fn terms(&self) -> Vec<Term> {
+        let terms = self.predicate.terms().into_iter().map(|bound| {
+            let roots = bound.root_columns();
+            let paths: Vec<Vec<String>> = (self.predicate.columns().iter())
+                .filter(|path| roots.contains(&path.root))
+                .map(|path| {
+                    let root = std::iter::once(path.root.to_owned());
+                    root.chain(path.steps.iter().cloned()).collect()
+                })
+                .collect();
+            let schema = Arc::new(narrowed(&self.bound_to, &paths));
+            Term {
+                fill: self.fill.clone().with_schema(schema),
+                bound,
+            }
+        });
+        terms.collect()
+    }
+}
+
+/// A condition on the rows of a file.
+pub(super) struct Term {
+    bound: BoundTerm,
+    /// The columns that it looks at.
+    fill: Fill,
+}
+
+impl Term {
+    /// Whether it asks a file for a column.
+    pub fn asks_for(&self, name: &str) -> bool {
+        self.fill.asked().fields().find(name).is_some()
+    }
+
+    /// Whether a value can make it fail.
+    pub fn may_fail(&self) -> bool {
+        self.bound.may_fail()
+    }
+
+    /// For which rows it is true, without nulls; of `batch` it needs the columns
+    /// that it asks for, as the file has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`BoundExpr::mask`].
+    pub fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        let mask = self.bound.mask(&self.fill.apply(batch)?)?;
+        Ok(without_nulls(mask))
+    }
+}
+
+/// A mask that is false where it was null.
+fn without_nulls(mask: BooleanArray) -> BooleanArray {
+    match mask.null_count() {
+        0 => mask,
+        _ => prep_null_mask_filter(&mask),
     }
 }
 
@@ -133,7 +193,7 @@ impl Early {
         columns: &mut Columns,
         wanted: &Wanted,
     ) -> Result<Option<Self>> {
-        let looked_at = input.has_of(&filter.fill.asked());
+        let looked_at = input.has_of(&filter.asked());
         let of = leaves(input.schema(), looked_at.fields());
         let early: Vec<usize> = of.concat();
         let others = columns.leaves.iter().any(|leaf| !early.contains(leaf));

@@ -8,8 +8,10 @@
 //! stored, and the rows that come out are counted against the footer. A file
 //! that fails is refused with its name; it never ends the process.
 
+mod batches;
 mod bloom;
 mod coded;
+mod flat;
 mod footer;
 mod input;
 mod int96;
@@ -19,6 +21,7 @@ mod pages;
 mod read;
 mod statistics;
 
+pub use batches::ParquetBatches;
 pub use input::{ParquetInput, RowGroup};
 pub use late::RowFilter;
-pub use read::{ParquetBatches, Stretch, Wanted};
+pub use read::{Stretch, Wanted};

@@ -11,17 +11,19 @@
 //! row group ── bounds of pages ─▶ rows ── filter's columns, decoded ─▶ fewer rows ─▶ the other columns
 //! ```
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
+use super::batches::{Crated, Decoder, Opened, ParquetBatches, Slot};
 use super::coded;
+use super::flat::FlatRows;
 use super::input::{ParquetInput, failed};
 use super::late::{Early, RowFilter};
 use super::leaves::leaves;
@@ -29,7 +31,6 @@ use super::pages;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::io::guard::guarded;
-use crate::io::pread::Pread;
 
 /// Rows of one row group that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,16 +199,19 @@ impl ParquetInput {
         }
         let mut rows = self.rows_of(stretch, group.rows, wanted.filter.as_deref());
         let mut columns = Columns::of(self, &wanted.columns)?;
+        let coded = coded::with_dictionaries(&rows.metadata, stretch.group, &wanted.coded);
+        let coded = coded.unwrap_or_else(|| rows.metadata.clone());
+        if let Some(flat) = FlatRows::open(self, stretch.group, &rows, &coded, wanted)? {
+            let passed = stretch.rows.end - stretch.rows.start - rows.count;
+            return Ok(ParquetBatches::new(passed, Decoder::Flat(flat)));
+        }
         let mut early = None;
         if let Some(filter) = &wanted.filter
             && rows.count > 0
         {
             early = Early::decode(self, stretch.group, &mut rows, filter, &mut columns, wanted)?;
         }
-        if let Some(coded) = coded::with_dictionaries(&rows.metadata, stretch.group, &wanted.coded)
-        {
-            rows.metadata = coded;
-        }
+        rows.metadata = coded;
         let rows_left = rows.count;
         let opened = match rows_left {
             0 => None,
@@ -215,17 +219,18 @@ impl ParquetInput {
             _ if columns.leaves.is_empty() => None,
             _ => Some(self.start(stretch.group, &rows, &columns.leaves, wanted.batch_rows)?),
         };
-        Ok(ParquetBatches {
-            schema: columns.schema(opened.as_ref().map(|opened| &opened.reader), early.as_ref()),
+        let passed = stretch.rows.end - stretch.rows.start - rows_left;
+        let crated = Crated {
+            schema: columns.schema(opened.as_ref().map(Opened::schema), early.as_ref()),
             opened,
             early,
             bare_rows: columns.leaves.is_empty().then_some(wanted.batch_rows),
             slots: columns.slots,
             name: name.to_owned(),
             group: stretch.group,
-            rows_passed: stretch.rows.end - stretch.rows.start - rows_left,
             rows_left,
-        })
+        };
+        Ok(ParquetBatches::new(passed, Decoder::Crate(crated)))
     }
 
     /// The rows of a stretch whose pages leave room for the filter.
@@ -291,7 +296,7 @@ impl ParquetInput {
             .build()
             .map_err(|error| failed(name, error))
         })?;
-        Ok(Opened { reader, failures })
+        Ok(Opened::new(reader, failures))
     }
 
     /// Where the pages lie that hold selected rows, and the dictionaries they use.
@@ -349,33 +354,26 @@ pub(super) struct Rows {
     pub count: u64,
 }
 
-/// A reader, and the file that it reads, for what that knows of reads that failed.
-pub(super) struct Opened {
-    reader: ParquetRecordBatchReader,
-    failures: Pread,
-}
-
-impl Opened {
-    /// The next batch of row group `group`.
-    pub fn next(&mut self, name: &str, group: usize) -> Result<Option<RecordBatch>> {
-        guarded(name, || match self.reader.next() {
-            None => Ok(None),
-            Some(Ok(batch)) => Ok(Some(batch)),
-            Some(Err(error)) => Err(match self.failures.take_failure() {
-                Some(source) => Error::io(name, "read", source),
-                None => Error::corrupt(name, None, format!("row group {group}: {error}")),
-            }),
-        })
+impl Rows {
+    /// Those that follow each other, in order.
+    pub fn ranges(&self) -> VecDeque<Range<usize>> {
+        let Some(selection) = &self.selection else {
+            let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+            return Some(0..count)
+                .filter(|all| !all.is_empty())
+                .into_iter()
+                .collect();
+        };
+        let mut row = 0;
+        let ranges = selection.iter().map(|run| {
+            row += run.row_count;
+            (run.skip, row - run.row_count..row)
+        });
+        ranges
+            .filter(|(skip, range)| !skip && !range.is_empty())
+            .map(|(_, range)| range)
+            .collect()
     }
-}
-
-/// Where a column of a batch comes from.
-#[derive(Clone, Copy)]
-pub(super) enum Slot {
-    /// This one of those that are read now.
-    Read(usize),
-    /// This one of those that were decoded for the filter.
-    Early(usize),
 }
 
 /// The columns that come out.
@@ -431,12 +429,8 @@ impl Columns {
     }
 
     /// The schema of batches; that of the file where none comes.
-    fn schema(
-        &self,
-        reader: Option<&ParquetRecordBatchReader>,
-        early: Option<&Early>,
-    ) -> SchemaRef {
-        let Some(read) = reader.map(RecordBatchReader::schema) else {
+    fn schema(&self, read: Option<SchemaRef>, early: Option<&Early>) -> SchemaRef {
+        let Some(read) = read else {
             return Arc::clone(&self.wanted);
         };
         let field = |slot: &Slot| match (slot, early) {
@@ -445,91 +439,5 @@ impl Columns {
         };
         let fields: Vec<FieldRef> = self.slots.iter().map(field).collect();
         Arc::new(Schema::new(fields))
-    }
-}
-
-/// The batches of one stretch, in order. Ends with its first error.
-pub struct ParquetBatches {
-    opened: Option<Opened>,
-    early: Option<Early>,
-    slots: Vec<Slot>,
-    /// Rows of a batch, if batches have no columns.
-    bare_rows: Option<usize>,
-    name: String,
-    group: usize,
-    schema: SchemaRef,
-    rows_passed: u64,
-    rows_left: u64,
-}
-
-impl ParquetBatches {
-    /// The schema of every batch.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// Rows of the stretch that do not come.
-    pub fn rows_passed(&self) -> u64 {
-        self.rows_passed
-    }
-
-    fn advance(&mut self) -> Result<Option<RecordBatch>> {
-        if let Some(most) = self.bare_rows {
-            let rows = usize::try_from(self.rows_left).map_or(most, |left| left.min(most));
-            self.rows_left -= rows as u64;
-            return match rows {
-                0 => Ok(None),
-                _ => self.batch(rows, Vec::new()).map(Some),
-            };
-        }
-        let Some(opened) = &mut self.opened else {
-            return Ok(None);
-        };
-        let batch = opened.next(&self.name, self.group)?;
-        let counts = |what: &str| {
-            let reason = format!(
-                "row group {} holds {what} rows than its footer says",
-                self.group
-            );
-            Error::corrupt(&self.name, None, reason)
-        };
-        let Some(batch) = batch else {
-            if self.rows_left > 0 {
-                return Err(counts("fewer"));
-            }
-            return Ok(None);
-        };
-        let rows = batch.num_rows();
-        self.rows_left = (self.rows_left.checked_sub(rows as u64)).ok_or_else(|| counts("more"))?;
-        let early = match &mut self.early {
-            Some(early) => Some(early.take(rows)?),
-            None => None,
-        };
-        let column = |slot: &Slot| match (slot, &early) {
-            (Slot::Early(idx), Some(early)) => Arc::clone(early.column(*idx)),
-            (Slot::Read(idx) | Slot::Early(idx), _) => Arc::clone(batch.column(*idx)),
-        };
-        let columns = self.slots.iter().map(column).collect();
-        self.batch(rows, columns).map(Some)
-    }
-
-    fn batch(&self, rows: usize, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = Arc::clone(&self.schema);
-        Ok(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?)
-    }
-}
-
-impl Iterator for ParquetBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.advance().transpose();
-        if !matches!(next, Some(Ok(_))) {
-            self.opened = None;
-        }
-        next
     }
 }

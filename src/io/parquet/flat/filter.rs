@@ -1,0 +1,159 @@
+//! Which rows of a window pass a filter.
+//!
+//! In:  the columns of a window, loaded when a term of the filter looks at them.
+//! Out: the rows that pass all terms, in order.
+//!
+//! A term over one column that comes as places in a dictionary is evaluated for
+//! each value of that once, and looked up for each row. Terms that stand behind
+//! others are looked up only for the rows that are left.
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use super::super::late::{RowFilter, Term};
+use super::fault::Fault;
+use super::rows::OneColumn;
+use crate::error::{Error, Result};
+
+/// The terms of a filter.
+pub(super) struct Filter {
+    terms: Vec<TermOf>,
+    /// Rows of the window that pass so far.
+    pub left: Vec<u32>,
+    /// Rows of the stretch.
+    rows: usize,
+}
+
+struct TermOf {
+    term: Term,
+    /// The columns it looks at.
+    columns: Vec<usize>,
+    /// Of each value of a dictionary whether it passes, and of no value.
+    table: Option<Vec<bool>>,
+}
+
+impl Filter {
+    pub fn new(filter: &RowFilter, columns: &[OneColumn], rows: usize) -> Self {
+        let terms = filter.terms().into_iter().map(|term| {
+            let is_of = |column: &OneColumn| term.asks_for(column.field.name());
+            let places = (0..columns.len()).filter(|at| is_of(&columns[*at]));
+            TermOf {
+                columns: places.collect(),
+                term,
+                table: None,
+            }
+        });
+        Filter {
+            terms: terms.collect(),
+            left: Vec::new(),
+            rows,
+        }
+    }
+
+    /// Finds the rows of a window that pass.
+    pub fn look_at(&mut self, columns: &mut Loading<'_>) -> Result<()> {
+        self.left.clear();
+        self.left.extend(0..columns.rows as u32);
+        for of in &mut self.terms {
+            if self.left.is_empty() {
+                return Ok(());
+            }
+            for column in &of.columns {
+                columns.load(*column)?;
+            }
+            if let [column] = of.columns[..]
+                && !of.term.may_fail()
+                && columns.columns[column].column.codes().is_some()
+            {
+                if of.table.is_none() {
+                    of.table = columns.table(column, &of.term, self.rows)?;
+                }
+                if let Some(table) = &of.table
+                    && let Some(codes) = columns.columns[column].column.codes()
+                {
+                    keep(&mut self.left, |row| table[codes[row] as usize]);
+                    continue;
+                }
+            }
+            let mask = of.term.mask(&columns.batch(&of.columns)?)?;
+            let mask = mask.values();
+            keep(&mut self.left, |row| mask.value(row));
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the rows that pass.
+fn keep(rows: &mut Vec<u32>, pass: impl Fn(usize) -> bool) {
+    let mut kept = 0;
+    // Written whether it passes or not: what passes is as good as random.
+    for at in 0..rows.len() {
+        let row = rows[at];
+        rows[kept] = row;
+        kept += usize::from(pass(row as usize));
+    }
+    rows.truncate(kept);
+}
+
+/// The columns of a window, loaded when a term looks at them.
+pub(super) struct Loading<'a> {
+    pub path: &'a str,
+    pub group: usize,
+    pub columns: &'a mut [OneColumn],
+    pub rows: usize,
+}
+
+impl Loading<'_> {
+    fn load(&mut self, column: usize) -> Result<()> {
+        let of = &mut self.columns[column];
+        if !std::mem::replace(&mut of.loaded, true) {
+            let loaded = of.column.load(self.rows);
+            loaded.map_err(|fault| self.failed(column, fault))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, column: usize, fault: Fault) -> Error {
+        fault.at(self.path, self.group, self.columns[column].field.name())
+    }
+
+    /// Of each value of a column's dictionary whether a term is true for it;
+    /// None where that is more than the rows that would be looked up.
+    fn table(&self, column: usize, term: &Term, rows: usize) -> Result<Option<Vec<bool>>> {
+        let of = &self.columns[column].column;
+        if of.values() > rows {
+            return Ok(None);
+        }
+        let values = of
+            .dictionary()
+            .map_err(|fault| self.failed(column, fault))?;
+        let mask = term.mask(&self.of_arrays(vec![(column, values)], None)?)?;
+        Ok(Some(mask.values().iter().collect()))
+    }
+
+    /// The rows of the window.
+    fn batch(&self, columns: &[usize]) -> Result<RecordBatch> {
+        let window = |column: &usize| match self.columns[*column].column.window() {
+            Ok(array) => Ok((*column, array)),
+            Err(fault) => Err(self.failed(*column, fault)),
+        };
+        let arrays = columns.iter().map(window).collect::<Result<Vec<_>>>()?;
+        self.of_arrays(arrays, Some(self.rows))
+    }
+
+    fn of_arrays(
+        &self,
+        arrays: Vec<(usize, ArrayRef)>,
+        rows: Option<usize>,
+    ) -> Result<RecordBatch> {
+        let field = |(column, array): &(usize, ArrayRef)| {
+            let name = self.columns[*column].field.name();
+            Field::new(name, array.data_type().clone(), true)
+        };
+        let schema = Schema::new(arrays.iter().map(field).collect::<Vec<_>>());
+        let arrays = arrays.into_iter().map(|(_, array)| array).collect();
+        let options = RecordBatchOptions::new().with_row_count(rows);
+        let batch = RecordBatch::try_new_with_options(SchemaRef::new(schema), arrays, &options)?;
+        Ok(batch)
+    }
+}
