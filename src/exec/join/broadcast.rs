@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 
-use super::PATH;
+use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units, batches_reader};
 use crate::ops::join::{JoinTable, Matches, Run};
 
 /// The joined rows of each unit.
 pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
-    let path: Arc<str> = Arc::from(PATH);
     let kind = table.kind();
     let rest = (kind.keeps_build() || kind.is_of_build()).then(|| {
         let mut rest = table.rest();
@@ -27,11 +26,9 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             }))))
         });
         Ok(Unit {
-            path: Arc::clone(&path),
-            file: 0,
             ends_file: true,
             after_all: true,
-            open,
+            ..unit_of(open)
         })
     });
     let runs = Arc::new(Mutex::new(BTreeMap::new()));
@@ -42,11 +39,9 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             Ok(batches_reader(Box::new(std::iter::empty())))
         });
         Ok(Unit {
-            path: Arc::from(PATH),
-            file: 0,
             ends_file: true,
             after_all: true,
-            open,
+            ..unit_of(open)
         })
     });
     let table = Arc::clone(table);
@@ -66,11 +61,8 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
             }))
         });
         Ok(Unit {
-            path: Arc::clone(&path),
-            file: 0,
-            ends_file: false,
             after_all,
-            open,
+            ..unit_of(open)
         })
     });
     Box::new(joined.chain(rest).chain(sorted))

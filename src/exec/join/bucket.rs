@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 
-use super::PATH;
 use super::joining::Joining;
 use super::tasks::{Cut, HotRows, Tasks};
+use super::unit_of;
 use crate::error::Result;
-use crate::exec::source::{Open, Unit, Units, batches_reader};
+use crate::exec::source::{Open, Units, batches_reader};
 use crate::memory::Budget;
 use crate::ops::join::{JoinKind, JoinSpec, JoinTable};
 use crate::shuffle::Bucket;
@@ -65,13 +65,7 @@ pub(super) fn bucket_units(join: BucketJoin) -> Units {
                 let rows = std::iter::from_fn(move || joining.next().transpose());
                 Ok(batches_reader(Box::new(rows)))
             });
-            Ok(Unit {
-                path: Arc::from(PATH),
-                file: 0,
-                ends_file: false,
-                after_all: false,
-                open,
-            })
+            Ok(unit_of(open))
         })
     }))
 }

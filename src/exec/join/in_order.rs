@@ -22,11 +22,11 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 
-use super::PATH;
 use super::bucket::{BucketJoin, bucket_units};
 use super::grace::{BuildRows, grace};
 use super::side::ProbeSide;
 use super::tasks::{Cut, Tasks};
+use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::run::Run;
 use crate::exec::scatter::scatter_units;
@@ -315,13 +315,7 @@ pub(super) fn moved(side: ProbeSide, route: &ByHash, run: &Run) -> Result<ProbeS
     let rows = scatter_units(run, side.units, &side.schema, Arc::new(route.clone()), None)?;
     let units = rows.buckets.into_iter().map(|bucket| {
         let open: Open = Box::new(move || Ok(batches_reader(Box::new(bucket.read()))));
-        Ok(Unit {
-            path: Arc::from(PATH),
-            file: 0,
-            ends_file: false,
-            after_all: false,
-            open,
-        })
+        Ok(unit_of(open))
     });
     Ok(ProbeSide {
         units: Box::new(units),

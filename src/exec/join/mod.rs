@@ -44,7 +44,7 @@ use super::pass::{HeldRows, hold_all};
 use super::report::StageReport;
 use super::run::Run;
 use super::sheet::{Front, Stage};
-use super::source::Units;
+use super::source::{Open, Unit, Units};
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::ops::join::{JoinSpec, JoinTable};
@@ -53,6 +53,17 @@ use crate::size::ByteSize;
 
 /// What joined rows are called where an error has to tell the place of one.
 const PATH: &str = "merge";
+
+/// A unit of rows that a merge gives, or moves.
+fn unit_of(open: Open) -> Unit {
+    Unit {
+        path: Arc::from(PATH),
+        file: 0,
+        ends_file: false,
+        after_all: false,
+        open,
+    }
+}
 
 /// The share of the memory that the held side of a merge may take by default:
 /// beside its rows stand their index, and rows that are being put together.

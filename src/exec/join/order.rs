@@ -18,9 +18,10 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take;
 
+use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::scatter::ScatteredUnits;
-use crate::exec::source::{Open, Unit, Units, batches_reader};
+use crate::exec::source::{Open, Units, batches_reader};
 use crate::shuffle::{Bucket, BucketReader, Route};
 
 /// The column that holds the place of a row: no column of a source is called so.
@@ -91,13 +92,7 @@ pub(super) fn ordered_units(rows: ScatteredUnits, at_once: u64, schema: &SchemaR
             let ordered = Ordered::new(bucket, most_rows, schema)?;
             Ok(batches_reader(Box::new(ordered)))
         });
-        Ok(Unit {
-            path: Arc::from(super::PATH),
-            file: 0,
-            ends_file: false,
-            after_all: false,
-            open,
-        })
+        Ok(unit_of(open))
     }))
 }
 

@@ -13,36 +13,47 @@ use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, ArrayRef, GenericByteArray, make_array};
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, ScalarBuffer};
 use arrow_data::ArrayData;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 
 use super::state::{Groups, Seen, State};
 use crate::error::Result;
 
+/// What `$fixed` makes of the Rust type that values of a fixed width with an order
+/// are held as; none for a type of others.
+macro_rules! by_native {
+    ($data_type:expr, $fixed:ident) => {{
+        use arrow_schema::{DataType as T, TimeUnit};
+        match $data_type {
+            T::Int8 => $fixed!(i8),
+            T::Int16 => $fixed!(i16),
+            T::Int32 | T::Date32 | T::Decimal32(..) => $fixed!(i32),
+            T::Time32(TimeUnit::Second | TimeUnit::Millisecond) => $fixed!(i32),
+            T::Int64 | T::Date64 | T::Decimal64(..) | T::Time64(_) => $fixed!(i64),
+            T::Timestamp(..) | T::Duration(_) => $fixed!(i64),
+            T::Decimal128(..) => $fixed!(i128),
+            T::UInt8 => $fixed!(u8),
+            T::UInt16 => $fixed!(u16),
+            T::UInt32 => $fixed!(u32),
+            T::UInt64 => $fixed!(u64),
+            T::Float32 => $fixed!(f32),
+            T::Float64 => $fixed!(f64),
+            _ => None,
+        }
+    }};
+}
+pub(super) use by_native;
+
 /// The state for a type; none if its values have no order that is kept here.
 pub(super) fn state(data_type: &DataType, largest: bool) -> Option<Box<dyn State>> {
-    use DataType as T;
     macro_rules! fixed {
         ($native:ty) => {
             Some(Box::new(Fixed::<$native>::new(data_type.clone(), largest)))
         };
     }
-    match data_type {
-        T::Int8 => fixed!(i8),
-        T::Int16 => fixed!(i16),
-        T::Int32 | T::Date32 | T::Decimal32(..) | T::Time32(TimeUnit::Second) => fixed!(i32),
-        T::Time32(TimeUnit::Millisecond) => fixed!(i32),
-        T::Int64 | T::Date64 | T::Decimal64(..) | T::Time64(_) => fixed!(i64),
-        T::Timestamp(..) | T::Duration(_) => fixed!(i64),
-        T::Decimal128(..) => fixed!(i128),
-        T::UInt8 => fixed!(u8),
-        T::UInt16 => fixed!(u16),
-        T::UInt32 => fixed!(u32),
-        T::UInt64 => fixed!(u64),
-        T::Float32 => fixed!(f32),
-        T::Float64 => fixed!(f64),
-        T::Utf8 => Some(Box::new(Texts::new(largest))),
-        _ => None,
+    if *data_type == DataType::Utf8 {
+        return Some(Box::new(Texts::new(largest)));
     }
+    by_native!(data_type, fixed)
 }
 
 /// A fixed-width value with the order that is kept here.

@@ -12,9 +12,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, make_array};
 use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_data::ArrayData;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 
-use super::extreme::Ranked;
+use super::extreme::{Ranked, by_native};
 use super::state::{Groups, State, lists, offsets_of};
 use crate::error::Result;
 
@@ -24,7 +24,6 @@ const MOST: usize = 16;
 /// The state for the `k` best values of a type; none if they are too many, or
 /// of a type that is not held here.
 pub(super) fn state(data_type: &DataType, k: usize, largest: bool) -> Option<Box<dyn State>> {
-    use DataType as T;
     macro_rules! fixed {
         ($native:ty) => {
             Some(Box::new(Top::<$native>::new(data_type.clone(), k, largest)))
@@ -33,22 +32,7 @@ pub(super) fn state(data_type: &DataType, k: usize, largest: bool) -> Option<Box
     if k > MOST {
         return None;
     }
-    match data_type {
-        T::Int8 => fixed!(i8),
-        T::Int16 => fixed!(i16),
-        T::Int32 | T::Date32 | T::Decimal32(..) => fixed!(i32),
-        T::Time32(TimeUnit::Second | TimeUnit::Millisecond) => fixed!(i32),
-        T::Int64 | T::Date64 | T::Decimal64(..) | T::Time64(_) => fixed!(i64),
-        T::Timestamp(..) | T::Duration(_) => fixed!(i64),
-        T::Decimal128(..) => fixed!(i128),
-        T::UInt8 => fixed!(u8),
-        T::UInt16 => fixed!(u16),
-        T::UInt32 => fixed!(u32),
-        T::UInt64 => fixed!(u64),
-        T::Float32 => fixed!(f32),
-        T::Float64 => fixed!(f64),
-        _ => None,
-    }
+    by_native!(data_type, fixed)
 }
 
 /// The `k` best values of every group.

@@ -24,7 +24,7 @@ use super::layout::CsvLayout;
 use super::rows::Rows;
 use super::task::{Task, Which, padded, without_padding};
 use super::typed::looked_at;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::RowError;
 use crate::io::json::decode::select;
 use crate::io::json::scan::Text;
@@ -108,18 +108,7 @@ impl CsvDecoder {
         };
         without_padding(text, len);
         let decoded = Decoded { typed, ..decoded? };
-        let rows = decoded.batch.num_rows() as u64;
-        let sum = rows + decoded.filtered + decoded.bad.len() as u64 + decoded.blank;
-        if sum != decoded.lines {
-            return Err(Error::internal(format!(
-                "{} records of CSV became {rows} rows, {} filtered, {} bad and {} blank",
-                decoded.lines,
-                decoded.filtered,
-                decoded.bad.len(),
-                decoded.blank
-            )));
-        }
-        Ok(decoded)
+        decoded.adding_up("records of CSV")
     }
 
     /// The records in `from..len` of a padded text.

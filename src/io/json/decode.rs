@@ -79,6 +79,20 @@ pub struct Decoded {
     pub failed: Option<FailedRecord>,
 }
 
+impl Decoded {
+    /// The same, if every record that was read is in it once; `of` says what was read.
+    pub(in crate::io) fn adding_up(self, of: &str) -> Result<Self> {
+        let (rows, bad) = (self.batch.num_rows() as u64, self.bad.len() as u64);
+        let (lines, filtered, blank) = (self.lines, self.filtered, self.blank);
+        if rows + filtered + bad + blank == lines {
+            return Ok(self);
+        }
+        Err(Error::internal(format!(
+            "{lines} {of} became {rows} rows, {filtered} filtered, {bad} bad and {blank} blank"
+        )))
+    }
+}
+
 /// A record that a predicate could not judge.
 #[derive(Debug, Clone)]
 pub struct FailedRecord {
@@ -159,19 +173,7 @@ impl Decoder {
         let mut tail = std::mem::take(&mut self.tail);
         let decoded = self.decode_chunk(&Chunk::new(text, &mut tail), schema);
         self.tail = tail;
-        let decoded = decoded?;
-        let rows = decoded.batch.num_rows() as u64;
-        let sum = rows + decoded.filtered + decoded.bad.len() as u64 + decoded.blank;
-        if sum != decoded.lines {
-            return Err(Error::internal(format!(
-                "{} lines of JSON became {rows} rows, {} filtered, {} bad and {} blank",
-                decoded.lines,
-                decoded.filtered,
-                decoded.bad.len(),
-                decoded.blank
-            )));
-        }
-        Ok(decoded)
+        decoded?.adding_up("lines of JSON")
     }
 
     fn decode_chunk(&mut self, chunk: &Chunk<'_>, schema: &JsonSchema) -> Result<Decoded> {
