@@ -187,7 +187,10 @@ fn rows_out_of_reach_are_passed_over_and_no_answer_changes() {
         for (name, question) in QUESTIONS {
             let (wanted, _) = answer(&question(&held).unwrap());
             assert!(!wanted.is_empty(), "{name}");
-            for (threads, memory) in [(1, 256), (2, 256), (5, 256), (2, 32)] {
+            let all = [(2, 256), (1, 256), (5, 256), (2, 32)];
+            // Keys far apart are hashed, which no cut changes.
+            let cuts = if apart == 1 { &all[..] } else { &all[..1] };
+            for &(threads, memory) in cuts {
                 let session = session(threads, ByteSize::mib(memory));
                 let files = Tables::in_files(&session, dir.path());
                 let (found, skipped) = answer(&question(&files).unwrap());
