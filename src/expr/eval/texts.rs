@@ -50,12 +50,14 @@ pub(super) fn matches(
         texts = all.as_string::<i32>().clone();
     }
     let one = pattern.texts()?;
-    if pattern.constant && one.is_valid(0) && !which.case_insensitive {
-        if let Some(parts) = Parts::of(one.value(0)) {
-            let found = parts.find(&texts);
-            let found = if which.negated { !&found } else { found };
-            return Ok(Arc::new(BooleanArray::new(found, texts.nulls().cloned())));
-        }
+    if pattern.constant
+        && one.is_valid(0)
+        && !which.case_insensitive
+        && let Some(parts) = Parts::of(one.value(0))
+    {
+        let found = parts.find(&texts);
+        let found = if which.negated { !&found } else { found };
+        return Ok(Arc::new(BooleanArray::new(found, texts.nulls().cloned())));
     }
     let kernel = match (which.case_insensitive, which.negated) {
         (false, false) => like::like,

@@ -429,14 +429,15 @@ impl Pairs {
             if walked == found.len() {
                 break;
             }
-            for idx in walked..found.len() {
+            let step = walked..found.len();
+            walked = step.end;
+            for idx in step {
                 let (chain, at) = found[idx];
                 counts[chain as usize] += 1;
                 let next = index.next(at);
                 if next != NONE {
                     found.push((chain, next));
                 }
-                walked += 1;
             }
         }
         // From how many there are of each to where its next one goes.
