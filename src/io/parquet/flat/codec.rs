@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn pages_of_every_codec_come_whole_behind_what_is_there_or_not_at_all() {
-        let text: Vec<u8> = (0..5000u32).map(|at| (at * at >> 7) as u8).collect();
+        let text: Vec<u8> = (0..5000u32).map(|at| ((at * at) >> 7) as u8).collect();
         let zstd = Compression::ZSTD(ZstdLevel::default());
         let stored = [
             (Compression::UNCOMPRESSED, text.clone()),
