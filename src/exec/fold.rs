@@ -12,19 +12,20 @@
 //! Text may widen behind rows that were folded: values keep their meaning, and
 //! rows that are kept are brought up to the wider schema.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::group::{GroupStore, N_BUCKETS};
+use super::group::{Aside, GroupStore, N_BUCKETS, ROWS_AT_ONCE};
 use super::output::room_beside;
 use super::schema::RunSchema;
 use super::worker::Worked;
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation, SpillDir, held_bytes};
-use crate::ops::{self, Bar, Frequent};
+use crate::memory::{Budget, Reservation, SpillDir};
+use crate::ops::{self, Bar, Frequent, Ungrouped};
 use crate::plan::Fold;
 
 /// What workers fold rows into: a fold, and the columns it was checked against.
@@ -55,8 +56,10 @@ impl FoldPlan {
 /// How rows are folded, by workers and behind them.
 pub(crate) struct Folding {
     pub plan: FoldPlan,
-    /// Where groups go that tables do not hold: one for each table of a folder.
+    /// Where groups go that memory does not hold: one for each table of a folder.
     pub stores: Vec<GroupStore>,
+    /// Whether anything went there: then the rest will, and nothing waits.
+    leaves: AtomicBool,
     /// Whether rows can pass by the table: there is one, and it has keys.
     passes: bool,
     /// Whether order changes nothing: then workers fold into whichever folder is idle.
@@ -79,6 +82,7 @@ impl Folding {
         });
         Ok(Folding {
             stores: stores.collect(),
+            leaves: AtomicBool::new(false),
             passes: matches!(&fold, ops::Fold::Groups(groups) if groups.n_keys() > 0),
             pooled: fold.is_order_free(),
             plan,
@@ -153,7 +157,7 @@ impl Folding {
             reservation: self.budget.open(),
             rows: 0,
             passing: 0,
-            passed: Vec::new(),
+            aside: Aside::new(&self.budget),
             thread: None,
         })
     }
@@ -186,15 +190,18 @@ impl Folding {
         if fits && (n_groups < CACHED_GROUPS || shared) {
             return Ok(());
         }
-        held.leave_for(&self.stores)?;
-        if self.pooled && self.passes && !shared {
+        if !self.passes {
+            return held.leave_for(&self.stores);
+        }
+        if self.pooled && !shared {
             held.passing = PASSED_ROWS;
         }
-        Ok(())
+        let groups = held.set_aside()?;
+        self.put_aside(held, groups)
     }
 
-    /// Lets rows by the table that would hardly be fewer behind it: each becomes
-    /// a partial of its own, and those go to the store, many at a time.
+    /// Lets rows by the table that would hardly be fewer behind it: they wait as
+    /// they are.
     fn pass(
         &self,
         held: &mut Held,
@@ -202,18 +209,28 @@ impl Folding {
         schema: &RunSchema,
         chunk: u64,
     ) -> Result<()> {
-        let partial = held.folder.singles(rows, schema, chunk)?;
-        let n_rows = rows.num_rows() as u64;
-        held.passing = held.passing.saturating_sub(n_rows);
-        held.rows += n_rows;
-        // What leaves for the store stands beside what it is made of.
-        let wanted = held.reservation.bytes() + 2 * held_bytes(&partial);
-        held.passed.push(partial);
-        let fits = held.reservation.try_resize(wanted);
-        match !fits || held.rows >= CACHED_GROUPS || held.passing == 0 {
+        let rows = held.folder.ungrouped(rows, schema, chunk)?;
+        held.passing = held.passing.saturating_sub(rows.n_rows as u64);
+        self.put_aside(held, rows)
+    }
+
+    /// Keeps rows until all were seen; where the budget refuses that, they and all
+    /// that come behind them go to the store, many at a time.
+    fn put_aside(&self, held: &mut Held, rows: Ungrouped) -> Result<()> {
+        let fits = held.aside.push(rows);
+        if !fits {
+            self.leaves.store(true, Ordering::Relaxed);
+        }
+        let many = held.aside.n_rows() >= ROWS_AT_ONCE || held.passing == 0;
+        match !fits || many && self.leaves.load(Ordering::Relaxed) {
             true => held.leave_for(&self.stores),
             false => Ok(()),
         }
+    }
+
+    /// Whether rows can pass by the table, and groups wait beside it.
+    pub fn passes(&self) -> bool {
+        self.passes
     }
 
     /// Whether groups left for a store.
@@ -224,6 +241,9 @@ impl Folding {
     /// Tables together have so many groups, or hold so much, that merging them is
     /// work for all threads.
     pub fn has_many(&self, held: &[Held]) -> bool {
+        if held.iter().any(Held::has_aside) {
+            return true;
+        }
         let groups: u64 = held.iter().map(|held| held.folder.n_groups()).sum();
         let bytes: u64 = held.iter().map(|held| held.reservation.bytes()).sum();
         held.len() > 1
@@ -263,30 +283,52 @@ const MANY_BYTES: u64 = 32 << 20;
 pub(crate) struct Held {
     pub folder: Folder,
     pub reservation: Reservation,
-    /// Rows since groups last left.
+    /// Rows since groups last left the table.
     pub rows: u64,
     /// Rows that are still to pass by the table, which is empty as long.
     passing: u64,
-    /// Partials of rows that passed by.
-    passed: Vec<RecordBatch>,
+    /// Rows that passed by, and groups that left.
+    aside: Aside,
     /// Who had it last.
     thread: Option<ThreadId>,
 }
 
 impl Held {
-    /// Puts all groups into the stores.
-    pub fn leave_for(&mut self, stores: &[GroupStore]) -> Result<()> {
-        for (table, store) in self.folder.fold.tables().into_iter().zip(stores) {
-            if table.n_groups() > 0 {
-                store.push(&[table.partial()?])?;
-            }
-            // Of a fold with several tables, no row passed by.
-            store.push(&std::mem::take(&mut self.passed))?;
-        }
+    /// Takes all groups out of the table.
+    fn set_aside(&mut self) -> Result<Ungrouped> {
+        let groups = self.folder.table()?.set_aside()?;
         self.rows = 0;
         // An empty table is small and must be.
         self.reservation.resize_anyway(self.folder.bytes());
+        Ok(groups)
+    }
+
+    /// Puts all there is into the stores.
+    pub fn leave_for(&mut self, stores: &[GroupStore]) -> Result<()> {
+        for (table, store) in self.folder.fold.tables().into_iter().zip(stores) {
+            if table.n_keys() == 0 {
+                store.push(&[table.partial()?])?;
+                continue;
+            }
+            // What waits came before. Of a fold with several tables, nothing does.
+            self.aside.push_anyway(table.set_aside()?);
+            self.aside.leave_for(store, table)?;
+        }
+        self.rows = 0;
+        self.reservation.resize_anyway(self.folder.bytes());
         Ok(())
+    }
+
+    /// Whether anything is here that is in no table.
+    pub fn has_aside(&self) -> bool {
+        self.aside.n_rows() > 0
+    }
+
+    /// All there is, where rows can pass by the table.
+    pub fn into_aside(mut self) -> Result<Aside> {
+        let groups = self.set_aside()?;
+        self.aside.push_anyway(groups);
+        Ok(self.aside)
     }
 }
 
@@ -334,20 +376,22 @@ impl Folder {
         self.fold.push(&rows, &seen, chunk)
     }
 
-    /// A partial with a row for each row of chunk `chunk`; nothing stays here,
-    /// where nothing may be.
-    fn singles(
+    /// The table of groups by keys.
+    fn table(&mut self) -> Result<&mut ops::Aggregate> {
+        let groups = self.fold.tables().pop();
+        groups.ok_or_else(|| Error::internal("no groups are folded here"))
+    }
+
+    /// The rows of chunk `chunk`, to be grouped later.
+    fn ungrouped(
         &mut self,
         batch: &RecordBatch,
         schema: &RunSchema,
         chunk: u64,
-    ) -> Result<RecordBatch> {
+    ) -> Result<Ungrouped> {
         let rows = schema.conform(batch, schema)?;
         let seen = schema.finish(&rows, schema)?;
-        match &mut self.fold {
-            ops::Fold::Groups(groups) => groups.singles(&seen, chunk),
-            _ => Err(Error::internal("no groups are folded here")),
-        }
+        self.table()?.ungrouped(&seen, chunk)
     }
 
     /// Brings rows that are kept up to a wider schema.

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::control::Phase;
 use super::each::each;
 use super::fold::{FoldPlan, Folder, Folding, Held};
-use super::group::{Made, Merge, places};
+use super::group::{Made, Merge, in_place, places};
 use super::output::{Answer, Folded, NoAppend};
 use super::report::{StageReport, TasksReport};
 use super::run::{CHUNK_BYTES, Run};
@@ -22,7 +22,7 @@ use super::scheduler::Drive;
 use super::schema::RunSchema;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::held_bytes;
 use crate::ops::Frequent;
 use crate::plan::{Fold, Layout, Physical};
@@ -63,6 +63,10 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let rows = match done.output.answer {
         Answer::Rows(rows) => rows,
         Answer::Tables(tables, key_types) => {
+            if let ([types], true) = (&key_types[..], folding.passes()) {
+                let merge = Merge::new(plan, schema, &run.drive);
+                return group(&folding, tables, types, &merge, stage);
+            }
             let parted = part(&folding, tables, &key_types, &run.drive)?;
             tell(parted.buckets.iter().flatten(), &mut stage.report);
             if let Fold::Groups { .. } = fold {
@@ -85,6 +89,53 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         held_bytes: rows.iter().map(held_bytes).sum(),
         counted: None,
         stage: Some(stage),
+    })
+}
+
+/// Groups what is in tables, beside them and in the store: where it lies, if
+/// nothing of it is in the store and memory allows it.
+fn group(
+    folding: &Folding,
+    tables: Vec<Held>,
+    key_types: &[DataType],
+    merge: &Merge,
+    mut stage: Stage,
+) -> Result<Given> {
+    let asides = each_of(merge, "emptying tables", tables, Held::into_aside)?;
+    if !folding.has_left()
+        && let Some(groups) = in_place(merge, &asides, key_types)?
+    {
+        drop(asides);
+        tell_tasks(&groups.tasks, 0, &mut stage.report);
+        stage.report.hot_keys.clone_from(&groups.hot_keys);
+        return Ok(groups.given(stage));
+    }
+    let [store] = &folding.stores[..] else {
+        return Err(Error::internal("rows pass by tables that have no store"));
+    };
+    each_of(merge, "parting groups", asides, |mut aside| {
+        aside.leave_for(store, &mut merge.groups()?)
+    })?;
+    let buckets = store.finish(key_types)?;
+    tell(buckets.iter(), &mut stage.report);
+    merge.all(&buckets)?.given(stage)
+}
+
+/// What becomes of some things, each taken by one of the threads.
+fn each_of<T: Send, U: Send>(
+    merge: &Merge,
+    doing: &str,
+    things: Vec<T>,
+    make: impl Fn(T) -> Result<U> + Sync,
+) -> Result<Vec<U>> {
+    let things: Vec<_> = things
+        .into_iter()
+        .map(|thing| Mutex::new(Some(thing)))
+        .collect();
+    each(merge.threads, &merge.cancel, doing, things.len(), |idx| {
+        let mut thing = things[idx].lock().unwrap_or_else(PoisonError::into_inner);
+        let thing = thing.take();
+        make(thing.ok_or_else(|| Error::internal("a task was done twice"))?)
     })
 }
 
@@ -165,16 +216,23 @@ fn describe(
 /// Says how groups that no table held are shared out. Rows of one key were
 /// folded where they were read, so a key with many rows makes no task large.
 fn tell<'a>(buckets: impl Iterator<Item = &'a Bucket> + Clone, report: &mut StageReport) {
-    let filled = || buckets.clone().filter(|bucket| bucket.rows() > 0);
+    let rows: Vec<u64> = buckets.clone().map(Bucket::rows).collect();
+    let spilled = buckets.filter(|bucket| bucket.is_spilled()).count();
+    tell_tasks(&rows, spilled, report);
+}
+
+/// The same of tasks, by the rows of each: it has a bucket, or a part of one where
+/// a key has many rows.
+fn tell_tasks(rows: &[u64], spilled: usize, report: &mut StageReport) {
+    let filled = || rows.iter().filter(|rows| **rows > 0);
     report.way = Some(format!(
-        "in {} buckets, {} of them on disk",
+        "in {} buckets, {spilled} of them on disk",
         filled().count(),
-        filled().filter(|bucket| bucket.is_spilled()).count()
     ));
     report.tasks = Some(TasksReport {
         tasks: filled().count() as u64,
-        rows: filled().map(Bucket::rows).sum(),
-        largest_rows: filled().map(Bucket::rows).max().unwrap_or(0),
+        rows: filled().sum(),
+        largest_rows: filled().max().copied().unwrap_or(0),
     });
 }
 

@@ -70,7 +70,7 @@ pub(crate) use eval::BoundTerm;
 pub(crate) use exact::fit;
 pub use functions::{Function, functions};
 pub use group_table::GroupTable;
-pub(crate) use group_table::{in_key_types, plain_type};
+pub(crate) use group_table::{in_key_types, plain, plain_type};
 #[doc(hidden)]
 pub use hash::keep_hash_bits;
 pub(crate) use hash::{hash_bytes, hash_u64};

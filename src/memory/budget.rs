@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_data::ArrayData;
 
 use super::freed::Freed;
@@ -190,8 +190,16 @@ pub(crate) struct HeldBuffers(HashSet<(usize, usize)>);
 impl HeldBuffers {
     /// Bytes that one more batch, which is held from now on, adds to those before.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> u64 {
-        let mut buffers = Vec::with_capacity(batch.num_columns() * 3);
-        for column in batch.columns() {
+        self.add_columns(batch.columns())
+    }
+
+    /// As [`add`](Self::add), of columns that are no batch.
+    pub(crate) fn add_columns<'a>(
+        &mut self,
+        columns: impl IntoIterator<Item = &'a ArrayRef>,
+    ) -> u64 {
+        let mut buffers = Vec::new();
+        for column in columns {
             collect_buffers(&column.to_data(), &mut buffers);
         }
         let new = buffers.into_iter().filter(|buffer| self.0.insert(*buffer));
@@ -237,7 +245,7 @@ fn collect_buffers(data: &ArrayData, seen: &mut Vec<(usize, usize)>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_array::Int64Array;
 
     use super::*;
 

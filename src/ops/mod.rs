@@ -26,7 +26,7 @@ mod top_rows;
 pub mod window;
 
 pub use aggregate::Aggregate;
-pub(crate) use aggregate::ValueColumn;
+pub(crate) use aggregate::{Ungrouped, ValueColumn};
 pub use compute::Compute;
 pub use describe::Describe;
 pub(crate) use describe::Frequent;
@@ -35,7 +35,7 @@ pub use filter::{Filter, Kept};
 pub use fold::Fold;
 pub use in_order::InOrder;
 pub use limit::Limit;
-pub(crate) use places::{PLACE_COLUMNS, input_order};
+pub(crate) use places::{PLACE_COLUMNS, PlaceNumbers, input_order};
 pub use sample::Sample;
 pub use seen::Seen;
 pub use sort::{Codes, Edges, SortBy, SortKeys};

@@ -102,6 +102,43 @@ impl Places {
     }
 }
 
+/// Places as numbers that stand in the same order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlaceNumbers {
+    low_bits: u32,
+    row_bits: u32,
+    bits: u32,
+}
+
+/// Bits of every number below the largest of the bits of some.
+fn bits(all: u64) -> u32 {
+    u64::BITS - all.leading_zeros()
+}
+
+impl PlaceNumbers {
+    /// For places of which all chunks together have the bits `chunks`, one or the
+    /// other, and all rows the bits `rows`. None if 64 bits do not hold them.
+    pub fn for_bits(chunks: u64, rows: u32) -> Option<Self> {
+        // Numbers of chunks are two in one: both halves are small.
+        let low_bits = bits(chunks & u64::from(u32::MAX));
+        let row_bits = bits(rows.into());
+        let bits = bits(chunks >> 32) + low_bits + row_bits;
+        (bits <= u64::BITS).then_some(PlaceNumbers {
+            low_bits,
+            row_bits,
+            bits,
+        })
+    }
+
+    /// The number of a place.
+    #[inline]
+    pub fn number(self, chunk: u64, row: u32) -> u64 {
+        let high = (chunk >> 32).checked_shl(self.low_bits).unwrap_or(0);
+        let chunk = high | chunk & u64::from(u32::MAX);
+        chunk.checked_shl(self.row_bits).unwrap_or(0) | u64::from(row)
+    }
+}
+
 /// The rows of place columns in input order; none if they stand so already.
 pub(crate) fn input_order(places: &[ArrayRef]) -> Option<UInt32Array> {
     let chunks = places[0].as_primitive::<UInt64Type>().values();
@@ -110,28 +147,26 @@ pub(crate) fn input_order(places: &[ArrayRef]) -> Option<UInt32Array> {
     if (1..chunks.len()).all(|idx| place(idx - 1) <= place(idx)) {
         return None;
     }
-    let bits = |largest: u64| u64::BITS - largest.leading_zeros();
-    let most = |part: &dyn Fn(usize) -> u64| (0..chunks.len()).map(part).max().unwrap_or(0);
-    // Numbers of chunks are two in one: both halves are small.
-    let high_bits = bits(most(&|idx| chunks[idx] >> 32));
-    let low_bits = bits(most(&|idx| chunks[idx] & u64::from(u32::MAX)));
-    let row_bits = bits(most(&|idx| rows[idx].into()));
+    let all_chunks = chunks.iter().fold(0, |all, chunk| all | chunk);
+    let all_rows = rows.iter().fold(0, |all, row| all | row);
     let idx_bits = bits(chunks.len() as u64);
-    let order: Vec<u32> = if high_bits + low_bits + row_bits + idx_bits <= u64::BITS {
+    let numbers = PlaceNumbers::for_bits(all_chunks, all_rows);
+    let order: Vec<u32> = match numbers.filter(|of| of.bits + idx_bits <= u64::BITS) {
         // One number for place and index sorts several times as fast as a triple.
-        let places = (0_u64..).zip(chunks).zip(rows);
-        let packed = places.map(|((idx, chunk), row)| {
-            let chunk = (chunk >> 32) << low_bits | chunk & u64::from(u32::MAX);
-            (chunk << row_bits | u64::from(*row)) << idx_bits | idx
-        });
-        let mut packed: Vec<u64> = packed.collect();
-        packed.sort_unstable();
-        let mask = (1_u64 << idx_bits) - 1;
-        packed.into_iter().map(|one| (one & mask) as u32).collect()
-    } else {
-        let mut order: Vec<u32> = (0..chunks.len() as u32).collect();
-        order.sort_unstable_by_key(|&idx| place(idx as usize));
-        order
+        Some(numbers) => {
+            let places = (0_u64..).zip(chunks.iter().zip(rows));
+            let packed =
+                places.map(|(idx, (chunk, row))| numbers.number(*chunk, *row) << idx_bits | idx);
+            let mut packed: Vec<u64> = packed.collect();
+            packed.sort_unstable();
+            let mask = (1_u64 << idx_bits) - 1;
+            packed.into_iter().map(|one| (one & mask) as u32).collect()
+        }
+        None => {
+            let mut order: Vec<u32> = (0..chunks.len() as u32).collect();
+            order.sort_unstable_by_key(|&idx| place(idx as usize));
+            order
+        }
     };
     Some(order.into())
 }
@@ -167,6 +202,29 @@ mod tests {
         merged.merge(&[0, 1], 2, &late.take());
         merged.merge(&[2, 0, 3], 4, &early.take());
         assert_eq!(order(&mut merged), Some(vec![2, 0, 3, 1]));
+    }
+
+    #[test]
+    fn numbers_of_places_stand_in_their_order() {
+        let chunks = [0, 1, 7, 1 << 32, (1 << 32) + 3, 5 << 32];
+        let rows = [0, 1, 1_000];
+        let all = |of: &[u64]| of.iter().fold(0, |all, one| all | one);
+        for n_chunks in 1..=chunks.len() {
+            let chunks = &chunks[..n_chunks];
+            let numbers = PlaceNumbers::for_bits(all(chunks), 1_023).unwrap();
+            let places = chunks
+                .iter()
+                .flat_map(|chunk| rows.map(|row| (*chunk, row)));
+            let numbers: Vec<u64> = places
+                .map(|(chunk, row)| numbers.number(chunk, row))
+                .collect();
+            assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        }
+        assert!(PlaceNumbers::for_bits(u64::MAX, 1).is_none());
+        let whole = PlaceNumbers::for_bits(u64::MAX, 0).unwrap();
+        assert_eq!(whole.number(u64::MAX, 0), u64::MAX);
+        let rows = PlaceNumbers::for_bits(0, u32::MAX).unwrap();
+        assert_eq!(rows.number(0, u32::MAX), u64::from(u32::MAX));
     }
 
     #[test]

@@ -8,7 +8,11 @@
 //! so cuts by bytes do not depend on how the input was chunked.
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, OffsetSizeTrait, RecordBatch};
+use arrow_array::types::ArrowDictionaryKeyType;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, OffsetSizeTrait, RecordBatch, downcast_dictionary_array,
+};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 use serde::Serialize;
 
@@ -63,6 +67,15 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> u64 {
         DataType::Struct(_) if array.null_count() == 0 => {
             array.as_struct().columns().iter().map(array_bytes).sum()
         }
+        DataType::Dictionary(..) if array.null_count() == 0 => {
+            let values = array.as_any_dictionary().values();
+            let mut sizes = vec![0; values.len()];
+            add_row_bytes(values, &mut sizes);
+            downcast_dictionary_array!(
+                array => of_entries(array, &sizes),
+                _ => 0
+            )
+        }
         DataType::List(_) if array.null_count() == 0 => {
             let list = array.as_list::<i32>();
             let offsets = list.value_offsets();
@@ -73,6 +86,19 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> u64 {
             let mut sizes = vec![0; array.len()];
             add_row_bytes(array, &mut sizes);
             sizes.iter().sum()
+        }
+    }
+}
+
+/// Bytes of the rows of a dictionary without nulls, by those of its entries.
+fn of_entries<K: ArrowDictionaryKeyType>(array: &DictionaryArray<K>, sizes: &[u64]) -> u64 {
+    let alike = sizes.windows(2).all(|pair| pair[0] == pair[1]);
+    match (alike, sizes.first()) {
+        (true, Some(size)) => size * array.len() as u64,
+        _ => {
+            let entries = array.keys().values().iter();
+            let sizes = entries.map(|entry| sizes.get(entry.as_usize()).copied().unwrap_or(0));
+            sizes.sum()
         }
     }
 }

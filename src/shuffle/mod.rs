@@ -17,3 +17,4 @@ mod split;
 pub use buckets::{Bucket, BucketReader, Buckets};
 pub use route::{ByHash, ByRange, Route, bucket_of};
 pub use split::{Shards, split, split_all};
+pub(crate) use split::{gather, starts};

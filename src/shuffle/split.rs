@@ -210,11 +210,8 @@ pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> 
     let columns: Vec<Vec<&dyn Array>> = columns.collect();
     Shards::of(&first.schema(), &ends, |start, len| {
         let places = &places[start..start + len];
-        let columns = columns.iter().map(|column| match column[0].data_type() {
-            DataType::Null => Ok(Arc::new(NullArray::new(len)) as ArrayRef),
-            _ => interleave(column, places),
-        });
-        let columns = columns.collect::<std::result::Result<_, _>>()?;
+        let columns = columns.iter().map(|column| gather(column, places));
+        let columns = columns.collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(len));
         let schema = first.schema();
         Ok(RecordBatch::try_new_with_options(
@@ -223,8 +220,24 @@ pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> 
     })
 }
 
+/// The values at `places`, each a column of one type and a row of it. There is a column.
+///
+/// # Errors
+///
+/// [`Error::External`] if the values of all together are too many for one array.
+pub(crate) fn gather(columns: &[&dyn Array], places: &[(usize, usize)]) -> Result<ArrayRef> {
+    match columns[0].data_type() {
+        DataType::Null => Ok(Arc::new(NullArray::new(places.len()))),
+        _ => Ok(interleave(columns, places)?),
+    }
+}
+
 /// Where the rows of each bucket start. As they are placed, starts become ends.
-fn starts(buckets: &[u32], n_buckets: usize, n_rows: usize) -> Result<Vec<u32>> {
+///
+/// # Errors
+///
+/// [`Error::Internal`] if there are not as many rows, or not as many buckets.
+pub(crate) fn starts(buckets: &[u32], n_buckets: usize, n_rows: usize) -> Result<Vec<u32>> {
     if n_rows != buckets.len() || n_rows > u32::MAX as usize {
         return Err(Error::internal(format!(
             "{} buckets for {n_rows} rows",

@@ -164,7 +164,8 @@ fn leave_values(
     for start in (0..values.len()).step_by(PIECE_ROWS) {
         let piece = values.slice(start, PIECE_ROWS.min(values.len() - start));
         let piece = RecordBatch::try_from_iter_with_nullable([(VALUE, piece, true)])?;
-        store.push(&[each.singles(&piece, 0)?])?;
+        let rows = each.ungrouped(&piece, 0)?;
+        store.push(&[each.partial_of(&rows)?])?;
     }
     Ok(())
 }

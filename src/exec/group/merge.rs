@@ -165,7 +165,8 @@ impl Merge {
         }
     }
 
-    pub(super) fn groups(&self) -> Result<Aggregate> {
+    /// Groups that have seen nothing.
+    pub(crate) fn groups(&self) -> Result<Aggregate> {
         self.plan.groups().map(Aggregate::with_places)
     }
 

@@ -28,7 +28,7 @@ use crate::ops::{PLACE_COLUMNS, input_order};
 use crate::partition::batch_bytes;
 
 /// Rows of a range that one thread puts in order, and that come out as a batch.
-const RANGE_ROWS: usize = 32_768;
+pub(super) const RANGE_ROWS: usize = 32_768;
 
 /// Bytes of a batch on disk: one of each run is in memory while runs are merged.
 const DISK_BATCH_BYTES: u64 = 64 << 10;
@@ -321,7 +321,7 @@ fn in_one_order(slices: &[RecordBatch], schema: &SchemaRef) -> Result<RecordBatc
     })
 }
 
-fn one_by_one(opens: Vec<Open>) -> Units {
+pub(super) fn one_by_one(opens: Vec<Open>) -> Units {
     let last = opens.len();
     let units = opens.into_iter().enumerate().map(move |(idx, open)| {
         Ok(Unit {

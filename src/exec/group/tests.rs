@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_array::types::Int64Type;
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, UInt64Array,
+};
 use arrow_schema::{DataType, SchemaRef};
 
+use super::in_place::FEW_ROWS;
 use super::*;
 use crate::exec::control::Cancel;
 use crate::exec::fold::FoldPlan;
@@ -40,12 +44,16 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
     let place: ArrayRef = Arc::new(UInt64Array::from_iter_values(places));
     let half = (number * rows..(number + 1) * rows).map(|place| (place % 2) as i64);
     let half: ArrayRef = Arc::new(Int64Array::from_iter_values(half));
+    let tags = |place| Some((0..key(place) % 3).map(|tag| Some(tag as i64)));
+    let tags = (number * rows..(number + 1) * rows).map(tags);
+    let tags: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(tags));
     let columns = [
         ("id", id),
         ("user", user),
         ("x", x),
         ("place", place),
         ("half", half),
+        ("tags", tags),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }
@@ -170,6 +178,128 @@ fn stored(
     assert_eq!(budget.used(), 0);
     let rows = arrow_select::concat::concat_batches(&schema, &batches)?;
     Ok((rows, spill_dir.written()))
+}
+
+/// The same where they lie: of some chunks as rows, of others as tables.
+fn placed(plan: &FoldPlan, order_free: bool, chunks_each: usize, threads: usize) -> RecordBatch {
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::gib(1));
+    let mut numbers: Vec<u64> = (0..CHUNKS).collect();
+    if order_free {
+        numbers.reverse();
+        numbers.rotate_left(13);
+    }
+    let mut asides = [Aside::new(&budget), Aside::new(&budget)];
+    for (idx, some) in numbers.chunks(chunks_each).enumerate() {
+        let aside = &mut asides[idx % if order_free { 2 } else { 1 }];
+        let mut table = groups(plan);
+        for &number in some {
+            let rows = coded(&chunk(number, ROWS), number % 3 == 0);
+            match idx % 3 {
+                0 => assert!(aside.push(table.ungrouped(&rows, number).unwrap())),
+                _ => table.push_chunk(&rows, number).unwrap(),
+            }
+        }
+        assert!(aside.push(table.set_aside().unwrap()));
+    }
+    let mut last = groups(plan);
+    last.push(&RecordBatch::new_empty(Arc::clone(&plan.schema)))
+        .unwrap();
+    let merge = merge(plan, &budget, &spill_dir, threads);
+    let key_types = last.key_types();
+    let placed = in_place(&merge, &asides, key_types);
+    drop(asides);
+    let given = placed.unwrap().unwrap().given(stage());
+    let batches = read(given.units);
+    assert_eq!((budget.used(), spill_dir.written()), (0, 0));
+    arrow_select::concat::concat_batches(&given.schema, &batches).unwrap()
+}
+
+/// A chunk whose texts are a dictionary.
+fn coded(rows: &RecordBatch, are: bool) -> RecordBatch {
+    let to = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns());
+    RecordBatch::try_from_iter(columns.map(|(field, column)| {
+        let coded = are && *column.data_type() == DataType::Utf8;
+        let column = match coded {
+            true => arrow_cast::cast(column, &to).unwrap(),
+            false => Arc::clone(column),
+        };
+        (field.name(), column)
+    }))
+    .unwrap()
+}
+
+#[test]
+fn groups_made_where_rows_lie_are_those_of_one_table() {
+    for keys in [&["id"][..], &["user"], &["id", "user"], &["tags", "id"]] {
+        for order_free in [true, false] {
+            let plan = plan(keys, order_free);
+            let whole = whole(&plan);
+            for (chunks_each, threads) in [(1, 1), (7, 2), (3, 5), (40, 2)] {
+                let rows = placed(&plan, order_free, chunks_each, threads);
+                assert_eq!(rows, whole, "{keys:?} {order_free} {chunks_each}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_named() {
+    const ROWS: u64 = 4_000;
+    let plan = plan(&["id"], true);
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::gib(1));
+    let mut aside = Aside::new(&budget);
+    let mut whole = groups(&plan);
+    for number in 0..CHUNKS {
+        let rows = chunk(number, ROWS);
+        whole.push_chunk(&rows, number).unwrap();
+        aside.push_anyway(groups(&plan).ungrouped(&rows, number).unwrap());
+    }
+    let merge = merge(&plan, &budget, &spill_dir, 2);
+    let placed = in_place(&merge, &[aside], &[DataType::Int64]);
+    let placed = placed.unwrap().unwrap();
+    let most = placed.tasks.iter().max().unwrap();
+    assert!(*most <= FEW_ROWS, "{most} of {}", CHUNKS * ROWS);
+    assert_eq!(placed.tasks.iter().sum::<u64>(), CHUNKS * ROWS);
+    let hot = &placed.hot_keys[0];
+    assert_eq!((&hot.columns[0][..], &hot.value[..]), ("id", "7"));
+    assert!(hot.rows >= CHUNKS * ROWS / 2 && hot.tasks > 5, "{hot:?}");
+    let given = placed.given(stage());
+    let rows = arrow_select::concat::concat_batches(&given.schema, &read(given.units));
+    assert_eq!(rows.unwrap(), whole.finish().unwrap());
+}
+
+#[test]
+fn what_the_budget_refuses_is_not_grouped_where_it_lies() {
+    let plan = plan(&["id"], true);
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let mut grouped = Vec::new();
+    for limit in [1 << 30, 60_000, 0] {
+        let budget = Budget::new(ByteSize::new(limit));
+        let mut aside = Aside::new(&budget);
+        for number in 0..CHUNKS {
+            let rows = groups(&plan).ungrouped(&chunk(number, ROWS), number);
+            aside.push_anyway(rows.unwrap());
+        }
+        let merge = merge(&plan, &budget, &spill_dir, 1);
+        let asides = [aside];
+        let placed = in_place(&merge, &asides, &[DataType::Int64]);
+        grouped.push(placed.unwrap().is_some());
+        let store = GroupStore::new(1, &budget, 0, &spill_dir);
+        let [mut aside] = asides;
+        aside.leave_for(&store, &mut groups(&plan)).unwrap();
+        let buckets = store.finish(&[DataType::Int64]).unwrap();
+        let rows: u64 = buckets.iter().map(|bucket| bucket.rows()).sum();
+        assert_eq!((rows, aside.n_rows()), (CHUNKS * ROWS, 0));
+        drop((aside, buckets));
+        assert_eq!(budget.used(), 0);
+    }
+    assert_eq!(grouped, [true, false, false]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Folded {
         tables.sort_by_key(|held| std::cmp::Reverse(held.reservation.bytes()));
         for table in tables {
             // Without rows there is nothing here to be merged into.
-            if self.held.rows == 0 {
+            if self.held.rows == 0 && !self.held.has_aside() {
                 self.held = table;
                 continue;
             }
@@ -92,7 +92,8 @@ impl Output for Folded {
         self.merge(tables)?;
         // The answer stands beside the states that it is made of.
         let wanted = 2 * self.held.folder.bytes();
-        if !self.folding.has_left() && self.held.reservation.try_resize(wanted) {
+        let has_left = self.folding.has_left() || self.held.has_aside();
+        if !has_left && self.held.reservation.try_resize(wanted) {
             self.answer = Answer::Rows(self.held.folder.finish(schema)?);
         } else if self.folding.stores.is_empty() {
             return Err(self.folding.plan.refused(&self.held.reservation, wanted));

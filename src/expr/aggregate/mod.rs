@@ -31,6 +31,7 @@ mod extreme;
 mod gather;
 mod histogram;
 mod moments;
+mod narrow;
 mod pick;
 mod product;
 mod quantile;

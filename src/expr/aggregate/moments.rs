@@ -254,6 +254,7 @@ impl<const C: usize, const P: usize> State for Moments<C, P> {
     /// Counts; for each column the units of its sums; the sums; the products; and
     /// expansions, of type null where no group has any.
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
+        self.sums.settle();
         let n_groups = self.counts.len();
         let (sums, bases) = (&self.sums, self.sums.bases());
         let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(self.counts.clone()))];
@@ -274,6 +275,7 @@ impl<const C: usize, const P: usize> State for Moments<C, P> {
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
+        self.sums.settle();
         let values: Float64Array = (0..self.counts.len())
             .map(|group| self.value(group))
             .collect();

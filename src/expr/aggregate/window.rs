@@ -10,7 +10,8 @@
 //! Σ X·Y = Σ high·high · 2^90 + Σ (high·low + low·high) · 2^45 + Σ low·low
 //! ```
 //!
-//! `base` follows the first rows, and small whole numbers stay what they are. A
+//! `base` follows the first rows, and small whole numbers stay what they are; as
+//! long as 64 bits hold all sums of those, they have no more. A
 //! row with a number outside of the window is added to expansions of floats,
 //! which hold anything; where such rows are many, the window moves.
 
@@ -18,6 +19,7 @@ use arrow_buffer::{NullBuffer, i256};
 use hashbrown::HashMap;
 
 use super::exact::Expansion;
+use super::narrow::NarrowSums;
 use super::state::Groups;
 
 /// Bits of half a number.
@@ -94,6 +96,16 @@ fn small(number: f64) -> Option<i64> {
     (whole as f64 == number && number.abs() < SMALL).then_some(whole)
 }
 
+/// A row of small whole numbers.
+#[inline(always)]
+pub(super) fn small_row<const C: usize>(columns: [&[f64]; C], row: usize) -> Option<[i64; C]> {
+    let mut numbers = [0; C];
+    for (number, column) in numbers.iter_mut().zip(columns) {
+        *number = small(column[row])?;
+    }
+    Some(numbers)
+}
+
 /// A number in units of 2^base.
 #[inline(always)]
 fn fixed(number: f64, base: i32) -> Option<i128> {
@@ -124,6 +136,10 @@ pub(super) struct WindowSums<const C: usize, const P: usize> {
     missed: u64,
     /// Rows that one group may have at most, of those in sums.
     rows: u64,
+    n_groups: usize,
+    /// Sums so far, as long as 64 bits hold them; none from then on.
+    narrow: Option<NarrowSums<C, P>>,
+    /// None as long as there are narrow ones, and the same below.
     sums: Vec<[i128; C]>,
     /// Products of low halves.
     low: Vec<[i128; P]>,
@@ -143,6 +159,8 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
             tried: 0,
             missed: 0,
             rows: 0,
+            n_groups: 0,
+            narrow: Some(NarrowSums::new(pairs)),
             sums: Vec::new(),
             low: Vec::new(),
             high: Vec::new(),
@@ -152,12 +170,30 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
     }
 
     pub fn grow(&mut self, n_groups: usize) {
-        if n_groups > self.sums.len() {
-            self.sums.resize(n_groups, [0; C]);
-            self.low.resize(n_groups, [0; P]);
+        self.n_groups = self.n_groups.max(n_groups);
+        match &mut self.narrow {
+            Some(narrow) => narrow.grow(self.n_groups),
+            None => self.grow_wide(),
         }
+    }
+
+    fn grow_wide(&mut self) {
+        self.sums.resize(self.n_groups, [0; C]);
+        self.low.resize(self.n_groups, [0; P]);
         if !self.is_small() {
-            self.high.resize(self.sums.len(), [[0; 2]; P]);
+            self.high.resize(self.n_groups, [[0; 2]; P]);
+        }
+    }
+
+    /// Leaves 64 bits, where sums are in them. To be called before any are asked for.
+    pub fn settle(&mut self) {
+        let Some(narrow) = self.narrow.take() else {
+            return;
+        };
+        self.grow_wide();
+        for (group, (sums, products)) in narrow.totals().enumerate() {
+            self.sums[group] = sums.map(i128::from);
+            self.low[group] = products.map(i128::from);
         }
     }
 
@@ -176,7 +212,10 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         self.grow(groups.n_groups());
         let missed = match windows == [Window::Ints; C] {
             true => self.add_small(groups, nulls, columns),
-            false => self.add_fixed(groups, nulls, columns, windows),
+            false => {
+                self.settle();
+                self.add_fixed(groups, nulls, columns, windows)
+            }
         };
         self.tried += n_rows as u64;
         self.missed += missed as u64;
@@ -193,6 +232,7 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         self.rows = self.rows.saturating_add(n_rows);
         if self.rows >= MOST_ROWS {
             self.rows = n_rows;
+            self.settle();
             (0..self.sums.len()).for_each(|group| self.drain(group));
         }
     }
@@ -204,16 +244,18 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         nulls: Option<&NullBuffer>,
         columns: [&[f64]; C],
     ) -> usize {
+        if let Some(missed) =
+            (self.narrow.as_mut()).and_then(|narrow| narrow.add(groups, nulls, columns))
+        {
+            return self.add_missed(&missed, columns);
+        }
+        self.settle();
         let (pairs, mut missed) = (self.pairs, Vec::new());
         let (all_sums, all_low) = (&mut self.sums, &mut self.low);
         groups.for_valid(nulls, |row, group| {
-            let mut numbers = [0_i64; C];
-            for (number, column) in numbers.iter_mut().zip(columns) {
-                match small(column[row]) {
-                    Some(whole) => *number = whole,
-                    None => return missed.push((row, group)),
-                }
-            }
+            let Some(numbers) = small_row(columns, row) else {
+                return missed.push((row, group));
+            };
             for (sum, number) in all_sums[group].iter_mut().zip(numbers) {
                 *sum += i128::from(number);
             }
@@ -355,6 +397,7 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
         if from == to {
             return;
         }
+        self.settle();
         let was_small = self.is_small();
         if to.map(Window::base) != from.map(Window::base) {
             self.high.resize(self.sums.len(), [[0; 2]; P]);
@@ -432,6 +475,7 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
 
     /// Gets ready for sums in units of `bases`, which are of so many rows: own ones are brought down to those units, if they lie near.
     pub fn meet(&mut self, bases: [i32; C], rows: u64) {
+        self.settle();
         self.count_rows(rows.saturating_add(SHIFTED_ROWS));
         let Some(windows) = self.windows else {
             let window = |base: i32| {
@@ -480,6 +524,7 @@ impl<const C: usize, const P: usize> WindowSums<C, P> {
 
     pub fn bytes(&self) -> usize {
         16 * (C * self.sums.capacity() + P * self.low.capacity() + 2 * P * self.high.capacity())
+            + self.narrow.as_ref().map_or(0, NarrowSums::bytes)
             + self.rest_bytes
     }
 }

@@ -146,13 +146,14 @@ impl GroupTable {
     }
 
     /// Key columns as those of the table are: in its types, which widen as in
-    /// [`assign`](Self::assign), with one NaN and one zero, and no dictionary.
+    /// [`assign`](Self::assign), with one NaN and one zero. One may be a
+    /// dictionary of its type.
     ///
     /// # Errors
     ///
     /// As for [`assign`](Self::assign).
-    pub(crate) fn plain_keys(&mut self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        plain(&self.conform(columns)?)
+    pub(crate) fn conformed(&mut self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        self.conform(columns)
     }
 
     /// The keys of all groups, in the order of their ids.
@@ -277,7 +278,7 @@ fn plain_column(column: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// Columns without dictionaries and runs.
-fn plain(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+pub(crate) fn plain(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
     columns.iter().map(plain_column).collect()
 }
 

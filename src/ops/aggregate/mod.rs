@@ -14,6 +14,8 @@
 //! over all rows gives, bit by bit. With places, chunks and partials may come in
 //! any order, unless an aggregate looks at the order of its values.
 
+mod ungrouped;
+
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -24,6 +26,8 @@ use arrow_select::take::{take, take_record_batch};
 use super::places::{PLACE_COLUMNS, Places, input_order};
 use crate::error::{Error, Result};
 use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues};
+
+pub(crate) use ungrouped::Ungrouped;
 
 /// Aggregates rows by keys. Null is a key. Blocking; holds one state per group
 /// and reports its size, so that whoever drives it can take the partial away
@@ -115,8 +119,7 @@ impl Aggregate {
     /// ones where those are asked for.
     #[must_use]
     pub fn with_places(mut self) -> Self {
-        let of_last = self.aggregates.iter().any(|(_, of)| of.stands_last());
-        self.places = (!self.keys.is_empty()).then(|| Places::new(of_last));
+        self.places = (!self.keys.is_empty()).then(|| Places::new(self.stands_last()));
         self
     }
 
@@ -226,16 +229,7 @@ impl Aggregate {
     ///
     /// As for [`push`](Self::push).
     pub fn push_chunk(&mut self, batch: &RecordBatch, chunk: u64) -> Result<()> {
-        let keys = self
-            .keys
-            .iter()
-            .map(|(_, key)| key.evaluate(batch))
-            .collect::<Result<Vec<_>>>()?;
-        let columns = self
-            .aggregates
-            .iter()
-            .map(|(_, aggregate)| aggregate.evaluate(batch))
-            .collect::<Result<Vec<_>>>()?;
+        let (keys, columns) = self.evaluate(batch)?;
         let ids = self.assign(&keys)?;
         let n_groups = self.n_groups();
         if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
@@ -248,30 +242,15 @@ impl Aggregate {
         )
     }
 
-    /// A partial of a batch in which every row is a group, also where keys are
-    /// equal: nothing is looked up. The operator must be empty, and stays so; it
-    /// has keys, and the batch is chunk `chunk` of the input.
-    ///
-    /// # Errors
-    ///
-    /// As for [`push`](Self::push), and [`Error::Internal`] without keys or with rows so far.
-    pub(crate) fn singles(&mut self, batch: &RecordBatch, chunk: u64) -> Result<RecordBatch> {
-        let Some(table) = self.table.as_mut().filter(|table| table.is_empty()) else {
-            return Err(Error::internal("rows pass by a table that holds some"));
-        };
+    /// The keys of rows, and the columns that each aggregate takes of them.
+    fn evaluate(&self, batch: &RecordBatch) -> Result<(Vec<ArrayRef>, Vec<Vec<ArrayRef>>)> {
         let keys = self.keys.iter().map(|(_, key)| key.evaluate(batch));
-        let mut columns = table.plain_keys(&keys.collect::<Result<Vec<_>>>()?)?;
-        let ids: Vec<u32> = (0..batch.num_rows() as u32).collect();
-        for (accumulator, (_, aggregate)) in self.accumulators.iter_mut().zip(&self.aggregates) {
-            let values = aggregate.evaluate(batch)?;
-            accumulator.update_columns(Groups::of(&ids, ids.len()), &values)?;
-            columns.extend(accumulator.partial()?);
-        }
-        if let Some(places) = &mut self.places {
-            places.note(&ids, ids.len(), chunk);
-            columns.extend(places.take());
-        }
-        partial_of(columns)
+        let aggregates = self.aggregates.iter();
+        let columns = aggregates.map(|(_, aggregate)| aggregate.evaluate(batch));
+        Ok((
+            keys.collect::<Result<_>>()?,
+            columns.collect::<Result<_>>()?,
+        ))
     }
 
     /// The group of each row; none without keys.
@@ -319,6 +298,21 @@ impl Aggregate {
     /// [`Error::Internal`] if it has other columns; [`Error::Plan`] for one whose type does not
     /// meet the one here.
     pub fn merge(&mut self, partial: &RecordBatch) -> Result<()> {
+        let split = self.split(partial)?;
+        let ids = self.assign(split.keys)?;
+        let n_groups = self.n_groups();
+        if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
+            places.merge(ids, n_groups, split.places);
+        }
+        self.take(
+            groups_of(&ids, n_groups, partial.num_rows()),
+            &split.columns,
+            Accumulator::merge,
+        )
+    }
+
+    /// The columns of a partial by what they are of.
+    fn split<'a>(&self, partial: &'a RecordBatch) -> Result<Split<'a>> {
         let widths = self
             .aggregates
             .iter()
@@ -331,23 +325,18 @@ impl Aggregate {
                 partial.num_columns()
             )));
         }
-        let (keys, mut rest) = partial.columns().split_at(self.keys.len());
+        let (keys, mut places) = partial.columns().split_at(self.keys.len());
         let mut columns = Vec::new();
         for width in widths {
-            let (own, behind) = rest.split_at(width);
+            let (own, behind) = places.split_at(width);
             columns.push(own.to_vec());
-            rest = behind;
+            places = behind;
         }
-        let ids = self.assign(keys)?;
-        let n_groups = self.n_groups();
-        if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
-            places.merge(ids, n_groups, rest);
-        }
-        self.take(
-            groups_of(&ids, n_groups, partial.num_rows()),
-            &columns,
-            Accumulator::merge,
-        )
+        Ok(Split {
+            keys,
+            columns,
+            places,
+        })
     }
 
     /// The result: keys, then aggregates. The operator is empty after it.
@@ -383,9 +372,7 @@ impl Aggregate {
 
     fn finish_in_order_of_ids(&mut self) -> Result<RecordBatch> {
         let mut columns = self.take_keys()?;
-        for accumulator in &mut self.accumulators {
-            columns.push(accumulator.finish()?);
-        }
+        columns.extend(self.results()?);
         self.reset()?;
         let names = self
             .keys
@@ -408,6 +395,14 @@ impl Aggregate {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// The columns of a partial.
+struct Split<'a> {
+    keys: &'a [ArrayRef],
+    /// Of each aggregate.
+    columns: Vec<Vec<ArrayRef>>,
+    places: &'a [ArrayRef],
 }
 
 fn partial_of(columns: Vec<ArrayRef>) -> Result<RecordBatch> {
@@ -534,16 +529,18 @@ mod tests {
                 for start in (0..all.num_rows()).step_by(step) {
                     let part = all.slice(start, step.min(all.num_rows() - start));
                     table.push_chunk(&part, start as u64).unwrap();
-                    let singles = passing.singles(&part, start as u64).unwrap();
+                    let later = passing.ungrouped(&part, start as u64).unwrap();
+                    let singles = passing.partial_of(&later).unwrap();
                     assert_eq!(singles.num_rows(), part.num_rows());
                     merged.merge(&singles).unwrap();
                 }
                 assert_eq!(merged.finish().unwrap(), table.finish().unwrap());
                 table.push(&all).unwrap();
-                assert!(table.singles(&all, 0).is_err());
+                let later = table.ungrouped(&all, 0).unwrap();
+                assert!(table.partial_of(&later).is_err());
             }
         }
-        assert!(operator(&[]).singles(&all, 0).is_err());
+        assert!(operator(&[]).ungrouped(&all, 0).is_err());
     }
 
     #[test]

@@ -1,0 +1,512 @@
+//! Rows grouped where they lie.
+//!
+//! In:  rows and groups that waited in memory, with all columns as they came.
+//! Out: one row for each group, in the order in which groups first appear.
+//!
+//! ```text
+//! keys ─▶ hashes ─▶ 64 buckets of (hash, row) ─ any thread ─▶ groups of a bucket:
+//!                                                    place, row of the key, results
+//! range of places ─ any thread ─▶ keys from where they lie, results from their buckets
+//! ```
+//!
+//! Only hashes and numbers of rows are moved before the groups are known, and a
+//! key is copied once, into the answer. Rows whose hashes are equal are compared;
+//! if any of a bucket differ, its keys are told apart by a table of their own.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
+use arrow_ord::cmp::not_distinct;
+use arrow_schema::DataType;
+
+use super::aside::Aside;
+use super::keys::{At, KeyColumn};
+use super::merge::Merge;
+use super::placed::{Grouped, HotGroup, PlacedGroups};
+use super::store::N_BUCKETS;
+use crate::error::{Error, Result};
+use crate::exec::each::each;
+use crate::expr::{GroupTable, Groups, hash_rows};
+use crate::memory::{HeldBuffers, Reservation};
+use crate::ops::{Aggregate, PlaceNumbers, Ungrouped};
+use crate::shuffle::{bucket_of, gather, starts};
+
+/// Bytes that a row takes on its way: its hash and its number.
+const ROUTED_BYTES: u64 = 12;
+
+/// Bytes that a row of a bucket takes while its group is found: its hash, its
+/// place, where it lies, and its group.
+const FOUND_BYTES: u64 = 8 + 8 + 16 + 4;
+
+/// The rows of a batch, those of one bucket together, in their order.
+struct Routed {
+    /// For each bucket the place behind its last row.
+    ends: Vec<u32>,
+    hashes: Vec<u64>,
+    rows: Vec<u32>,
+}
+
+impl Routed {
+    fn of(keys: &[ArrayRef]) -> Result<Routed> {
+        let hashes = hash_rows(keys)?;
+        let to = hashes.iter().map(|hash| bucket_of(*hash, N_BUCKETS));
+        let to: Vec<u32> = to.collect();
+        let mut routed = Routed {
+            ends: starts(&to, N_BUCKETS, hashes.len())?,
+            hashes: vec![0; hashes.len()],
+            rows: vec![0; hashes.len()],
+        };
+        for ((row, hash), to) in (0..).zip(hashes).zip(to) {
+            let next = &mut routed.ends[to as usize];
+            routed.hashes[*next as usize] = hash;
+            routed.rows[*next as usize] = row;
+            *next += 1;
+        }
+        Ok(routed)
+    }
+
+    fn range(&self, bucket: usize) -> Range<usize> {
+        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[bucket] as usize
+    }
+}
+
+/// Rows that are being grouped.
+struct InPlace<'a> {
+    merge: &'a Merge,
+    rows: Vec<&'a Ungrouped>,
+    /// Of each of `rows`, in the types that all keys have in the end.
+    keys: Vec<Vec<ArrayRef>>,
+    key_types: &'a [DataType],
+    routed: Vec<Routed>,
+    numbers: PlaceNumbers,
+    /// Whether groups stand where their last rows do.
+    of_last: bool,
+}
+
+/// Rows of a bucket.
+#[derive(Default)]
+struct BucketRows {
+    hashes: Vec<u64>,
+    at: Vec<At>,
+    /// The place of each row, as a number.
+    places: Vec<u64>,
+}
+
+/// Rows of a bucket, and the groups that they are in.
+struct Found {
+    rows: BucketRows,
+    ids: Vec<u32>,
+    /// The row of each group that stands for it.
+    heads: Vec<u32>,
+}
+
+/// Some of the rows of a bucket that has many: those of some batches.
+struct Part {
+    bucket: usize,
+    batches: Range<usize>,
+    n_rows: u64,
+}
+
+/// The groups of such rows.
+struct Piece {
+    bucket: usize,
+    heads: BucketRows,
+    /// How many rows each group has.
+    n_rows: Vec<u64>,
+    states: Vec<Vec<ArrayRef>>,
+    _held: Reservation,
+}
+
+/// A bucket with more than so many halves of the rows that buckets have on
+/// average is grouped in parts: a key with many rows is in it, and these pass by
+/// all tables where other keys have few.
+const HEAVY_HALVES: u64 = 3;
+
+/// Rows of a bucket that are never too many for one task.
+pub(super) const FEW_ROWS: u64 = 1 << 14;
+
+/// Groups what waits in memory, on all threads. None if nothing does, or if
+/// the budget refuses what that takes.
+///
+/// # Errors
+///
+/// Those of aggregating.
+pub(crate) fn in_place(
+    merge: &Merge,
+    asides: &[Aside],
+    key_types: &[DataType],
+) -> Result<Option<PlacedGroups>> {
+    let rows: Vec<&Ungrouped> = asides.iter().flat_map(Aside::rows).collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let Some(mut rows) = InPlace::new(merge, rows, key_types)? else {
+        return Ok(None);
+    };
+    let mut held = merge.budget.open();
+    let n_rows: u64 = rows.rows.iter().map(|rows| rows.n_rows as u64).sum();
+    if !held.try_resize(ROUTED_BYTES * n_rows) {
+        return Ok(None);
+    }
+    let route = |idx: usize| Routed::of(&rows.keys[idx]);
+    let (threads, cancel) = (merge.threads, &merge.cancel);
+    let routed = each(threads, cancel, "routing groups", rows.keys.len(), route)?;
+    rows.routed = routed;
+    match rows.all_groups() {
+        Err(Error::Memory { .. }) => Ok(None),
+        groups => groups.map(Some),
+    }
+}
+
+impl<'a> InPlace<'a> {
+    /// None if the places of all do not fit one number.
+    fn new(
+        merge: &'a Merge,
+        mut rows: Vec<&'a Ungrouped>,
+        key_types: &'a [DataType],
+    ) -> Result<Option<Self>> {
+        let groups = merge.groups()?;
+        let (mut chunks, mut last_row) = (0, 0);
+        for rows in &rows {
+            let (of_chunks, of_rows) = rows.place_bits();
+            chunks |= of_chunks;
+            last_row |= of_rows;
+        }
+        let Some(numbers) = PlaceNumbers::for_bits(chunks, last_row) else {
+            return Ok(None);
+        };
+        if groups.is_order_free() {
+            // States beside states, and most groups in the order of their places.
+            rows.sort_by_key(|rows| (!rows.are_groups(), rows.first_chunk()));
+        }
+        let keys = rows
+            .iter()
+            .map(|rows| KeyColumn::conform(&rows.keys, key_types));
+        Ok(Some(InPlace {
+            keys: keys.collect::<Result<_>>()?,
+            of_last: groups.stands_last(),
+            merge,
+            rows,
+            key_types,
+            routed: Vec::new(),
+            numbers,
+        }))
+    }
+
+    /// All groups, bucket by bucket.
+    fn all_groups(self) -> Result<PlacedGroups> {
+        let (threads, cancel) = (self.merge.threads, &self.merge.cancel);
+        let rows_each: Vec<u64> = (0..N_BUCKETS).map(|bucket| self.rows_of(bucket)).collect();
+        let parts = self.parts(&rows_each);
+        let piece = |idx: usize| self.piece(&parts[idx]);
+        let pieces = each(threads, cancel, "grouping many rows", parts.len(), piece)?;
+        let group = |bucket: usize| {
+            let first = pieces.partition_point(|piece| piece.bucket < bucket);
+            let own = pieces[first..].iter();
+            let own: Vec<&Piece> = own.take_while(|piece| piece.bucket == bucket).collect();
+            match own.is_empty() {
+                true => self.group(bucket),
+                false => self.merge(&own),
+            }
+        };
+        let buckets = each(threads, cancel, "grouping", N_BUCKETS, group)?;
+        let is_whole = |bucket: &usize| parts.iter().all(|part| part.bucket != *bucket);
+        let whole = (0..N_BUCKETS)
+            .filter(is_whole)
+            .map(|bucket| rows_each[bucket]);
+        let tasks = whole.chain(parts.iter().map(|part| part.n_rows)).collect();
+        PlacedGroups::new(self.merge, tasks, buckets, self.keys, self.key_types)
+    }
+
+    fn rows_of(&self, bucket: usize) -> u64 {
+        let ranges = self.routed.iter().map(|of| of.range(bucket).len() as u64);
+        ranges.sum()
+    }
+
+    /// The parts of buckets that have too many rows for one task.
+    fn parts(&self, rows_each: &[u64]) -> Vec<Part> {
+        let mean = rows_each.iter().sum::<u64>() / N_BUCKETS as u64;
+        let is_heavy = |rows: u64| rows > (mean * HEAVY_HALVES / 2).max(FEW_ROWS);
+        let mut parts = Vec::new();
+        for bucket in (0..N_BUCKETS).filter(|bucket| is_heavy(rows_each[*bucket])) {
+            let (mut first, mut n_rows) = (0, 0);
+            for (batch, routed) in self.routed.iter().enumerate() {
+                n_rows += routed.range(bucket).len() as u64;
+                let is_last = batch + 1 == self.routed.len();
+                if n_rows > 0 && (n_rows >= mean.max(FEW_ROWS / 2) || is_last) {
+                    parts.push(Part {
+                        bucket,
+                        batches: first..batch + 1,
+                        n_rows,
+                    });
+                    (first, n_rows) = (batch + 1, 0);
+                }
+            }
+        }
+        parts
+    }
+
+    /// The groups of a bucket.
+    fn group(&self, bucket: usize) -> Result<Grouped> {
+        let batches = 0..self.rows.len();
+        let (found, groups, held) = self.group_rows(bucket, &batches, self.rows_of(bucket))?;
+        self.results(found, groups, held)
+    }
+
+    /// The groups of some rows of a bucket.
+    fn piece(&self, part: &Part) -> Result<Piece> {
+        let (found, mut groups, mut held) =
+            self.group_rows(part.bucket, &part.batches, part.n_rows)?;
+        let mut n_rows = vec![0; found.heads.len()];
+        found.ids.iter().for_each(|id| n_rows[*id as usize] += 1);
+        let states = groups.states()?;
+        let mut buffers = HeldBuffers::default();
+        let states_bytes = buffers.add_columns(states.iter().flatten());
+        let heads = found.heads();
+        self.reserve(
+            &mut held,
+            (FOUND_BYTES + 8) * n_rows.len() as u64 + states_bytes,
+        )?;
+        Ok(Piece {
+            bucket: part.bucket,
+            heads,
+            n_rows,
+            states,
+            _held: held,
+        })
+    }
+
+    /// The groups of a bucket, of its pieces in the order of their batches.
+    fn merge(&self, pieces: &[&Piece]) -> Result<Grouped> {
+        let mut held = self.merge.budget.open();
+        let mut rows = BucketRows::default();
+        for piece in pieces {
+            rows.hashes.extend_from_slice(&piece.heads.hashes);
+            rows.at.extend_from_slice(&piece.heads.at);
+            rows.places.extend_from_slice(&piece.heads.places);
+        }
+        self.reserve(&mut held, FOUND_BYTES * rows.at.len() as u64)?;
+        let found = self.find(rows)?;
+        let mut groups = self.merge.groups()?;
+        let mut n_rows = vec![0; found.heads.len()];
+        let mut ids = &found.ids[..];
+        for piece in pieces {
+            let (own, behind) = ids.split_at(piece.n_rows.len());
+            groups.take_grouped(Groups::of(own, n_rows.len()), &piece.states, true)?;
+            for (id, rows) in own.iter().zip(&piece.n_rows) {
+                n_rows[*id as usize] += rows;
+            }
+            ids = behind;
+        }
+        let hottest = (0..n_rows.len()).max_by_key(|id| n_rows[*id]);
+        let hot = hottest.map(|id| HotGroup {
+            key_at: found.rows.at[found.heads[id] as usize],
+            rows: n_rows[id],
+            tasks: pieces.len() as u64,
+        });
+        let grouped = self.results(found, groups, held)?;
+        Ok(Grouped { hot, ..grouped })
+    }
+
+    /// Groups some rows of a bucket, with what that holds of the budget.
+    fn group_rows(
+        &self,
+        bucket: usize,
+        batches: &Range<usize>,
+        n_rows: u64,
+    ) -> Result<(Found, Aggregate, Reservation)> {
+        let mut held = self.merge.budget.open();
+        self.reserve(&mut held, FOUND_BYTES * n_rows)?;
+        let found = self.find(self.collect(bucket, batches))?;
+        let mut groups = self.merge.groups()?;
+        self.aggregate(bucket, batches, &found, &mut groups)?;
+        // Results, or a partial, stand beside the states that they are made of.
+        let states = FOUND_BYTES * n_rows + 2 * groups.bytes() as u64;
+        self.reserve(&mut held, states)?;
+        Ok((found, groups, held))
+    }
+
+    /// The results of groups, in the order of their places.
+    fn results(
+        &self,
+        found: Found,
+        mut groups: Aggregate,
+        mut held: Reservation,
+    ) -> Result<Grouped> {
+        let n_groups = found.heads.len();
+        let none = RecordBatch::new_empty(Arc::clone(&self.merge.schema));
+        groups.push_chunk(&none, u64::MAX)?;
+        let results = groups.results()?;
+        let heads = found.heads();
+        let places = heads.places.iter().copied();
+        let mut order: Vec<(u64, u32)> = places.zip(0..).collect();
+        let results = match order.is_sorted() {
+            true => results,
+            false => {
+                // Stable, since that is quick where much stands in order.
+                order.sort();
+                let at: Vec<At> = order.iter().map(|(_, id)| (0, *id as usize)).collect();
+                let results = results.iter().map(|results| gather(&[results], &at));
+                results.collect::<Result<_>>()?
+            }
+        };
+        let keys_at = order.iter().map(|(_, id)| {
+            let (batch, row) = heads.at[*id as usize];
+            (batch as u32, row as u32)
+        });
+        let mut buffers = HeldBuffers::default();
+        let kept = 16 * n_groups as u64 + buffers.add_columns(&results);
+        self.reserve(&mut held, kept)?;
+        Ok(Grouped {
+            places: order.iter().map(|(place, _)| *place).collect(),
+            keys_at: keys_at.collect(),
+            results,
+            hot: None,
+            _held: held,
+        })
+    }
+
+    fn reserve(&self, held: &mut Reservation, wanted: u64) -> Result<()> {
+        match held.try_resize(wanted) {
+            true => Ok(()),
+            false => Err(self.merge.plan.refused(held, wanted)),
+        }
+    }
+
+    /// The rows of a bucket that lie in some batches.
+    fn collect(&self, bucket: usize, batches: &Range<usize>) -> BucketRows {
+        let mut rows = BucketRows::default();
+        for batch in batches.clone() {
+            let routed = &self.routed[batch];
+            let range = routed.range(bucket);
+            rows.hashes.extend_from_slice(&routed.hashes[range.clone()]);
+            let own = &routed.rows[range];
+            rows.at.extend(own.iter().map(|row| (batch, *row as usize)));
+            self.rows[batch].add_places(own, self.numbers, &mut rows.places);
+        }
+        rows
+    }
+
+    /// Finds the group of each row.
+    fn find(&self, mut rows: BucketRows) -> Result<Found> {
+        let hashes = UInt64Array::from(std::mem::take(&mut rows.hashes));
+        let by_hash = &mut GroupTable::try_new(vec![DataType::UInt64])?;
+        let ids = by_hash.assign(&[Arc::new(hashes.clone()) as ArrayRef])?;
+        rows.hashes = hashes.values().to_vec();
+        let mut found = self.with_heads(rows, ids);
+        if !self.are_equal(&found)? {
+            let keys = self.key_columns();
+            let keys = keys.iter().map(|keys| keys.gather(&found.rows.at));
+            let keys = keys.collect::<Result<Vec<_>>>()?;
+            let ids = GroupTable::try_new(self.key_types.to_vec())?.assign(&keys)?;
+            found = self.with_heads(found.rows, ids);
+        }
+        Ok(found)
+    }
+
+    /// Finds the row of each group that stands first, or last.
+    fn with_heads(&self, rows: BucketRows, ids: Vec<u32>) -> Found {
+        let places = &rows.places;
+        let stands_before = |row: u32, head: u32| {
+            let (place, known) = (places[row as usize], places[head as usize]);
+            match self.of_last {
+                true => place > known,
+                false => place < known,
+            }
+        };
+        let mut heads: Vec<u32> = Vec::new();
+        for (row, &id) in (0_u32..).zip(&ids) {
+            match heads.get_mut(id as usize) {
+                None => heads.push(row),
+                Some(head) if stands_before(row, *head) => *head = row,
+                Some(_) => {}
+            }
+        }
+        Found { rows, ids, heads }
+    }
+
+    fn key_columns(&self) -> Vec<KeyColumn<'_>> {
+        let types = self.key_types.iter().enumerate();
+        let columns =
+            types.map(|(idx, of)| KeyColumn::new(of, self.keys.iter().map(|keys| &keys[idx])));
+        columns.collect()
+    }
+
+    /// Whether the rows of each group have one key. False also where keys are of
+    /// types that are not compared here.
+    fn are_equal(&self, found: &Found) -> Result<bool> {
+        let (mut rows, mut heads) = (Vec::new(), Vec::new());
+        for (row, id) in found.ids.iter().enumerate() {
+            let head = found.heads[*id as usize] as usize;
+            if head != row {
+                rows.push(found.rows.at[row]);
+                heads.push(found.rows.at[head]);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(true);
+        }
+        if self.key_types.iter().any(DataType::is_nested) {
+            return Ok(false);
+        }
+        for keys in self.key_columns() {
+            let same = not_distinct(&keys.gather(&rows)?, &keys.gather(&heads)?)?;
+            if same.true_count() < rows.len() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets groups take in rows of a bucket, in the order of their batches.
+    fn aggregate(
+        &self,
+        bucket: usize,
+        batches: &Range<usize>,
+        found: &Found,
+        groups: &mut Aggregate,
+    ) -> Result<()> {
+        let n_groups = found.heads.len();
+        let (mut batch, mut row) = (batches.start, 0);
+        for alike in self.rows[batches.clone()].chunk_by(|a, b| a.is_like(b)) {
+            let routed = &self.routed[batch..batch + alike.len()];
+            let n_rows: usize = routed.iter().map(|of| of.range(bucket).len()).sum();
+            let rows = row..row + n_rows;
+            let at = found.rows.at[rows.clone()].iter();
+            let at: Vec<At> = at.map(|(of, row)| (of - batch, *row)).collect();
+            let columns = gather_all(alike, &at)?;
+            let ids = Groups::of(&found.ids[rows], n_groups);
+            groups.take_grouped(ids, &columns, alike[0].are_groups())?;
+            batch += alike.len();
+            row += n_rows;
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    /// The rows that stand for groups.
+    fn heads(&self) -> BucketRows {
+        let heads = || self.heads.iter().map(|head| *head as usize);
+        BucketRows {
+            hashes: heads().map(|head| self.rows.hashes[head]).collect(),
+            at: heads().map(|head| self.rows.at[head]).collect(),
+            places: heads().map(|head| self.rows.places[head]).collect(),
+        }
+    }
+}
+
+/// The columns of aggregates of some rows of batches that are like each other.
+fn gather_all(batches: &[&Ungrouped], at: &[At]) -> Result<Vec<Vec<ArrayRef>>> {
+    let aggregates = batches[0].columns.iter().enumerate();
+    let of_aggregate = |(aggregate, columns): (usize, &Vec<ArrayRef>)| {
+        let columns = (0..columns.len()).map(|column| {
+            let all = batches.iter().map(|of| &*of.columns[aggregate][column]);
+            gather(&all.collect::<Vec<&dyn Array>>(), at)
+        });
+        columns.collect::<Result<Vec<_>>>()
+    };
+    aggregates.map(of_aggregate).collect()
+}
