@@ -304,8 +304,9 @@ fn numbered(threads: usize, n_partitions: usize, text_bytes: usize) -> DataFrame
 
 #[test]
 fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
-    let frame = numbered(2, 50, 1);
-    let groups = frame.groupby(["n"]).unwrap().size().unwrap();
+    let frame = numbered(2, 50, 60);
+    let groups = frame.groupby(["n"]).unwrap();
+    let groups = groups.agg([count(), col("text").max()]).unwrap();
     let some = groups.filter((col("n") % 5000).eq(lit(0))).unwrap();
     let table = some.compute().unwrap();
     assert!(table.report().spilled_bytes > 0);

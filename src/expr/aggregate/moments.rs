@@ -354,6 +354,8 @@ mod tests {
             assert_eq!(part.len(), n_partial_columns(2, 3));
             merged.merge(Groups::one(1), &part).unwrap();
         }
+        whole.sums.settle();
+        merged.sums.settle();
         for product in 0..3 {
             let expected = plain(x, y, product);
             for (found, how) in [(&whole, "whole"), (&merged, "merged")] {

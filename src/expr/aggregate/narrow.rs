@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(missed, Some(vec![(2, 0), (3, 1)]));
         let wanted = vec![([3, 1], [9, 3]), ([-2, 5], [4, -10])];
         assert_eq!(sums.totals().collect::<Vec<_>>(), wanted);
-        let large = [f64::from(1 << 30); 4];
+        let large = [f64::from(1_u32 << 31); 4];
         assert!(
             sums.add(Groups::of(&ids, 2), None, [&large, &large])
                 .is_none()

@@ -12,6 +12,7 @@
 //! ranges   a b | c  | d …   | e f
 //! ```
 
+use super::cells::Cells;
 use super::codes::Codes;
 
 /// Edges in order. Range `i` lies behind edge `i - 1` and before edge `i`.
@@ -25,15 +26,22 @@ pub struct Edges {
 /// An edge stands before or behind all rows of a code.
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Twice the code; one more where it stands behind.
-    Fixed(Vec<u128>),
+    /// Twice the code; one more where it stands behind. And where to look for one.
+    Fixed(Vec<u128>, Cells),
     /// The code, and whether it stands behind.
     Rows(Vec<(Box<[u8]>, bool)>),
 }
 
 impl Default for Kind {
     fn default() -> Self {
-        Kind::Fixed(Vec::new())
+        Kind::fixed(Vec::new())
+    }
+}
+
+impl Kind {
+    fn fixed(edges: Vec<u128>) -> Self {
+        let cells = Cells::of(&edges);
+        Kind::Fixed(edges, cells)
     }
 }
 
@@ -58,7 +66,7 @@ impl Edges {
             }
         }
         let of = match sample {
-            Codes::Fixed(codes) => Kind::Fixed(
+            Codes::Fixed(codes) => Kind::fixed(
                 edges
                     .into_iter()
                     .map(|(row, behind)| codes[row] * 2 + u128::from(behind))
@@ -82,7 +90,7 @@ impl Edges {
         let of = match bounds {
             Codes::Fixed(codes) => {
                 let edges = codes.iter().enumerate();
-                Kind::Fixed(
+                Kind::fixed(
                     edges
                         .map(|(row, code)| code * 2 + u128::from(behind(row)))
                         .collect(),
@@ -106,7 +114,7 @@ impl Edges {
     /// How many ranges there are.
     pub fn n_ranges(&self) -> usize {
         1 + match &self.of {
-            Kind::Fixed(edges) => edges.len(),
+            Kind::Fixed(edges, _) => edges.len(),
             Kind::Rows(edges) => edges.len(),
         }
     }
@@ -128,7 +136,9 @@ impl Edges {
     /// Whether a range of these edges ends where one of others does.
     fn ends_alike(&self, range: usize, others: &Edges, other: usize) -> bool {
         match (&self.of, &others.of) {
-            (Kind::Fixed(edges), Kind::Fixed(others)) => edges.get(range) == others.get(other),
+            (Kind::Fixed(edges, _), Kind::Fixed(others, _)) => {
+                edges.get(range) == others.get(other)
+            }
             (Kind::Rows(edges), Kind::Rows(others)) => edges.get(range) == others.get(other),
             _ => false,
         }
@@ -142,10 +152,10 @@ impl Edges {
     /// The range of each code.
     pub fn ranges(&self, codes: &Codes) -> Vec<u32> {
         match (&self.of, codes) {
-            (Kind::Fixed(edges), Codes::Fixed(codes)) => codes
-                .iter()
-                .map(|code| edges.partition_point(|edge| *edge <= code * 2) as u32)
-                .collect(),
+            (Kind::Fixed(edges, cells), Codes::Fixed(codes)) => {
+                let ranges = codes.iter().map(|code| cells.up_to(edges, code * 2) as u32);
+                ranges.collect()
+            }
             (Kind::Rows(edges), Codes::Rows(rows)) => {
                 rows.iter().map(|row| range_of_bytes(edges, &row)).collect()
             }

@@ -9,6 +9,7 @@
 //! ```
 
 mod by;
+mod cells;
 mod codes;
 mod edges;
 mod keys;
