@@ -127,7 +127,8 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
         drain(&on.frame().groupby(["text"])?.agg(all)?)
     }),
     ("lists of groups", Spills, Refused("agg"), |on| {
-        drain(&on.frame().groupby(["few"])?.agg([col("x").list()])?)
+        let all = [col("x").list(), col("n").list()];
+        drain(&on.frame().groupby(["few"])?.agg(all)?)
     }),
     (
         "different values of few groups",
