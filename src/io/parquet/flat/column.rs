@@ -295,8 +295,7 @@ impl<K: Kind> Typed<K> {
         let before = to.len();
         codes.read(body, values, to)?;
         // A page that has no value may come without a dictionary.
-        let most = to[before..].iter().copied().max();
-        if most.is_some_and(|most| most as usize >= length) {
+        if reaches(&to[before..], length) {
             return damaged(format!(
                 "a place behind the {length} values of its dictionary"
             ));
@@ -313,6 +312,16 @@ impl<K: Kind> Typed<K> {
             (false, None) => rows.values.spread(&scratch.present, 0),
         }
     }
+}
+
+/// Whether one of the places is behind so many values.
+fn reaches(places: &[u32], length: usize) -> bool {
+    // Signed numbers are compared side by side, on every machine; those too
+    // large to be signed are negative.
+    let (all, most) = places.iter().fold((0u32, 0i32), |(all, most), place| {
+        (all | place, most.max(place.cast_signed()))
+    });
+    !places.is_empty() && (all.cast_signed() < 0 || most.cast_unsigned() as usize >= length)
 }
 
 /// The dictionary, which there is where a place in it was found.

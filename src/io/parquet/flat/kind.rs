@@ -62,8 +62,8 @@ macro_rules! stored {
 
             #[inline]
             fn of_bytes(bytes: &[u8]) -> Self {
-                let mut own = [0; size_of::<$native>()];
-                own.copy_from_slice(bytes);
+                // A copy of unknown length would be a call.
+                let own = bytes.first_chunk().copied().unwrap_or_default();
                 <$native>::from_le_bytes(own)
             }
 
