@@ -75,7 +75,7 @@ fn pass<O: Output>(
 ///
 /// # Errors
 ///
-/// As [`super::write`]; [`Error::Memory`] if they do not fit the budget.
+/// As [`super::write`]; [`Error::Memory`](crate::Error::Memory) if they do not fit the budget.
 pub fn collect(physical: &Physical, context: &Context) -> Result<Collected> {
     // A limit wants little: read little at a time.
     let few = physical

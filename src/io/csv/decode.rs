@@ -83,7 +83,7 @@ impl CsvDecoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the schema has a type that no field is decoded to,
+    /// [`Error::Config`](crate::Error::Config) if the schema has a type that no field is decoded to,
     /// or one column of the chunk outgrows 2 GiB; what the predicate returns
     /// without a row to blame. Bad records are no errors here: they are in
     /// [`Decoded::bad`], and a row that the predicate fails on is in [`Decoded::failed`].
