@@ -57,9 +57,6 @@ impl Run {
         read: &ReadArgs,
         order: &[SortBy],
     ) -> Result<DataFrame, Failure> {
-        if order.is_empty() {
-            allocator::small_pages();
-        }
         let options = read.options(pick.include_path.clone())?;
         let known = input.from.map(From::format);
         read.check(known)?;
