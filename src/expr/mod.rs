@@ -41,6 +41,7 @@ mod json_text;
 mod key_set;
 mod like;
 mod lists;
+mod members;
 mod names;
 mod number;
 mod order;

@@ -24,53 +24,18 @@ use super::aside::Aside;
 use super::keys::{At, KeyColumn};
 use super::merge::Merge;
 use super::placed::{Grouped, HotGroup, PlacedGroups};
+use super::routed::{ROUTED_BYTES, Routed};
 use super::store::N_BUCKETS;
 use crate::error::{Error, Result};
 use crate::exec::each::each;
-use crate::expr::{GroupTable, Groups, hash_rows};
+use crate::expr::{GroupTable, Groups};
 use crate::memory::{HeldBuffers, Reservation};
 use crate::ops::{Aggregate, PlaceNumbers, Ungrouped};
-use crate::shuffle::{bucket_of, gather, starts};
-
-/// Bytes that a row takes on its way: its hash and its number.
-const ROUTED_BYTES: u64 = 12;
+use crate::shuffle::gather;
 
 /// Bytes that a row of a bucket takes while its group is found: its hash, its
 /// place, where it lies, and its group.
 const FOUND_BYTES: u64 = 8 + 8 + 16 + 4;
-
-/// The rows of a batch, those of one bucket together, in their order.
-struct Routed {
-    /// For each bucket the place behind its last row.
-    ends: Vec<u32>,
-    hashes: Vec<u64>,
-    rows: Vec<u32>,
-}
-
-impl Routed {
-    fn of(keys: &[ArrayRef]) -> Result<Routed> {
-        let hashes = hash_rows(keys)?;
-        let to = hashes.iter().map(|hash| bucket_of(*hash, N_BUCKETS));
-        let to: Vec<u32> = to.collect();
-        let mut routed = Routed {
-            ends: starts(&to, N_BUCKETS, hashes.len())?,
-            hashes: vec![0; hashes.len()],
-            rows: vec![0; hashes.len()],
-        };
-        for ((row, hash), to) in (0..).zip(hashes).zip(to) {
-            let next = &mut routed.ends[to as usize];
-            routed.hashes[*next as usize] = hash;
-            routed.rows[*next as usize] = row;
-            *next += 1;
-        }
-        Ok(routed)
-    }
-
-    fn range(&self, bucket: usize) -> Range<usize> {
-        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
-        start as usize..self.ends[bucket] as usize
-    }
-}
 
 /// Rows that are being grouped.
 struct InPlace<'a> {

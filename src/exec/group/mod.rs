@@ -27,6 +27,7 @@ mod in_place;
 mod keys;
 mod merge;
 mod placed;
+mod routed;
 mod runs;
 mod store;
 

@@ -8,8 +8,8 @@
 
 use arrow_buffer::NullBuffer;
 
+use super::fixed::small_row;
 use super::state::Groups;
-use super::window::small_row;
 
 /// Sums of columns, and of products.
 type Totals<const C: usize, const P: usize> = ([i64; C], [i64; P]);

@@ -11,12 +11,13 @@ use super::truth::Truth;
 use super::{Facts, Known, Sought};
 use crate::error::Result;
 use crate::expr::ast::BinaryOp;
-use crate::expr::compare::{Members, Mode};
+use crate::expr::compare::Mode;
 use crate::expr::convert::Class;
 use crate::expr::decimal::Digits;
 use crate::expr::eval::{Kind, Node, Pattern};
 use crate::expr::json_text::is_json;
 use crate::expr::key_set::KeySet;
+use crate::expr::members::Members;
 use crate::expr::names::ColumnPath;
 use crate::expr::number::Num;
 

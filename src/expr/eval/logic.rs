@@ -11,8 +11,9 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use super::{Node, Rows};
 use crate::error::Result;
-use crate::expr::compare::{Members, Mode, equal};
+use crate::expr::compare::{Mode, equal};
 use crate::expr::convert::Value;
+use crate::expr::members::Members;
 
 /// `and` and `or` over any number of terms: `decides` is the value of a term
 /// that settles a row.
