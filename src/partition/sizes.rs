@@ -10,9 +10,10 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::ArrowDictionaryKeyType;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, OffsetSizeTrait, RecordBatch, downcast_dictionary_array,
+    Array, ArrayRef, DictionaryArray, ListArray, OffsetSizeTrait, RecordBatch,
+    downcast_dictionary_array,
 };
-use arrow_buffer::ArrowNativeType;
+use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
 use serde::Serialize;
 
@@ -60,9 +61,9 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> u64 {
         return present * width;
     }
     match array.data_type() {
-        DataType::Utf8 if array.null_count() == 0 => {
-            let offsets = array.as_string::<i32>().value_offsets();
-            present * 4 + span(offsets)
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            present * 4 + present_span(texts.value_offsets(), texts.nulls())
         }
         DataType::Struct(_) if array.null_count() == 0 => {
             array.as_struct().columns().iter().map(array_bytes).sum()
@@ -76,7 +77,7 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> u64 {
                 _ => 0
             )
         }
-        DataType::List(_) if array.null_count() == 0 => {
+        DataType::List(_) if nothing_under_nulls(array.as_list::<i32>()) => {
             let list = array.as_list::<i32>();
             let offsets = list.value_offsets();
             let first = offsets.first().copied().unwrap_or(0) as usize;
@@ -109,6 +110,20 @@ fn span<O: OffsetSizeTrait>(offsets: &[O]) -> u64 {
         (Some(first), Some(last)) => (last.as_usize() - first.as_usize()) as u64,
         _ => 0,
     }
+}
+
+/// Whether all items of a list array are in lists that are there.
+fn nothing_under_nulls(list: &ListArray) -> bool {
+    present_span(list.value_offsets(), list.nulls()) == span(list.value_offsets())
+}
+
+/// The same, without what lies under nulls.
+fn present_span<O: OffsetSizeTrait>(offsets: &[O], nulls: Option<&NullBuffer>) -> u64 {
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return span(offsets);
+    };
+    let runs = nulls.valid_slices();
+    runs.map(|(start, end)| span(&offsets[start..=end])).sum()
 }
 
 fn add_row_bytes(array: &ArrayRef, sizes: &mut [u64]) {
@@ -249,12 +264,17 @@ mod tests {
             ))],
             Some((0..rows).map(|row| row % 6 != 1).collect::<Vec<_>>().into()),
         );
+        let texts = StringArray::from_iter_values((0..rows).map(|row| "o".repeat(row % 5)));
+        let (offsets, bytes, _) = texts.into_parts();
+        let there: Vec<bool> = (0..rows).map(|row| row % 4 != 3).collect();
+        let over_texts = StringArray::new(offsets, bytes, Some(there.into()));
         RecordBatch::try_from_iter([
+            ("over", Arc::new(over_texts) as ArrayRef),
             (
                 "n",
                 Arc::new(Int64Array::from_iter(
                     (0..rows as i64).map(|n| (n % 2 == 0).then_some(n)),
-                )) as ArrayRef,
+                )),
             ),
             (
                 "b",

@@ -126,7 +126,7 @@ impl<T: Value> ChunkWriter<T> {
         let mut bytes = Vec::new();
         T::encode_plain(entries, &mut bytes);
         let page = Page::DictionaryPage {
-            buf: compress(self.compression, &bytes)?.into(),
+            buf: compress(self.compression, &bytes)?,
             num_values: number(entries.len())?,
             encoding: Encoding::PLAIN,
             is_sorted: false,
@@ -138,7 +138,7 @@ impl<T: Value> ChunkWriter<T> {
 
     pub(super) fn page(&mut self, page: DataPage<'_, T>) -> Result<()> {
         let stored = Page::DataPage {
-            buf: compress(self.compression, page.bytes)?.into(),
+            buf: compress(self.compression, page.bytes)?,
             num_values: number(page.slots)?,
             encoding: page.encoding,
             def_level_encoding: Encoding::RLE,

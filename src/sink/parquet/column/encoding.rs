@@ -18,7 +18,7 @@ use super::hybrid::bit_width;
 use super::value::Value;
 
 /// Values looked at to tell how many are distinct.
-const SAMPLE: usize = 4096;
+const SAMPLE: usize = 2048;
 
 /// Runs of neighbours looked at to tell how far apart they are, and their length:
 /// that of a delta-encoded block.

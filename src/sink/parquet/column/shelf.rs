@@ -105,7 +105,7 @@ impl<T: Shelved> Shelf<T> {
                 take_off(&room);
                 T::lent(room)
             }
-            None => Vec::with_capacity(capacity),
+            None => Vec::with_capacity(roomy(capacity)),
         })
     }
 
@@ -125,6 +125,13 @@ impl<T: Shelved> Shelf<T> {
         room.extend(values);
         room
     }
+}
+
+/// A capacity that the next one asked for is seldom above: row groups are about
+/// as large as each other, seldom just as large.
+fn roomy(capacity: usize) -> usize {
+    let step = (capacity / 8).next_power_of_two();
+    capacity.next_multiple_of(step)
 }
 
 fn bytes_of<K>(room: &Vec<K>) -> usize {
@@ -190,7 +197,7 @@ mod tests {
         drop(texts);
         let again: Shelf<&[u8]> = Shelf::with_capacity(10);
         assert!(again.is_empty());
-        assert_eq!((again.as_ptr() as usize, again.capacity()), (at, 1000));
+        assert_eq!((again.as_ptr() as usize, again.capacity()), (at, 1024));
         let another: Shelf<&[u8]> = Shelf::with_capacity(10);
         assert_ne!(another.as_ptr() as usize, at);
         drop(again);
