@@ -70,6 +70,8 @@ fn wide(batch: &RecordBatch, last: &SchemaRef) -> RecordBatch {
 fn grow(dir: &Path, last: &SchemaRef, codec: Codec, room: bool) -> Committed {
     let options = WriteOptions {
         bloom: vec!["n".to_owned(), "text".to_owned()],
+        column_codecs: named(),
+        metadata: vec![("made by".to_owned(), "a test".to_owned())],
         ..options(dir, Format::Parquet, Some(codec))
     };
     let staging = Staging::open(&options, &[]).unwrap();
@@ -93,7 +95,47 @@ fn grow(dir: &Path, last: &SchemaRef, codec: Codec, room: bool) -> Committed {
         expected
     );
     check_filters(&committed.outputs[0].path);
+    check_codecs(&committed.outputs[0].path, codec);
     committed
+}
+
+/// Codecs of columns of their own: of one that is there, and of others that come late.
+fn named() -> Vec<(String, Codec)> {
+    let named = [
+        ("n", Codec::Lz4),
+        ("pair", Codec::Gzip(3)),
+        ("flag", Codec::None),
+    ];
+    named.map(|(name, codec)| (name.to_owned(), codec)).to_vec()
+}
+
+/// Every leaf has its codec, and the footer its keys, wherever they were written.
+fn check_codecs(path: &str, others: Codec) {
+    let metadata = metadata(path);
+    for column in metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns())
+    {
+        let path = column.column_path().string();
+        let root = path.split('.').next().unwrap();
+        let named = named().into_iter().find(|(name, _)| name == root);
+        let expected = match named.map_or(others, |(_, codec)| codec) {
+            Codec::Zstd(_) => "ZSTD",
+            Codec::Snappy => "SNAPPY",
+            Codec::Gzip(_) => "GZIP",
+            Codec::Lz4 => "LZ4_RAW",
+            Codec::None => "UNCOMPRESSED",
+        };
+        let found = column.compression().to_string();
+        assert!(
+            found.starts_with(expected),
+            "{path}: {found}, not {expected}"
+        );
+    }
+    let pairs = metadata.file_metadata().key_value_metadata().unwrap();
+    let ours = pairs.iter().filter(|pair| pair.key == "made by");
+    assert_eq!(ours.count(), 1, "{pairs:?}");
 }
 
 /// Every text of each row group is in its filter, wherever it lies now.

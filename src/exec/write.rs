@@ -88,9 +88,6 @@ fn prepared(
     if options.format == Format::Csv {
         options.csv.check_columns(&*built.schema.output()?)?;
     }
-    if !options.bloom.is_empty() {
-        options.check_bloom_columns(&*built.schema.output()?)?;
-    }
     if !options.partition_on.is_empty() {
         check_folders(&built, options)?;
     }
@@ -222,6 +219,14 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
         "codec": options.codec.map(|codec| codec.to_string()),
         "partition_on": options.partition_on,
     });
+    if !options.column_codecs.is_empty() {
+        let named = options.column_codecs.iter();
+        let named = named.map(|(name, codec)| serde_json::json!([name, codec.to_string()]));
+        all["column_codecs"] = named.collect();
+    }
+    if !options.metadata.is_empty() {
+        all["metadata"] = serde_json::json!(options.metadata);
+    }
     // What is appended, or lies in folders by value, has no one order.
     if let (Some(key), true) = (&physical.sorted_by, options.keeps_order()) {
         all[SORTED_BY] = key.as_str().into();

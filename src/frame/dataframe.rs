@@ -367,8 +367,10 @@ impl DataFrame {
     /// # Errors
     ///
     /// [`Error::Config`] for a target that is used, or lies in the input;
+    /// [`Error::Plan`] for codecs and filters of unknown columns, with near names;
     /// [`Error::Io`] naming the file and what was being done; the first error of the input.
     pub fn write(&self, options: &WriteOptions) -> Result<RunReport> {
+        options.check_columns(&self.schema)?;
         exec::write(&self.lower(), options, self.session.context())
     }
 

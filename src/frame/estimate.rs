@@ -136,6 +136,7 @@ impl DataFrame {
             existing: Existing::Refuse,
             ..options.clone()
         };
+        options.check_columns(&*self.schema()?)?;
         let report = exec::write(&physical, &options, context)?;
         let schema = match self.format() {
             Some(FileFormat::Parquet | FileFormat::Ipc) => self.schema()?,

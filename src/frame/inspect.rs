@@ -15,7 +15,7 @@ use arrow_array::types::Int32Type;
 use super::inputs::IntoInputs;
 use super::session::Session;
 use crate::error::{Error, Result};
-use crate::inspect::{KeyCounter, PartitionSize, Skew, footers};
+use crate::inspect::{KeyCounter, PartitionSize, Skew, Storage, footers};
 use crate::io::{self, SourceFile};
 use crate::partition::batch_bytes;
 use crate::plan::{FileFormat, ReadOptions};
@@ -113,6 +113,44 @@ impl Session {
             Some(keys) => skew.with_hot_keys(keys.report(options.top)),
             None => skew,
         })
+    }
+}
+
+impl Session {
+    /// What Parquet files spend their bytes on, column by column, and the keys
+    /// and values of their footers, from which alone all of it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Corrupt`] naming the first file in input order
+    /// that cannot be read or is no Parquet.
+    ///
+    /// ```
+    /// # use windrow::{Session, WriteOptions};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("a.json"), "{\"user\":\"ann\",\"n\":1}\n{\"user\":\"bob\",\"n\":2}\n").unwrap();
+    /// # let (input, out) = (dir.path().join("a.json"), dir.path().join("out"));
+    /// # let session = Session::default();
+    /// session.read_json(input, Default::default())?.write(&WriteOptions {
+    ///     column_codecs: vec![("n".into(), windrow::Codec::None)],
+    ///     metadata: vec![("source".into(), "nginx".into())],
+    ///     ..WriteOptions::new(&out)
+    /// })?;
+    /// let storage = session.storage(&*out)?;
+    /// let codecs: Vec<_> = storage.columns.iter().flat_map(|column| &column.codecs).collect();
+    /// assert_eq!(codecs, ["zstd", "none"]);
+    /// assert_eq!(storage.metadata[0].value, "nginx");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn storage(&self, inputs: impl IntoInputs) -> Result<Storage> {
+        let mut storage = Storage::default();
+        for file in io::list(&inputs.into_inputs())? {
+            self.context().cancel.check()?;
+            storage.add(self.context().files.parquet(&file?)?.metadata());
+        }
+        Ok(storage)
     }
 }
 

@@ -39,11 +39,14 @@ impl DataFrame {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`](crate::Error::Config) for options that contradict each other.
+    /// [`Error::Config`](crate::Error::Config) for options that contradict each other,
+    /// [`Error::Plan`](crate::Error::Plan) for codecs and filters of unknown columns.
     pub fn plan_write(&self, options: WriteOptions) -> Result<LazyWrite> {
-        options.codec()?;
+        options.codecs()?;
         options.csv.check()?;
         options.check_bloom()?;
+        options.check_metadata()?;
+        options.check_columns(&*self.schema()?)?;
         Ok(LazyWrite {
             frame: self.clone(),
             options,
@@ -82,10 +85,13 @@ impl LazyWrite {
     /// The write, as a stage.
     fn stage(&self) -> String {
         let options = &self.options;
-        let codec = match options.codec() {
+        let mut codec = match options.codec() {
             Ok(codec) => codec.to_string(),
             Err(error) => error.to_string(), // Refused when the write was planned.
         };
+        for (column, named) in &options.column_codecs {
+            codec.push_str(&format!(", {column}={named}"));
+        }
         let mut stage = format!(
             "write {} ({codec}) into {}",
             options.format,

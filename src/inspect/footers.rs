@@ -49,7 +49,7 @@ struct ListLevel {
 
 /// A leaf column: how wide its values are and which lists it stands for.
 #[derive(Debug, Default)]
-struct Leaf {
+pub(super) struct Leaf {
     /// Bytes of a value as Arrow, without the text.
     width: u64,
     /// Whether the unencoded text comes on top.
@@ -57,14 +57,23 @@ struct Leaf {
     lists: Vec<ListLevel>,
 }
 
+/// What a leaf of a row group takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeafSize {
+    /// Logical bytes as Arrow.
+    pub(super) bytes: u64,
+    /// Whether they had to be estimated.
+    pub(super) estimated: bool,
+}
+
 /// Adds up the row groups. Costs nothing but arithmetic.
 pub fn footer_size(metadata: &ParquetMetaData) -> FooterSize {
-    let leaves = leaves(metadata);
+    let leaves = leaf_widths(metadata);
     let mut size = FooterSize::default();
     for group in metadata.row_groups() {
         size.rows = size.rows.saturating_add(unsigned(group.num_rows()));
         for (column, leaf) in group.columns().iter().zip(&leaves) {
-            let (bytes, estimated) = column_bytes(column, leaf);
+            let LeafSize { bytes, estimated } = leaf.size_of(column);
             size.bytes = size.bytes.saturating_add(bytes);
             size.estimated |= estimated;
         }
@@ -73,7 +82,7 @@ pub fn footer_size(metadata: &ParquetMetaData) -> FooterSize {
 }
 
 /// Footers of damaged files may hold anything.
-fn unsigned(n: i64) -> u64 {
+pub(super) fn unsigned(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
 
@@ -87,51 +96,53 @@ fn at_least(histogram: Option<&LevelHistogram>, level: usize) -> Option<u64> {
     )
 }
 
-/// Logical bytes of one leaf column of one row group, and whether they are an estimate.
-fn column_bytes(column: &ColumnChunkMetaData, leaf: &Leaf) -> (u64, bool) {
-    let descriptor = column.column_descr();
-    let values = unsigned(column.num_values());
-    let max_level = usize::try_from(descriptor.max_def_level()).unwrap_or(0);
-    let levels = column.definition_level_histogram();
-    let flat_nulls = || {
-        let nulls = column.statistics()?.null_count_opt()?;
-        (descriptor.max_rep_level() == 0).then(|| values.saturating_sub(nulls))
-    };
-    let present = match max_level {
-        0 => Some(values),
-        _ => at_least(levels, max_level).or_else(flat_nulls),
-    };
-    let mut estimated = present.is_none();
-    let present = present.unwrap_or(values);
-    let mut bytes = present.saturating_mul(leaf.width);
-    if leaf.text {
-        // Decoded pages hold dictionaries and levels beside the text, or each
-        // text once: neither bound is sure, so this is a guess.
-        bytes = bytes.saturating_add(match column.unencoded_byte_array_data_bytes() {
-            Some(text) => unsigned(text),
-            None => {
-                estimated = true;
-                unsigned(column.uncompressed_size())
-            }
-        });
-    }
-    for list in leaf.lists.iter().filter(|list| list.counted_here) {
-        let there = match list.present {
-            0 => Some(values),
-            level => at_least(levels, level),
+impl Leaf {
+    /// What this leaf of one row group takes.
+    pub(super) fn size_of(&self, column: &ColumnChunkMetaData) -> LeafSize {
+        let descriptor = column.column_descr();
+        let values = unsigned(column.num_values());
+        let max_level = usize::try_from(descriptor.max_def_level()).unwrap_or(0);
+        let levels = column.definition_level_histogram();
+        let flat_nulls = || {
+            let nulls = column.statistics()?.null_count_opt()?;
+            (descriptor.max_rep_level() == 0).then(|| values.saturating_sub(nulls))
         };
-        let going_on = at_least(column.repetition_level_histogram(), list.depth);
-        let lists = there
-            .zip(going_on)
-            .map(|(there, on)| there.saturating_sub(on));
-        estimated |= lists.is_none();
-        bytes = bytes.saturating_add(lists.unwrap_or(values).saturating_mul(4));
+        let present = match max_level {
+            0 => Some(values),
+            _ => at_least(levels, max_level).or_else(flat_nulls),
+        };
+        let mut estimated = present.is_none();
+        let present = present.unwrap_or(values);
+        let mut bytes = present.saturating_mul(self.width);
+        if self.text {
+            // Decoded pages hold dictionaries and levels beside the text, or each
+            // text once: neither bound is sure, so this is a guess.
+            bytes = bytes.saturating_add(match column.unencoded_byte_array_data_bytes() {
+                Some(text) => unsigned(text),
+                None => {
+                    estimated = true;
+                    unsigned(column.uncompressed_size())
+                }
+            });
+        }
+        for list in self.lists.iter().filter(|list| list.counted_here) {
+            let there = match list.present {
+                0 => Some(values),
+                level => at_least(levels, level),
+            };
+            let going_on = at_least(column.repetition_level_histogram(), list.depth);
+            let lists = there
+                .zip(going_on)
+                .map(|(there, on)| there.saturating_sub(on));
+            estimated |= lists.is_none();
+            bytes = bytes.saturating_add(lists.unwrap_or(values).saturating_mul(4));
+        }
+        LeafSize { bytes, estimated }
     }
-    (bytes, estimated)
 }
 
 /// The leaf columns in file order, with widths from the Arrow types that reading would give.
-fn leaves(metadata: &ParquetMetaData) -> Vec<Leaf> {
+pub(super) fn leaf_widths(metadata: &ParquetMetaData) -> Vec<Leaf> {
     let file = metadata.file_metadata();
     let descriptor = file.schema_descr();
     let mut leaves = Vec::with_capacity(descriptor.num_columns());

@@ -16,6 +16,7 @@ pub mod text;
 pub mod render;
 pub mod html;
 pub mod graph;
+pub mod storage;
 
 pub use crate::io::RawRecord;
 pub use crate::io::schema_text::{parse_schema, print_schema, type_text};
@@ -27,4 +28,5 @@ pub use keys::KeyCounter;
 pub use render::RenderOptions;
 pub use rows::{cells, raw_record};
 pub use skew::{PartitionSizes, Skew, Spread};
+pub use storage::{ColumnStorage, FooterKey, Storage};
 pub use verdict::Cure;

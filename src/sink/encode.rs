@@ -9,12 +9,13 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
+use super::codec::Codec;
 use super::csv::{self, CsvStyle};
 use super::file::Closed;
 use super::ipc::{IpcFile, IpcJob, IpcMessage};
 use super::members::{TextFile, TextForm, TextJob};
-use super::options::{Codec, Format, WriteOptions};
-use super::parquet::{Blooms, ColumnChunk, ColumnJob, ParquetFile, Stored, compression};
+use super::options::{Format, WriteOptions};
+use super::parquet::{Blooms, ColumnChunk, ColumnJob, ParquetFile, Stored};
 use super::rows::Rows;
 use super::schema::{check_batch, stored_schema};
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// The level of zstd for those.
 const SMALL_LEVEL: i32 = 3;
 
-/// The format, the codec and the filters of part files.
+/// The format of part files, and how they are stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Style {
     pub(crate) format: Format,
@@ -35,8 +36,8 @@ pub(crate) struct Style {
     /// Whether nobody asked for that codec.
     pub(crate) by_default: bool,
     pub(crate) csv: Arc<CsvStyle>,
-    /// Columns of Parquet with filters.
-    pub(crate) blooms: Blooms,
+    /// How the columns of Parquet are stored, and what its footers hold.
+    pub(crate) parquet: Stored,
 }
 
 impl Style {
@@ -48,12 +49,17 @@ impl Style {
     pub(crate) fn of(options: &WriteOptions) -> Result<Self> {
         options.csv.check()?;
         options.check_bloom()?;
+        options.check_metadata()?;
         Ok(Style {
             format: options.format,
             codec: options.codec()?,
             by_default: options.codec.is_none(),
             csv: Arc::new(options.csv.clone()),
-            blooms: Blooms::new(&options.bloom),
+            parquet: Stored {
+                codecs: options.codecs()?,
+                blooms: Blooms::new(&options.bloom),
+                metadata: options.metadata.as_slice().into(),
+            },
         })
     }
 
@@ -97,7 +103,9 @@ impl Style {
     /// formats that can take them later.
     pub(crate) fn create(&self, path: &Path, stored: &SchemaRef, room: bool) -> Result<Open> {
         Ok(match self.format {
-            Format::Parquet => Open::Parquet(ParquetFile::create(path, stored, self.codec, room)?),
+            Format::Parquet => {
+                Open::Parquet(ParquetFile::create(path, stored, &self.parquet, room)?)
+            }
             Format::Json => Open::Text(TextFile::create(path, self.codec)?),
             Format::Csv => {
                 let mut file = TextFile::create(path, self.codec)?;
@@ -269,10 +277,7 @@ pub(crate) fn cut(
     let mut works = Vec::new();
     match style.format {
         Format::Parquet => {
-            let how = Stored {
-                compression: compression(style.codec_of(bytes))?,
-                blooms: style.blooms.clone(),
-            };
+            let how = style.parquet.with_codec(style.codec_of(bytes));
             for (idx, field) in stored.fields().iter().enumerate() {
                 works.push(Work::Column(ColumnJob {
                     field: Arc::clone(field),

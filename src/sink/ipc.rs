@@ -25,8 +25,8 @@ use arrow_ipc::{
 use arrow_schema::SchemaRef;
 use flatbuffers::FlatBufferBuilder;
 
+use super::codec::Codec;
 use super::file::{Closed, StagedFile, Sum, arrow_error};
-use super::options::Codec;
 use super::part::Segment;
 use super::rows::compact;
 use super::schema::stored_column;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use flate2::{Compression, GzBuilder};
 
+use super::codec::Codec;
 use super::csv::{self, CsvStyle};
 use super::file::{Closed, StagedFile};
 use super::json;
-use super::options::Codec;
 use crate::error::{Error, Result};
 
 /// Arrow bytes in a slice: enough for a compressor to learn its text, and

@@ -5,6 +5,7 @@
 //!
 //! `README.md` beside this file shows how a run is staged and committed.
 
+mod codec;
 mod options;
 mod file;
 mod rows;
@@ -25,11 +26,13 @@ mod settle;
 mod staging;
 mod verify;
 
+pub use codec::Codec;
 pub use csv::CsvStyle;
 pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, split};
 pub use json::json_lines;
-pub use options::{Codec, Existing, Format, WriteOptions};
+pub use options::{Existing, Format, WriteOptions};
+pub(crate) use parquet::codec_name;
 pub use part::{FinishedPart, Flush, PartWriter};
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range, SORTED_BY};
 pub use schema::ColumnSchema;

@@ -7,9 +7,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use arrow_schema::Schema;
+use arrow_schema::{FieldRef, Schema};
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use serde::{Deserialize, Serialize};
 
+use super::codec::{Codec, Codecs};
 use super::csv::CsvStyle;
 use super::parquet::Blooms;
 use crate::error::{Error, Result};
@@ -57,91 +59,6 @@ impl FromStr for Format {
     }
 }
 
-/// How part files are compressed. Parses "zstd", "zstd:9", "gzip:6", "snappy", "lz4", "none".
-///
-/// ```
-/// use windrow::sink::Codec;
-/// assert_eq!("zstd".parse::<Codec>().unwrap(), Codec::Zstd(1));
-/// assert_eq!(Codec::Gzip(9).to_string(), "gzip:9");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// Zstandard, level 1 to 22.
-    Zstd(i32),
-    /// Snappy.
-    Snappy,
-    /// Gzip, level 1 to 9.
-    Gzip(u32),
-    /// LZ4: raw blocks in Parquet, frames in Arrow IPC.
-    Lz4,
-    /// No compression.
-    None,
-}
-
-impl Codec {
-    /// The codec without its level, as part files record it and reports print it.
-    pub fn family(self) -> &'static str {
-        match self {
-            Codec::Zstd(_) => "zstd",
-            Codec::Snappy => "snappy",
-            Codec::Gzip(_) => "gzip",
-            Codec::Lz4 => "lz4",
-            Codec::None => "none",
-        }
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Codec::Zstd(level) => write!(f, "zstd:{level}"),
-            Codec::Gzip(level) => write!(f, "gzip:{level}"),
-            other => f.pad(other.family()),
-        }
-    }
-}
-
-impl FromStr for Codec {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = |reason: String| Error::config("compression", reason);
-        let lower = text.to_ascii_lowercase();
-        let (name, level) = match lower.split_once(':') {
-            Some((name, level)) => (name, Some(level)),
-            None => (lower.as_str(), None),
-        };
-        let level_in = |least: i32, most: i32, default: i32| match level {
-            None => Ok(default),
-            Some(level) => level
-                .parse::<i32>()
-                .ok()
-                .filter(|level| (least..=most).contains(level))
-                .ok_or_else(|| {
-                    wrong(format!(
-                        "{text:?}: the level of {name} is a number from {least} to {most}"
-                    ))
-                }),
-        };
-        let codec = match name {
-            "zstd" => return Ok(Codec::Zstd(level_in(1, 22, 1)?)),
-            "gzip" | "gz" => return Ok(Codec::Gzip(level_in(1, 9, 6)?.unsigned_abs())),
-            "snappy" => Codec::Snappy,
-            "lz4" => Codec::Lz4,
-            "none" | "uncompressed" => Codec::None,
-            _ => {
-                return Err(wrong(format!(
-                    "{text:?} is not a codec; use zstd, zstd:1 to zstd:22, gzip, gzip:1 to gzip:9, snappy, lz4 or none"
-                )));
-            }
-        };
-        if level.is_some() {
-            return Err(wrong(format!("{text:?}: {name} has no levels")));
-        }
-        Ok(codec)
-    }
-}
-
 /// What to do when the target folder already holds something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Existing {
@@ -163,6 +80,11 @@ pub struct WriteOptions {
     pub format: Format,
     /// Their compression. Default: zstd(1) for Parquet (zstd(3) for row groups below a mebibyte), lz4 for IPC, none for JSON and CSV.
     pub codec: Option<Codec>,
+    /// Codecs of single columns of Parquet, by name; `s.x` for a field of a
+    /// struct. Other columns have `codec`. Give text that is seldom read a
+    /// higher level, and what no codec makes smaller (hashes, images) none.
+    /// Default: no column has another one.
+    pub column_codecs: Vec<(String, Codec)>,
     /// What may happen to a folder in use. Default: it is refused.
     pub existing: Existing,
     /// Whether a run without rows leaves one part file that holds only the
@@ -175,6 +97,11 @@ pub struct WriteOptions {
     /// or times; `s.x` for a field of a struct. Takes about 10 to 20 bits for
     /// each distinct value of a row group. Default none.
     pub bloom: Vec<String>,
+    /// Keys and values that the footer of each Parquet file holds, in this
+    /// order; [`Storage`](crate::inspect::Storage) shows those of any file. What
+    /// the footers of inputs hold is not taken over: it may speak of columns
+    /// that are no longer there. Default none.
+    pub metadata: Vec<(String, String)>,
     /// Whether files and folders are flushed to the disk before the run is
     /// called done. Default yes; switch off for output that is cheap to make again.
     pub durable: bool,
@@ -188,10 +115,12 @@ impl Default for WriteOptions {
             dir: PathBuf::new(),
             format: Format::default(),
             codec: None,
+            column_codecs: Vec::new(),
             existing: Existing::default(),
             schema_file_if_empty: false,
             partition_on: Vec::new(),
             bloom: Vec::new(),
+            metadata: Vec::new(),
             durable: true,
             csv: CsvStyle::default(),
         }
@@ -226,8 +155,7 @@ impl WriteOptions {
                 Format::Ipc => Codec::Lz4,
             });
         };
-        // A codec made in code did not go through the parser.
-        codec.to_string().parse::<Codec>()?;
+        codec.check()?;
         let fits = match self.format {
             Format::Parquet => true,
             Format::Json | Format::Csv => {
@@ -253,6 +181,32 @@ impl WriteOptions {
         ))
     }
 
+    /// The codec of each column of Parquet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if a codec has no such level, a column is named twice, or
+    /// the format has one codec a file.
+    pub(crate) fn codecs(&self) -> Result<Codecs> {
+        let wrong = |reason: String| Err(Error::config("compression", reason));
+        if !self.column_codecs.is_empty() && self.format != Format::Parquet {
+            return wrong(format!(
+                "only Parquet has codecs by column, {} files have one for all",
+                self.format
+            ));
+        }
+        for (idx, (name, codec)) in self.column_codecs.iter().enumerate() {
+            codec.check()?;
+            if self.column_codecs[..idx]
+                .iter()
+                .any(|(other, _)| other == name)
+            {
+                return wrong(format!("column {name:?} has two codecs"));
+            }
+        }
+        Ok(Codecs::new(self.codec()?, &self.column_codecs))
+    }
+
     /// Refuses Bloom filters in files that have none.
     ///
     /// # Errors
@@ -269,13 +223,47 @@ impl WriteOptions {
         Err(Error::config("bloom", reason))
     }
 
-    /// Refuses Bloom filters of columns that are not there, or of a type without them.
+    /// Refuses keys that a footer cannot hold, and files without a footer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the option.
+    pub(crate) fn check_metadata(&self) -> Result<()> {
+        let wrong = |reason: String| Err(Error::config("metadata", reason));
+        if !self.metadata.is_empty() && self.format != Format::Parquet {
+            return wrong(format!(
+                "only Parquet has keys and values in its footer, {} files have none",
+                self.format
+            ));
+        }
+        for (idx, (key, _)) in self.metadata.iter().enumerate() {
+            if key.is_empty() {
+                return wrong("a key is empty".to_owned());
+            }
+            if key == ARROW_SCHEMA_META_KEY {
+                return wrong(format!(
+                    "{key:?} is where Arrow's types are kept; use another key"
+                ));
+            }
+            if self.metadata[..idx].iter().any(|(other, _)| other == key) {
+                return wrong(format!("{key:?} has two values"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses codecs and Bloom filters of columns that are not there, and
+    /// filters of a type without them.
     ///
     /// # Errors
     ///
     /// [`Error::Plan`] for an unknown column, with near names; [`Error::Config`] for a type.
-    pub(crate) fn check_bloom_columns(&self, schema: &Schema) -> Result<()> {
-        Blooms::new(&self.bloom).check(schema)
+    pub(crate) fn check_columns(&self, schema: &Schema) -> Result<()> {
+        let in_files = |field: &&FieldRef| !self.partition_on.contains(field.name());
+        let fields = schema.fields().iter().filter(in_files).cloned();
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        self.codecs()?.check_columns(&schema)?;
+        Blooms::new(&self.bloom).check(&schema)
     }
 
     /// What a part file's name ends in, with the codec where readers tell it by name.
@@ -296,27 +284,6 @@ impl WriteOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codecs_parse_and_print_as_they_are_written() {
-        for (text, codec) in [
-            ("zstd", Codec::Zstd(1)),
-            ("ZSTD:19", Codec::Zstd(19)),
-            ("gzip", Codec::Gzip(6)),
-            ("gz:1", Codec::Gzip(1)),
-            ("snappy", Codec::Snappy),
-            ("lz4", Codec::Lz4),
-            ("none", Codec::None),
-        ] {
-            assert_eq!(text.parse::<Codec>().unwrap(), codec, "{text}");
-            assert_eq!(codec.to_string().parse::<Codec>().unwrap(), codec, "{text}");
-        }
-        for text in [
-            "", "zip", "zstd:0", "zstd:23", "gzip:0", "gzip:10", "lz4:1", "zstd:", "zstd:x",
-        ] {
-            assert!(text.parse::<Codec>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_codec_that_the_format_cannot_hold_is_refused_by_name() {

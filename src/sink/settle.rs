@@ -7,14 +7,14 @@
 //! grow where it lies; anything else is written again.
 //! Either way what the report says about rows and codec is read from the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use arrow_schema::SchemaRef;
 
 use super::encode::Style;
 use super::file::{Sum, checksum, sync};
-use super::options::{Codec, Format};
+use super::options::Format;
 use super::part::{FinishedPart, Segment};
 use super::report::{OutputReport, Range};
 use super::schema::difference;
@@ -29,8 +29,10 @@ pub(crate) struct Found {
     /// Before compression, as the format holds them.
     pub(crate) bytes: u64,
     pub(crate) row_groups: u64,
-    /// Every codec in use, sorted; more than one is never what was asked for.
+    /// Every codec in use, sorted; more than one only where columns have their own.
     pub(crate) codecs: Vec<&'static str>,
+    /// Parquet: the codecs that each leaf has, by its path.
+    pub(crate) of_leaves: BTreeSet<(String, &'static str)>,
     pub(crate) ranges: BTreeMap<String, Range>,
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn settle(
         sync(path)?;
     }
     let found = inspect(path, style.format)?;
-    prove(path, &found, style.codec, part.rows())?;
+    prove(path, &found, style, part.rows())?;
     Ok(OutputReport {
         path: name,
         rows: found.rows,
@@ -104,7 +106,7 @@ fn in_place(segment: &Segment, style: &Style, stored: &SchemaRef) -> Result<Opti
     }
     match (style.format, segment.closed.body) {
         (Format::Parquet, Some(body)) => {
-            parquet::grow(&segment.path, &segment.known, body, stored, style.codec)
+            parquet::grow(&segment.path, &segment.known, body, stored, &style.parquet)
         }
         _ => Ok(None),
     }
@@ -126,7 +128,7 @@ fn rewrite(
                     known: &segment.known,
                 })
                 .collect();
-            parquet::splice(&sources, path, stored, style.codec, &style.blooms, widen)
+            parquet::splice(&sources, path, stored, &style.parquet, widen)
         }
         Format::Ipc => ipc::rewrite(segments, path, stored, style.codec, widen),
         Format::Json => json::rewrite(segments, path, stored, style.codec, widen),
@@ -144,8 +146,8 @@ pub(crate) fn inspect(path: &Path, format: Format) -> Result<Found> {
     }
 }
 
-/// What was asked for must be what is there.
-fn prove(path: &Path, found: &Found, codec: Codec, rows: u64) -> Result<()> {
+/// What was asked for must be what is there, column by column.
+fn prove(path: &Path, found: &Found, style: &Style, rows: u64) -> Result<()> {
     if found.rows != rows {
         return Err(Error::internal(format!(
             "{} holds {} rows and {rows} were written",
@@ -153,13 +155,23 @@ fn prove(path: &Path, found: &Found, codec: Codec, rows: u64) -> Result<()> {
             found.rows
         )));
     }
-    let wrong = found.codecs.iter().find(|found| **found != codec.family());
-    match wrong {
-        Some(wrong) => Err(Error::internal(format!(
-            "{} is compressed with {wrong} and {} was asked for",
-            path.display(),
-            codec.family()
-        ))),
+    let wrong = |what: String, found: &str, asked: &str| {
+        Err(Error::internal(format!(
+            "{what} is compressed with {found} and {asked} was asked for"
+        )))
+    };
+    if style.format == Format::Parquet {
+        for (leaf, found) in &found.of_leaves {
+            let asked = style.parquet.codecs.of(leaf).family();
+            if *found != asked {
+                return wrong(format!("{}: column {leaf:?}", path.display()), found, asked);
+            }
+        }
+        return Ok(());
+    }
+    let asked = style.codec.family();
+    match found.codecs.iter().find(|found| **found != asked) {
+        Some(found) => wrong(path.display().to_string(), found, asked),
         None => Ok(()),
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use clap::{ArgAction, Args, ValueEnum};
 use windrow::inspect::parse_schema;
 use windrow::{
-    By, ByteSize, Codec, CsvStyle, Encoding, Error, Existing, FileFormat, Format, MaxRejects,
-    OnBadRecord, ReadOptions, Result, SchemaMode, Settings, SortBy, WriteOptions,
+    By, ByteSize, CsvStyle, Encoding, Error, Existing, FileFormat, Format, MaxRejects, OnBadRecord,
+    ReadOptions, Result, SchemaMode, Settings, SortBy, WriteOptions,
 };
 
+use crate::codec_args::{CodecArg, with_codecs};
 use crate::csv_args::{CsvArgs, character};
 use crate::progress::When;
 
@@ -328,9 +329,9 @@ pub struct WriteArgs {
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     pub format: Format,
 
-    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none [default: zstd for Parquet, lz4 for ipc, none for json and csv]
-    #[arg(long, value_name = "CODEC")]
-    pub compression: Option<Codec>,
+    /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none; COLUMN=CODEC for a column of Parquet [default: zstd for Parquet, lz4 for ipc, none for json and csv]
+    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',')]
+    pub compression: Vec<CodecArg>,
 
     /// Write folders COLUMN=value/ for the values of these columns
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
@@ -339,6 +340,10 @@ pub struct WriteArgs {
     /// Write a Bloom filter of these columns in each row group of Parquet, for readers that look for single values (ids, names)
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub bloom: Vec<String>,
+
+    /// Write this key and value into the footer of each Parquet file; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub metadata: Vec<(String, String)>,
 
     /// What stands between the fields of CSV output, or \\t for a tab [default: a comma]
     #[arg(long, value_name = "CHAR", value_parser = character)]
@@ -374,7 +379,8 @@ impl WriteArgs {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a flag of CSV where another format is written.
+    /// [`Error::Config`] for a flag of CSV where another format is written, and
+    /// for two codecs of all columns.
     pub fn options(&self) -> Result<WriteOptions> {
         let flags = [
             ("write-delimiter", self.write_delimiter.is_some()),
@@ -391,16 +397,16 @@ impl WriteArgs {
             ));
         }
         let defaults = CsvStyle::default();
-        Ok(WriteOptions {
+        let options = WriteOptions {
             csv: CsvStyle {
                 delimiter: self.write_delimiter.unwrap_or(defaults.delimiter),
                 null: self.write_null.clone().unwrap_or(defaults.null),
                 nested_as_json: self.nested_as_json,
             },
             format: self.format,
-            codec: self.compression,
             partition_on: self.partition_on.clone(),
             bloom: self.bloom.clone(),
+            metadata: self.metadata.clone(),
             existing: match (self.append, self.overwrite) {
                 (true, _) => Existing::Append,
                 (_, true) => Existing::Overwrite,
@@ -408,7 +414,18 @@ impl WriteArgs {
             },
             schema_file_if_empty: self.schema_file_if_empty,
             ..WriteOptions::new(&self.to)
-        })
+        };
+        with_codecs(options, &self.compression)
+    }
+}
+
+/// A key, and behind the first equals sign its value.
+fn key_value(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!(
+            "{text:?} is not a key and a value, such as source=nginx"
+        )),
     }
 }
 

@@ -1,9 +1,10 @@
 //! `windrow estimate`: how much a convert would be, told from a sample.
 
 use clap::Parser;
-use windrow::{Codec, Format, WriteOptions};
+use windrow::{Format, WriteOptions};
 
 use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs};
+use crate::codec_args::{CodecArg, with_codecs};
 use crate::console::{Outcome, print};
 use crate::convert::as_json;
 use crate::run::Run;
@@ -26,9 +27,9 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     format: Format,
 
-    /// Compression of part files: zstd, zstd:N, snappy, gzip, lz4 or none
-    #[arg(long, value_name = "CODEC")]
-    compression: Option<Codec>,
+    /// Compression of part files: zstd, zstd:N, snappy, gzip, lz4 or none; COLUMN=CODEC for a column of Parquet
+    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',')]
+    compression: Vec<CodecArg>,
 
     /// How to print the estimate
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Print::Table)]
@@ -47,11 +48,11 @@ impl Args {
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
         let frame = run.frame(&self.input, &self.pick, &self.read, &[])?;
-        let estimate = frame.estimate(&WriteOptions {
+        let options = WriteOptions {
             format: self.format,
-            codec: self.compression,
             ..WriteOptions::new("estimate")
-        })?;
+        };
+        let estimate = frame.estimate(&with_codecs(options, &self.compression)?)?;
         run.done();
         match self.output {
             Print::Table => print(estimate),

@@ -24,6 +24,7 @@ use crate::run::Run;
 Examples:
   windrow inspect 'logs/*.json.gz' --by user
   windrow inspect out/logs --max-balance 1.5 --fail-on-empty
+  windrow inspect out/logs --columns
   windrow inspect out/logs --output html > skew.html
 
 Ends with 3 if --max-balance or --fail-on-empty finds something.")]
@@ -62,6 +63,10 @@ pub struct Args {
     /// Look at what can be read of truncated or damaged gzip files
     #[arg(long)]
     salvage: bool,
+
+    /// Show what the columns of Parquet files take, and the keys and values of their footers
+    #[arg(long, conflicts_with_all = ["by", "max_balance", "fail_on_empty", "blocksize", "all"])]
+    columns: bool,
 
     /// List every partition, however many there are
     #[arg(long)]
@@ -109,6 +114,9 @@ impl Args {
     /// Prints the report, then fails if a check does.
     pub fn run(&self) -> Outcome {
         let mut run = Run::start(&self.run)?;
+        if self.columns {
+            return self.columns(&mut run);
+        }
         let skew = self.measure(&run)?;
         run.done();
         match self.output {
@@ -128,6 +136,20 @@ impl Args {
             }
         }
         self.check(&skew)
+    }
+
+    /// Prints what columns take.
+    fn columns(&self, run: &mut Run) -> Outcome {
+        let storage = run.session.storage(&self.input.inputs)?;
+        run.done();
+        match self.output {
+            Form::Json => print(as_json(&storage)?),
+            Form::Table => print(format_args!("{storage}\n")),
+            Form::Html => {
+                let reason = "what columns take is printed as table or json";
+                Err(windrow::Error::config("output", reason).into())
+            }
+        }
     }
 
     fn measure(&self, run: &Run) -> Result<Skew, Failure> {

@@ -8,6 +8,7 @@
 
 mod allocator;
 mod args;
+mod codec_args;
 mod completions;
 mod console;
 mod convert;

@@ -4,7 +4,7 @@
 //! Out: its rows, row groups, codec, schema and each column's least and
 //!      greatest value, read from the footer and from nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 
@@ -40,13 +40,11 @@ pub(crate) fn inspect(path: &Path) -> Result<Found> {
     let (_, metadata) = metadata(path, PageIndexPolicy::Skip)?;
     let schema = arrow_schema_of(path, &metadata)?;
     let groups = metadata.row_groups();
-    let mut codecs: Vec<&'static str> = groups
-        .iter()
-        .flat_map(|group| group.columns())
-        .map(|column| codec_name(column.compression()))
+    let leaves = groups.iter().flat_map(|group| group.columns());
+    let of_leaves: BTreeSet<(String, &'static str)> = leaves
+        .map(|leaf| (leaf.column_path().string(), codec_name(leaf.compression())))
         .collect();
-    codecs.sort_unstable();
-    codecs.dedup();
+    let codecs: BTreeSet<&'static str> = of_leaves.iter().map(|(_, codec)| *codec).collect();
     let sum = |of: &dyn Fn(&RowGroupMetaData) -> i64| {
         groups.iter().map(|group| of(group).unsigned_abs()).sum()
     };
@@ -54,7 +52,8 @@ pub(crate) fn inspect(path: &Path) -> Result<Found> {
         rows: sum(&RowGroupMetaData::num_rows),
         bytes: sum(&RowGroupMetaData::total_byte_size),
         row_groups: groups.len() as u64,
-        codecs,
+        codecs: codecs.into_iter().collect(),
+        of_leaves,
         ranges: ranges(&metadata, &schema),
     })
 }
@@ -72,7 +71,8 @@ fn arrow_schema_of(path: &Path, metadata: &ParquetMetaData) -> Result<SchemaRef>
     Ok(SchemaRef::new(schema))
 }
 
-fn codec_name(compression: Compression) -> &'static str {
+/// The name of a codec in words.
+pub(crate) fn codec_name(compression: Compression) -> &'static str {
     match compression {
         Compression::UNCOMPRESSED => "none",
         Compression::SNAPPY => "snappy",

@@ -30,10 +30,9 @@ use parquet::file::writer::{SerializedFileWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use super::footer::metadata;
-use super::{compression, note_types, null_chunks, parquet_schema, properties};
+use super::{Stored, note_types, null_chunks, parquet_schema, properties};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, parquet_error};
-use crate::sink::options::Codec;
 use crate::sink::schema::{same_column, stored_schema};
 
 /// Bytes kept free behind a row group for columns that are seen later: nulls of
@@ -67,7 +66,7 @@ pub(crate) fn grow(
     known: &SchemaRef,
     body: Sum,
     stored: &SchemaRef,
-    codec: Codec,
+    how: &Stored,
 ) -> Result<Option<Sum>> {
     let Some(missing) = missing(stored_schema(known, false)?.as_ref(), stored) else {
         return Ok(None);
@@ -75,10 +74,10 @@ pub(crate) fn grow(
     let failed = |error| parquet_error(path, "add columns to", error);
     let (_, old) = metadata(path, PageIndexPolicy::Required)?;
     let rooms = rooms(&old, body.bytes);
-    let Some(nulls) = Nulls::write(&old, &missing, &rooms, codec, path)? else {
+    let Some(nulls) = Nulls::write(&old, &missing, &rooms, how, path)? else {
         return Ok(None);
     };
-    let new = combine(&old, &nulls.metadata, stored, codec, path)?;
+    let new = combine(&old, &nulls.metadata, stored, how, path)?;
 
     let tail = tail(&new, body.bytes).map_err(failed)?;
 
@@ -177,15 +176,16 @@ impl Nulls {
         old: &ParquetMetaData,
         missing: &[FieldRef],
         rooms: &[Range<u64>],
-        codec: Codec,
+        how: &Stored,
         path: &Path,
     ) -> Result<Option<Self>> {
         let failed = |error| parquet_error(path, "add columns to", error);
         let schema = Schema::new(missing.to_vec());
+        let leaves = parquet_schema(&schema)?;
         let mut writer = SerializedFileWriter::new(
             Kept::new(rooms.to_vec()),
-            parquet_schema(&schema)?.root_schema_ptr(),
-            Arc::new(properties(compression(codec)?).build()),
+            leaves.root_schema_ptr(),
+            Arc::new(properties(how, &leaves).map_err(failed)?.build()),
         )
         .map_err(failed)?;
         let mut used = Vec::new();
@@ -197,7 +197,7 @@ impl Nulls {
                 .map_err(|_| Error::corrupt(path.display(), None, "a row group has no count"))?;
             let mut chunks = writer.next_row_group().map_err(failed)?;
             for field in missing {
-                for chunk in null_chunks(field, rows, compression(codec)?)? {
+                for chunk in null_chunks(field, rows, how)? {
                     chunk.append_to(&mut chunks).map_err(failed)?;
                 }
             }
@@ -225,12 +225,12 @@ fn combine(
     old: &ParquetMetaData,
     nulls: &ParquetMetaData,
     stored: &SchemaRef,
-    codec: Codec,
+    how: &Stored,
     path: &Path,
 ) -> Result<ParquetMetaData> {
     let failed = |error| parquet_error(path, "add columns to", error);
-    let mut properties = properties(compression(codec)?).build();
     let descriptor = Arc::new(parquet_schema(stored)?);
+    let mut properties = properties(how, &descriptor).map_err(failed)?.build();
     note_types(stored, &descriptor, &mut properties);
     let picks = Picks::new(old, nulls, &descriptor)?;
     let mut groups = Vec::new();

@@ -24,12 +24,13 @@ use parquet::arrow::{
 };
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::SchemaDescriptor;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
+use super::codec::{Codec, Codecs};
 use super::file::{Closed, StagedFile, parquet_error};
-use super::options::Codec;
 use super::rows::Rows;
 use super::schema::stored_column;
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ mod grow;
 mod splice;
 
 pub(crate) use bloom::Blooms;
-pub(crate) use footer::{inspect, read_schema};
+pub(crate) use footer::{codec_name, inspect, read_schema};
 pub(crate) use grow::grow;
 pub(crate) use splice::{Source, splice};
 
@@ -67,28 +68,39 @@ const DICTIONARY_BYTES: usize = 2 << 20;
 const STATISTICS_BYTES: usize = 64;
 
 /// The crate's name for a codec.
-pub(crate) fn compression(codec: Codec) -> Result<Compression> {
-    let wrong = |error: ParquetError| Error::config("compression", error.to_string());
+fn compression(codec: Codec) -> Result<Compression, ParquetError> {
     Ok(match codec {
-        Codec::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level).map_err(wrong)?),
-        Codec::Gzip(level) => Compression::GZIP(GzipLevel::try_new(level).map_err(wrong)?),
+        Codec::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level)?),
+        Codec::Gzip(level) => Compression::GZIP(GzipLevel::try_new(level)?),
         Codec::Snappy => Compression::SNAPPY,
         Codec::Lz4 => Compression::LZ4_RAW,
         Codec::None => Compression::UNCOMPRESSED,
     })
 }
 
-fn properties(compression: Compression) -> WriterPropertiesBuilder {
-    WriterProperties::builder()
+/// How the crate writes a file of these leaves.
+fn properties(
+    how: &Stored,
+    leaves: &SchemaDescriptor,
+) -> Result<WriterPropertiesBuilder, ParquetError> {
+    let mut properties = WriterProperties::builder();
+    for leaf in leaves.columns() {
+        let compression = how.compression(leaf)?;
+        properties = properties.set_column_compression(leaf.path().clone(), compression);
+    }
+    let metadata = how.metadata.iter();
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let metadata: Vec<KeyValue> = metadata.collect();
+    Ok(properties
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .set_created_by(concat!("windrow version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(compression)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES))
         .set_write_batch_size(WINDOW_ROWS)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES))
 }
 
 fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor> {
@@ -114,11 +126,27 @@ pub(crate) struct ColumnJob {
     pub(crate) how: Stored,
 }
 
-/// How columns are stored.
+/// How columns are stored, and what the footer holds beside them.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
-    pub(crate) compression: Compression,
+    pub(crate) codecs: Codecs,
     pub(crate) blooms: Blooms,
+    /// Keys and values of the user.
+    pub(crate) metadata: Arc<[(String, String)]>,
+}
+
+impl Stored {
+    /// The same, with another codec for columns that have none of their own.
+    pub(crate) fn with_codec(&self, others: Codec) -> Self {
+        Stored {
+            codecs: self.codecs.with_others(others),
+            ..self.clone()
+        }
+    }
+
+    fn compression(&self, leaf: &ColumnDescriptor) -> Result<Compression, ParquetError> {
+        compression(self.codecs.of(&leaf.path().string()))
+    }
 }
 
 /// An encoded leaf of a column of a row group.
@@ -180,7 +208,7 @@ impl ColumnJob {
         let nowhere = SerializedFileWriter::new(
             io::sink(),
             descriptor.root_schema_ptr(),
-            Arc::new(properties(self.how.compression).build()),
+            Arc::new(properties(&self.how, descriptor).map_err(failed)?.build()),
         )
         .map_err(failed)?;
         let mut writers = ArrowRowGroupWriterFactory::new(&nowhere, schema)
@@ -215,15 +243,11 @@ fn encode(
 }
 
 /// A column of a row group of nothing but nulls.
-fn null_chunks(
-    field: &FieldRef,
-    rows: usize,
-    compression: Compression,
-) -> Result<Vec<ColumnChunk>> {
+fn null_chunks(field: &FieldRef, rows: usize, how: &Stored) -> Result<Vec<ColumnChunk>> {
     // That all is null says more than a filter would.
     let how = Stored {
-        compression,
         blooms: Blooms::default(),
+        ..how.clone()
     };
     match column::null_leaves(field, rows) {
         Some(leaves) => {
@@ -262,14 +286,15 @@ pub(crate) struct ParquetFile {
 
 impl ParquetFile {
     /// Starts a file of a stored schema, with `room` for more columns or without.
-    pub(crate) fn create(path: &Path, schema: &Schema, codec: Codec, room: bool) -> Result<Self> {
+    pub(crate) fn create(path: &Path, schema: &Schema, how: &Stored, room: bool) -> Result<Self> {
         let descriptor = parquet_schema(schema)?;
-        let mut properties = properties(compression(codec)?).build();
+        let failed = |error| parquet_error(path, "write", error);
+        let mut properties = properties(how, &descriptor).map_err(failed)?.build();
         note_types(schema, &descriptor, &mut properties);
         let file = BufWriter::with_capacity(WRITE_BYTES, StagedFile::create(path)?);
         let writer =
             SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties))
-                .map_err(|error| parquet_error(path, "write", error))?;
+                .map_err(failed)?;
         Ok(ParquetFile { writer, room })
     }
 

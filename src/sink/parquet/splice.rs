@@ -27,10 +27,9 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::footer::metadata;
-use super::{Blooms, ColumnJob, ParquetFile, Stored, WINDOW_ROWS, compression, null_chunks};
+use super::{ColumnJob, ParquetFile, Stored, WINDOW_ROWS, null_chunks};
 use crate::error::{Error, Result};
 use crate::sink::file::{Sum, arrow_error, parquet_error};
-use crate::sink::options::Codec;
 use crate::sink::rows::Rows;
 use crate::sink::schema::{same_column, stored_schema};
 use crate::sink::widen::{Widen, widen_columns};
@@ -56,11 +55,10 @@ pub(crate) fn splice(
     sources: &[Source<'_>],
     path: &Path,
     stored: &SchemaRef,
-    codec: Codec,
-    blooms: &Blooms,
+    how: &Stored,
     widen: &Widen<'_>,
 ) -> Result<Sum> {
-    let mut out = ParquetFile::create(path, stored, codec, false)?;
+    let mut out = ParquetFile::create(path, stored, how, false)?;
     let target = SchemaDescriptor::new(out.writer.schema_descr().root_schema_ptr());
     for source in sources {
         let (file, metadata) = metadata(source.path, PageIndexPolicy::Optional)?;
@@ -72,10 +70,7 @@ pub(crate) fn splice(
             held: stored_schema(source.known, false)?,
             stored,
             target: &target,
-            how: Stored {
-                compression: compression(codec)?,
-                blooms: blooms.clone(),
-            },
+            how,
         };
         for group_idx in 0..segment.metadata.num_row_groups() {
             segment.append(&mut out, group_idx, widen)?;
@@ -94,7 +89,7 @@ struct Segment<'a> {
     held: SchemaRef,
     stored: &'a SchemaRef,
     target: &'a SchemaDescriptor,
-    how: Stored,
+    how: &'a Stored,
 }
 
 impl Segment<'_> {
@@ -133,7 +128,7 @@ impl Segment<'_> {
                     }
                     .run()?
                 }
-                Origin::Nulls => null_chunks(field, rows, self.how.compression)?,
+                Origin::Nulls => null_chunks(field, rows, self.how)?,
             };
             for chunk in chunks {
                 chunk.append_to(&mut group).map_err(writing)?;

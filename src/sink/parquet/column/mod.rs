@@ -62,8 +62,8 @@ pub(super) fn encode(leaf: &Leaf<'_>, descriptor: ColumnDescPtr, how: &Stored) -
     let chunk = Chunk {
         levels: &leaf.levels,
         has_filter: how.blooms.has(&descriptor),
+        compression: how.compression(&descriptor)?,
         descriptor,
-        compression: how.compression,
         order,
     };
     match &leaf.values {

@@ -24,53 +24,56 @@ use parquet::arrow::add_encoded_arrow_schema_to_metadata;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
+use parquet::basic::Encoding;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
+use crate::sink::codec::{Codec, Codecs};
 use crate::sink::parquet::{
     Blooms, Chunk, ColumnChunk, ColumnJob, PAGE_ROWS, Stored, null_chunks, parquet_schema,
     properties,
 };
 use crate::sink::rows::Rows;
 
-const ZSTD: fn() -> Compression = || Compression::ZSTD(ZstdLevel::default());
+const ZSTD: Codec = Codec::Zstd(1);
 
-fn job(field: &FieldRef, arrays: Vec<ArrayRef>, compression: Compression) -> ColumnJob {
+fn how(codec: Codec) -> Stored {
+    Stored {
+        codecs: Codecs::new(codec, &[]),
+        blooms: Blooms::new(&["filtered".to_owned()]),
+        metadata: Arc::default(),
+    }
+}
+
+fn job(field: &FieldRef, arrays: Vec<ArrayRef>, codec: Codec) -> ColumnJob {
     ColumnJob {
         field: Arc::clone(field),
         rows: Rows::new(arrays),
-        how: Stored {
-            compression,
-            blooms: Blooms::new(&["filtered".to_owned()]),
-        },
+        how: how(codec),
     }
 }
 
 /// The column in a file of one row group, and what was said of its leaves.
-fn file(
-    field: &FieldRef,
-    arrays: Vec<ArrayRef>,
-    compression: Compression,
-) -> (Bytes, Vec<ColumnCloseResult>) {
-    let chunks = job(field, arrays, compression).run().unwrap();
+fn file(field: &FieldRef, arrays: Vec<ArrayRef>, codec: Codec) -> (Bytes, Vec<ColumnCloseResult>) {
+    let chunks = job(field, arrays, codec).run().unwrap();
     let closes = chunks.iter().map(|chunk| match &chunk.0 {
         Chunk::Ours(encoded) => encoded.close().clone(),
         Chunk::Crates(_) => panic!("{} was left to the crate", field.data_type()),
     });
     let closes = closes.collect();
-    (file_of(field, chunks, compression), closes)
+    (file_of(field, chunks, codec), closes)
 }
 
 /// The chunks of a column in a file of one row group.
-fn file_of(field: &FieldRef, chunks: Vec<ColumnChunk>, compression: Compression) -> Bytes {
+fn file_of(field: &FieldRef, chunks: Vec<ColumnChunk>, codec: Codec) -> Bytes {
     let schema = Schema::new(vec![Arc::clone(field)]);
-    let mut properties = properties(compression).build();
+    let descriptor = parquet_schema(&schema).unwrap();
+    let mut properties = properties(&how(codec), &descriptor).unwrap().build();
     add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
-    let root = parquet_schema(&schema).unwrap().root_schema_ptr();
+    let root = descriptor.root_schema_ptr();
     let mut writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties)).unwrap();
     let mut group = writer.next_row_group().unwrap();
     for chunk in chunks {
@@ -98,7 +101,7 @@ fn read(bytes: &Bytes, selection: Option<RowSelection>) -> RecordBatch {
 fn check(array: ArrayRef, nullable: bool) -> ColumnCloseResult {
     let field = Arc::new(Field::new("c", array.data_type().clone(), nullable));
     let len = array.len();
-    let (bytes, closes) = file(&field, vec![Arc::clone(&array)], ZSTD());
+    let (bytes, closes) = file(&field, vec![Arc::clone(&array)], ZSTD);
     let found = read(&bytes, None);
     assert_eq!(found.column(0).as_ref(), array.as_ref(), "{field}");
 
@@ -107,11 +110,7 @@ fn check(array: ArrayRef, nullable: bool) -> ColumnCloseResult {
         let pieces = pieces
             .map(|at| array.slice(at, cut.min(len - at)))
             .collect();
-        assert_eq!(
-            file(&field, pieces, ZSTD()).0,
-            bytes,
-            "{field} cut at {cut}"
-        );
+        assert_eq!(file(&field, pieces, ZSTD).0, bytes, "{field} cut at {cut}");
     }
 
     // A row here and there, found by the page index.
@@ -125,7 +124,7 @@ fn check(array: ArrayRef, nullable: bool) -> ColumnCloseResult {
         assert_eq!(selected.column(0).slice(row, 1).as_ref(), expected.as_ref());
     }
 
-    let job = job(&field, vec![], ZSTD());
+    let job = job(&field, vec![], ZSTD);
     let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
     let descriptor = parquet_schema(&schema).unwrap();
     let theirs = job

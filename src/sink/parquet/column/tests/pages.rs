@@ -65,30 +65,26 @@ fn every_codec_is_read_by_the_crate() {
             .collect::<StringArray>(),
     );
     let field: FieldRef = Arc::new(Field::new("c", DataType::Utf8, true));
-    for compression in [
-        Compression::UNCOMPRESSED,
-        Compression::SNAPPY,
-        Compression::LZ4_RAW,
-        Compression::GZIP(GzipLevel::try_new(6).unwrap()),
-        Compression::ZSTD(ZstdLevel::try_new(19).unwrap()),
-        ZSTD(),
+    for codec in [
+        Codec::None,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Gzip(6),
+        Codec::Zstd(19),
+        ZSTD,
     ] {
-        let (bytes, _) = file(&field, vec![Arc::clone(&array)], compression);
-        assert_eq!(read(&bytes, None).column(0), &array, "{compression}");
+        let (bytes, _) = file(&field, vec![Arc::clone(&array)], codec);
+        assert_eq!(read(&bytes, None).column(0), &array, "{codec}");
     }
-    let unknown = job(
-        &field,
-        vec![array],
-        Compression::BROTLI(BrotliLevel::default()),
-    );
-    assert!(unknown.run().is_err(), "a codec that is not built in");
+    let unknown = job(&field, vec![array], Codec::Zstd(99));
+    assert!(unknown.run().is_err(), "a level that is not there");
 }
 
 #[test]
 fn a_null_where_none_may_be_is_an_error() {
     let field: FieldRef = Arc::new(Field::new("c", DataType::Int64, false));
     let array: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
-    let error = job(&field, vec![array], ZSTD()).run().err().unwrap();
+    let error = job(&field, vec![array], ZSTD).run().err().unwrap();
     assert!(error.to_string().contains("\"c\""), "{error}");
 }
 
@@ -100,7 +96,7 @@ fn other_types_are_left_to_the_crate() {
             .unwrap(),
     );
     let field: FieldRef = Arc::new(Field::new("c", array.data_type().clone(), true));
-    let chunks = job(&field, vec![array], ZSTD()).run().unwrap();
+    let chunks = job(&field, vec![array], ZSTD).run().unwrap();
     assert!(matches!(chunks[0].0, Chunk::Crates(_)));
 }
 
@@ -171,10 +167,10 @@ fn a_column_of_nulls_is_what_null_arrays_give() {
         let field: FieldRef = Arc::new(Field::new("c", data_type.clone(), true));
         for rows in [1, 8193, 200_000] {
             let array = arrow_array::new_null_array(&data_type, rows);
-            let slow = job(&field, vec![array], ZSTD()).run().unwrap();
-            let quick = null_chunks(&field, rows, ZSTD()).unwrap();
+            let slow = job(&field, vec![array], ZSTD).run().unwrap();
+            let quick = null_chunks(&field, rows, &how(ZSTD)).unwrap();
             assert!(
-                file_of(&field, quick, ZSTD()) == file_of(&field, slow, ZSTD()),
+                file_of(&field, quick, ZSTD) == file_of(&field, slow, ZSTD),
                 "{rows} nulls of {data_type}"
             );
         }
@@ -187,7 +183,7 @@ fn a_filter_holds_every_value_and_is_as_small_as_they_are_few() {
     let few = StringArray::from_iter_values((0..10_000).map(|n| format!("text {}", n % 50)));
     let filter = |array: ArrayRef, name: &str| {
         let field = Arc::new(Field::new(name, array.data_type().clone(), true));
-        let (_, closes) = file(&field, vec![array], ZSTD());
+        let (_, closes) = file(&field, vec![array], ZSTD);
         closes[0].bloom_filter.clone()
     };
     let of_many = filter(Arc::new(many.clone()), "filtered").unwrap();

@@ -86,7 +86,7 @@ fn odd_floats_keep_their_bits() {
             let values: Vec<f64> = (0..9000).map(value).collect();
             let field: FieldRef = Arc::new(Field::new("c", DataType::Float64, true));
             let array: ArrayRef = Arc::new(Float64Array::from(values.clone()));
-            let (bytes, _) = file(&field, vec![Arc::clone(&array)], ZSTD());
+            let (bytes, _) = file(&field, vec![Arc::clone(&array)], ZSTD);
             let found = read(&bytes, None);
             let found = found
                 .column(0)
@@ -158,7 +158,7 @@ fn dictionary_arrays_come_back_whatever_their_nulls() {
     let entries = StringArray::from(vec![Some("a"), None, Some("b"), Some("a"), Some("z")]);
     let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(entries)).unwrap();
     let field: FieldRef = Arc::new(Field::new("c", array.data_type().clone(), true));
-    let (bytes, closes) = file(&field, vec![Arc::new(array.clone())], ZSTD());
+    let (bytes, closes) = file(&field, vec![Arc::new(array.clone())], ZSTD);
     let found = arrow_cast::cast(read(&bytes, None).column(0), &DataType::Utf8).unwrap();
     let expected = arrow_cast::cast(&array, &DataType::Utf8).unwrap();
     assert_eq!(&found, &expected);
