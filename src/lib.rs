@@ -53,9 +53,9 @@ pub use frame::{
     LazyWrite, MergeOptions, RankOptions, Reader, Resample, Session, Stream, Table, Ties,
     compute_all, concat, read_csv, read_ipc, read_json, read_parquet, read_text,
 };
-pub use io::Encoding;
 pub use io::csv::CsvOptions;
 pub use io::json::SchemaMode;
+pub use io::{Encoding, Replaced};
 pub use ops::SortBy;
 pub use ops::join::{Direction, Tolerance};
 pub use partition::By;
@@ -68,7 +68,9 @@ pub use size::ByteSize;
 /// What most programs need.
 pub mod prelude {
     pub use crate::exec::{Cancel, RunReport};
-    pub use crate::expr::{AggExpr, Expr, coalesce, col, corr, count, list, lit, row_number, when};
+    pub use crate::expr::{
+        AggExpr, Expr, coalesce, col, corr, count, covar, list, lit, row_number, when,
+    };
     pub use crate::frame::{DataFrame, Session, Table};
     pub use crate::partition::By;
     pub use crate::plan::ReadOptions;

@@ -10,7 +10,7 @@ use arrow_select::concat::concat;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::*;
 use windrow::arrow::schema::{DataType, TimeUnit};
-use windrow::expr::{AggExpr, Groups, col, corr, count};
+use windrow::expr::{AggExpr, Groups, col, corr, count, covar};
 use windrow::ops::{Aggregate, TopKey, TopRows};
 
 /// Random numbers that are the same in every run.
@@ -490,18 +490,24 @@ fn products_and_correlations_are_the_oracles() {
         "product",
     );
 
+    let pairs = |group: usize| -> Vec<(f64, f64)> {
+        x.iter()
+            .zip(&y)
+            .zip(&ids)
+            .filter(|(_, id)| **id as usize == group)
+            .filter_map(|((x, y), _)| Some(((*x)?, (*y)?)))
+            .collect()
+    };
+    let means = |pairs: &[(f64, f64)]| {
+        let mean =
+            |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
+        (mean(|p| p.0), mean(|p| p.1))
+    };
     let correlations: Vec<_> = (0..N_GROUPS)
         .map(|group| {
-            let pairs: Vec<(f64, f64)> = x
-                .iter()
-                .zip(&y)
-                .zip(&ids)
-                .filter(|(_, id)| **id as usize == group)
-                .filter_map(|((x, y), _)| Some(((*x)?, (*y)?)))
-                .collect();
+            let pairs = pairs(group);
             let n = pairs.len() as f64;
-            let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
-            let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
+            let (mx, my) = means(&pairs);
             let sum = |of: &dyn Fn(f64, f64) -> f64| {
                 pairs.iter().map(|p| of(p.0 - mx, p.1 - my)).sum::<f64>()
             };
@@ -513,6 +519,21 @@ fn products_and_correlations_are_the_oracles() {
         &correlations,
         1e-9,
         "corr",
+    );
+    let covariances: Vec<_> = (0..N_GROUPS)
+        .map(|group| {
+            let pairs = pairs(group);
+            let n = pairs.len() as f64;
+            let (mx, my) = means(&pairs);
+            let sum: f64 = pairs.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
+            (n > 1.0).then(|| sum / (n - 1.0))
+        })
+        .collect();
+    assert_near(
+        &settled(&covar(col("x"), col("y")), &all, &ids),
+        &covariances,
+        1e-9,
+        "covar",
     );
 
     let whole = |values: Vec<i64>| batch(&[("x", Arc::new(Int64Array::from(values)))]);
@@ -789,7 +810,7 @@ fn weather() -> Option<RecordBatch> {
 fn a_year_of_weather_is_aggregated_as_duckdb_does() {
     // DuckDB 2.0: select origin, count(*), count(temp), fsum(humid), avg(temp), stddev_samp(temp),
     // var_pop(wind_speed), min(dewp), max(pressure), median(temp), quantile_cont(temp, 0.9),
-    // count(distinct wind_dir), corr(temp, dewp), sum(month) … group by origin order by origin
+    // count(distinct wind_dir), corr(temp, dewp), sum(month), covar_samp(temp, dewp), covar_pop(temp, dewp) … group by origin order by origin
     let stored = [
         (
             "EWR",
@@ -807,6 +828,8 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
                 37.0,
                 0.8915297157554813,
                 56600.0,
+                321.16210183596985,
+                321.1251951361496,
             ],
         ),
         (
@@ -825,6 +848,8 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
                 37.0,
                 0.8986984354622527,
                 56621.0,
+                300.6653975793277,
+                300.63086215576016,
             ],
         ),
         (
@@ -843,6 +868,8 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
                 37.0,
                 0.899458317378808,
                 56624.0,
+                304.1089510287707,
+                304.07402006724664,
             ],
         ),
     ];
@@ -862,6 +889,8 @@ fn a_year_of_weather_is_aggregated_as_duckdb_does() {
         "count(distinct wind_dir)",
         "corr(temp, dewp)",
         "sum(month)",
+        "covar(temp, dewp)",
+        "covar_pop(temp, dewp)",
     ];
     let operator = || {
         let bound = texts.map(|text| {

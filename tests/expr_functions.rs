@@ -427,6 +427,89 @@ fn arithmetic_is_exact_or_a_fraction() {
 }
 
 #[test]
+fn powers_roots_and_logarithms_are_null_where_there_are_none() {
+    check(&[
+        ("pow(2, 10)", "Float64 1024.0"),
+        ("pow(2, -1)", "Float64 0.5"),
+        ("pow(-2, 3)", "Float64 -8.0"),
+        ("pow(-8, 0.5)", "Float64 -"),
+        ("pow(0, 0)", "Float64 1.0"),
+        ("pow(0, -1)", "Float64 -"),
+        ("pow(null, 2)", "Float64 -"),
+        ("pow(cast('1.5' as decimal(5, 2)), 2)", "Float64 2.25"),
+        ("sqrt(9)", "Float64 3.0"),
+        ("sqrt(2)", "Float64 1.4142135623730951"),
+        ("sqrt(-1)", "Float64 -"),
+        ("sqrt(-0.0)", "Float64 0.0"),
+        ("sqrt(exp(1000) - exp(1000))", "Float64 NaN"),
+        ("exp(0)", "Float64 1.0"),
+        ("exp(1)", "Float64 2.718281828459045"),
+        ("exp(1000)", "Float64 inf"),
+        ("ln(1)", "Float64 0.0"),
+        ("ln(10)", "Float64 2.302585092994046"),
+        ("ln(0)", "Float64 -"),
+        ("ln(-1)", "Float64 -"),
+        ("log10(1000)", "Float64 3.0"),
+        ("log10(0)", "Float64 -"),
+    ]);
+}
+
+#[test]
+fn quotients_are_rounded_down_and_exact_where_both_sides_are() {
+    // As Python's `//` has them.
+    check(&[
+        ("floordiv(7, 2)", "Int64 3"),
+        ("floordiv(-7, 2)", "Int64 -4"),
+        ("floordiv(7, -2)", "Int64 -4"),
+        ("floordiv(-7, -2)", "Int64 3"),
+        ("floordiv(-8, 2)", "Int64 -4"),
+        ("floordiv(9007199254740993, 1)", "Int64 9007199254740993"),
+        (
+            "floordiv(18446744073709551615, 2)",
+            "Int64 9223372036854775807",
+        ),
+        ("floordiv(1, 0)", "Int64 -"),
+        ("floordiv(null, 2)", "Int64 -"),
+        ("floordiv(7.5, 2)", "Float64 3.0"),
+        ("floordiv(-0.5, 2)", "Float64 -1.0"),
+        ("floordiv(0.5, -0.0)", "Float64 -"),
+        // Of fractions it is 2: 0.3 / 0.1 is below 3.
+        (
+            "floordiv(cast('0.3' as decimal(9, 1)), cast('0.1' as decimal(9, 2)))",
+            "Int64 3",
+        ),
+        (
+            "floordiv(cast('7.6' as decimal(9, 1)), cast('-2.5' as decimal(9, 2)))",
+            "Int64 -4",
+        ),
+        ("floordiv(cast('7.5' as decimal(9, 1)), 0)", "Int64 -"),
+        ("floordiv(7, cast('0.5' as decimal(9, 2)))", "Int64 14"),
+        // Beside each other these have more than 128 bits.
+        (
+            "floordiv(cast('99999999999999999999999999999999999999' as decimal(38, 0)), \
+             cast('9999999999999999999999999999999.9999999' as decimal(38, 7)))",
+            "Int64 10000000",
+        ),
+    ]);
+    for (text, why) in [
+        (
+            "floordiv(n, -1)",
+            "the quotient of -9223372036854775808 and -1 does not fit 64 bits",
+        ),
+        (
+            "floordiv(cast('-99999999999999999999' as decimal(20, 0)), \
+             case when n > 0 then 100 else 1 end)",
+            "a quotient of decimals does not fit 64 bits",
+        ),
+    ] {
+        let least = batch(vec![("n", Arc::new(Int64Array::from(vec![1, i64::MIN])))]);
+        let (error, row) = fails(text, &least);
+        assert_eq!(row, 1, "{text}");
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn casts_follow_what_a_value_spells() {
     check(&[
         ("cast('42' as int64)", "Int64 42"),

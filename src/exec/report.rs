@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::io::Replaced;
 use crate::sink::OutputReport;
 
 /// One input file's lines and what became of them.
@@ -42,6 +43,10 @@ pub struct InputReport {
     /// What was lost to damage, in words; only with salvage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+    /// What was no text and became U+FFFD, in the lines that were read; only
+    /// where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
 }
 
 /// A stage between runs: what it made of the rows that came to it.

@@ -7,6 +7,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::report::{InputReport, RunReport, StageReport};
+use crate::io::Replaced;
 use crate::size::ByteSize;
 
 impl Display for RunReport {
@@ -20,6 +21,7 @@ impl Display for RunReport {
         self.noticed(f)?;
         for input in &self.inputs {
             damaged(input, f)?;
+            replaced(input, f)?;
         }
         Ok(())
     }
@@ -150,6 +152,18 @@ fn damaged(input: &InputReport, f: &mut Formatter<'_>) -> fmt::Result {
         Some(damage) => write!(f, "\n{}: {damage}", input.path),
         None => Ok(()),
     }
+}
+
+fn replaced(input: &InputReport, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(Replaced { count, line, byte }) = input.replaced else {
+        return Ok(());
+    };
+    let sequences = plural(count, "sequence", "sequences");
+    write!(
+        f,
+        "\n{}: {count} {sequences} of bytes became U+FFFD, the first at line {line} (byte {byte})",
+        input.path
+    )
 }
 
 fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {

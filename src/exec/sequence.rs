@@ -275,6 +275,11 @@ impl<O: Output> Sequencer<O> {
         sheet.filtered += worked.filtered;
         sheet.skipped_row_groups += worked.skipped.row_groups;
         sheet.skipped_files += worked.skipped.files;
+        match (&mut sheet.replaced, worked.replaced) {
+            (Some(before), Some(behind)) => before.add(behind),
+            (None, found) => sheet.replaced = found,
+            (Some(_), None) => {}
+        }
         sheet.rows += worked
             .lines
             .checked_sub(worked.blank + rejected)

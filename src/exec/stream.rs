@@ -210,6 +210,7 @@ mod tests {
                 first_byte: 0,
                 block: 0,
                 long: None,
+                replaced: None,
             })))
         }
 

@@ -24,7 +24,7 @@ use crate::io::json::{
     BadRecord, DecodeOptions, Decoded, Decoder, FailedRecord, JsonSchema, Line, RowPredicate,
 };
 use crate::io::line::LineDecoder;
-use crate::io::{LongRecord, TextChunk};
+use crate::io::{LongRecord, Replaced, TextChunk};
 use crate::memory::held_bytes;
 use crate::plan::FileFormat;
 use crate::shuffle::Shards;
@@ -64,6 +64,8 @@ pub(crate) struct Worked {
     pub bad: Vec<Bad>,
     pub duplicate_keys: u64,
     pub ignored_values: u64,
+    /// What of the text became U+FFFD.
+    pub replaced: Option<Replaced>,
     /// Columns of text without types that begin with numbers or booleans.
     pub typed: Vec<Arc<str>>,
     /// Where each row of `batch` came from, if somebody will ask.
@@ -313,6 +315,7 @@ impl Worker {
                     .collect(),
                 duplicate_keys: decoded.duplicate_keys,
                 ignored_values: decoded.ignored_values,
+                replaced: text.replaced,
                 typed: decoded.typed,
                 bare: first_bare(&kept, places.as_deref()),
                 places: places.filter(|_| self.plan.keep_places),
@@ -402,6 +405,7 @@ impl Worker {
             bad: Vec::new(),
             duplicate_keys: 0,
             ignored_values: 0,
+            replaced: None,
             typed: Vec::new(),
             bare: first_bare(&kept, places.as_deref()),
             places: places.filter(|_| self.plan.keep_places),

@@ -208,6 +208,12 @@ impl Decimals {
         }))
     }
 
+    /// The value of a row; none where it is null.
+    pub fn get(&self, row: usize) -> Option<i128> {
+        let null = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        (!null).then(|| self.values[row])
+    }
+
     /// What its values are multiplied by to have `behind` digits behind the point.
     fn factor(&self, behind: u8) -> i128 {
         power(behind.saturating_sub(self.behind))
@@ -368,6 +374,25 @@ pub(crate) fn whole_beside(value: i128, behind: u8, above: bool) -> i128 {
     let step = power(behind);
     let below = value.div_euclid(step);
     (below + i128::from(above && value % step != 0)) * step
+}
+
+/// The quotient of two decimals, rounded down to a whole number; the divisor is
+/// not 0. What 128 bits do not hold is their end.
+pub(crate) fn floor_quotient(a: (i128, u8), b: (i128, u8)) -> i128 {
+    let behind = a.1.max(b.1);
+    let scales = [a, b].map(|(_, own)| power(behind - own));
+    if let (Some(a), Some(b)) = (a.0.checked_mul(scales[0]), b.0.checked_mul(scales[1])) {
+        let quotient = a.checked_div(b).unwrap_or(i128::MAX);
+        let below = a.checked_rem(b).is_some_and(|rest| rest != 0) && (a < 0) != (b < 0);
+        return quotient - i128::from(below);
+    }
+    let wide = |value: i128, scale: i128| {
+        i256::from_i128(value).wrapping_mul(i256::from_i128(scale)) // Each has 128 bits.
+    };
+    let (wide_a, wide_b) = (wide(a.0, scales[0]), wide(b.0, scales[1]));
+    let quotient = wide_a.wrapping_div(wide_b).to_i128();
+    let below = wide_a.wrapping_rem(wide_b) != i256::ZERO && (a.0 < 0) != (b.0 < 0);
+    quotient.map_or(i128::MAX, |quotient| quotient - i128::from(below))
 }
 
 /// 10 to a power of at most 38.

@@ -60,7 +60,7 @@ mod zone;
 
 pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, UserAggregate, UserState, corr, count,
-    output_names,
+    covar, output_names,
 };
 pub(crate) use aggregate::{OfValues, Sift};
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};

@@ -1,21 +1,28 @@
 //! Text that is not UTF-8, made into it.
 //!
 //! In:  decompressed bytes, and what they mean.
-//! Out: the same text as UTF-8; bytes that mean nothing are an error with their place.
+//! Out: the same text as UTF-8; bytes that mean nothing are an error with their
+//!      place, or become U+FFFD and are counted.
 //!
 //! Places are those of the text as UTF-8, as all that comes later sees no other.
 
 use std::fmt;
 use std::str::FromStr;
 
+use std::collections::VecDeque;
+
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::error::{Error, Position, Result};
+use crate::io::framing::{Framing, RecordKind};
 use crate::io::salvage::Damage;
 use crate::io::source::{Filled, Source};
 
 /// Bytes asked of the source at once.
 const READ_BYTES: usize = 64 << 10;
+
+/// Longest sequence of bytes that no encoding can tell the meaning of yet.
+const MOST_UNDECODED: usize = 8;
 
 /// What the bytes of a text mean.
 ///
@@ -67,11 +74,38 @@ impl FromStr for Encoding {
     }
 }
 
+/// What stands for bytes that mean nothing.
+const REPLACEMENT: &str = "\u{FFFD}";
+
+/// Sequences of bytes that mean nothing, each of which became U+FFFD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Replaced {
+    /// How many.
+    pub count: u64,
+    /// The line of the first, from 1.
+    pub line: u64,
+    /// The byte of the first, in the text as UTF-8, the others replaced as well.
+    pub byte: u64,
+}
+
+impl Replaced {
+    /// Counts those that lie behind as well.
+    pub(crate) fn add(&mut self, behind: Replaced) {
+        self.count += behind.count;
+    }
+}
+
 /// A source as UTF-8.
 pub(crate) struct Transcoded {
     source: Box<dyn Source>,
     path: String,
     encoding: Encoding,
+    /// Whether a byte order mark may say that it is UTF-16.
+    may_be_utf16: bool,
+    /// Whether bytes that mean nothing are replaced.
+    lossy: bool,
+    /// What was replaced and not told yet, one entry a line.
+    replaced: VecDeque<Replaced>,
     state: State,
     /// What is read and not taken yet.
     stored: Held,
@@ -117,9 +151,11 @@ impl Held {
 
     /// Room behind the bytes.
     fn room(&mut self) -> &mut [u8] {
-        self.bytes.copy_within(self.from..self.to, 0);
-        self.to -= self.from;
-        self.from = 0;
+        if self.from > 0 {
+            self.bytes.copy_within(self.from..self.to, 0);
+            self.to -= self.from;
+            self.from = 0;
+        }
         if self.bytes.len() < self.to + READ_BYTES {
             self.bytes.resize(self.to + READ_BYTES, 0);
         }
@@ -128,11 +164,14 @@ impl Held {
 }
 
 impl Transcoded {
-    pub fn new(source: Box<dyn Source>, path: &str, encoding: Encoding) -> Self {
+    pub fn new(source: Box<dyn Source>, path: &str, framing: &Framing) -> Self {
         Transcoded {
             source,
             path: path.to_owned(),
-            encoding,
+            encoding: framing.encoding,
+            may_be_utf16: !matches!(framing.records, RecordKind::Json),
+            lossy: framing.lossy,
+            replaced: VecDeque::new(),
             state: State::Fresh,
             stored: Held::default(),
             text: Held::default(),
@@ -158,22 +197,42 @@ impl Transcoded {
         while self.stored.get().len() < 4 && self.stop.is_none() {
             self.refill()?;
         }
-        let found = match self.stored.get() {
-            [0xff, 0xfe, 0, 0, ..] => UTF_8, // UTF-32, which is refused by name later
-            [0xff, 0xfe, ..] => UTF_16LE,
-            [0xfe, 0xff, ..] => UTF_16BE,
-            _ => UTF_8,
+        let (found, refused) = match self.stored.get() {
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => (UTF_8, true), // UTF-32, by name later
+            [0xff, 0xfe, ..] if self.may_be_utf16 => (UTF_16LE, false),
+            [0xfe, 0xff, ..] if self.may_be_utf16 => (UTF_16BE, false),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => (UTF_8, true),
+            _ => (UTF_8, false),
         };
         let encoding = if self.encoding.is_utf8() {
             found
         } else {
             self.encoding.0
         };
-        Ok(if encoding == UTF_8 {
-            State::Plain
-        } else {
+        Ok(if encoding != UTF_8 {
             State::Decode(encoding.new_decoder_with_bom_removal())
+        } else if self.lossy && !refused {
+            // A mark is passed on, as where nothing is decoded.
+            State::Decode(encoding.new_decoder_without_bom_handling())
+        } else {
+            State::Plain
         })
+    }
+
+    /// Puts U+FFFD where bytes meant nothing.
+    fn replace(&mut self) {
+        let found = Replaced {
+            count: 1,
+            line: self.newlines + 1,
+            byte: self.produced,
+        };
+        match self.replaced.back_mut() {
+            Some(last) if last.line == found.line => last.add(found),
+            _ => self.replaced.push_back(found),
+        }
+        self.text.room()[..REPLACEMENT.len()].copy_from_slice(REPLACEMENT.as_bytes());
+        self.text.to += REPLACEMENT.len();
+        self.produced += REPLACEMENT.len() as u64;
     }
 
     /// Decodes what is held. At a gap the characters on both sides stand for themselves.
@@ -191,6 +250,10 @@ impl Transcoded {
         self.text.to += n;
         self.produced += n as u64;
         match result {
+            DecoderResult::Malformed(..) if self.lossy => {
+                self.replace();
+                Ok(())
+            }
             DecoderResult::Malformed(..) => Err(Error::Decode {
                 at: Position {
                     path: self.path.clone(),
@@ -242,8 +305,18 @@ impl Source for Transcoded {
                     return Ok(Filled::Gap);
                 }
                 State::Decode(_) => {
-                    self.refill()?;
+                    if self.stored.get().len() < READ_BYTES {
+                        self.refill()?;
+                    }
                     self.decode()?;
+                    // Beside bytes that mean nothing there may be more text at hand.
+                    while self.lossy
+                        && matches!(self.state, State::Decode(_))
+                        && self.stored.get().len() > MOST_UNDECODED
+                        && self.text.get().len() < READ_BYTES
+                    {
+                        self.decode()?;
+                    }
                 }
             }
         }
@@ -260,6 +333,23 @@ impl Source for Transcoded {
     fn damage_mut(&mut self) -> Option<&mut Damage> {
         self.source.damage_mut()
     }
+
+    fn replaced(&mut self, before: u64) -> Option<Replaced> {
+        let mut all: Option<Replaced> = None;
+        while let Some(next) = self
+            .replaced
+            .front()
+            .copied()
+            .filter(|next| next.byte < before)
+        {
+            self.replaced.pop_front();
+            match &mut all {
+                Some(all) => all.add(next),
+                None => all = Some(next),
+            }
+        }
+        all
+    }
 }
 
 #[cfg(test)]
@@ -269,7 +359,12 @@ mod tests {
 
     fn read(bytes: &[u8], encoding: &str, step: usize) -> Result<String> {
         let stored = Stored::new(Box::new(std::io::Cursor::new(bytes.to_vec())), "x");
-        let mut source = Transcoded::new(Box::new(stored), "x", encoding.parse()?);
+        let framing = Framing {
+            records: RecordKind::Line,
+            encoding: encoding.parse()?,
+            lossy: false,
+        };
+        let mut source = Transcoded::new(Box::new(stored), "x", &framing);
         let (mut all, mut out) = (Vec::new(), vec![0; step]);
         while let Filled::Bytes(n) = source.fill(&mut out)? {
             all.extend_from_slice(&out[..n]);
@@ -313,5 +408,29 @@ mod tests {
         assert!(error.contains("UTF-16"), "{error}");
         let odd = read(b"\xff\xfea\0b", "utf-8", 64);
         assert!(odd.is_err());
+    }
+
+    #[test]
+    fn bytes_that_mean_nothing_are_replaced_and_counted_line_by_line() {
+        let bytes = b"a\xff\xfe\nb\xe2\x82\n\xf0\x9f\n\xc3\xa9\nend\x80";
+        let wanted = String::from_utf8_lossy(bytes);
+        for step in [1, 2, 3, 7, 100] {
+            let framing = Framing {
+                lossy: true,
+                ..Framing::default()
+            };
+            let stored = Stored::new(Box::new(std::io::Cursor::new(bytes.to_vec())), "x");
+            let mut source = Transcoded::new(Box::new(stored), "x", &framing);
+            let (mut all, mut out) = (Vec::new(), vec![0; step]);
+            while let Filled::Bytes(n) = source.fill(&mut out).unwrap() {
+                all.extend_from_slice(&out[..n]);
+            }
+            assert_eq!(String::from_utf8(all).unwrap(), wanted);
+            let first = source.replaced(5).unwrap();
+            assert_eq!((first.count, first.line, first.byte), (2, 1, 1));
+            let rest = source.replaced(u64::MAX).unwrap();
+            assert_eq!((rest.count, rest.line, rest.byte), (3, 2, 9));
+            assert_eq!(source.replaced(u64::MAX), None);
+        }
     }
 }

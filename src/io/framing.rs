@@ -28,13 +28,15 @@ pub struct Framing {
     pub records: RecordKind,
     /// What the bytes mean. Default: UTF-8; JSON is never anything else.
     pub encoding: Encoding,
+    /// Whether bytes that mean nothing become U+FFFD; else they are an error.
+    pub lossy: bool,
 }
 
 impl Framing {
     /// Whether a record begins after every newline of the stored bytes, if
-    /// those are UTF-8: such a file can be cut without reading it.
+    /// those are UTF-8 and stay as they are: such a file can be cut without reading it.
     pub(crate) fn is_cuttable(&self) -> bool {
-        !matches!(self.records, RecordKind::Csv(_)) && self.encoding.is_utf8()
+        !matches!(self.records, RecordKind::Csv(_)) && self.encoding.is_utf8() && !self.lossy
     }
 }
 

@@ -51,7 +51,7 @@ mod walk;
 mod zstd;
 
 pub use compression::Compression;
-pub use encoding::Encoding;
+pub use encoding::{Encoding, Replaced};
 pub use format::Format;
 pub use framing::{Framing, RecordKind};
 pub use ipc::{IpcBatches, IpcInput};

@@ -11,6 +11,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::io::encoding::Replaced;
 use crate::io::head::HEAD_BYTES;
 #[cfg(feature = "cloud")]
 use crate::io::remote;
@@ -53,6 +54,10 @@ pub(crate) trait Source: Send {
     }
     /// The same, to add to.
     fn damage_mut(&mut self) -> Option<&mut Damage> {
+        None
+    }
+    /// What was replaced on lines that begin `before` a byte, and was not told yet.
+    fn replaced(&mut self, _before: u64) -> Option<Replaced> {
         None
     }
 }

@@ -15,7 +15,7 @@ use crate::io::boundary::first_record;
 use crate::io::codecs::Decoded;
 use crate::io::compression::{Compression, MAGIC_BYTES};
 use crate::io::csv::CsvLayout;
-use crate::io::encoding::Transcoded;
+use crate::io::encoding::{Replaced, Transcoded};
 use crate::io::framing::{Framing, RecordKind};
 use crate::io::gzip::Gzip;
 use crate::io::lines::Lines;
@@ -81,6 +81,8 @@ pub struct TextChunk {
     pub block: u64,
     /// Set if this is one record that is too long; `bytes` holds its beginning.
     pub long: Option<LongRecord>,
+    /// What of it was no text and became U+FFFD. Only with [`Framing::lossy`].
+    pub replaced: Option<Replaced>,
 }
 
 /// A record that is too long to be read: of which only the beginning was kept,
@@ -272,9 +274,7 @@ pub(crate) fn decompressed(
         other => Box::new(Decoded::try_new(input, other, salvage)?),
     };
     Ok(match framing.records {
-        RecordKind::Json => source,
-        RecordKind::Line | RecordKind::Csv(_) => {
-            Box::new(Transcoded::new(source, path, framing.encoding))
-        }
+        RecordKind::Json if !framing.lossy => source,
+        _ => Box::new(Transcoded::new(source, path, framing)),
     })
 }

@@ -150,6 +150,12 @@ pub struct ReadOptions {
     /// What the bytes of CSV and lines of text mean. Default: UTF-8, or UTF-16
     /// where a byte order mark says so. JSON is always UTF-8.
     pub encoding: Encoding,
+    /// Whether bytes that mean nothing in the encoding become U+FFFD, one for
+    /// each sequence that could begin a character, and are counted by file with
+    /// the place of the first ([`InputReport::replaced`](crate::InputReport::replaced)).
+    /// A plain file is read from its start then, by one thread; what reads its
+    /// records are many. Default: no, a record that holds some is bad.
+    pub lossy: bool,
     /// Name of a column to hold the byte, decompressed, that a line of text
     /// begins at. Default: none.
     pub include_byte: Option<String>,
@@ -171,6 +177,7 @@ impl Default for ReadOptions {
             max_record: ByteSize::mib(256),
             max_depth: 128,
             encoding: Encoding::default(),
+            lossy: false,
             include_byte: None,
             csv: CsvOptions::default(),
         }
@@ -244,6 +251,7 @@ impl ReadOptions {
                 FileFormat::Json | FileFormat::Parquet | FileFormat::Ipc => RecordKind::Json,
             },
             encoding: self.encoding,
+            lossy: self.lossy,
         }
     }
 }

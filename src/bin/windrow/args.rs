@@ -115,6 +115,10 @@ pub struct ReadArgs {
     #[arg(long)]
     pub salvage: bool,
 
+    /// Read bytes that mean nothing as U+FFFD, and report how many there were; else they are an error
+    #[arg(long)]
+    pub lossy: bool,
+
     /// Decompressed bytes of text per partition [default: 128MiB]
     #[arg(long, value_name = "SIZE")]
     pub blocksize: Option<ByteSize>,
@@ -179,6 +183,7 @@ impl ReadArgs {
             ("rejects", self.rejects.is_some()),
             ("max-rejects", self.max_rejects.is_some()),
             ("salvage", self.salvage),
+            ("lossy", self.lossy),
             ("blocksize", self.blocksize.is_some()),
             ("max-record", self.max_record.is_some()),
         ];
@@ -262,6 +267,7 @@ impl ReadArgs {
             rejects: self.rejects.clone(),
             max_rejects: self.max_rejects,
             salvage: self.salvage,
+            lossy: self.lossy,
             include_path,
             max_record: self.max_record.unwrap_or(defaults.max_record),
             max_depth: self.max_depth.unwrap_or(defaults.max_depth),

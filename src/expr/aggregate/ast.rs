@@ -74,6 +74,12 @@ pub enum Aggregate {
     Largest(usize),
     /// The smallest values, smallest first; equal ones in input order.
     Smallest(usize),
+    /// Covariance of two columns, of the rows that have both: the divisor is
+    /// their count less `ddof`; null with no more of them than that.
+    Covariance {
+        /// 1 for a sample, 0 for the whole population.
+        ddof: u8,
+    },
     /// Pearson's correlation of two columns, of the rows that have both.
     Corr,
     /// One of the program's own, of any columns; see [`AggExpr::user`].
@@ -85,7 +91,7 @@ impl Aggregate {
     pub fn n_args(self) -> usize {
         match self {
             Aggregate::Size | Aggregate::User => 0,
-            Aggregate::Corr => 2,
+            Aggregate::Covariance { .. } | Aggregate::Corr => 2,
             _ => 1,
         }
     }
@@ -116,6 +122,8 @@ impl Aggregate {
             Aggregate::List => "list",
             Aggregate::Largest(_) => "largest",
             Aggregate::Smallest(_) => "smallest",
+            Aggregate::Covariance { ddof: 0 } => "covar_pop",
+            Aggregate::Covariance { .. } => "covar",
             Aggregate::Corr => "corr",
             Aggregate::User => "user",
         }
@@ -124,7 +132,11 @@ impl Aggregate {
     /// The constant that follows the columns in its text.
     fn parameter(self) -> Option<Scalar> {
         match self {
-            Aggregate::Variance { ddof } | Aggregate::StdDev { ddof } if ddof > 1 => {
+            Aggregate::Variance { ddof }
+            | Aggregate::StdDev { ddof }
+            | Aggregate::Covariance { ddof }
+                if ddof > 1 =>
+            {
                 Some(Scalar::from(ddof))
             }
             Aggregate::Quantile(q) if q != 0.5 => Some(Scalar::Float64(q)),
@@ -136,7 +148,7 @@ impl Aggregate {
 }
 
 /// The names the parser knows; `count(*)` and `count(distinct x)` come through `count`.
-const NAMES: [(&str, Aggregate); 33] = [
+const NAMES: [(&str, Aggregate); 36] = [
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
     ("mean", Aggregate::Mean),
@@ -169,6 +181,9 @@ const NAMES: [(&str, Aggregate); 33] = [
     ("list", Aggregate::List),
     ("largest", Aggregate::Largest(1)),
     ("smallest", Aggregate::Smallest(1)),
+    ("covar", Aggregate::Covariance { ddof: 1 }),
+    ("covar_samp", Aggregate::Covariance { ddof: 1 }),
+    ("covar_pop", Aggregate::Covariance { ddof: 0 }),
     ("corr", Aggregate::Corr),
 ];
 
@@ -219,6 +234,19 @@ pub struct AggExpr {
 /// The number of rows, nulls or not: `count(*)`.
 pub fn count() -> AggExpr {
     AggExpr::new(Aggregate::Size, [])
+}
+
+/// The covariance of two columns, as of a sample: `covar(x, y)`.
+///
+/// ```
+/// use windrow::prelude::*;
+/// use windrow::expr::{AggExpr, covar};
+///
+/// assert_eq!(covar(col("x"), col("y")), AggExpr::parse("covar(x, y)")?);
+/// # Ok::<(), windrow::Error>(())
+/// ```
+pub fn covar(x: impl Into<Expr>, y: impl Into<Expr>) -> AggExpr {
+    AggExpr::new(Aggregate::Covariance { ddof: 1 }, [x.into(), y.into()])
 }
 
 /// The correlation of two columns, from -1 to 1: `corr(x, y)`.

@@ -15,7 +15,7 @@ use super::distinct::Distinct;
 use super::extreme;
 use super::gather::{Gather, Keep};
 use super::histogram::Histogram;
-use super::moments::{self, correlation, variance};
+use super::moments::{self, correlation, covariance, variance};
 use super::pick::{Pick, Which};
 use super::product::Product;
 use super::quantile::Quantile;
@@ -164,6 +164,7 @@ impl AggExpr {
             }
             Aggregate::Variance { .. }
             | Aggregate::StdDev { .. }
+            | Aggregate::Covariance { .. }
             | Aggregate::Corr
             | Aggregate::Quantile(_)
             | Aggregate::ApproxQuantile(_) => {
@@ -297,6 +298,7 @@ impl BoundAggregate {
             Aggregate::Variance { .. } | Aggregate::StdDev { .. } => {
                 moments::n_partial_columns(1, 1)
             }
+            Aggregate::Covariance { .. } => moments::n_partial_columns(2, 1),
             Aggregate::Corr => moments::n_partial_columns(2, 3),
             // Counts, and the ends of what they count.
             Aggregate::ApproxQuantile(_) => 3,
@@ -350,6 +352,7 @@ impl BoundAggregate {
             Aggregate::All => Box::new(Conditions::new(false)),
             Aggregate::Variance { ddof } => Box::new(variance(ddof, false)),
             Aggregate::StdDev { ddof } => Box::new(variance(ddof, true)),
+            Aggregate::Covariance { ddof } => Box::new(covariance(ddof)),
             Aggregate::Corr => Box::new(correlation()),
             Aggregate::NUnique => Box::new(Distinct::try_new(of.clone())?),
             Aggregate::ApproxNUnique => Box::new(Sketch::new(of)),

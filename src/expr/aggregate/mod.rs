@@ -45,7 +45,7 @@ mod user;
 mod window;
 
 pub use accumulator::Accumulator;
-pub use ast::{AggExpr, Aggregate, corr, count, output_names};
+pub use ast::{AggExpr, Aggregate, corr, count, covar, output_names};
 pub(super) use ast::{find, misplaced, names};
 pub use bind::BoundAggregate;
 pub(crate) use bind::OfValues;

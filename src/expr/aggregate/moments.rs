@@ -1,4 +1,4 @@
-//! Variance, standard deviation and correlation.
+//! Variance, standard deviation, covariance and correlation.
 //!
 //! In:  numbers, taken as `f64`.
 //! Out: `Float64`; null with too few values, NaN where a value is not finite or
@@ -29,6 +29,7 @@ use crate::expr::number::Numbers;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Moment {
     Variance { ddof: u8, root: bool },
+    Covariance { ddof: u8 },
     Correlation,
 }
 
@@ -43,6 +44,11 @@ pub(super) struct Moments<const C: usize, const P: usize> {
 /// The state of a variance: Σx and Σx².
 pub(super) fn variance(ddof: u8, root: bool) -> Moments<1, 1> {
     Moments::new(Moment::Variance { ddof, root }, [(0, 0)])
+}
+
+/// The state of a covariance: Σx, Σy, Σxy.
+pub(super) fn covariance(ddof: u8) -> Moments<2, 1> {
+    Moments::new(Moment::Covariance { ddof }, [(0, 1)])
 }
 
 /// The state of a correlation: Σx, Σy, Σx², Σy², Σxy.
@@ -98,13 +104,16 @@ impl<const C: usize, const P: usize> Moments<C, P> {
     fn value(&self, group: usize) -> Option<f64> {
         let n = self.counts[group];
         match self.moment {
+            Moment::Variance { ddof, .. } | Moment::Covariance { ddof } if n <= u64::from(ddof) => {
+                None
+            }
+            // One division: the divisor is exact for up to 9e7 values.
             Moment::Variance { ddof, root } => {
-                if n <= u64::from(ddof) {
-                    return None;
-                }
-                // One division: the divisor is exact for up to 9e7 values.
                 let variance = self.cross(group, 0) / (n as f64 * (n - u64::from(ddof)) as f64);
                 Some(if root { variance.sqrt() } else { variance })
+            }
+            Moment::Covariance { ddof } => {
+                Some(self.cross(group, 0) / (n as f64 * (n - u64::from(ddof)) as f64))
             }
             Moment::Correlation if n < 2 => None,
             Moment::Correlation => {

@@ -57,6 +57,14 @@ calls! {
     floor => "floor",
     /// The next whole number above.
     ceil => "ceil",
+    /// The square root; null of a negative number.
+    sqrt => "sqrt",
+    /// e to the power of a number.
+    exp => "exp",
+    /// The natural logarithm; null of a number that is not above 0.
+    ln => "ln",
+    /// The logarithm to base 10; null of a number that is not above 0.
+    log10 => "log10",
     /// The point in time that a text spells, or that a number counts in seconds from 1970.
     to_timestamp => "to_timestamp",
     /// The day of a point in time.
@@ -134,6 +142,33 @@ impl Expr {
     /// The nearest number of so many digits after the point; halves go away from 0.
     pub fn round(self, digits: i64) -> Expr {
         call("round", [self, Expr::from(digits)])
+    }
+
+    /// The number to a power, as a fraction; null where there is none: 0 to a
+    /// negative power, a negative number to one that is not whole.
+    ///
+    /// ```
+    /// use windrow::prelude::*;
+    /// use windrow::expr::Expr;
+    ///
+    /// let distance = (col("x").pow(2) + col("y").pow(2)).sqrt();
+    /// assert_eq!(distance, Expr::parse("sqrt(pow(x, 2) + pow(y, 2))")?);
+    /// # Ok::<(), windrow::Error>(())
+    /// ```
+    pub fn pow(self, exponent: impl Into<Expr>) -> Expr {
+        call("pow", [self, exponent.into()])
+    }
+
+    /// The quotient, rounded down to a whole number: Python's `//`. Whole
+    /// numbers and decimals give whole numbers, exactly; null for a divisor of 0.
+    ///
+    /// ```
+    /// use windrow::prelude::*;
+    ///
+    /// assert_eq!(col("n").floordiv(10).to_string(), "floordiv(n, 10)");
+    /// ```
+    pub fn floordiv(self, divisor: impl Into<Expr>) -> Expr {
+        call("floordiv", [self, divisor.into()])
     }
 
     /// The start of the year, quarter, month, week, day, hour, minute, second or

@@ -11,6 +11,7 @@
 mod list;
 mod number;
 mod pattern;
+mod power;
 mod result;
 mod table;
 mod text;
@@ -98,6 +99,12 @@ pub(crate) enum Kind {
     Round,
     Floor,
     Ceil,
+    FloorDiv,
+    Pow,
+    Sqrt,
+    Ln,
+    Log10,
+    Exp,
     ToTimestamp,
     Date,
     DateTrunc,
@@ -189,6 +196,8 @@ pub(crate) fn run(
     };
     match kind {
         Kind::Abs | Kind::Round | Kind::Floor | Kind::Ceil => number::run(kind, args, rows, to),
+        Kind::FloorDiv => number::floor_quotients(args, rows, to),
+        Kind::Pow | Kind::Sqrt | Kind::Ln | Kind::Log10 | Kind::Exp => power::run(kind, args, rows),
         Kind::ToTimestamp
         | Kind::Date
         | Kind::DateTrunc

@@ -44,41 +44,97 @@ pub(super) fn run(
         });
         return Ok(Arc::new(result.collect::<Float64Array>()));
     }
-    let result: Vec<Option<Option<i128>>> = (0..rows)
+    let result = (0..rows)
         .map(|row| {
             let value = number(row)?.exact_int()?;
-            Some(Some(match kind {
+            Some(match kind {
                 Kind::Abs => value.abs(),
                 Kind::Floor | Kind::Ceil => value,
                 _ => round_int(value, digits(row)?),
-            }))
+            })
         })
         .collect();
-    let retyped = matches!(numbers, Numbers::UInt(_));
+    let what = |row: usize| {
+        let value = number(row).unwrap_or(Num::Int(0));
+        format!("{} of {value}", format!("{kind:?}").to_lowercase())
+    };
+    whole_numbers(result, to, matches!(numbers, Numbers::UInt(_)), what)
+}
+
+/// Whole numbers of 64 bits, of the type that was bound; of the other one where
+/// a batch is `retyped` and needs it. `what` names a row's that fits neither.
+fn whole_numbers(
+    values: Vec<Option<i128>>,
+    to: &DataType,
+    retyped: bool,
+    what: impl Fn(usize) -> String,
+) -> Result<ArrayRef, Failure> {
     let fits = |value: i128| match to {
         DataType::UInt64 => u64::try_from(value).is_ok(),
         _ => i64::try_from(value).is_ok() || (retyped && u64::try_from(value).is_ok()),
     };
-    let misfit = result
+    let misfit = values
         .iter()
-        .position(|value| value.flatten().is_some_and(|value| !fits(value)));
+        .position(|value| value.is_some_and(|value| !fits(value)));
     if let Some(row) = misfit {
-        let value = number(row).unwrap_or(Num::Int(0));
-        let what = format!("{kind:?}").to_lowercase();
-        return Err(Failure::at(
-            row,
-            format!("{what} of {value} does not fit 64 bits"),
-        ));
+        let reason = format!("{} does not fit 64 bits", what(row));
+        return Err(Failure::at(row, reason));
     }
     // Each fits one of the two; a column of both is beyond any whole number.
     Ok(
-        ints_to_array(result.iter().copied(), to).unwrap_or_else(|| {
-            let floats = result
-                .iter()
-                .map(|value| value.flatten().map(|value| value as f64));
+        ints_to_array(values.iter().map(|value| value.map(Some)), to).unwrap_or_else(|| {
+            let floats = values.iter().map(|value| value.map(|value| value as f64));
             Arc::new(floats.collect::<Float64Array>())
         }),
     )
+}
+
+/// Quotients rounded down: exact for whole numbers and decimals, of `f64` for
+/// others. Null where the divisor is 0.
+pub(super) fn floor_quotients(
+    args: &[Value],
+    rows: usize,
+    to: &DataType,
+) -> Result<ArrayRef, Failure> {
+    let place = |arg: usize, row: usize| if args[arg].constant { 0 } else { row };
+    if args
+        .iter()
+        .any(|arg| decimal::is_decimal(arg.array.data_type()))
+        && let (Some(a), Some(b)) = (Decimals::of(&args[0].array)?, Decimals::of(&args[1].array)?)
+    {
+        let result = (0..rows).map(|row| {
+            let (left, right) = (a.get(place(0, row))?, b.get(place(1, row))?);
+            (right != 0).then(|| decimal::floor_quotient((left, a.behind), (right, b.behind)))
+        });
+        let result: Vec<Option<i128>> = result.collect();
+        let what = |_: usize| "a quotient of decimals".to_owned();
+        return whole_numbers(result, &DataType::Int64, false, what);
+    }
+    let (a, b) = (args[0].numbers()?, args[1].numbers()?);
+    let pair = |row: usize| Some((a.get(place(0, row))?, b.get(place(1, row))?));
+    let whole = |numbers: &Numbers| matches!(numbers, Numbers::Int(_) | Numbers::UInt(_));
+    if to.is_floating() || !whole(&a) || !whole(&b) {
+        let result = (0..rows).map(|row| {
+            let (left, right) = pair(row)?;
+            let (left, right) = (left.to_f64(), right.to_f64());
+            // -0 is 0, as it is for whole numbers.
+            (right != 0.0).then(|| (left / right).floor() + 0.0)
+        });
+        return Ok(Arc::new(result.collect::<Float64Array>()));
+    }
+    let result = (0..rows).map(|row| {
+        let (left, right) = pair(row)?;
+        let (left, right) = (left.exact_int()?, right.exact_int()?);
+        (right != 0).then(|| decimal::floor_quotient((left, 0), (right, 0)))
+    });
+    let what = |row: usize| match pair(row) {
+        Some((left, right)) => format!("the quotient of {left} and {right}"),
+        None => "a quotient".to_owned(),
+    };
+    let retyped = [&a, &b]
+        .into_iter()
+        .any(|side| matches!(side, Numbers::UInt(_)));
+    whole_numbers(result.collect(), to, retyped, what)
 }
 
 /// To how many digits each row is rounded.
@@ -109,11 +165,7 @@ fn of_decimals(
     let digits = digits_of(args)?;
     let result = (0..rows).map(|row| {
         let place = if constant { 0 } else { row };
-        let null = decimals
-            .nulls
-            .as_ref()
-            .is_some_and(|nulls| nulls.is_null(place));
-        let value = (!null).then(|| decimals.values[place])?;
+        let value = decimals.get(place)?;
         Some(match kind {
             Kind::Abs => value.abs(),
             Kind::Floor => decimal::whole_beside(value, behind, false),

@@ -80,6 +80,11 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -
         Kind::Abs | Kind::Round | Kind::Floor | Kind::Ceil => {
             arith::result_type(BinaryOp::Plus, args[0], args[0])
         }
+        Kind::FloorDiv => match arith::result_type(BinaryOp::Modulo, args[0], args[1]) {
+            digits if decimal::is_decimal(&digits) => DataType::Int64,
+            number => number,
+        },
+        Kind::Pow | Kind::Sqrt | Kind::Ln | Kind::Log10 | Kind::Exp => DataType::Float64,
         // Those of several values take the type that they have in common.
         Kind::Coalesce | Kind::List | Kind::Nullif => args[0].clone(),
         Kind::ToTimestamp | Kind::Strptime => instant_type(),

@@ -37,7 +37,7 @@ impl Function {
     }
 }
 
-pub(super) static FUNCTIONS: [Function; 50] = [
+pub(super) static FUNCTIONS: [Function; 56] = [
     function("lower", "lower(text)", Kind::Lower, &[Text], "The text in lower case."),
     function("upper", "upper(text)", Kind::Upper, &[Text], "The text in upper case."),
     function(
@@ -223,6 +223,42 @@ pub(super) static FUNCTIONS: [Function; 50] = [
     .optional(1),
     function("floor", "floor(number)", Kind::Floor, &[Number], "The next whole number below."),
     function("ceil", "ceil(number)", Kind::Ceil, &[Number], "The next whole number above."),
+    function(
+        "floordiv",
+        "floordiv(number, divisor)",
+        Kind::FloorDiv,
+        &[Number, Number],
+        "The quotient, rounded down to a whole number; null for a divisor of 0.",
+    ),
+    function(
+        "pow",
+        "pow(number, exponent)",
+        Kind::Pow,
+        &[Number, Number],
+        "A power, as a fraction; null where there is none: 0 to a negative one, -1 to the half.",
+    ),
+    function(
+        "sqrt",
+        "sqrt(number)",
+        Kind::Sqrt,
+        &[Number],
+        "The square root; null of a negative number.",
+    ),
+    function("exp", "exp(number)", Kind::Exp, &[Number], "e to the power of a number."),
+    function(
+        "ln",
+        "ln(number)",
+        Kind::Ln,
+        &[Number],
+        "The natural logarithm; null of a number that is not above 0.",
+    ),
+    function(
+        "log10",
+        "log10(number)",
+        Kind::Log10,
+        &[Number],
+        "The logarithm to base 10; null of a number that is not above 0.",
+    ),
     function(
         "to_timestamp",
         "to_timestamp(text | number [, 's' | 'ms' | 'us' | 'ns'])",

@@ -111,6 +111,9 @@ fn with_parameter(what: Aggregate, name: &str, args: &mut Vec<Expr>) -> Result<A
     let read = match what {
         Aggregate::Variance { .. } if constant.is_some() => Aggregate::Variance { ddof: ddof()? },
         Aggregate::StdDev { .. } if constant.is_some() => Aggregate::StdDev { ddof: ddof()? },
+        Aggregate::Covariance { .. } if constant.is_some() => {
+            Aggregate::Covariance { ddof: ddof()? }
+        }
         Aggregate::Quantile(_) if name != "median" => Aggregate::Quantile(share()?),
         Aggregate::ApproxQuantile(_) => Aggregate::ApproxQuantile(share()?),
         Aggregate::Largest(_) => Aggregate::Largest(whole(1)? as usize),

@@ -325,6 +325,7 @@ impl Lines {
             block: first_byte / self.options.blocksize,
             bytes,
             long: None,
+            replaced: self.source.replaced(self.position),
         }
     }
 }

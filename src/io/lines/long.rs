@@ -65,6 +65,7 @@ impl Lines {
                 bytes: behind - first_byte,
                 reason: self.why_too_long(),
             }),
+            replaced: self.source.replaced(self.position),
         })
     }
 
