@@ -5,8 +5,8 @@
 //! all different; and one more where half of the rows have one key. Every
 //! answer is checked against a plain lookup before its time is believed. All
 //! columns come out, and all rows are held in the end, as other engines give
-//! them. `cargo bench --bench join -- 1000000` takes fewer rows; `JOIN_DATA`
-//! names a folder that the frames are written to, for others to read.
+//! them. `cargo bench --bench join -- 1000000` takes fewer rows, `-- q3` asks one
+//! question alone; `JOIN_DATA` names a folder that the frames are written to, for others to read.
 
 #[path = "generate/mod.rs"]
 mod generate;
@@ -267,5 +267,15 @@ fn main() {
             )
         },
     ];
-    questions.iter().for_each(Question::measure);
+    let wanted: Vec<String> = std::env::args()
+        .filter(|arg| arg.starts_with('q'))
+        .collect();
+    let is_wanted = |question: &&Question| {
+        let named = |name: &String| question.name.split(' ').next() == Some(name);
+        wanted.is_empty() || wanted.iter().any(named)
+    };
+    questions
+        .iter()
+        .filter(is_wanted)
+        .for_each(Question::measure);
 }

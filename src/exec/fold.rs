@@ -193,7 +193,7 @@ impl Folding {
         if !self.passes {
             return held.leave_for(&self.stores);
         }
-        if self.pooled && !shared {
+        if self.pooled && held.rows < n_groups * LEAST_FEWER {
             held.passing = PASSED_ROWS;
         }
         let groups = held.set_aside()?;
@@ -270,6 +270,10 @@ const CACHED_GROUPS: u64 = 1 << 17;
 
 /// Rows that must share a group on average for a larger table to pay.
 const LEAST_SHARED: u64 = 4;
+
+/// Rows a group of a table that is full: where they are fewer, rows pass by. Where
+/// equal keys stand near each other, one table after the other is filled instead.
+const LEAST_FEWER: u64 = 2;
 
 /// Rows that pass by a table until it is tried again: it costs a ninth of them.
 const PASSED_ROWS: u64 = 8 * CACHED_GROUPS;

@@ -17,7 +17,10 @@
 //! where it would need more, a value that does not fit is an error at its row. More
 //! than 38 digits behind the point, and decimals beside fractions, are fractions.
 
+mod short;
+
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -26,6 +29,8 @@ use arrow_array::{Array, ArrayRef, Decimal128Array};
 use arrow_buffer::{NullBuffer, ScalarBuffer, i256};
 use arrow_cast::cast;
 use arrow_schema::DataType;
+
+pub(super) use short::Bits;
 
 use super::ast::BinaryOp;
 use super::row_error::Failure;
@@ -230,6 +235,14 @@ impl Side<'_> {
     fn value(&self, row: usize) -> i128 {
         self.decimals.values[if self.constant { 0 } else { row }]
     }
+
+    /// The values of some rows; one, if it stands for all.
+    fn values(&self, rows: Range<usize>) -> &[i128] {
+        match self.constant {
+            true => &self.decimals.values[..1],
+            false => &self.decimals.values[rows],
+        }
+    }
 }
 
 /// Computes row by row what has `to` digits; not quotients.
@@ -243,6 +256,10 @@ pub(crate) fn compute(
 ) -> Result<ArrayRef, Failure> {
     let (a, b) = (left.decimals, right.decimals);
     let (up_a, up_b) = (a.factor(to.behind), b.factor(to.behind));
+    if let Some(values) = short::compute(op, (left, up_a), (right, up_b), rows) {
+        let array = Decimal128Array::new(values.into(), nulls);
+        return Ok(Arc::new(array.with_data_type(to.data_type())));
+    }
     let end = power(MOST_DIGITS);
     let all_fit = !to.may_overflow();
     let fits = |(value, whole): (i128, bool)| (value, whole && (all_fit || value.abs() < end));

@@ -92,6 +92,8 @@ impl Cutter {
         let mut start = 0;
         // Row sizes are worked out only for a batch that a cut by bytes may fall in.
         let mut sizes: Option<Vec<u64>> = None;
+        let by_bytes = matches!(self.cut, Cut::Bytes(_) | Cut::EvenBytes { .. });
+        let all_bytes = if by_bytes { batch_bytes(batch) } else { 0 };
         while start < rows {
             if self.is_full() {
                 self.close();
@@ -106,7 +108,7 @@ impl Cutter {
                         Cut::Bytes(limit) => limit - self.bytes,
                         _ => self.byte_end().saturating_sub(self.total_bytes),
                     };
-                    if sizes.is_none() && start == 0 && batch_bytes(batch) < room {
+                    if start == 0 && all_bytes < room {
                         left
                     } else {
                         let sizes = sizes.get_or_insert_with(|| row_bytes(batch));
@@ -114,20 +116,19 @@ impl Cutter {
                     }
                 }
             };
-            let piece = batch.slice(start, take);
             self.rows += take as u64;
             self.total_rows += take as u64;
-            if matches!(self.cut, Cut::Bytes(_) | Cut::EvenBytes { .. }) {
+            if by_bytes {
                 let bytes = match &sizes {
                     Some(sizes) => sizes[start..start + take].iter().sum(),
-                    None => batch_bytes(&piece),
+                    None => all_bytes,
                 };
                 self.bytes += bytes;
                 self.total_bytes += bytes;
             }
             pieces.push(Piece {
                 partition_idx: self.partition_idx,
-                batch: piece,
+                batch: batch.slice(start, take),
             });
             start += take;
         }

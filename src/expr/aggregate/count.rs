@@ -10,6 +10,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array};
 use arrow_buffer::BooleanBuffer;
 
+use super::few::Few;
 use super::state::{Groups, Seen, State};
 use crate::error::Result;
 
@@ -35,6 +36,11 @@ impl State for Count {
             return Ok(());
         }
         let counts = &mut self.counts;
+        if let (None, Some(few)) = (&nulls, Few::of(groups)) {
+            let more = counts.iter_mut().zip(few.counts());
+            more.for_each(|(count, more)| *count += more);
+            return Ok(());
+        }
         groups.for_valid(nulls.as_ref(), |_, group| counts[group] += 1);
         Ok(())
     }

@@ -28,6 +28,7 @@ mod count;
 mod distinct;
 mod exact;
 mod extreme;
+mod few;
 mod fixed;
 mod gather;
 mod histogram;

@@ -57,6 +57,11 @@ impl<'a> Groups<'a> {
         self.n_groups
     }
 
+    /// The group of each row; none if all are in one.
+    pub(super) fn ids(self) -> Option<&'a [u32]> {
+        self.ids
+    }
+
     /// Whether all rows are in one group.
     pub(super) fn is_one(self) -> bool {
         self.ids.is_none()

@@ -21,8 +21,10 @@ use arrow_schema::{ArrowError, DataType};
 use hashbrown::HashMap;
 
 use super::exact::ExactSums;
+use super::few::Few;
 use super::state::{Groups, Seen, State, nulls_where};
 use crate::error::{Error, Result};
+use crate::expr::decimal::Bits;
 use crate::expr::number::{Num, Numbers};
 
 /// What a sum is of, which decides what its result is.
@@ -131,18 +133,6 @@ impl Whole {
     }
 }
 
-/// A number that no value is larger than in size, and that is less than twice the largest.
-fn largest<N: Copy>(values: &[N], magnitude: impl Fn(N) -> u128) -> u128 {
-    let bits = values
-        .iter()
-        .fold(0, |bits, value| bits | magnitude(*value));
-    match bits.checked_ilog2() {
-        Some(top) if top < 127 => (2 << top) - 1,
-        Some(_) => u128::MAX,
-        None => 0,
-    }
-}
-
 /// Sums, or means, one per group.
 pub(super) struct Sum {
     unit: Unit,
@@ -182,6 +172,9 @@ impl Sum {
             self.seen.note(groups, nulls);
         } else if groups.is_one() {
             counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
+        } else if let (None, Some(few)) = (nulls, Few::of(groups)) {
+            let more = counts.iter_mut().zip(few.counts());
+            more.for_each(|(count, more)| *count += more as u64);
         } else {
             groups.for_valid(nulls, |_, group| counts[group] += 1);
         }
@@ -211,7 +204,8 @@ impl Sum {
             Numbers::Float(array) => self.add_floats(groups, array),
             Numbers::UInt(array) => {
                 let (values, nulls) = (array.values(), array.nulls());
-                match self.whole.narrow(values.len(), largest(values, u128::from)) {
+                let bits = Bits::of(values.iter().copied().map(i128::from));
+                match self.whole.narrow(values.len(), bits.largest()) {
                     Some(sums) => {
                         groups.for_valid(nulls, |row, group| sums[group] += values[row] as i64);
                     }
@@ -240,10 +234,25 @@ impl Sum {
 
     fn add_decimals(&mut self, groups: Groups<'_>, array: &Decimal128Array) {
         let (values, nulls) = (array.values(), array.nulls());
-        let most = largest(values, |value: i128| value.unsigned_abs());
-        match self.whole.narrow(values.len(), most) {
-            Some(sums) => groups.for_valid(nulls, |row, group| sums[group] += values[row] as i64),
-            None => self.whole.add(groups, nulls, |row| values[row]),
+        let few = Few::of(groups).filter(|_| array.null_count() == 0);
+        let (mut bits, mut more) = (Bits::default(), None);
+        match few {
+            Some(few) => more = Some(few.sums(values, |value| bits.note(value))),
+            None => bits = Bits::of(values.iter().copied()),
+        }
+        let narrow = self.whole.narrow(values.len(), bits.largest());
+        match (narrow, more) {
+            (Some(sums), Some(more)) => {
+                let sums = sums.iter_mut().zip(more);
+                sums.for_each(|(sum, more)| *sum += more);
+            }
+            (Some(sums), None) if groups.is_one() && array.null_count() == 0 => {
+                sums[0] += values.iter().map(|value| *value as i64).sum::<i64>();
+            }
+            (Some(sums), None) => {
+                groups.for_valid(nulls, |row, group| sums[group] += values[row] as i64);
+            }
+            (None, _) => self.whole.add(groups, nulls, |row| values[row]),
         }
     }
 
@@ -338,7 +347,7 @@ impl Sum {
     }
 }
 
-/// [`largest`] of 64-bit numbers, in a loop that vectorises.
+/// A number that no value is larger than in size, in a loop that vectorises.
 fn largest_i64(values: &[i64]) -> u128 {
     // The complement of a negative number is its size less one: the next bit, if any.
     let bits = values

@@ -107,6 +107,7 @@ impl Loading<'_> {
     fn load(&mut self, column: usize) -> Result<()> {
         let of = &mut self.columns[column];
         if !std::mem::replace(&mut of.loaded, true) {
+            of.shown = None;
             let loaded = of.column.load(self.rows);
             loaded.map_err(|fault| self.failed(column, fault))?;
         }
@@ -132,13 +133,22 @@ impl Loading<'_> {
     }
 
     /// The rows of the window.
-    fn batch(&self, columns: &[usize]) -> Result<RecordBatch> {
-        let window = |column: &usize| match self.columns[*column].column.window() {
-            Ok(array) => Ok((*column, array)),
-            Err(fault) => Err(self.failed(*column, fault)),
-        };
+    fn batch(&mut self, columns: &[usize]) -> Result<RecordBatch> {
+        let window = |column: &usize| Ok((*column, self.window(*column)?));
         let arrays = columns.iter().map(window).collect::<Result<Vec<_>>>()?;
         self.of_arrays(arrays, Some(self.rows))
+    }
+
+    /// A column of the window.
+    fn window(&mut self, column: usize) -> Result<ArrayRef> {
+        let of = &mut self.columns[column];
+        if let Some(shown) = &of.shown {
+            return Ok(ArrayRef::clone(shown));
+        }
+        match of.column.window(of.wanted) {
+            Ok(array) => Ok(ArrayRef::clone(of.shown.insert(array))),
+            Err(fault) => Err(self.failed(column, fault)),
+        }
     }
 
     fn of_arrays(

@@ -54,9 +54,11 @@ pub(super) struct OneColumn {
     pub field: FieldRef,
     pub column: Box<dyn Column>,
     /// Whether it comes out.
-    wanted: bool,
+    pub wanted: bool,
     /// Whether it holds the window at hand.
     pub loaded: bool,
+    /// The window at hand, once a filter has looked at it.
+    pub shown: Option<ArrayRef>,
 }
 
 impl FlatRows {
@@ -349,6 +351,7 @@ impl Opening<'_> {
             column,
             wanted,
             loaded: false,
+            shown: None,
         })
     }
 }

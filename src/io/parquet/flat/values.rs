@@ -19,6 +19,9 @@ pub(super) trait Values: Default + Send {
     fn len(&self) -> usize;
     fn clear(&mut self);
 
+    /// Makes room for so many values, which are stored in so many bytes.
+    fn reserve(&mut self, values: usize, bytes: usize);
+
     /// Appends those of `from` that stand at some places, which it has.
     fn gather(&mut self, from: &Self, places: &[u32]) -> Outcome<()>;
 
@@ -59,6 +62,10 @@ impl<T: ArrowNativeType + Default> Values for Vec<T> {
         Vec::clear(self);
     }
 
+    fn reserve(&mut self, values: usize, _: usize) {
+        self.reserve_exact(values);
+    }
+
     fn gather(&mut self, from: &Self, places: &[u32]) -> Outcome<()> {
         self.extend(places.iter().map(|place| from[*place as usize]));
         Ok(())
@@ -70,9 +77,12 @@ impl<T: ArrowNativeType + Default> Values for Vec<T> {
     }
 
     fn finish(&mut self, data_type: &DataType, nulls: Option<NullBuffer>) -> Outcome<ArrayRef> {
+        let n = self.len();
+        // What follows is as long, mostly, and would be moved as it grows.
+        let values = std::mem::replace(self, Vec::with_capacity(n));
         let data = ArrayData::builder(data_type.clone())
-            .len(self.len())
-            .add_buffer(Buffer::from_vec(std::mem::take(self)))
+            .len(n)
+            .add_buffer(Buffer::from_vec(values))
             .nulls(nulls)
             .build();
         data.map(make_array).map_err(refused)
@@ -90,6 +100,10 @@ impl Values for Flags {
 
     fn clear(&mut self) {
         self.0.clear();
+    }
+
+    fn reserve(&mut self, values: usize, _: usize) {
+        self.0.reserve_exact(values);
     }
 
     fn gather(&mut self, from: &Self, places: &[u32]) -> Outcome<()> {
@@ -128,7 +142,7 @@ impl Default for Texts {
 
 /// Bytes that are copied at once: of a shorter text some that are not its own,
 /// which the next one overwrites. A call for each text takes longer than that.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 impl Texts {
     #[inline]
@@ -248,6 +262,11 @@ impl Values for Texts {
         self.bytes.clear();
     }
 
+    fn reserve(&mut self, values: usize, bytes: usize) {
+        self.offsets.reserve_exact(values);
+        self.bytes.reserve_exact(bytes);
+    }
+
     fn gather(&mut self, from: &Self, places: &[u32]) -> Outcome<()> {
         self.offsets.reserve(places.len());
         let mut end = self.bytes.len() as u64;
@@ -288,6 +307,9 @@ impl Values for Texts {
 
     fn finish(&mut self, data_type: &DataType, nulls: Option<NullBuffer>) -> Outcome<ArrayRef> {
         let texts = std::mem::take(self);
+        // Those that follow are about as many and as long.
+        let bytes = texts.bytes.len();
+        self.reserve(texts.len(), bytes + bytes / 8);
         let offsets = OffsetBuffer::new(texts.offsets.into());
         let bytes = Buffer::from_vec(texts.bytes);
         Ok(match data_type {
