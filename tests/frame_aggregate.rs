@@ -325,6 +325,30 @@ fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
 }
 
 #[test]
+fn groups_of_rows_near_each_other_fill_one_table_after_the_other() {
+    // Three neighbours share a key: a table that is full is set aside, and the next one begins.
+    let key = col("n") - col("n") % 3;
+    for threads in [1, 2] {
+        let frame = numbered(threads, 100, 1).with_column("key", key.clone());
+        let groups = frame.unwrap().groupby(["key"]).unwrap();
+        let groups = groups.agg([col("n").sum(), count()]).unwrap();
+        let table = groups.compute().unwrap();
+        let mut key = 0;
+        for batch in table.batches() {
+            let column = |idx: usize| batch.column(idx).as_primitive::<Int64Type>().values();
+            for row in 0..batch.num_rows() {
+                let rows = 3.min(1_000_000 - key);
+                let sum = key * rows + rows * (rows - 1) / 2;
+                let found = [0, 1, 2].map(|idx| column(idx)[row]);
+                assert_eq!(found, [key, sum, rows], "{threads}");
+                key += 3;
+            }
+        }
+        assert_eq!(key, 1_000_002);
+    }
+}
+
+#[test]
 fn groups_nearly_as_many_as_rows_are_those_of_a_map_in_input_order() {
     // Every key twice, far apart: tables fill, and rows pass by them.
     let key = (col("n") * 7919) % 200_000;

@@ -335,4 +335,21 @@ mod tests {
         .unwrap();
         assert_eq!(row_bytes(&batch), [8 + 4 + 3, 0]);
     }
+
+    #[test]
+    fn texts_in_the_slots_of_nulls_weigh_nothing() {
+        let texts = StringArray::from(vec!["ab", "hidden", "", "c", "at the end"]);
+        let (offsets, bytes, _) = texts.into_parts();
+        let nulls = vec![true, false, true, true, false].into();
+        let texts: ArrayRef = Arc::new(StringArray::new(offsets, bytes, Some(nulls)));
+        for (from, rows) in [(0, 5), (1, 3), (1, 1), (3, 2), (5, 0)] {
+            let batch = RecordBatch::try_from_iter([("t", texts.slice(from, rows))]).unwrap();
+            let sizes = [6, 0, 4, 5, 0];
+            assert_eq!(row_bytes(&batch), sizes[from..from + rows]);
+            assert_eq!(
+                batch_bytes(&batch),
+                sizes[from..from + rows].iter().sum::<u64>()
+            );
+        }
+    }
 }

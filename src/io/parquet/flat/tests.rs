@@ -337,6 +337,7 @@ fn rows_that_pass_a_filter_are_those_the_crate_would_leave() {
         "few < 100 and tags <> 'no such'",
         "small > 3.5 or large < 0",
         "int = 2099",
+        "text > 'text2' and int < 2000 and text not like '%7' and int <> 500",
         "flag and double > 0 and time > timestamp '1970-01-01 00:00:00.0005'",
         "day >= date '1970-01-08' and uint16 < 20",
         "few > 100",
