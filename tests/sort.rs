@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use arrow_select::take::take_record_batch;
 use oracle::{Cell, Row, rows_of};
+use windrow::arrow::array::cast::AsArray;
+use windrow::arrow::array::types::Int64Type;
 use windrow::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use windrow::{By, ByteSize, DataFrame, Session, Settings, SortBy};
 
@@ -300,6 +302,73 @@ fn what_does_not_fit_the_budget_is_spilled_and_comes_out_the_same() {
             assert_eq!(from, wanted.num_rows());
             assert!(report.spilled_bytes > 1 << 20, "{}", report.spilled_bytes);
             assert_eq!(report.rows, 120_000);
+        }
+    }
+}
+
+/// The rows for which this holds, and then the others, in their order.
+fn parted(batch: &RecordBatch, first: impl Fn(usize) -> bool) -> RecordBatch {
+    let rows = 0..batch.num_rows();
+    let (before, behind): (Vec<usize>, Vec<usize>) = rows.partition(|&row| first(row));
+    let rows = before.into_iter().chain(behind);
+    take_record_batch(
+        batch,
+        &Int64Array::from_iter_values(rows.map(|row| row as i64)),
+    )
+    .unwrap()
+}
+
+#[test]
+fn rows_whose_first_ones_tell_little_of_the_others_come_in_order_too() {
+    let batch = wide(40_000, 17);
+    let many: Vec<i64> = {
+        let many = batch.column_by_name("many").unwrap();
+        many.as_primitive::<Int64Type>().values().to_vec()
+    };
+    // A tenth of them: they lie from -2^46 to 3 * 2^46.
+    let least = (1 << 44) + (1 << 43) - (1 << 46);
+    let heavy = batch
+        .column_by_name("heavy")
+        .unwrap()
+        .as_primitive::<Int64Type>();
+    for (batch, by) in [
+        // Most rows lie behind all of the first ones.
+        (parted(&batch, |row| many[row] < least), vec!["many".into()]),
+        (
+            parted(&batch, |row| many[row] < least),
+            vec!["many".into(), "text".into()],
+        ),
+        // A heavy key comes late.
+        (
+            parted(&batch, |row| heavy.value(row) != 500),
+            vec![SortBy::descending("heavy"), "many".into()],
+        ),
+        (
+            parted(&batch, |row| heavy.value(row) != 500),
+            vec!["heavy".into()],
+        ),
+        // In order, but for a few rows.
+        (parted(&batch, |row| row % 97 > 0), vec!["place".into()]),
+    ] {
+        let places = ["many", "heavy", "text", "place"].map(|name| {
+            let place = batch.schema().index_of(name);
+            place.unwrap()
+        });
+        let wanted = sorted_places(&batch.project(&places).unwrap(), &by);
+        for threads in [1, 5] {
+            let frame = frame(&batch, 4_000, threads, ByteSize::mib(32));
+            let mut found = Vec::new();
+            let sorted = frame
+                .sort_values(by.clone())
+                .unwrap()
+                .select(["place"])
+                .unwrap();
+            let each = sorted.for_each_batch(|batch| {
+                found.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+                Ok(())
+            });
+            assert_eq!(each.unwrap().rows, 40_000);
+            assert_eq!(found, wanted, "{by:?} on {threads} threads");
         }
     }
 }

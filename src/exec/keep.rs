@@ -58,7 +58,7 @@ pub(super) fn keep_for(physical: &Physical, context: &Context) -> Result<(Kept, 
     let spill_dir = Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit));
     let (rows, last, mut sheet) = keep_all(physical, context, &spill_dir)?;
     sheet.report.spilled_bytes += spill_dir.written();
-    sheet.report.spilled_runs += spill_dir.files();
+    sheet.report.spilled_runs += spill_dir.runs();
     let kept = Kept {
         parts: rows.parts,
         last,

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use super::build::Built;
 use super::context::{Context, Shared};
-use super::control::Phase;
+use super::control::{Cancel, Phase};
+use super::each::each;
 use super::output::{Append, Held, Hold, NoAppend, Output, counted_cut, streaming_cut};
 use super::queue::Listing;
 use super::report::{RunReport, WidenedReport};
@@ -89,7 +90,7 @@ impl Run {
         let memory = settings.memory.bytes() - context.kept.used();
         let shared = context.shared.clone().unwrap_or_else(|| Shared {
             budget: Budget::new(context.budget.unwrap_or(ByteSize::new(memory))),
-            spill_dir: Arc::new(SpillDir::new(&settings.spill_dir, settings.spill_limit)),
+            spill_dir: Arc::new(spill_dir(settings, threads, context.cancel.clone())),
             parts: Arc::default(),
         });
         let parts = Arc::clone(&shared.parts);
@@ -257,7 +258,7 @@ impl Run {
             return;
         }
         report.spilled_bytes += self.drive.spill_dir.written();
-        report.spilled_runs += self.drive.spill_dir.files();
+        report.spilled_runs += self.drive.spill_dir.runs();
         report.peak_bytes = self.drive.budget.peak();
         report.seconds = self.started.elapsed().as_secs_f64();
     }
@@ -268,6 +269,13 @@ impl Run {
         self.close(&mut report);
         Ok(report)
     }
+}
+
+/// The folder of what a run spills, which all its threads write to at once.
+fn spill_dir(settings: &Settings, threads: usize, cancel: Cancel) -> SpillDir {
+    SpillDir::new(&settings.spill_dir, settings.spill_limit).written_by(threads, move |n, task| {
+        each(threads, &cancel, "writing rows that do not fit", n, task).map(drop)
+    })
 }
 
 /// Bytes that may be decoded ahead of their turn.

@@ -7,8 +7,9 @@
 //! equal keys meet. Where only reading can tell those types, rows are held
 //! first and routed on their second way through: the input is read once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::build::{Built, build};
@@ -22,21 +23,50 @@ use super::source::Units;
 use super::worker::Worked;
 use crate::error::Result;
 use crate::plan::{Layout, Physical};
-use crate::shuffle::{Bucket, Route, split};
+use crate::shuffle::{Bucket, Route, Shards, split};
 
-/// How workers cut rows.
-#[derive(Clone)]
+/// How workers cut rows, from the beginning or once that is known.
 pub(crate) struct ScatterPlan {
-    pub route: Arc<dyn Route>,
+    route: OnceLock<Arc<dyn Route>>,
 }
 
 impl ScatterPlan {
+    /// By a route that is known.
+    pub fn of(route: Arc<dyn Route>) -> Self {
+        ScatterPlan {
+            route: route.into(),
+        }
+    }
+
+    /// Not before [`set`](Self::set): until then, rows stay as they are.
+    pub fn later() -> Self {
+        ScatterPlan {
+            route: OnceLock::new(),
+        }
+    }
+
+    /// Lets rows be cut from now on. The first route stays.
+    pub fn set(&self, route: Arc<dyn Route>) {
+        self.route.get_or_init(|| route);
+    }
+
     /// Cuts the rows of a chunk by bucket: shards take their place.
     pub fn cut(&self, worked: &mut Worked) -> Result<()> {
+        if self.route.get().is_none() {
+            return Ok(());
+        }
         let rows = worked.schema.finish(&worked.batch, &worked.schema)?;
-        let to = self.route.route(&rows)?;
-        worked.shards = Some(split(&rows, &to, self.route.n_buckets())?);
+        worked.shards = self.shards(&rows)?;
         worked.count_only()
+    }
+
+    /// Rows by bucket; none if it is not known which.
+    pub fn shards(&self, rows: &RecordBatch) -> Result<Option<Shards>> {
+        let shards = self.route.get().map(|route| {
+            let to = route.route(rows)?;
+            split(rows, &to, route.n_buckets())
+        });
+        shards.transpose()
     }
 }
 
@@ -67,7 +97,7 @@ pub(super) fn scatter_units(
     let output = Scatter::new(route.n_buckets(), budget, Arc::clone(spill_dir)).placing(first);
     let mut built = Built::of_rows(units, RunSchema::fixed(Arc::clone(schema)));
     built.units_wait = true;
-    built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
+    built.workers.scatter = Some(Arc::new(ScatterPlan::of(route)));
     let (done, NoAppend) = run.drive(built, output, NoAppend)?;
     Ok(ScatteredUnits {
         bytes: done.output.buckets.bytes(),
@@ -108,7 +138,7 @@ pub(super) fn scatter(
         let schema = built.schema.output()?;
         let route = route(&schema)?;
         let output = scatter_to(route.n_buckets());
-        built.workers.scatter = Some(Arc::new(ScatterPlan { route }));
+        built.workers.scatter = Some(Arc::new(ScatterPlan::of(route)));
         let (mut only, NoAppend) = run.drive(built, output, NoAppend)?;
         return Ok(Scattered {
             schema,
@@ -122,7 +152,7 @@ pub(super) fn scatter(
     let schema = first.schema;
     let route = route(&schema.output()?)?;
     let output = scatter_to(route.n_buckets());
-    let plan = Arc::new(ScatterPlan { route });
+    let plan = Arc::new(ScatterPlan::of(route));
     let held = first.output.held();
     let (second, NoAppend) = run.drive_held(held, schema.clone(), Some(plan), output, NoAppend)?;
     Ok(Scattered {
@@ -138,7 +168,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use arrow_array::RecordBatch;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
 

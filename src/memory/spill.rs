@@ -9,9 +9,10 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Take, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
@@ -35,8 +36,28 @@ pub struct SpillDir {
     parent: PathBuf,
     limit: Option<ByteSize>,
     written: Arc<AtomicU64>,
-    dir: std::sync::OnceLock<tempfile::TempDir>,
+    dir: OnceLock<tempfile::TempDir>,
     next: AtomicU64,
+    runs: AtomicU64,
+    each: Each,
+}
+
+/// A task for each of some numbers.
+type Tasks<'a> = &'a (dyn Fn(usize) -> Result<()> + Sync);
+
+/// Does `task(0)`, …, `task(n - 1)`.
+type DoEach = dyn Fn(usize, Tasks<'_>) -> Result<()> + Send + Sync;
+
+/// What files of one run of rows are written by.
+struct Each {
+    threads: usize,
+    each: Box<DoEach>,
+}
+
+impl std::fmt::Debug for Each {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} threads", self.threads)
+    }
 }
 
 impl SpillDir {
@@ -46,9 +67,29 @@ impl SpillDir {
             parent: parent.to_path_buf(),
             limit,
             written: Arc::new(AtomicU64::new(0)),
-            dir: std::sync::OnceLock::new(),
+            dir: OnceLock::new(),
             next: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+            each: Each {
+                threads: 1,
+                each: Box::new(|n, task| (0..n).try_for_each(task)),
+            },
         }
+    }
+
+    /// The same folder, for runs of rows that are written to a file by each of
+    /// `threads`, which `each` gives tasks to.
+    #[must_use]
+    pub fn written_by(
+        self,
+        threads: usize,
+        each: impl Fn(usize, Tasks<'_>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let each = Each {
+            threads: threads.max(1),
+            each: Box::new(each),
+        };
+        SpillDir { each, ..self }
     }
 
     /// Bytes written to spill files so far, as stored.
@@ -56,9 +97,9 @@ impl SpillDir {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Spill files so far: runs of rows that went to disk together.
-    pub fn files(&self) -> u64 {
-        self.next.load(Ordering::Relaxed)
+    /// Runs of rows so far that went to disk together.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
     }
 
     /// Opens a new spill file.
@@ -67,6 +108,7 @@ impl SpillDir {
     ///
     /// [`Error::Io`] if the folder or the file cannot be made.
     pub fn create(&self, schema: &SchemaRef) -> Result<SpillWriter> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
         let (path, file) = self.create_file()?;
         let writer = StreamWriter::try_new_with_options(file, schema, ipc_options()?)
             .map_err(|source| spill_error(&path, "write", source))?;
@@ -79,6 +121,40 @@ impl SpillDir {
     ///
     /// As [`SpillDir::create`].
     pub fn create_segments(&self) -> Result<SegmentWriter> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.create_part()
+    }
+
+    /// Writes a run of rows that has `n_parts` parts: those that stand together
+    /// go to one file, each file on a thread. `write` is given its file and the
+    /// numbers of its parts. What it gave, by file, with the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`SpillDir::create`], and those of `write`.
+    pub fn write_run<T: Send + Sync>(
+        &self,
+        n_parts: usize,
+        write: impl Fn(&mut SegmentWriter, Range<usize>) -> Result<T> + Sync,
+    ) -> Result<Vec<(Arc<SpillFile>, T)>> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let n_files = self.each.threads.min(n_parts);
+        let written: Vec<OnceLock<_>> = (0..n_files).map(|_| OnceLock::new()).collect();
+        (self.each.each)(n_files, &|idx| {
+            let parts = idx * n_parts / n_files..(idx + 1) * n_parts / n_files;
+            let mut writer = self.create_part()?;
+            let given = write(&mut writer, parts)?;
+            // Each task is done once.
+            drop(written[idx].set((Arc::new(writer.finish()?), given)));
+            Ok(())
+        })?;
+        Ok(written
+            .into_iter()
+            .filter_map(OnceLock::into_inner)
+            .collect())
+    }
+
+    fn create_part(&self) -> Result<SegmentWriter> {
         let (path, file) = self.create_file()?;
         Ok(SegmentWriter { path, file, at: 0 })
     }

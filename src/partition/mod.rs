@@ -12,5 +12,5 @@ mod sizes;
 
 pub use by::{By, Partitioning};
 pub use cut::{Cut, Cutter, Piece};
-pub(crate) use sizes::array_bytes;
 pub use sizes::{PartitionSize, batch_bytes, row_bytes};
+pub(crate) use sizes::{array_bytes, most_bytes};

@@ -5,15 +5,16 @@
 //!
 //! ```text
 //! in memory   [0|1|2] [0|1|2] [0|1|2]          refused? all of it becomes one
-//! on disk     0 0 0 │ 1 1 1 │ 2 2 2            file, bucket behind bucket
+//! on disk     0 0 0 │ 1 1 1 │ 2 2 2            run on disk, bucket behind bucket
 //! ```
 //!
 //! Shards of a section of buckets share their memory, so spilling one bucket
 //! alone would free nothing: all goes at once, which also makes few files with
-//! long segments. Once all were taken in, each section stands for itself, and
+//! long segments: one for each thread, with buckets that stand together. Once all were taken in, each section stands for itself, and
 //! its memory goes with the last of its buckets. Rows are counted in and out; a
 //! difference is an error.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -23,7 +24,7 @@ use arrow_select::concat::concat_batches;
 use super::split::{Section, Shards, buckets_a_section};
 use crate::error::{Error, Result};
 use crate::memory::{
-    Budget, Reservation, Segment, SpillDir, SpillFile, SpillReader, held_bytes_each,
+    Budget, Reservation, Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, held_bytes_each,
 };
 
 /// Rows of a spilled batch: enough to make its headers and its codec worth it.
@@ -34,11 +35,15 @@ const SPILLED_ROWS: usize = 8_192;
 const LEAST_SPILL_SHARE: u64 = 64;
 const LEAST_SPILL_BYTES: u64 = 8 << 20;
 
-/// Rows of what is on disk: written at once, read bucket by bucket.
-struct Spilled {
+/// Rows of what is on disk, written at once, read bucket by bucket: of each
+/// bucket one stretch for every schema that its rows had.
+type Spilled = Vec<Vec<OnDisk>>;
+
+/// Where rows of a bucket lie.
+#[derive(Clone)]
+struct OnDisk {
     file: Arc<SpillFile>,
-    /// Of each bucket, one for every schema that its rows had.
-    segments: Vec<Vec<Segment>>,
+    segment: Segment,
 }
 
 /// Shards of a section of buckets that are in memory, what they hold of the
@@ -127,28 +132,30 @@ impl Buckets {
         self.spill()
     }
 
-    /// Moves all shards in memory to one file.
+    /// Moves all shards in memory to disk.
     fn spill(&mut self) -> Result<()> {
         let shards = std::mem::take(&mut self.shards);
-        let mut writer = self.spill_dir.create_segments()?;
-        let mut segments = Vec::with_capacity(self.rows.len());
-        for bucket in 0..self.rows.len() {
-            let runs = shards.chunk_by(|a, b| a.schema() == b.schema());
-            let mut of_bucket = Vec::new();
-            for run in runs {
-                let schema = Arc::clone(run[0].schema());
-                let shards = run.iter().map(|shards| shards.shard(bucket));
-                let mut batches = joined(shards, &schema).peekable();
-                if batches.peek().is_some() {
-                    of_bucket.push(writer.write(&schema, batches)?);
-                }
-            }
-            segments.push(of_bucket);
-        }
+        let each = buckets_a_section(self.rows.len());
+        let n_buckets = self.rows.len();
+        let written = self
+            .spill_dir
+            .write_run(self.held.len(), |writer, sections| {
+                let buckets = sections.start * each..(sections.end * each).min(n_buckets);
+                buckets
+                    .map(|bucket| write_bucket(writer, &shards, bucket))
+                    .collect::<Result<Vec<_>>>()
+            })?;
         tracing::debug!(batches = shards.len(), "spilled buckets");
         drop(shards);
-        let file = Arc::new(writer.finish()?);
-        self.spilled.push(Arc::new(Spilled { file, segments }));
+        let on_disk = written.into_iter().flat_map(|(file, buckets)| {
+            let lies = move |segment| OnDisk {
+                file: Arc::clone(&file),
+                segment,
+            };
+            let buckets = buckets.into_iter();
+            buckets.map(move |segments| segments.into_iter().map(&lies).collect())
+        });
+        self.spilled.push(Arc::new(on_disk.collect()));
         self.reservation.resize_anyway(0);
         self.held.fill(0);
         Ok(())
@@ -189,12 +196,29 @@ impl Buckets {
     }
 }
 
+/// Writes the rows of one bucket: a segment for each schema.
+fn write_bucket(
+    writer: &mut SegmentWriter,
+    shards: &[Shards],
+    bucket: usize,
+) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for run in shards.chunk_by(|a, b| a.schema() == b.schema()) {
+        let schema = Arc::clone(run[0].schema());
+        let filled = run.iter().filter(|shards| !shards.is_empty(bucket));
+        let mut batches = joined(filled.map(|shards| shards.shard(bucket)), &schema).peekable();
+        if batches.peek().is_some() {
+            segments.push(writer.write(&schema, batches)?);
+        }
+    }
+    Ok(segments)
+}
+
 /// Small batches of one schema joined into larger ones.
 fn joined(
-    batches: impl Iterator<Item = RecordBatch>,
+    mut batches: impl Iterator<Item = RecordBatch>,
     schema: &SchemaRef,
 ) -> impl Iterator<Item = Result<RecordBatch>> {
-    let mut batches = batches.filter(|batch| batch.num_rows() > 0);
     std::iter::from_fn(move || {
         let mut some = vec![batches.next()?];
         let mut rows = some[0].num_rows();
@@ -231,7 +255,7 @@ impl Bucket {
     /// Whether any of its rows must be read from disk.
     pub fn is_spilled(&self) -> bool {
         let mut parts = self.spilled.iter();
-        parts.any(|part| !part.segments[self.idx].is_empty())
+        parts.any(|part| !part[self.idx].is_empty())
     }
 
     /// Its rows in input order, in small batches, each with the schema it came
@@ -260,21 +284,63 @@ pub struct BucketReader {
     rows_left: u64,
 }
 
+/// Rows of a batch that stand together.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// They, among others.
+    pub rows: RecordBatch,
+    /// Which ones they are.
+    pub places: Range<usize>,
+}
+
+impl Stretch {
+    /// They alone, without a copy.
+    pub fn batch(&self) -> RecordBatch {
+        match self.places.len() == self.rows.num_rows() {
+            true => self.rows.clone(),
+            false => self.rows.slice(self.places.start, self.places.len()),
+        }
+    }
+}
+
 impl BucketReader {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    /// The next rows, as they lie: columns of which nobody asks are not cut.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if they were spilled and cannot be read; [`Error::Internal`]
+    /// if there are more or fewer rows than went in.
+    pub fn next_stretch(&mut self) -> Result<Option<Stretch>> {
+        let next = self.next_rows()?;
+        let rows = next.as_ref().map_or(0, |next| next.places.len() as u64);
+        match (self.rows_left.checked_sub(rows), &next) {
+            (None, _) | (Some(1..), None) => Err(Error::internal(format!(
+                "bucket {} of a shuffle was given {} rows and gave others back",
+                self.bucket.idx, self.bucket.rows
+            ))),
+            (Some(left), _) => {
+                self.rows_left = left;
+                Ok(next)
+            }
+        }
+    }
+
+    fn next_rows(&mut self) -> Result<Option<Stretch>> {
         let idx = self.bucket.idx;
         loop {
             if let Some(batch) = self.open.as_mut().and_then(Iterator::next) {
-                return Ok(Some(batch?));
+                let rows = batch?;
+                let places = 0..rows.num_rows();
+                return Ok(Some(Stretch { rows, places }));
             }
             self.open = None;
             let Some(part) = self.bucket.spilled.get(self.part) else {
                 break;
             };
-            match part.segments[idx].get(self.segment) {
-                Some(&segment) => {
+            match part[idx].get(self.segment) {
+                Some(on_disk) => {
                     self.segment += 1;
-                    self.open = Some(part.file.read_part(segment)?);
+                    self.open = Some(on_disk.file.read_part(on_disk.segment)?);
                 }
                 None => (self.part, self.segment) = (self.part + 1, 0),
             }
@@ -283,26 +349,13 @@ impl BucketReader {
         while let Some(section) = self.bucket.memory.sections.get(self.shard) {
             self.shard += 1;
             if section.len(in_section) > 0 {
-                return Ok(Some(section.shard(in_section)));
+                return Ok(Some(Stretch {
+                    rows: section.rows().clone(),
+                    places: section.places(in_section),
+                }));
             }
         }
         Ok(None)
-    }
-
-    /// Counts what comes out against what went in.
-    fn counted(&mut self) -> Result<Option<RecordBatch>> {
-        let batch = self.next_batch()?;
-        let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-        match (self.rows_left.checked_sub(rows), &batch) {
-            (None, _) | (Some(1..), None) => Err(Error::internal(format!(
-                "bucket {} of a shuffle was given {} rows and gave others back",
-                self.bucket.idx, self.bucket.rows
-            ))),
-            (Some(left), _) => {
-                self.rows_left = left;
-                Ok(batch)
-            }
-        }
     }
 }
 
@@ -310,7 +363,8 @@ impl Iterator for BucketReader {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.counted().transpose()
+        let next = self.next_stretch().transpose()?;
+        Some(next.map(|rows| rows.batch()))
     }
 }
 
@@ -371,7 +425,12 @@ mod tests {
         for limit in [0, 1, 3_000, 20_000, 1 << 20] {
             for rows in [5, 13, 150] {
                 let budget = Budget::new(ByteSize::new(limit));
-                let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+                let spill_dir = SpillDir::new(parent.path(), None);
+                // To several files, the last first.
+                let last_first = |n, task: &(dyn Fn(usize) -> Result<()> + Sync)| {
+                    (0..n).rev().try_for_each(task)
+                };
+                let spill_dir = Arc::new(spill_dir.written_by(1 + rows / 60, last_first));
                 let mut buckets = Buckets::new(n, &budget, 0, Arc::clone(&spill_dir));
                 for from in (0..1_500).step_by(rows) {
                     let batch = batch(from, (rows as i64).min(1_500 - from));

@@ -14,7 +14,7 @@ mod buckets;
 mod route;
 mod split;
 
-pub use buckets::{Bucket, BucketReader, Buckets};
+pub use buckets::{Bucket, BucketReader, Buckets, Stretch};
 pub use route::{ByHash, ByRange, Route, bucket_of};
 pub use split::{Shards, split, split_all};
 pub(crate) use split::{gather, starts};

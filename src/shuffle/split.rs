@@ -12,6 +12,7 @@
 //! Sections have memory of their own, so that of buckets which were read goes
 //! before all were.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -52,8 +53,12 @@ impl Section {
 
     /// The rows of a bucket, without a copy.
     pub fn shard(&self, bucket: usize) -> RecordBatch {
-        let start = self.start(bucket) as usize;
-        self.rows.slice(start, self.len(bucket))
+        self.rows.slice(self.places(bucket).start, self.len(bucket))
+    }
+
+    /// Where the rows of a bucket stand among all.
+    pub fn places(&self, bucket: usize) -> Range<usize> {
+        self.start(bucket) as usize..self.ends[bucket] as usize
     }
 
     fn start(&self, bucket: usize) -> u32 {

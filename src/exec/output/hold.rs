@@ -46,6 +46,16 @@ impl Hold {
         }
     }
 
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.store.rows()
+    }
+
+    /// Their logical bytes.
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
     pub fn held(self) -> Held {
         Held {
             rows: self.store.rows(),

@@ -107,8 +107,18 @@ impl Sampled {
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`] if one of the columns is not among those of all rows, `output`.
+    /// As [`Sampled::sample`].
     pub fn finish(mut self, schema: &RunSchema, output: &Schema) -> Result<(Vec<ArrayRef>, Hold)> {
+        let columns = self.sample(schema, output)?;
+        Ok((columns, self.hold))
+    }
+
+    /// The sampled columns of the rows so far, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if one of the columns is not among those of all rows, `output`.
+    pub fn sample(&mut self, schema: &RunSchema, output: &Schema) -> Result<Vec<ArrayRef>> {
         self.cut()?;
         let keys = self.picked.iter();
         let keys = keys.map(|picked| schema.conform_some(&picked.keys, &picked.from));
@@ -130,8 +140,7 @@ impl Sampled {
                 false => concat(&arrays).map_err(Error::from),
             }
         };
-        let columns = self.columns.iter().map(column).collect::<Result<_>>()?;
-        Ok((columns, self.hold))
+        self.columns.iter().map(column).collect()
     }
 }
 

@@ -11,6 +11,8 @@
 //! A number's cell is found by a shift. Where edges lie evenly there are few in
 //! it, and hardly any is compared; where they do not, they are halved.
 
+use std::ops::Range;
+
 /// Cells for each edge.
 const CELLS_AN_EDGE: usize = 4;
 
@@ -51,19 +53,31 @@ impl Cells {
     /// How many of the edges stand at `number` or before it.
     #[inline]
     pub fn up_to(&self, edges: &[u128], number: u128) -> usize {
+        let near = self.near(number, edges.len());
+        near.start + edges[near].partition_point(|edge| *edge <= number)
+    }
+
+    /// The edges that stand at `number`; where there are none, the place of one
+    /// that would.
+    #[inline]
+    pub fn at(&self, edges: &[u128], number: u128) -> Range<usize> {
+        let near = self.near(number, edges.len());
+        let start = near.start + edges[near.clone()].partition_point(|edge| *edge < number);
+        let same = edges[start..near.end].iter();
+        start..start + same.take_while(|edge| **edge == number).count()
+    }
+
+    /// The edges in the cell of a number, among `n`.
+    #[inline]
+    fn near(&self, number: u128, n: usize) -> Range<usize> {
         let Some(distance) = number.checked_sub(self.least) else {
-            return 0;
+            return 0..0;
         };
         let cell = usize::try_from(distance >> self.shift).unwrap_or(usize::MAX);
-        match (
-            self.before.get(cell),
-            self.before.get(cell.saturating_add(1)),
-        ) {
-            (Some(&from), Some(&to)) => {
-                let (from, to) = (from as usize, to as usize);
-                from + edges[from..to].partition_point(|edge| *edge <= number)
-            }
-            _ => edges.len(),
+        let next = cell.saturating_add(1);
+        match (self.before.get(cell), self.before.get(next)) {
+            (Some(&from), Some(&to)) => from as usize..to as usize,
+            _ => n..n,
         }
     }
 }
@@ -85,6 +99,12 @@ mod tests {
             for number in around.chain([0, 1 << 40, u128::MAX]) {
                 let plain = edges.iter().filter(|edge| **edge <= number).count();
                 assert_eq!(cells.up_to(&edges, number), plain, "{number} of {edges:?}");
+                let before = edges.iter().filter(|edge| **edge < number).count();
+                assert_eq!(
+                    cells.at(&edges, number),
+                    before..plain,
+                    "{number} of {edges:?}"
+                );
             }
         }
     }

@@ -12,8 +12,10 @@
 //! ranges   a b | c  | d …   | e f
 //! ```
 
+use std::cmp::Ordering;
+
 use super::cells::Cells;
-use super::codes::Codes;
+use super::codes::{Code, Codes, Numbers, shared_bytes};
 
 /// Edges in order. Range `i` lies behind edge `i - 1` and before edge `i`.
 #[derive(Debug, Clone, Default)]
@@ -28,20 +30,76 @@ pub struct Edges {
 enum Kind {
     /// Twice the code; one more where it stands behind. And where to look for one.
     Fixed(Vec<u128>, Cells),
-    /// The code, and whether it stands behind.
-    Rows(Vec<(Box<[u8]>, bool)>),
+    Tied(Tied),
+}
+
+/// Edges of codes that are more than a number.
+#[derive(Debug, Clone)]
+struct Tied {
+    /// The code, and whether the edge stands behind it.
+    edges: Vec<(Code, bool)>,
+    /// What all codes begin with that have no number, and the numbers behind it.
+    shared: Box<[u8]>,
+    numbers: Vec<u128>,
+    /// Where to look for a number.
+    cells: Cells,
 }
 
 impl Default for Kind {
     fn default() -> Self {
-        Kind::fixed(Vec::new())
+        Kind::Fixed(Vec::new(), Cells::default())
     }
 }
 
 impl Kind {
-    fn fixed(edges: Vec<u128>) -> Self {
-        let cells = Cells::of(&edges);
-        Kind::Fixed(edges, cells)
+    /// Edges at rows of `codes`, in order, each before its row or behind it.
+    fn of(codes: &Codes, edges: impl Iterator<Item = (usize, bool)>) -> Self {
+        match codes {
+            Codes::Fixed(codes) => {
+                let edges = edges.map(|(row, behind)| codes[row] * 2 + u128::from(behind));
+                let edges: Vec<u128> = edges.collect();
+                let cells = Cells::of(&edges);
+                Kind::Fixed(edges, cells)
+            }
+            _ => Kind::Tied(Tied::of(
+                edges
+                    .map(|(row, behind)| (codes.code(row), behind))
+                    .collect(),
+            )),
+        }
+    }
+}
+
+impl Tied {
+    fn of(edges: Vec<(Code, bool)>) -> Self {
+        let first = edges.first().map_or(&[][..], |(code, _)| code.bytes());
+        let shared = edges.iter().fold(first, |shared, (code, _)| {
+            &shared[..shared_bytes(shared, code.bytes())]
+        });
+        let shared: Box<[u8]> = shared.into();
+        let numbers = edges.iter().map(|(code, _)| code.number(shared.len()));
+        let numbers: Vec<u128> = numbers.collect();
+        Tied {
+            cells: Cells::of(&numbers),
+            numbers,
+            shared,
+            edges,
+        }
+    }
+
+    /// The range of a row.
+    fn range(&self, codes: &Codes, numbers: &Numbers<'_>, row: usize) -> usize {
+        let at = match numbers.get(row) {
+            Ok(number) => self.cells.at(&self.numbers, number),
+            Err(Ordering::Less) => return 0,
+            Err(_) => return self.edges.len(),
+        };
+        let before = |(edge, behind): &(Code, bool)| match codes.cmp_code(row, edge) {
+            Ordering::Less => false,
+            Ordering::Equal => !behind,
+            Ordering::Greater => true,
+        };
+        at.start + self.edges[at].partition_point(before)
     }
 }
 
@@ -65,20 +123,7 @@ impl Edges {
                 equal.push(false);
             }
         }
-        let of = match sample {
-            Codes::Fixed(codes) => Kind::fixed(
-                edges
-                    .into_iter()
-                    .map(|(row, behind)| codes[row] * 2 + u128::from(behind))
-                    .collect(),
-            ),
-            Codes::Rows(rows) => Kind::Rows(
-                edges
-                    .into_iter()
-                    .map(|(row, behind)| (Box::from(rows.row(row).data()), behind))
-                    .collect(),
-            ),
-        };
+        let of = Kind::of(sample, edges.into_iter());
         Edges { of, equal }
     }
 
@@ -86,27 +131,8 @@ impl Edges {
     /// that is no null: `bounds` ends with a null, before which the last edge stands.
     pub fn of_bounds(bounds: &Codes) -> Edges {
         let n = bounds.len();
-        let behind = |row: usize| row + 2 == n;
-        let of = match bounds {
-            Codes::Fixed(codes) => {
-                let edges = codes.iter().enumerate();
-                Kind::fixed(
-                    edges
-                        .map(|(row, code)| code * 2 + u128::from(behind(row)))
-                        .collect(),
-                )
-            }
-            Codes::Rows(rows) => {
-                let edges = rows.iter().enumerate();
-                Kind::Rows(
-                    edges
-                        .map(|(row, code)| (Box::from(code.data()), behind(row)))
-                        .collect(),
-                )
-            }
-        };
         Edges {
-            of,
+            of: Kind::of(bounds, (0..n).map(|row| (row, row + 2 == n))),
             equal: vec![false; n + 1],
         }
     }
@@ -115,7 +141,7 @@ impl Edges {
     pub fn n_ranges(&self) -> usize {
         1 + match &self.of {
             Kind::Fixed(edges, _) => edges.len(),
-            Kind::Rows(edges) => edges.len(),
+            Kind::Tied(tied) => tied.edges.len(),
         }
     }
 
@@ -139,7 +165,9 @@ impl Edges {
             (Kind::Fixed(edges, _), Kind::Fixed(others, _)) => {
                 edges.get(range) == others.get(other)
             }
-            (Kind::Rows(edges), Kind::Rows(others)) => edges.get(range) == others.get(other),
+            (Kind::Tied(edges), Kind::Tied(others)) => {
+                edges.edges.get(range) == others.edges.get(other)
+            }
             _ => false,
         }
     }
@@ -149,6 +177,11 @@ impl Edges {
         self.equal.get(range).copied().unwrap_or(false)
     }
 
+    /// For each range, whether all of its rows are equal.
+    pub fn equal(&self) -> &[bool] {
+        &self.equal
+    }
+
     /// The range of each code.
     pub fn ranges(&self, codes: &Codes) -> Vec<u32> {
         match (&self.of, codes) {
@@ -156,23 +189,15 @@ impl Edges {
                 let ranges = codes.iter().map(|code| cells.up_to(edges, code * 2) as u32);
                 ranges.collect()
             }
-            (Kind::Rows(edges), Codes::Rows(rows)) => {
-                rows.iter().map(|row| range_of_bytes(edges, &row)).collect()
+            (Kind::Tied(edges), codes) => {
+                let numbers = Numbers::new(codes, &edges.shared);
+                let ranges = (0..codes.len()).map(|row| edges.range(codes, &numbers, row) as u32);
+                ranges.collect()
             }
             // Without edges, all is one range.
-            (_, codes) => vec![0; codes.len()],
+            (Kind::Fixed(..), codes) => vec![0; codes.len()],
         }
     }
-}
-
-fn range_of_bytes(edges: &[(Box<[u8]>, bool)], row: &arrow_row::Row<'_>) -> u32 {
-    let row = row.data();
-    let range = edges.partition_point(|(edge, behind)| match (**edge).cmp(row) {
-        std::cmp::Ordering::Less => true,
-        std::cmp::Ordering::Equal => !behind,
-        std::cmp::Ordering::Greater => false,
-    });
-    range as u32
 }
 
 #[cfg(test)]
@@ -185,22 +210,37 @@ mod tests {
     use super::super::{SortBy, SortKeys};
     use super::*;
 
-    /// The same numbers as numbers and as texts.
-    fn both(numbers: &[i64]) -> [Codes; 2] {
-        let ints: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+    /// The same numbers as numbers, as texts, and as two of either.
+    fn all_kinds(numbers: &[i64]) -> [Codes; 5] {
+        let ints = |of: fn(i64) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(numbers.iter().map(|&n| of(n))))
+        };
         let texts = numbers.iter().map(|n| format!("{n:05}"));
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
-        [ints, texts].map(|column| {
-            let field = Field::new("a", column.data_type().clone(), true);
-            let keys = SortKeys::try_new(&[SortBy::from("a")], &Schema::new(vec![field]));
-            keys.unwrap().codes_of(&[column]).unwrap()
+        [
+            vec![ints(|n| n)],
+            vec![texts.clone()],
+            vec![ints(|n| n / 100), ints(|n| n)],
+            vec![ints(|n| n / 100), texts.clone()],
+            vec![texts, ints(|n| n)],
+        ]
+        .map(|columns| {
+            let names = ["a", "b"].iter().zip(&columns);
+            let fields = names.map(|(name, of)| Field::new(*name, of.data_type().clone(), true));
+            let schema = Schema::new(fields.collect::<Vec<_>>());
+            let by: Vec<SortBy> = ["a", "b"][..columns.len()]
+                .iter()
+                .map(|n| SortBy::from(*n))
+                .collect();
+            let keys = SortKeys::try_new(&by, &schema);
+            keys.unwrap().codes_of(&columns).unwrap()
         })
     }
 
     #[test]
     fn ranges_are_even_in_order_and_never_split_a_code() {
         let numbers: Vec<i64> = (0..1_000).map(|n| n * n % 641).collect();
-        for codes in both(&numbers) {
+        for codes in all_kinds(&numbers) {
             for n in [1, 2, 7, 40] {
                 let edges = Edges::of_sample(&codes, n);
                 assert_eq!(edges.n_ranges(), n);
@@ -225,7 +265,7 @@ mod tests {
         let numbers: Vec<i64> = (0..1_000)
             .map(|n| if n % 2 == 0 { 500 } else { n })
             .collect();
-        for codes in both(&numbers) {
+        for codes in all_kinds(&numbers) {
             let edges = Edges::of_sample(&codes, 8);
             let equal: Vec<usize> = (0..edges.n_ranges())
                 .filter(|&range| edges.is_equal(range))
@@ -236,10 +276,10 @@ mod tests {
             }
         }
         // Nothing known: one range.
-        for codes in both(&[]) {
+        for codes in all_kinds(&[]) {
             let edges = Edges::of_sample(&codes, 4);
             assert_eq!(edges.n_ranges(), 1);
-            assert_eq!(edges.ranges(&both(&[3, 1])[0]).len(), 2);
+            assert_eq!(edges.ranges(&all_kinds(&[3, 1])[0]).len(), 2);
         }
     }
 }

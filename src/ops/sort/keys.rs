@@ -3,9 +3,9 @@
 //! In:  rows whose columns have their final types.
 //! Out: one code for each row.
 //!
-//! One column of at most 64 bits becomes a number; several, or others, become
-//! bytes (arrow-row). NaN is one value above all numbers, -0 is 0, false is
-//! below true, texts compare by their bytes.
+//! Columns of at most 64 bits become numbers; the first other one and all behind
+//! it become bytes (arrow-row). NaN is one value above all numbers, -0 is 0,
+//! false is below true, texts compare by their bytes.
 
 use std::sync::Arc;
 
@@ -77,6 +77,11 @@ impl SortKeys {
         })
     }
 
+    /// The places of the key columns in the rows, the first that orders them first.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|column| column.place)
+    }
+
     /// The code of each row of a batch of the schema that was given.
     ///
     /// # Errors
@@ -93,16 +98,24 @@ impl SortKeys {
     ///
     /// As [`SortKeys::codes`].
     pub fn codes_of(&self, columns: &[ArrayRef]) -> Result<Codes> {
-        if let ([key], [column]) = (&self.columns[..], columns)
-            && let Some(codes) = fixed(column, key.options())
-        {
-            return Ok(Codes::Fixed(codes));
-        }
-        let fields = self.columns.iter().map(KeyColumn::field).collect();
-        let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
-        let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
-        Ok(Codes::Rows(rows))
+        codes(&self.columns, columns)
     }
+}
+
+/// Numbers as long as columns have some, and bytes of those behind.
+fn codes(keys: &[KeyColumn], columns: &[ArrayRef]) -> Result<Codes> {
+    if let (Some(key), Some(column)) = (keys.first(), columns.first())
+        && let Some(numbers) = fixed(column, key.options())
+    {
+        return Ok(match keys.len() {
+            1 => Codes::Fixed(numbers),
+            _ => Codes::Led(numbers, Box::new(codes(&keys[1..], &columns[1..])?)),
+        });
+    }
+    let fields = keys.iter().map(KeyColumn::field).collect();
+    let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+    let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
+    Ok(Codes::Rows(rows))
 }
 
 /// Values of at most 64 bits as numbers; none for other types. Above the 64

@@ -1,53 +1,27 @@
-//! A pipeline's rows, sorted.
+//! Ranges of rows, sorted when their turn comes.
 //!
-//! In:  a pipeline, and columns that order its rows.
-//! Out: the rows in order, a piece at a time, made on any thread.
+//! In:  buckets, each with the rows of a range, and the partitions they belong to.
+//! Out: the rows of each partition in order.
 //!
-//! ```text
-//! rows ─ hold + sample ─▶ edges ─ scatter ─▶ range 0 │ range 1 │ …   each sorted when
-//!        (may spill)               (may spill)                       its turn comes
-//! ```
-//!
-//! The input is read once. A range is small enough to be sorted in cache and
-//! in the budget; rows of one heavy key are a range that needs no sort and is
-//! streamed, however large it is. Which ranges there are shows nowhere: rows
-//! come in order, equal ones in input order.
+//! A range is sorted by whoever takes it. One whose rows are all equal is
+//! streamed as it lies, however large it is.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::SchemaRef;
-use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
+use arrow_select::concat::{concat, concat_batches};
 
-use super::build::{Given, build};
-use super::context::Context;
-use super::control::Phase;
-use super::output::{Hold, NoAppend, Sampled, Scatter};
-use super::report::{HotKeyReport, StageReport, TasksReport};
-use super::run::{CHUNK_BYTES, Run};
-use super::scatter::ScatterPlan;
-use super::sheet::{Front, Stage};
-use super::source::{Chunk, ChunkReader, Passed, Unit, Units};
+use super::partitions::Piece;
 use crate::error::Result;
+use crate::exec::report::{HotKeyReport, StageReport, TasksReport};
+use crate::exec::source::{Chunk, ChunkReader, Passed, Unit, Units};
 use crate::memory::Budget;
-use crate::ops::{Codes, Edges, SortBy, SortKeys};
-use crate::partition::{By, batch_bytes};
-use crate::plan::{Layout, Physical, Sort, SortInto};
-use crate::shuffle::{Bucket, BucketReader, Buckets, ByRange};
-
-/// Logical bytes of a range, where there is memory: more do not stay in the
-/// second-level cache while they are sorted, fewer make shards of few rows.
-const RANGE_BYTES: u64 = 4 << 20;
-
-/// Most ranges that are made for the sake of memory: each takes 4 bytes of a chunk.
-const MOST_RANGES: u64 = 1_024;
-
-/// Ranges in a partition that ends between keys: its size is right to within one.
-const RANGES_A_PARTITION: usize = 8;
+use crate::ops::{SortBy, SortKeys};
+use crate::partition::most_bytes;
+use crate::shuffle::{Bucket, BucketReader, Stretch, gather};
 
 /// Most hot keys that a report names.
 const MOST_HOT_KEYS: usize = 10;
@@ -55,203 +29,29 @@ const MOST_HOT_KEYS: usize = 10;
 /// Rows of a batch of a range that is streamed.
 const STREAMED_ROWS: usize = 8_192;
 
-/// Sorts the rows of a pipeline.
-///
-/// # Errors
-///
-/// As [`super::write`]; [`Error::Plan`](crate::Error::Plan) for columns that have no order;
-/// [`Error::Memory`](crate::Error::Memory) if a range is too large to be sorted.
-pub(super) fn sort_all(sort: &Sort, physical: &Physical, context: &Context) -> Result<Given> {
-    let run = Run::new(context)?;
-    context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
-    built.layout = Layout::Coalesce(u64::MAX);
-    let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
-    let columns = sort.by.iter().map(|by| by.column.clone()).collect();
-    let hold = Hold::new(budget, Arc::clone(spill_dir));
-    let (mut first, NoAppend) = run.drive(built, Sampled::new(hold, columns), NoAppend)?;
-    let sheet = run.sheet(&mut first)?;
-    let run_schema = first.schema;
-    let schema = run_schema.output()?;
-    let keys = SortKeys::try_new(&sort.by, &schema)?;
-    let (sample, hold) = first.output.finish(&run_schema, &schema)?;
-    let sample = keys.codes_of(&sample)?;
-    let held = hold.held();
-    let totals = (held.rows, held.bytes);
-    let cuts = cut_ranges(sort.into, totals);
-    let n_ranges = cuts * wanted_ranges(totals.1, &run).div_ceil(cuts);
-    let route = ByRange::new(keys.clone(), Edges::of_sample(&sample, n_ranges));
-    let edges = route.edges().clone();
-    let output = Scatter::new(edges.n_ranges(), budget, Arc::clone(spill_dir));
-    let plan = Arc::new(ScatterPlan {
-        route: Arc::new(route),
-    });
-    let (second, NoAppend) = run.drive_held(held, run_schema, Some(plan), output, NoAppend)?;
-    let buckets = second.output.buckets;
-    let bytes = buckets.bytes();
-    let sorted = Sorted {
-        partitions: partitions(sort.into, totals, &sample, &edges, &buckets),
-        equal: (0..edges.n_ranges())
-            .map(|range| edges.is_equal(range))
-            .collect(),
-        buckets: buckets.finish(),
-        keys,
-        operator: sort.name(),
-        budget: budget.clone(),
-        schema: Arc::clone(&schema),
-    };
-    let mut report = StageReport::of(sort.name());
-    report.shuffles = 1;
-    sorted.tell(&sort.by, &mut report)?;
-    Ok(Given {
-        units: sorted.units(),
-        schema,
-        held_bytes: 0,
-        counted: Some((totals.0, bytes)),
-        stage: Some(Stage {
-            report,
-            keeps_rows: true,
-            fronts: vec![Front::over(sheet)],
-        }),
-    })
-}
-
-/// Ranges that are small enough for the budget.
-fn wanted_ranges(bytes: u64, run: &Run) -> usize {
-    let share = run.drive.budget.limit().bytes() / (16 * run.drive.threads as u64);
-    let range = RANGE_BYTES.min(share).max(1);
-    bytes.div_ceil(range).clamp(1, MOST_RANGES) as usize
-}
-
-/// Partitions that are asked for, by the rows and bytes that there are.
-fn wanted_partitions(by: By, (rows, bytes): (u64, u64)) -> u64 {
-    let wanted = match by {
-        By::Count(n) => n as u64,
-        By::Rows(n) => rows.div_ceil(n.max(1)),
-        By::Bytes(size) | By::FileBytes(size) => {
-            let target = size.bytes().max(1);
-            (bytes + target / 2) / target
-        }
-    };
-    wanted.clamp(1, rows.max(1))
-}
-
-/// Ranges of which partitions that end between keys are made; their number
-/// depends on the rows alone.
-fn cut_ranges(into: SortInto, totals: (u64, u64)) -> usize {
-    match into {
-        SortInto::Any | SortInto::Given => 1,
-        SortInto::Keys(by) => {
-            let partitions = wanted_partitions(by, totals) as usize;
-            match partitions {
-                1 => 1,
-                many => many.saturating_mul(RANGES_A_PARTITION),
-            }
-        }
-    }
-}
-
-/// Rows of a range, all or some, that belong to a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Piece {
-    range: usize,
-    /// Only of a range whose rows are all equal.
-    rows: Option<Range<u64>>,
-}
-
-/// The pieces of each partition.
-///
-/// A partition ends where an even share of the rows does, moved to the nearest
-/// end of a range that depends on the rows alone; but inside a heavy key, which
-/// is more than half a partition, exactly there.
-fn partitions(
-    into: SortInto,
-    totals: (u64, u64),
-    sample: &Codes,
-    edges: &Edges,
-    buckets: &Buckets,
-) -> Vec<Vec<Piece>> {
-    let whole = |range| Piece { range, rows: None };
-    let SortInto::Keys(by) = into else {
-        return vec![(0..edges.n_ranges()).map(whole).collect()];
-    };
-    let n = wanted_partitions(by, totals);
-    let cuts = Edges::of_sample(sample, cut_ranges(into, totals));
-    let ends = partition_ends(n, &cuts.counts_in(edges, buckets.rows()), totals.0, &cuts);
-    let mut partitions = Vec::new();
-    let mut open = Vec::new();
-    let mut ends = ends.into_iter().peekable();
-    let mut before = 0;
-    for (range, &rows) in buckets.rows().iter().enumerate() {
-        let mut from = 0;
-        while let Some(end) = ends.next_if(|&end| end < before + rows) {
-            let to = end - before;
-            if to > from {
-                let rows = Some(from..to);
-                open.push(Piece { range, rows });
-            }
-            from = to;
-            partitions.push(std::mem::take(&mut open));
-        }
-        match (from, rows) {
-            (0, _) => open.push(whole(range)),
-            (from, rows) => open.push(Piece {
-                range,
-                rows: Some(from..rows),
-            }),
-        }
-        before += rows;
-    }
-    partitions.push(open);
-    partitions
-}
-
-/// The rows behind which partitions end, in order, the last one left out;
-/// `counts` are those of the ranges between `cuts`.
-fn partition_ends(n: u64, counts: &[u64], total: u64, cuts: &Edges) -> Vec<u64> {
-    let mut ends = Vec::new();
-    let mut range = 0;
-    let mut before = 0;
-    for partition in 1..n {
-        let target = (u128::from(total) * u128::from(partition) / u128::from(n)) as u64;
-        while range < counts.len() && before + counts[range] <= target {
-            before += counts[range];
-            range += 1;
-        }
-        let rows = counts.get(range).copied().unwrap_or(0);
-        let heavy = cuts.is_equal(range) && rows * 2 > total / n;
-        let end = if heavy || target == before {
-            target
-        } else if target - before <= rows / 2 {
-            before
-        } else {
-            before + rows
-        };
-        if end > ends.last().copied().unwrap_or(0) && end < total {
-            ends.push(end);
-        }
-    }
-    ends
-}
-
 /// Ranges of rows, and the partitions that they make.
-struct Sorted {
-    partitions: Vec<Vec<Piece>>,
+pub(super) struct Sorted {
+    pub partitions: Vec<Vec<Piece>>,
+    pub ranges: Ranges,
+    pub keys: SortKeys,
+    pub operator: &'static str,
+    pub budget: Budget,
+    pub schema: SchemaRef,
+}
+
+/// Rows by ranges of their order.
+pub(super) struct Ranges {
+    pub buckets: Vec<Bucket>,
     /// Of each range, whether its rows are all equal.
-    equal: Vec<bool>,
-    buckets: Vec<Bucket>,
-    keys: SortKeys,
-    operator: &'static str,
-    budget: Budget,
-    schema: SchemaRef,
+    pub equal: Vec<bool>,
 }
 
 impl Sorted {
     /// Says how the rows are shared out: ranges are tasks; a range of one key is
     /// not sorted, and as many tasks as it has pieces.
-    fn tell(&self, by: &[SortBy], report: &mut StageReport) -> Result<()> {
+    pub fn tell(&self, by: &[SortBy], report: &mut StageReport) -> Result<()> {
         let mut tasks = TasksReport::default();
-        for (bucket, &equal) in self.buckets.iter().zip(&self.equal) {
+        for (bucket, &equal) in self.ranges.buckets.iter().zip(&self.ranges.equal) {
             let rows = bucket.rows();
             if rows > 0 && !equal {
                 tasks.tasks += 1;
@@ -265,10 +65,14 @@ impl Sorted {
         let hot = &mut report.hot_keys;
         hot.sort_by_key(|key| std::cmp::Reverse(key.rows));
         hot.truncate(MOST_HOT_KEYS);
-        let spilled = self.buckets.iter().filter(|bucket| bucket.is_spilled());
+        let spilled = self
+            .ranges
+            .buckets
+            .iter()
+            .filter(|bucket| bucket.is_spilled());
         report.way = Some(format!(
             "{} ranges, {} of them on disk",
-            self.buckets.len(),
+            self.ranges.buckets.len(),
             spilled.count()
         ));
         report.tasks = (tasks.tasks > 0).then_some(tasks);
@@ -277,8 +81,8 @@ impl Sorted {
 
     /// One unit for each partition. Each piece has its bucket to itself, or with
     /// other pieces of it, so that memory goes with what was given.
-    fn units(mut self) -> Units {
-        let buckets = std::mem::take(&mut self.buckets);
+    pub fn units(mut self) -> Units {
+        let buckets = std::mem::take(&mut self.ranges.buckets);
         let with_bucket = |piece: Piece| (buckets[piece.range].clone(), piece);
         let partitions: Vec<VecDeque<_>> = std::mem::take(&mut self.partitions)
             .into_iter()
@@ -313,12 +117,12 @@ impl Sorted {
     /// The rows of a range, in order.
     fn sort(&self, bucket: &Bucket) -> Result<RecordBatch> {
         let mut reservation = self.budget.open();
-        let mut batches = Vec::new();
+        let mut stretches = Vec::new();
         let mut wanted = 0;
-        for batch in bucket.read() {
-            let batch = batch?;
+        let mut read = bucket.read();
+        while let Some(stretch) = read.next_stretch()? {
             // Beside the rows as they came stand the same rows in order.
-            wanted += 2 * batch_bytes(&batch);
+            wanted += 2 * most_bytes(&stretch.rows, stretch.places.clone());
             if wanted <= self.budget.limit().bytes() / 8 {
                 reservation.resize_anyway(wanted);
             } else if !reservation.try_resize(wanted) {
@@ -326,15 +130,55 @@ impl Sorted {
                     "raise --memory: these rows lie too near to each other to be sorted in parts";
                 return Err(reservation.refused(self.operator, wanted, cure));
             }
-            batches.push(batch);
+            stretches.push(stretch);
         }
-        let rows = concat_batches(&self.schema, &batches)?;
-        drop(batches);
-        let codes = self.keys.codes(&rows)?;
-        if codes.are_sorted() {
-            return Ok(rows);
+        let codes = self.keys.codes_of(&self.key_columns(&stretches)?)?;
+        match &stretches[..] {
+            [one] if codes.are_sorted() => Ok(one.batch()),
+            _ => self.gathered(&stretches, &codes.order()),
         }
-        Ok(take_record_batch(&rows, &UInt32Array::from(codes.order()))?)
+    }
+
+    /// The key columns of rows that lie in stretches.
+    fn key_columns(&self, stretches: &[Stretch]) -> Result<Vec<ArrayRef>> {
+        let column = |place: usize| {
+            let pieces = stretches.iter().map(|of| {
+                let column = of.rows.column(place);
+                column.slice(of.places.start, of.places.len())
+            });
+            let pieces: Vec<ArrayRef> = pieces.collect();
+            let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+            match pieces.is_empty() {
+                true => Ok(new_empty_array(self.schema.field(place).data_type())),
+                false => Ok(concat(&pieces)?),
+            }
+        };
+        self.keys.places().map(column).collect()
+    }
+
+    /// Rows in an order of their places in all stretches, each moved once.
+    fn gathered(&self, stretches: &[Stretch], order: &[u32]) -> Result<RecordBatch> {
+        let places = (0_u32..).zip(stretches);
+        let places =
+            places.flat_map(|(idx, of)| of.places.clone().map(move |row| (idx, row as u32)));
+        let places: Vec<(u32, u32)> = places.collect();
+        let in_order = order.iter().map(|&place| {
+            let (idx, row) = places[place as usize];
+            (idx as usize, row as usize)
+        });
+        let in_order: Vec<(usize, usize)> = in_order.collect();
+        let column = |place: usize| {
+            let columns = stretches.iter().map(|of| &**of.rows.column(place));
+            match stretches.is_empty() {
+                true => Ok(new_empty_array(self.schema.field(place).data_type())),
+                false => gather(&columns.collect::<Vec<&dyn Array>>(), &in_order),
+            }
+        };
+        let columns = (0..self.schema.fields().len()).map(column);
+        Ok(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns.collect::<Result<_>>()?,
+        )?)
     }
 }
 
@@ -379,7 +223,7 @@ impl SortedReader {
             if bucket.rows() == 0 {
                 continue;
             }
-            if !self.sorted.equal[piece.range] {
+            if !self.sorted.ranges.equal[piece.range] {
                 let sorted = Arc::clone(&self.sorted);
                 return Ok(Some(Chunk::Work(Box::new(move || sorted.sort(&bucket)))));
             }
@@ -443,9 +287,13 @@ mod tests {
     use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array};
 
+    use super::super::partitions::{cut_ranges, partitions};
     use super::*;
     use crate::memory::SpillDir;
-    use crate::ops::SortBy;
+    use crate::ops::Edges;
+    use crate::partition::{By, batch_bytes};
+    use crate::plan::SortInto;
+    use crate::shuffle::{Buckets, ByRange};
     use crate::shuffle::{Route, split};
     use crate::size::ByteSize;
 
@@ -473,11 +321,11 @@ mod tests {
             .push(split(&rows, &to, edges.n_ranges()).unwrap())
             .unwrap();
         let sorted = Sorted {
-            partitions: partitions(into, totals, &sample, &edges, &buckets),
-            equal: (0..edges.n_ranges())
-                .map(|range| edges.is_equal(range))
-                .collect(),
-            buckets: buckets.finish(),
+            partitions: partitions(into, totals, &sample, &edges, buckets.rows()),
+            ranges: Ranges {
+                equal: edges.equal().to_vec(),
+                buckets: buckets.finish(),
+            },
             keys: route.keys().clone(),
             operator: "set_index",
             budget,
@@ -547,8 +395,10 @@ mod tests {
         let whole = |range| Piece { range, rows: None };
         let sorted = Sorted {
             partitions: vec![(0..edges.n_ranges()).map(whole).collect()],
-            equal: vec![false; edges.n_ranges()],
-            buckets: buckets.finish(),
+            ranges: Ranges {
+                equal: vec![false; edges.n_ranges()],
+                buckets: buckets.finish(),
+            },
             keys: route.keys().clone(),
             operator: "sort_values",
             budget: budget.clone(),
@@ -578,14 +428,19 @@ mod tests {
         buckets.push(split(&rows, &[0, 0, 0], 1).unwrap()).unwrap();
         let sorted = Sorted {
             partitions: Vec::new(),
-            equal: vec![false],
-            buckets: buckets.finish(),
+            ranges: Ranges {
+                equal: vec![false],
+                buckets: buckets.finish(),
+            },
             keys: SortKeys::try_new(&[SortBy::from("key")], &rows.schema()).unwrap(),
             operator: "sort_values",
             budget,
             schema: rows.schema(),
         };
-        let error = sorted.sort(&sorted.buckets[0]).unwrap_err().to_string();
+        let error = sorted
+            .sort(&sorted.ranges.buckets[0])
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("sort_values") && error.contains("--memory"),
             "{error}"
