@@ -602,6 +602,30 @@ fn functions_of_time() {
             "Timestamp(µs, \"UTC\") 2024-02-29T10:30:00Z",
         ),
         (
+            "date_ceil('hour', '2024-02-29 10:30:00')",
+            "Timestamp(µs, \"UTC\") 2024-02-29T11:00:00Z",
+        ),
+        (
+            "date_ceil('hour', '2024-02-29 10:00:00')",
+            "Timestamp(µs, \"UTC\") 2024-02-29T10:00:00Z",
+        ),
+        (
+            "date_ceil('month', date '2024-02-02')",
+            "Timestamp(µs) 2024-03-01T00:00:00",
+        ),
+        (
+            "date_round('hour', '2024-02-29 10:29:59.999999')",
+            "Timestamp(µs, \"UTC\") 2024-02-29T10:00:00Z",
+        ),
+        (
+            "date_round('hour', '2024-02-29 10:30:00')",
+            "Timestamp(µs, \"UTC\") 2024-02-29T11:00:00Z",
+        ),
+        (
+            "date_round('15m', '1969-12-31 23:40:00')",
+            "Timestamp(µs, \"UTC\") 1969-12-31T23:45:00Z",
+        ),
+        (
             "date_range('hour', '2024-02-29 10:30:00', '2024-02-29 13:00:00')[1]",
             "Timestamp(µs, \"UTC\") 2024-02-29T10:00:00Z",
         ),
@@ -991,6 +1015,10 @@ fn columns_of_every_type_are_compared_by_value() {
         (
             "date_trunc('day', rome)",
             "Timestamp(s, \"+01:00\") 2023-12-31T23:00:00Z|-|1969-12-31T23:00:00Z",
+        ),
+        (
+            "date_ceil('day', rome)",
+            "Timestamp(s, \"+01:00\") 2024-01-01T23:00:00Z|-|1970-01-01T23:00:00Z",
         ),
         ("ms like '2024-01-01T%'", "Boolean true|-|false"),
         ("big > 9223372036854775807", "Boolean true|-|false"),

@@ -158,9 +158,10 @@ impl Binder<'_> {
                 check_group(whole, &regex, args.get(2))?;
                 Prepared::Regex(Arc::new(regex))
             }
-            functions::Kind::DateTrunc | functions::Kind::DateRange => {
-                Prepared::Unit(unit(whole, text(0).unwrap_or(""))?)
-            }
+            functions::Kind::DateTrunc
+            | functions::Kind::DateCeil
+            | functions::Kind::DateRound
+            | functions::Kind::DateRange => Prepared::Unit(unit(whole, text(0).unwrap_or(""))?),
             functions::Kind::ToTimestamp => {
                 counts_time(whole, &args[0])?;
                 Prepared::Nanos(nanos_of(whole, text(1).unwrap_or("s"))?)

@@ -178,6 +178,24 @@ impl Expr {
         call("date_trunc", [Expr::from(unit.into()), self])
     }
 
+    /// The point in time where a unit starts with it, as
+    /// [`date_trunc`](Expr::date_trunc) has them, else the start of the next one.
+    ///
+    /// ```
+    /// use windrow::prelude::*;
+    ///
+    /// assert_eq!(col("t").date_ceil("hour").to_string(), "date_ceil('hour', t)");
+    /// ```
+    pub fn date_ceil(self, unit: impl Into<String>) -> Expr {
+        call("date_ceil", [Expr::from(unit.into()), self])
+    }
+
+    /// The nearest start of a unit, as [`date_trunc`](Expr::date_trunc) has them;
+    /// of two that are as near the later one.
+    pub fn date_round(self, unit: impl Into<String>) -> Expr {
+        call("date_round", [Expr::from(unit.into()), self])
+    }
+
     /// The starts of all units, as [`date_trunc`](Expr::date_trunc) has them, from
     /// that of the point in time to before another, as a list; more than 1,048,576
     /// are an error.

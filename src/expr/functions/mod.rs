@@ -108,6 +108,8 @@ pub(crate) enum Kind {
     ToTimestamp,
     Date,
     DateTrunc,
+    DateCeil,
+    DateRound,
     DateRange,
     TzConvert,
     TzLocalize,
@@ -201,6 +203,8 @@ pub(crate) fn run(
         Kind::ToTimestamp
         | Kind::Date
         | Kind::DateTrunc
+        | Kind::DateCeil
+        | Kind::DateRound
         | Kind::TzConvert
         | Kind::TzLocalize
         | Kind::Strftime

@@ -89,7 +89,7 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -
         Kind::Coalesce | Kind::List | Kind::Nullif => args[0].clone(),
         Kind::ToTimestamp | Kind::Strptime => instant_type(),
         Kind::Date => DataType::Date32,
-        Kind::DateTrunc => start_type(args[1]),
+        Kind::DateTrunc | Kind::DateCeil | Kind::DateRound => start_type(args[1]),
         Kind::DateRange => DataType::new_list(start_type(args[1]), true),
         Kind::Epoch => DataType::Float64,
     }

@@ -37,7 +37,7 @@ impl Function {
     }
 }
 
-pub(super) static FUNCTIONS: [Function; 56] = [
+pub(super) static FUNCTIONS: [Function; 58] = [
     function("lower", "lower(text)", Kind::Lower, &[Text], "The text in lower case."),
     function("upper", "upper(text)", Kind::Upper, &[Text], "The text in upper case."),
     function(
@@ -274,6 +274,20 @@ pub(super) static FUNCTIONS: [Function; 56] = [
         Kind::DateTrunc,
         &[Literal, Time],
         "The start of the year, quarter, month, week, day, hour, minute, second or millisecond, or of a length of time such as '15m'.",
+    ),
+    function(
+        "date_ceil",
+        "date_ceil('unit', time)",
+        Kind::DateCeil,
+        &[Literal, Time],
+        "The time where a unit starts with it, as date_trunc has them, else the start of the next one.",
+    ),
+    function(
+        "date_round",
+        "date_round('unit', time)",
+        Kind::DateRound,
+        &[Literal, Time],
+        "The nearest start of a unit, as date_trunc has them; of two the later one.",
     ),
     function(
         "date_range",

@@ -19,7 +19,7 @@ use crate::expr::convert::{Class, Times, Value};
 use crate::expr::number::Num;
 use crate::expr::row_error::Failure;
 use crate::expr::scalar::UTC;
-use crate::expr::time::{self, DAY, SECOND};
+use crate::expr::time::{self, DAY, SECOND, Unit};
 use crate::expr::zone::Zone;
 
 pub(super) fn run(
@@ -42,10 +42,9 @@ pub(super) fn run(
         }
         _ => {}
     }
-    let value = if kind == Kind::DateTrunc {
-        &args[1]
-    } else {
-        &args[0]
+    let value = match kind {
+        Kind::DateTrunc | Kind::DateCeil | Kind::DateRound => &args[1],
+        _ => &args[0],
     };
     let times = value.times()?;
     let zone = zone_of(value);
@@ -55,12 +54,12 @@ pub(super) fn run(
         .map(|time| time.map(|time| time + offset(time)));
     Ok(match kind {
         Kind::Date => Times::collect(local).to_array(to),
-        Kind::DateTrunc => {
+        Kind::DateTrunc | Kind::DateCeil | Kind::DateRound => {
             let Prepared::Unit(unit) = prepared else {
                 return Err(Error::internal("date_trunc was bound without its unit"));
             };
             let instant = |local: i128| zone.as_ref().map_or(local, |zone| zone.instant(local));
-            let cut = local.map(|time| time.map(|time| instant(unit.truncate(time))));
+            let cut = local.map(|time| time.map(|time| instant(start_beside(kind, unit, time))));
             Times::collect(cut).to_array(to)
         }
         Kind::TzConvert => times.to_array(to),
@@ -94,6 +93,19 @@ pub(super) fn run(
             Arc::new(millis.collect::<Int64Array>())
         }
     })
+}
+
+/// The start of a unit before a time, behind it, or whichever is nearer.
+fn start_beside(kind: Kind, unit: &Unit, time: i128) -> i128 {
+    let before = unit.truncate(time);
+    if kind == Kind::DateTrunc || before == time {
+        return before;
+    }
+    let behind = unit.next(before);
+    match kind {
+        Kind::DateRound if time - before < behind - time => before,
+        _ => behind,
+    }
 }
 
 /// The zone whose clocks a column is looked at on; none for UTC without a name.

@@ -53,11 +53,12 @@ impl Filter {
     /// Finds the rows of a window that pass.
     pub fn look_at(&mut self, columns: &mut Loading<'_>) -> Result<()> {
         self.left.clear();
-        self.left.extend(0..columns.rows as u32);
+        let mut is_first = true;
         for of in &mut self.terms {
-            if self.left.is_empty() {
+            if !is_first && self.left.is_empty() {
                 return Ok(());
             }
+            let all = std::mem::take(&mut is_first);
             for column in &of.columns {
                 columns.load(*column)?;
             }
@@ -71,15 +72,39 @@ impl Filter {
                 if let Some(table) = &of.table
                     && let Some(codes) = columns.columns[column].column.codes()
                 {
-                    keep(&mut self.left, |row| table[codes[row] as usize]);
+                    match all {
+                        true => find(&codes[..columns.rows], table, &mut self.left),
+                        false => keep(&mut self.left, |row| table[codes[row] as usize]),
+                    }
                     continue;
                 }
             }
             let mask = of.term.mask(&columns.batch(&of.columns)?)?;
             let mask = mask.values();
-            keep(&mut self.left, |row| mask.value(row));
+            match all {
+                true => self.left.extend(mask.set_indices_u32()),
+                false => keep(&mut self.left, |row| mask.value(row)),
+            }
+        }
+        if is_first {
+            self.left.extend(0..columns.rows as u32);
         }
         Ok(())
+    }
+}
+
+/// Rows that are looked up before it is asked whether any passes.
+const LOOKED_UP: usize = 16;
+
+/// Finds the rows that pass among all. Where few do, most are only looked up.
+fn find(codes: &[u32], table: &[bool], rows: &mut Vec<u32>) {
+    let passes = |code: &u32| table[*code as usize];
+    for (at, few) in codes.chunks(LOOKED_UP).enumerate() {
+        if few.iter().fold(false, |any, code| any | passes(code)) {
+            let first = (at * LOOKED_UP) as u32;
+            let found = (first..).zip(few).filter(|(_, code)| passes(code));
+            rows.extend(found.map(|(row, _)| row));
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod header;
 mod hybrid;
 mod kind;
 mod pages;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;

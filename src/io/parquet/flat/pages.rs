@@ -13,6 +13,7 @@ use parquet::file::page_index::offset_index::PageLocation;
 use super::codec::decompress;
 use super::fault::{Fault, Outcome, damaged};
 use super::header::{self, Body, PageHeader};
+use super::room::Room;
 use crate::io::pread::Pread;
 
 /// Bytes of a chunk that are read at once, where pages are not read one by one.
@@ -31,11 +32,11 @@ pub(super) struct Pages {
     end: u64,
     places: Option<Places>,
     /// Stored bytes from a place of the file on.
-    held: Vec<u8>,
+    held: Room,
     held_at: u64,
     held_len: usize,
     /// The page at hand.
-    body: Vec<u8>,
+    body: Room,
 }
 
 /// The places of all pages of a file, and which of them are this chunk's.
@@ -65,10 +66,10 @@ impl Pages {
             row: 0,
             end: chunk.end,
             places: places.filter(|places| !places.pages().is_empty()),
-            held: Vec::new(),
+            held: Room::default(),
             held_at: 0,
             held_len: 0,
-            body: Vec::new(),
+            body: Room::default(),
         }
     }
 
@@ -107,6 +108,7 @@ impl Pages {
                 }
             }
             self.open(&header, stored_at)?;
+            self.let_go();
             return Ok(Some(header));
         }
     }
@@ -156,6 +158,9 @@ impl Pages {
         if header.crc.is_some_and(|crc| crc != crc32fast::hash(stored)) {
             return damaged("the checksum of a page is wrong");
         }
+        if self.body.capacity() == 0 {
+            self.body = Room::take();
+        }
         self.body.clear();
         let (plain, is_compressed) = match header.body {
             Body::DataV2 {
@@ -181,6 +186,15 @@ impl Pages {
                 self.body.extend_from_slice(levels);
                 decompress(codec, values, length, &mut self.body)
             }
+        }
+    }
+
+    /// Gives stored bytes to the next column, where pages are read one by one
+    /// and nothing behind the one at hand was.
+    fn let_go(&mut self) {
+        if self.at >= self.held_at + self.held_len as u64 {
+            self.held = Room::default();
+            self.held_len = 0;
         }
     }
 
@@ -213,6 +227,9 @@ impl Pages {
             }
             false => 0,
         };
+        if self.held.capacity() == 0 {
+            self.held = Room::take();
+        }
         if self.held.len() < length {
             self.held.resize(length, 0);
         }
