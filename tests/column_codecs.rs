@@ -196,6 +196,7 @@ fn what_columns_take_adds_up_to_what_files_take() {
     assert!(stored < files && stored > files / 4, "{stored} of {files}");
     // The same bytes by column as the rows have in memory.
     let info = session.read_parquet(&*out).unwrap().info().unwrap();
+    assert_eq!((info.rows, info.bytes), (1600, storage.bytes));
     for column in &info.columns {
         let inside = format!("{}.", column.name);
         let leaves = storage.columns.iter();
@@ -204,6 +205,45 @@ fn what_columns_take_adds_up_to_what_files_take() {
         let bytes: u64 = leaves.map(|leaf| leaf.bytes).sum();
         assert_eq!(bytes, column.bytes, "{}", column.name);
     }
+}
+
+#[test]
+fn flat_files_are_told_of_by_their_footers_as_by_their_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = Session::default();
+    let all = table(1000, 3);
+    let flat: Vec<usize> = (0..all.num_columns())
+        .filter(|idx| !all.column(*idx).data_type().is_nested())
+        .collect();
+    let all = all.project(&flat).unwrap();
+    let few = all.project(&[0, 2]).unwrap();
+    let batches = [("a", all), ("b", few.clone()), ("c", few.slice(0, 0))];
+    for (name, batch) in batches {
+        let frame = session.from_batches(batch.schema(), [batch]).unwrap();
+        frame
+            .write(&WriteOptions {
+                schema_file_if_empty: true,
+                ..WriteOptions::new(dir.path().join(name))
+            })
+            .unwrap();
+    }
+    let inputs: Vec<_> = ["a", "b", "c"].map(|name| dir.path().join(name)).to_vec();
+    let read = || session.read_parquet(inputs.clone()).unwrap();
+    let before = session.reads().bytes();
+    let told = read().info().unwrap();
+    let footers = session.reads().bytes() - before;
+    // A column of each row's own has all of them read.
+    let rows = read().with_column("one", windrow::expr::lit(1)).unwrap();
+    let read = rows.info().unwrap();
+    assert_eq!(read.columns.len(), told.columns.len() + 1);
+    assert_eq!(told.columns[..], read.columns[..told.columns.len()]);
+    assert_eq!((told.rows, read.rows), (2000, 2000));
+    let pages = session.reads().bytes() - before - footers;
+    assert!(
+        footers < pages,
+        "{footers} bytes of footers, {pages} of pages"
+    );
+    assert!(told.columns.iter().any(|column| column.nulls > 1000));
 }
 
 #[test]

@@ -1,19 +1,23 @@
 //! How much is in a frame, column by column.
 //!
 //! In:  a frame.
-//! Out: its rows, and the type, nulls and bytes of each column; all is read once
-//!      and nothing is held.
+//! Out: its rows, and the type, nulls and bytes of each column; from footers where
+//!      they tell all of it, else all is read once and nothing is held.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, FieldRef, SchemaRef};
 
 use super::dataframe::DataFrame;
 use crate::error::Result;
 use crate::exec;
+use crate::inspect::{ColumnStorage, Storage};
+use crate::io;
 use crate::partition::batch_bytes;
+use crate::plan::{FileFormat, Logical, Source};
 use crate::size::ByteSize;
 
 /// What is in a frame. Displays as a table.
@@ -50,6 +54,9 @@ struct Counts {
 impl DataFrame {
     /// Rows, columns with their types as all rows have them, nulls and bytes.
     ///
+    /// Of Parquet files as they lie, without lists and structs and with one type
+    /// a column, only footers are read; everything else is read once.
+    ///
     /// ```
     /// # use std::sync::Arc;
     /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -68,6 +75,9 @@ impl DataFrame {
     ///
     /// The first error of the input in input order.
     pub fn info(&self) -> Result<Info> {
+        if let Some(info) = self.info_of_footers()? {
+            return Ok(info);
+        }
         let mut rows = 0;
         let mut counted = BTreeMap::<String, Counts>::new();
         let count = &mut |batch: RecordBatch| {
@@ -84,6 +94,67 @@ impl DataFrame {
         Ok(Info::of(rows, &schema, |name| {
             counted.remove(name).unwrap_or_default()
         }))
+    }
+
+    /// What footers say; nothing where they do not tell all.
+    fn info_of_footers(&self) -> Result<Option<Info>> {
+        let Some((inputs, schema)) = self.plain_parquet() else {
+            return Ok(None);
+        };
+        let is_flat = |field: &FieldRef| {
+            let data_type = field.data_type();
+            !data_type.is_nested() && !matches!(data_type, DataType::Dictionary(..))
+        };
+        if !schema.fields().iter().all(is_flat) {
+            return Ok(None);
+        }
+        let mut storage = Storage::default();
+        for file in io::list(inputs)? {
+            let input = self.session().context().files.parquet(&file?)?;
+            let same = |field: &FieldRef| match schema.fields().find(field.name()) {
+                Some((_, all)) => all.data_type() == field.data_type(),
+                None => false,
+            };
+            if !input.schema().fields().iter().all(same) {
+                return Ok(None);
+            }
+            storage.add(input.metadata());
+        }
+        let told = |column: &ColumnStorage| !column.bytes_estimated && column.nulls.is_some();
+        if !storage.columns.iter().all(told) {
+            return Ok(None);
+        }
+        let counts = |name: &str| {
+            let mut columns = storage.columns.iter();
+            let found = columns.find(|column| column.name == name);
+            found.map_or_else(Counts::default, |column| Counts {
+                values: column.values.saturating_sub(column.nulls.unwrap_or(0)),
+                bytes: column.bytes,
+            })
+        };
+        Ok(Some(Info::of(storage.rows, &schema, counts)))
+    }
+
+    /// The inputs and columns of a frame that is Parquet files and nothing else.
+    fn plain_parquet(&self) -> Option<(&[String], SchemaRef)> {
+        let Logical::Scan(scan) = self.plan() else {
+            return None;
+        };
+        let Source::Columns {
+            inputs,
+            format: FileFormat::Parquet,
+            options,
+            folders,
+        } = &scan.source
+        else {
+            return None;
+        };
+        let as_they_lie = scan.columns.is_none()
+            && scan.predicate.is_none()
+            && options.include_path.is_none()
+            && options.schema.is_none()
+            && folders.is_empty();
+        as_they_lie.then(|| (&**inputs, Arc::clone(&scan.schema)))
     }
 }
 

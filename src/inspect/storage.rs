@@ -54,6 +54,8 @@ pub struct ColumnStorage {
     pub encoded_bytes: u64,
     /// Bytes as stored.
     pub stored_bytes: u64,
+    /// Values, nulls as well: one for each row of the files that have it, in lists more.
+    pub values: u64,
     /// Nulls; none where a writer left them out, and in lists.
     pub nulls: Option<u64>,
     /// The codecs in use, sorted.
@@ -116,6 +118,8 @@ impl Storage {
         of.stored_bytes = of.stored_bytes.saturating_add(stored_bytes);
         let encoded = footers::unsigned(column.uncompressed_size());
         of.encoded_bytes = of.encoded_bytes.saturating_add(encoded);
+        let values = footers::unsigned(column.num_values());
+        of.values = of.values.saturating_add(values);
         let nulls = column.statistics().and_then(|found| found.null_count_opt());
         of.nulls = (of.nulls.zip(nulls))
             .filter(|_| column.column_descr().max_rep_level() == 0)
