@@ -437,3 +437,34 @@ fn handles_of_partitions_make_no_more_than_is_asked_for() {
     // Threads run ahead for as long as the one that takes rows in order is kept waiting.
     assert!(made < 50_000, "{made} partitions were made for one");
 }
+
+#[test]
+fn slices_of_one_batch_hold_its_memory_once() {
+    // 0.8 MB in a hundred slices, each of which holds all of it: 80 MB, if that counted.
+    let whole = batch(0..100_000);
+    let parent = tempfile::tempdir().unwrap();
+    let session = Session::new(Settings {
+        memory: ByteSize::mib(32),
+        threads: 2,
+        spill_dir: parent.path().to_path_buf(),
+        ..Settings::default()
+    });
+    let slices = (0..100).map(|n| whole.slice(n * 1000, 1000));
+    let frame = session.from_batches(schema(), slices).unwrap();
+    let nothing_is_spilled = || assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+
+    let kept = frame.persist().unwrap();
+    nothing_is_spilled();
+    assert_eq!(kept.count().unwrap(), 100_000);
+
+    let merged = frame.merge(&kept, "n").unwrap().compute().unwrap();
+    assert_eq!(
+        (merged.num_rows(), merged.report().spilled_bytes),
+        (100_000, 0)
+    );
+
+    let one = frame.repartition(By::Count(1)).unwrap();
+    let given = one.map_partitions(schema(), |part| Ok(part.batches));
+    assert_eq!(given.count().unwrap(), 100_000);
+    assert_eq!(frame.tail(90_000).unwrap().num_rows(), 90_000);
+}

@@ -193,6 +193,18 @@ impl HeldBuffers {
         self.add_columns(batch.columns())
     }
 
+    /// Bytes that one more batch would add.
+    pub(crate) fn more_of(&self, batch: &RecordBatch) -> u64 {
+        let mut buffers = Vec::new();
+        for column in batch.columns() {
+            collect_buffers(&column.to_data(), &mut buffers);
+        }
+        buffers.sort_unstable();
+        buffers.dedup();
+        let new = buffers.iter().filter(|buffer| !self.0.contains(buffer));
+        new.map(|(_, capacity)| *capacity as u64).sum()
+    }
+
     /// As [`add`](Self::add), of columns that are no batch.
     pub(crate) fn add_columns<'a>(
         &mut self,

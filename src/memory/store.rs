@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::budget::{Budget, Reservation, held_bytes};
+use super::budget::{Budget, HeldBuffers, Reservation, held_bytes_each};
 use super::spill::{SpillDir, SpillFile, SpillReader};
 use crate::error::Result;
 use crate::partition::batch_bytes;
@@ -27,6 +27,8 @@ enum Run {
 pub struct RowStore {
     spill_dir: Arc<SpillDir>,
     reservation: Reservation,
+    /// What is in memory: batches may be slices of one.
+    buffers: HeldBuffers,
     runs: VecDeque<Run>,
     open: Vec<RecordBatch>,
     rows: u64,
@@ -40,6 +42,7 @@ impl RowStore {
         RowStore {
             spill_dir,
             reservation: budget.open_leaving(room),
+            buffers: HeldBuffers::default(),
             runs: VecDeque::new(),
             open: Vec::new(),
             rows: 0,
@@ -68,7 +71,7 @@ impl RowStore {
         }
         self.rows += batch.num_rows() as u64;
         self.bytes += batch_bytes(&batch);
-        let held = held_bytes(&batch);
+        let held = self.buffers.add(&batch);
         let schema_changed = self
             .open
             .last()
@@ -99,6 +102,7 @@ impl RowStore {
                 *run = Run::Disk(writer.finish()?, batches.len() as u64);
             }
         }
+        self.buffers = HeldBuffers::default();
         self.reservation.resize_anyway(0);
         Ok(())
     }
@@ -138,7 +142,13 @@ impl RowStore {
     /// The rows, in order. Each leaves memory or disk as it is taken.
     pub fn replay(mut self) -> Replay {
         self.end_run();
+        let in_memory = self.runs.iter().filter_map(|run| match run {
+            Run::Memory(batches) => Some(batches),
+            Run::Disk(..) => None,
+        });
+        let in_memory: Vec<&RecordBatch> = in_memory.flatten().collect();
         Replay {
+            given_back: held_bytes_each(in_memory.into_iter()).into(),
             runs: self.runs,
             current: Current::None,
             reservation: self.reservation,
@@ -194,6 +204,8 @@ pub struct Replay {
     runs: VecDeque<Run>,
     current: Current,
     reservation: Reservation,
+    /// What each of the batches in memory was the last to hold.
+    given_back: VecDeque<u64>,
 }
 
 impl Iterator for Replay {
@@ -204,7 +216,8 @@ impl Iterator for Replay {
             match &mut self.current {
                 Current::Memory(batches) => {
                     if let Some(batch) = batches.next() {
-                        let left = self.reservation.bytes().saturating_sub(held_bytes(&batch));
+                        let given_back = self.given_back.pop_front().unwrap_or(0);
+                        let left = self.reservation.bytes().saturating_sub(given_back);
                         self.reservation.resize_anyway(left);
                         return Some(Ok(batch));
                     }
@@ -273,5 +286,26 @@ mod tests {
             assert_eq!(back, (0..60).map(batch).collect::<Vec<_>>(), "{limit}");
             assert_eq!(budget.used(), 0);
         }
+    }
+
+    #[test]
+    fn slices_of_one_batch_hold_its_memory_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+        let whole: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let whole = RecordBatch::try_from_iter([("n", whole)]).unwrap();
+        let budget = Budget::new(ByteSize::new(10_000));
+        let mut store = RowStore::new(&budget, 0, Arc::clone(&spill_dir));
+        for start in (0..1000).step_by(10) {
+            store.push(whole.slice(start, 10)).unwrap();
+        }
+        assert_eq!((spill_dir.written(), budget.used()), (0, 8_000));
+        let mut replay = store.replay();
+        for start in (0..1000).step_by(10) {
+            assert_eq!(budget.used(), 8_000);
+            assert_eq!(replay.next().unwrap().unwrap(), whole.slice(start, 10));
+        }
+        assert_eq!(budget.used(), 0);
+        assert!(replay.next().is_none());
     }
 }

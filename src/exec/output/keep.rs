@@ -11,7 +11,7 @@ use super::hold::room_beside;
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation, SpillDir, SpillFile, SpillWriter, held_bytes};
+use crate::memory::{Budget, HeldBuffers, Reservation, SpillDir, SpillFile, SpillWriter};
 use crate::partition::{Cut, Cutter, batch_bytes};
 
 /// Rows of a partition that stand together, under one schema.
@@ -38,6 +38,8 @@ pub(crate) struct Keep {
     pub kept: Reservation,
     /// Of the run, as long as that lasts.
     running: Reservation,
+    /// What is in memory: batches may be slices of one.
+    buffers: HeldBuffers,
     spill_dir: Arc<SpillDir>,
     /// The end of the open partition, once one of its batches went to disk.
     open: Option<(SpillWriter, RunSchema)>,
@@ -54,6 +56,7 @@ impl Keep {
             bytes: 0,
             kept: kept.open(),
             running: running.open_leaving(room_beside(running)),
+            buffers: HeldBuffers::default(),
             spill_dir: Arc::clone(spill_dir),
             open: None,
         }
@@ -69,13 +72,14 @@ impl Keep {
 
     /// Whether a batch may stay in memory: not behind one that went to disk.
     fn fits(&mut self, batch: &RecordBatch) -> bool {
-        let held = held_bytes(batch);
+        let held = self.buffers.more_of(batch);
         if self.open.is_some() || !self.kept.try_resize(self.kept.bytes() + held) {
             return false;
         }
         let fits = self.running.try_resize(self.running.bytes() + held);
-        if !fits {
-            self.kept.resize_anyway(self.kept.bytes() - held);
+        match fits {
+            true => _ = self.buffers.add(batch),
+            false => self.kept.resize_anyway(self.kept.bytes() - held),
         }
         fits
     }

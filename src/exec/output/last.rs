@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
-use crate::memory::{Budget, Reservation, held_bytes};
+use crate::memory::{Budget, HeldBuffers, Reservation};
 
 /// Keeps the last rows and lets go of those before them.
 pub(crate) struct Last {
@@ -46,7 +46,8 @@ impl Output for Last {
             self.rows -= over as u64;
             break;
         }
-        let held = self.kept.iter().map(|rows| held_bytes(&rows.batch)).sum();
+        let mut buffers = HeldBuffers::default();
+        let held = self.kept.iter().map(|rows| buffers.add(&rows.batch)).sum();
         if !self.reservation.try_resize(held) {
             let cure = "raise --memory, or ask for fewer rows";
             return Err(self.reservation.refused("tail", held, cure));

@@ -8,7 +8,7 @@ use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
 use crate::exec::sheet::Front;
-use crate::memory::{Budget, Reservation, held_bytes};
+use crate::memory::{Budget, HeldBuffers, Reservation};
 use crate::partition::{Cut, Cutter};
 
 /// The rows of one partition, all columns of the run, under one schema.
@@ -29,6 +29,8 @@ pub(crate) struct Parts<'a, 'b> {
     idx: u64,
     open: Vec<(RecordBatch, RunSchema)>,
     reservation: Reservation,
+    /// What the open partition holds: batches may be slices of one.
+    buffers: HeldBuffers,
     /// Who may have enough of the partitions.
     front: Front,
     /// Whether `each` has broken.
@@ -47,6 +49,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             idx: 0,
             open: Vec::new(),
             reservation: budget.open(),
+            buffers: HeldBuffers::default(),
         }
     }
 
@@ -65,6 +68,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             .map(|(batch, from)| schema.conform(batch, from))
             .collect::<Result<Vec<_>>>()?;
         self.reservation.resize_anyway(0);
+        self.buffers = HeldBuffers::default();
         let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let part = Part {
             idx: self.idx as usize,
@@ -86,7 +90,7 @@ impl Output for Parts<'_, '_> {
                 self.hand_over(schema)?;
                 self.idx = piece.partition_idx;
             }
-            let wanted = self.reservation.bytes() + held_bytes(&piece.batch);
+            let wanted = self.reservation.bytes() + self.buffers.add(&piece.batch);
             if !self.reservation.try_resize(wanted) {
                 let cure =
                     "raise --memory, or repartition into smaller partitions before this step";

@@ -17,7 +17,8 @@ use arrow_select::take::take;
 
 use super::table::NONE;
 use crate::error::Result;
-use crate::memory::held_bytes;
+use crate::memory::{HeldBuffers, held_bytes};
+use crate::partition::batch_bytes;
 
 /// Bytes of a piece at most: offsets of texts and lists have 31 bits, and of a
 /// dictionary each batch may bring its values.
@@ -47,13 +48,16 @@ impl BuildRows {
             n_rows: 0,
         };
         let (mut open, mut bytes) = (Vec::new(), 0);
+        let mut buffers = HeldBuffers::default();
         for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-            let held = held_bytes(&batch);
-            if bytes + held > PIECE_BYTES && !open.is_empty() {
+            // Of slices of one batch the rows count, of dictionaries what stands in them.
+            let more = buffers.more_of(&batch).max(batch_bytes(&batch));
+            if bytes + more > PIECE_BYTES && !open.is_empty() {
                 rows.close(std::mem::take(&mut open), threads)?;
-                bytes = 0;
+                (bytes, buffers) = (0, HeldBuffers::default());
             }
-            bytes += held;
+            buffers.add(&batch);
+            bytes += more;
             open.push(batch);
         }
         rows.close(open, threads)?;
