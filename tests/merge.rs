@@ -15,7 +15,8 @@ use windrow::arrow::array::{
     new_null_array,
 };
 use windrow::arrow::schema::{DataType, Field, TimeUnit};
-use windrow::{By, ByteSize, DataFrame, Keep, MergeHow, MergeOptions, Session, Settings};
+use windrow::expr::col;
+use windrow::{By, ByteSize, DataFrame, Keep, MergeHow, MergeOptions, Session, Settings, Table};
 
 const HOWS: [MergeHow; 7] = [
     MergeHow::Inner,
@@ -838,4 +839,60 @@ fn a_merge_that_means_nothing_is_refused_before_anything_is_read() {
         .collect();
     assert_eq!(names, ["user_x", "v_x", "user_y", "v_y"]);
     assert_eq!(named.count().unwrap(), 1);
+}
+
+/// How often rows were moved so that equal keys meet.
+fn shuffles(table: &Table) -> u64 {
+    let stages = table.report().stages.iter();
+    stages.map(|stage| stage.shuffles).sum()
+}
+
+#[test]
+fn groups_behind_a_merge_by_their_key_take_one_shuffle_in_all() {
+    // So many groups that they are brought together by key, of rows that none was moved for;
+    // or few, of rows that were.
+    for (keys, hold, at_most) in [(300_000, ByteSize::mib(64), 1), (500, ByteSize::kib(4), 1)] {
+        let frame = |name: &str| {
+            let k: ArrayRef = Arc::new(Int64Array::from_iter_values(
+                (0..keys).map(|k| k * 7919 % keys),
+            ));
+            let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..keys));
+            let rows = RecordBatch::try_from_iter([("k", k), (name, n)]).unwrap();
+            let pieces = (0..10).map(|idx| {
+                let each = keys as usize / 10;
+                rows.slice(idx * each, each)
+            });
+            session(2).from_batches(rows.schema(), pieces).unwrap()
+        };
+        let merged = frame("l").merge(&frame("r"), MergeOptions::on(["k"]).hold(hold));
+        let merged = merged.unwrap();
+        let groups = merged.groupby(["k"]).unwrap();
+        let groups = groups.agg([col("l").sum().alias("l"), col("r").sum().alias("r")]);
+        let table = groups.unwrap().compute().unwrap();
+        assert_eq!(table.num_rows() as i64, keys);
+        assert_eq!(shuffles(&table), at_most, "{keys} keys");
+        let rows = table.into_batches();
+        assert_eq!(numbers(&rows, "l"), numbers(&rows, "r"));
+        let all: Vec<_> = (0..keys as usize).map(Some).collect();
+        assert_eq!(numbers(&rows, "l"), all);
+    }
+}
+
+#[test]
+fn frames_that_are_indexed_alike_are_merged_without_a_shuffle() {
+    let frame = |name: &str| {
+        let k: ArrayRef = Arc::new(Int64Array::from_iter_values((0..900).rev()));
+        let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..900));
+        let rows = RecordBatch::try_from_iter([("k", k), (name, n)]).unwrap();
+        let frame = session(2).from_batches(rows.schema(), [rows]).unwrap();
+        frame.set_index("k").unwrap()
+    };
+    let (left, right) = (frame("l"), frame("r"));
+    for hold in [ByteSize::mib(64), ByteSize::new(1_000)] {
+        let merged = left.merge(&right, MergeOptions::on(["k"]).hold(hold));
+        let groups = merged.unwrap().groupby(["k"]).unwrap().size().unwrap();
+        let table = groups.compute().unwrap();
+        // One for each index, and none for the merge or for the groups.
+        assert_eq!((table.num_rows(), shuffles(&table)), (900, 2), "{hold}");
+    }
 }

@@ -8,6 +8,7 @@ use super::join::Join;
 use super::join_way::JoinWay;
 use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
+use super::merge_how::Side;
 use super::optimize::optimize;
 use super::source::Source;
 use super::window;
@@ -234,6 +235,37 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
     nodes
 }
 
+/// What is said of how the rows of two frames meet, and which of them may not even be read.
+fn joined_text(join: &Join, way: &JoinWay, (left, right): (&Physical, &Physical)) -> String {
+    let mut text = way_text(join, way);
+    if let JoinWay::Hold(held, _) = way {
+        let streams = held.other();
+        let (held, streamed) = match held {
+            Side::Left => (left, right),
+            Side::Right => (right, left),
+        };
+        let needs_key = join.how.needs_partner(streams) && !join.nulls_match && !join.on.is_empty();
+        if needs_key && held.leaves_out() && reads_files(streamed) {
+            let _ = write!(
+                text,
+                "; {streams} rows that meet none are passed over where files tell"
+            );
+        }
+    }
+    text
+}
+
+/// Whether the keys of rows may be told where they are read.
+fn reads_files(physical: &Physical) -> bool {
+    physical.ordered.is_empty()
+        && match &physical.scan.source {
+            Source::Columns { .. } => true,
+            Source::Joined { left, right, .. } => reads_files(left) || reads_files(right),
+            Source::Folded { input, .. } => reads_files(input),
+            _ => false,
+        }
+}
+
 /// How the rows of two frames meet.
 fn way_text(join: &Join, way: &JoinWay) -> String {
     let (held, order) = match way {
@@ -279,7 +311,12 @@ fn scan_text(scan: &Scan) -> String {
             format!("the rows backwards, {}", window::text(windows))
         }
         Source::Picked { idx, .. } => format!("partition {idx}"),
-        Source::Joined { join, way, .. } => format!("the {join}: {}", way_text(join, way)),
+        Source::Joined {
+            join,
+            left,
+            right,
+            way,
+        } => format!("the {join}: {}", joined_text(join, way, (left, right))),
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

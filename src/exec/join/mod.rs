@@ -180,6 +180,7 @@ impl Sides<'_> {
             }),
         };
         let mut reservation = self.run.drive.budget.open();
+        let mut told = String::new();
         let probe = match (read, &build) {
             (Some(rows), _) => ProbeSide::held(rows),
             (None, Build::Whole(rows)) => {
@@ -190,14 +191,18 @@ impl Sides<'_> {
                     rows,
                 };
                 let near = within_reach(self.probe, of, &held, &mut reservation)?;
-                ProbeSide::open(&near, context)?
+                told = near.told(self.probe_is);
+                ProbeSide::open(&near.pipeline, context)?
             }
             (None, Build::Cut(_)) => ProbeSide::open(self.probe, context)?,
         };
         let spec = self.spec(&probe.schema, &held.schema)?;
         let schema = Arc::clone(&spec.schema);
         let build = (build, reservation);
-        let (units, report) = self.past(build, held.bytes, spec, probe.units, &probe.schema)?;
+        let (units, mut report) = self.past(build, held.bytes, spec, probe.units, &probe.schema)?;
+        if let Some(way) = &mut report.way {
+            way.push_str(&told);
+        }
         Ok(Joined {
             units,
             schema,
@@ -258,8 +263,8 @@ impl Sides<'_> {
             schema: &held.schema,
             rows: &rows,
         };
-        let large = within_reach(self.build, (self.join, other), &of_held, &mut reservation)?;
-        let large = ProbeSide::open(&large, context)?;
+        let near = within_reach(self.build, (self.join, other), &of_held, &mut reservation)?;
+        let large = ProbeSide::open(&near.pipeline, context)?;
         let spec = self.spec(&held.schema, &large.schema)?;
         let schema = Arc::clone(&spec.schema);
         let at_once = self.limit.bytes() / (2 * self.run.drive.threads as u64);
@@ -272,7 +277,8 @@ impl Sides<'_> {
             &self.run,
         )?;
         let (this, bytes) = (self.probe_is, ByteSize::new(held.bytes));
-        let way = format!("{this} rows ({bytes}) held, past which the {other} ones streamed");
+        let told = near.told(other);
+        let way = format!("{this} rows ({bytes}) held, past which the {other} ones streamed{told}");
         Ok(Joined {
             units,
             schema,

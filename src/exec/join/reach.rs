@@ -38,6 +38,26 @@ pub(super) struct Held<'a> {
     pub rows: &'a [RecordBatch],
 }
 
+/// A pipeline without rows that nobody will miss.
+pub(super) struct Near {
+    pub pipeline: Arc<Physical>,
+    /// The keys by which rows are left out.
+    by: Vec<String>,
+}
+
+impl Near {
+    /// What a report says of it, behind how the rows met.
+    pub fn told(&self, of: Side) -> String {
+        match self.by.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; {of} rows that meet none passed over by {}",
+                self.by.join(", ")
+            ),
+        }
+    }
+}
+
 /// The pipeline of one side of a join without rows that cannot meet one of the
 /// held rows of the other. What is kept of keys counts in `reservation`.
 ///
@@ -49,10 +69,13 @@ pub(super) fn within_reach(
     (join, side): (&Join, Side),
     held: &Held<'_>,
     reservation: &mut Reservation,
-) -> Result<Arc<Physical>> {
-    let mut streamed = Arc::clone(streamed);
+) -> Result<Near> {
+    let mut near = Near {
+        pipeline: Arc::clone(streamed),
+        by: Vec::new(),
+    };
     if !join.how.needs_partner(side) || join.nulls_match {
-        return Ok(streamed);
+        return Ok(near);
     }
     // Else its keys are most likely all that there are.
     let chosen = held.pipeline.leaves_out();
@@ -68,11 +91,12 @@ pub(super) fn within_reach(
         let Some(reach) = Reach::of(&columns, chosen, reservation) else {
             continue;
         };
-        if let Some(narrowed) = narrowed(&streamed, name, &reach)? {
-            streamed = narrowed;
+        if let Some(narrowed) = narrowed(&near.pipeline, name, &reach)? {
+            near.pipeline = narrowed;
+            near.by.push(name.clone());
         }
     }
-    Ok(streamed)
+    Ok(near)
 }
 
 /// What the keys of held rows say of those that may meet them.
