@@ -55,6 +55,9 @@ pub(super) trait Column: Send {
 
     /// Whether there are rows behind those that were read.
     fn has_more(&mut self) -> Outcome<bool>;
+
+    /// The byte of the file at which the page begins that was read last.
+    fn page_at(&self) -> u64;
 }
 
 /// Rows of a window.
@@ -357,6 +360,10 @@ impl<K: Kind> Page<K> {
 }
 
 impl<K: Kind> Column for Typed<K> {
+    fn page_at(&self) -> u64 {
+        self.pages.page_at()
+    }
+
     fn skip(&mut self, n: usize) {
         self.owed += n;
     }

@@ -21,16 +21,16 @@ pub(super) fn damaged<T>(reason: impl Into<String>) -> Outcome<T> {
 }
 
 impl Fault {
-    /// The error, with the place it is about.
-    pub fn at(self, path: &str, group: usize, column: &str) -> Error {
+    /// The error, with the place it is about: `byte` is where the page begins.
+    pub fn at(self, path: &str, group: usize, column: &str, byte: u64) -> Error {
         match self {
             Fault::Read(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                Error::corrupt(path, None, source.to_string())
+                Error::corrupt(path, Some(byte), source.to_string())
             }
             Fault::Read(source) => Error::io(path, "read", source),
             Fault::Damaged(reason) => {
                 let reason = format!("row group {group}, column {column:?}: {reason}");
-                Error::corrupt(path, None, reason)
+                Error::corrupt(path, Some(byte), reason)
             }
         }
     }

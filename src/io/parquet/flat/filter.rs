@@ -140,7 +140,7 @@ impl Loading<'_> {
     }
 
     fn failed(&self, column: usize, fault: Fault) -> Error {
-        fault.at(self.path, self.group, self.columns[column].field.name())
+        self.columns[column].failed(self.path, self.group, fault)
     }
 
     /// Of each value of a column's dictionary whether a term is true for it;

@@ -26,6 +26,8 @@ const HEADER_BYTES: u64 = 256;
 pub(super) struct Pages {
     file: Pread,
     codec: Compression,
+    /// Where the page at hand begins, its header first.
+    page_at: u64,
     /// Where the next page begins, its first row, and where the chunk ends.
     at: u64,
     row: usize,
@@ -62,6 +64,7 @@ impl Pages {
         Pages {
             file,
             codec,
+            page_at: chunk.start,
             at: chunk.start,
             row: 0,
             end: chunk.end,
@@ -71,6 +74,11 @@ impl Pages {
             held_len: 0,
             body: Room::default(),
         }
+    }
+
+    /// The byte of the file at which the page at hand begins, or the one that could not be read.
+    pub fn page_at(&self) -> u64 {
+        self.page_at
     }
 
     /// The page at hand.
@@ -86,6 +94,7 @@ impl Pages {
             if self.at >= self.end {
                 return Ok(None);
             }
+            self.page_at = self.at;
             let (header, length) = self.header()?;
             let stored_at = self.at + length as u64;
             let left = self.end - stored_at;

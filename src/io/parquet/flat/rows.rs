@@ -21,7 +21,7 @@ use super::fault::{Fault, Outcome};
 use super::filter::{Filter, Loading};
 use super::pages::{Pages, Places};
 use super::{column, is_flat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::pread::Pread;
 
 /// Of so many rows less than one is wanted where they are read one by one.
@@ -59,6 +59,13 @@ pub(super) struct OneColumn {
     pub loaded: bool,
     /// The window at hand, once a filter has looked at it.
     pub shown: Option<ArrayRef>,
+}
+
+impl OneColumn {
+    /// What went wrong in a row group, with its place.
+    pub fn failed(&self, path: &str, group: usize, fault: Fault) -> Error {
+        fault.at(path, group, self.field.name(), self.column.page_at())
+    }
 }
 
 impl FlatRows {
@@ -201,7 +208,7 @@ impl FlatRows {
         let left = left.filter(|left| left.len() < part.len());
         for column in &mut self.columns {
             let outcome = column.take(&part, left);
-            outcome.map_err(|fault| fault.at(&self.path, self.group, column.field.name()))?;
+            outcome.map_err(|fault| column.failed(&self.path, self.group, fault))?;
         }
         self.filled += left.map_or(part.len(), <[u32]>::len);
         if self.filled >= self.batch_rows {
@@ -215,9 +222,7 @@ impl FlatRows {
         let mut arrays: Vec<Option<ArrayRef>> = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             let array = column.wanted.then(|| column.column.finish()).transpose();
-            arrays.push(
-                array.map_err(|fault| fault.at(&self.path, self.group, column.field.name()))?,
-            );
+            arrays.push(array.map_err(|fault| column.failed(&self.path, self.group, fault))?);
         }
         let columns = self.slots.iter().filter_map(|slot| arrays[*slot].clone());
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -237,7 +242,7 @@ impl FlatRows {
                 Ok(true) => Fault::Damaged("it holds more rows than its footer says".into()),
                 Err(fault) => fault,
             };
-            return Err(outcome.at(&self.path, self.group, column.field.name()));
+            return Err(column.failed(&self.path, self.group, outcome));
         }
         Ok(())
     }

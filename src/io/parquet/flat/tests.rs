@@ -19,9 +19,11 @@ use arrow_select::filter::filter_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use crate::error::Error;
 use crate::expr::Expr;
 use crate::io::parquet::{ParquetInput, RowFilter, Stretch, Wanted};
 
@@ -444,6 +446,37 @@ fn a_footer_that_tells_other_rows_than_there_are_is_found_out() {
             error.contains(says) && error.contains("x.parquet"),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn an_error_names_row_group_column_and_the_byte_its_page_begins_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    let rows = |from: i64| Arc::new(Int64Array::from_iter_values(from..from + 500)) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("a", rows(0)), ("b", rows(9))]).unwrap();
+    write(&path, &batch, cases()[0]);
+    let good = std::fs::read(&path).unwrap();
+    let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
+    let file = std::fs::File::open(&path).unwrap();
+    let metadata = reader.parse_and_finish(&file).unwrap();
+    let pages = metadata.offset_index().unwrap()[0][1].page_locations();
+    assert!(pages.len() > 2);
+    for page in pages {
+        // No header begins with such bytes.
+        let at = page.offset as usize;
+        let mut bytes = good.clone();
+        bytes[at..at + 8].fill(0xff);
+        std::fs::write(&path, &bytes).unwrap();
+        let read = opened(&path).unwrap().read_row_group(0, None, 100).unwrap();
+        assert!(read.is_flat());
+        match read.filter_map(Result::err).next().unwrap() {
+            Error::Corrupt { byte, reason, .. } => {
+                assert_eq!(byte, Some(page.offset as u64), "{reason}");
+                assert!(reason.contains("row group 0, column \"b\""), "{reason}");
+            }
+            other => panic!("{other}"),
+        }
     }
 }
 
