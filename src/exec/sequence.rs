@@ -309,89 +309,24 @@ impl<O: Output> Sequencer<O> {
     fn take_steps(
         &mut self,
         rows: &mut Rows,
-        mut places: Option<Vec<Line>>,
+        places: Option<Vec<Line>>,
         chunk: &ChunkPlace<'_>,
     ) -> Result<Option<(usize, Error)>> {
+        let sheet = self.inputs.last_mut();
+        let mut passing = Passing {
+            batch: rows.batch.clone(),
+            places,
+            chunk,
+            sheet: sheet.expect("the file's sheet was opened before its rows"),
+            counts: &mut self.counts,
+        };
         let mut failure = None;
         for (idx, step) in self.ordered.iter_mut().enumerate() {
-            let before = rows.batch.num_rows();
-            let batch = rows.batch.clone();
-            match step {
-                Ordered::Limit(limit) => {
-                    rows.batch = limit.push(batch);
-                    self.counts.limited += (before - rows.batch.num_rows()) as u64;
-                }
-                Ordered::CheckSorted(sorted) => {
-                    if let Some((row, reason)) = sorted.push(&batch)? {
-                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
-                        let at = chunk.place(all[row]);
-                        let doing = "checking the order of rows".to_owned();
-                        failure = Some((idx, Error::Evaluate { at, doing, reason }));
-                        places = Some(all[..row].to_vec());
-                        self.counts.limited += (before - row) as u64;
-                        rows.batch = batch.slice(0, row);
-                    }
-                }
-                Ordered::Sample(sample) => {
-                    let kept = sample.keep(&batch)?;
-                    self.inputs
-                        .last_mut()
-                        .expect("the file's sheet was opened before its rows")
-                        .filtered += (before - kept.batch.num_rows()) as u64;
-                    places = places.map(|all| kept.places().map(|row| all[row]).collect());
-                    rows.batch = kept.batch;
-                }
-                Ordered::Window(windows) => {
-                    let windowed = windows.push(&batch)?;
-                    if let Some((row, error)) = windowed.failed {
-                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
-                        failure = Some((idx, chunk.failure(all[row], error)));
-                        places = Some(all[..row].to_vec());
-                        self.counts.limited += (before - row) as u64;
-                    }
-                    rows.batch = windowed.batch;
-                }
-                Ordered::Compute(compute) => {
-                    let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;
-                    if let Some((row, error)) = failed {
-                        let all = places.as_mut().map(std::mem::take).unwrap_or_default();
-                        failure = Some((idx, chunk.failure(all[row], error)));
-                        places = Some(all[..row].to_vec());
-                        self.counts.limited += (before - row) as u64;
-                    }
-                    rows.batch = computed;
-                }
-                Ordered::Explode(explode) => {
-                    let all = places.take().unwrap_or_default();
-                    let (exploded, failed) = before_failure(&batch, |rows| explode.apply(rows))?;
-                    let mut looked_at = before;
-                    if let Some((row, error)) = failed {
-                        looked_at = row;
-                        failure = Some((idx, chunk.failure(all[row], error)));
-                    }
-                    self.counts.limited += (before - looked_at) as u64;
-                    self.counts.exploded += (exploded.rows.len() - looked_at) as u64;
-                    places = Some(exploded.rows.iter().map(|row| all[*row]).collect());
-                    rows.batch = exploded.batch;
-                }
-                Ordered::Filter(filter) => {
-                    let all = places.take().unwrap_or_default();
-                    let (kept, failed) = filter.keep_before_failure(&batch)?;
-                    let mut looked_at = before;
-                    if let Some((row, error)) = failed {
-                        looked_at = row;
-                        failure = Some((idx, chunk.failure(all[row], error)));
-                    }
-                    self.counts.limited += (before - looked_at) as u64;
-                    self.inputs
-                        .last_mut()
-                        .expect("the file's sheet was opened before its rows")
-                        .filtered += (looked_at - kept.batch.num_rows()) as u64;
-                    places = Some(kept.places().map(|row| all[row]).collect());
-                    rows.batch = kept.batch;
-                }
+            if let Some(error) = passing.through(step)? {
+                failure = Some((idx, error));
             }
         }
+        rows.batch = passing.batch;
         Ok(failure)
     }
 
@@ -452,6 +387,93 @@ impl<O: Output> Sequencer<O> {
     /// The rejects file, to be published with the output.
     pub fn take_rejects(&mut self) -> Option<Rejects> {
         self.bad.rejects.take()
+    }
+}
+
+/// Rows on their way through the steps that need input order.
+struct Passing<'a> {
+    batch: RecordBatch,
+    /// Of each row; none where nobody asks.
+    places: Option<Vec<Line>>,
+    chunk: &'a ChunkPlace<'a>,
+    /// Of their file.
+    sheet: &'a mut InputReport,
+    counts: &'a mut Counts,
+}
+
+impl Passing<'_> {
+    /// Takes the rows through a step. A row that it fails on is the last, and its error comes back.
+    fn through(&mut self, step: &mut Ordered) -> Result<Option<Error>> {
+        let before = self.batch.num_rows();
+        let batch = self.batch.clone();
+        Ok(match step {
+            Ordered::Limit(limit) => {
+                self.batch = limit.push(batch);
+                self.counts.limited += (before - self.batch.num_rows()) as u64;
+                None
+            }
+            Ordered::CheckSorted(sorted) => match sorted.push(&batch)? {
+                None => None,
+                Some((row, reason)) => {
+                    self.batch = batch.slice(0, row);
+                    let places = self.places.as_deref().unwrap_or_default();
+                    let at = self.chunk.place(places[row]);
+                    let doing = "checking the order of rows".to_owned();
+                    let error = Error::Evaluate { at, doing, reason };
+                    self.end_at(before, Some((row, error)))
+                }
+            },
+            Ordered::Sample(sample) => {
+                let kept = sample.keep(&batch)?;
+                self.sheet.filtered += (before - kept.batch.num_rows()) as u64;
+                let places = self.places.take();
+                self.places = places.map(|all| kept.places().map(|row| all[row]).collect());
+                self.batch = kept.batch;
+                None
+            }
+            Ordered::Window(windows) => {
+                let windowed = windows.push(&batch)?;
+                self.batch = windowed.batch;
+                self.end_at(before, windowed.failed)
+            }
+            Ordered::Compute(compute) => {
+                let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;
+                self.batch = computed;
+                self.end_at(before, failed)
+            }
+            Ordered::Explode(explode) => {
+                let (exploded, failed) = before_failure(&batch, |rows| explode.apply(rows))?;
+                let looked_at = failed.as_ref().map_or(before, |(row, _)| *row);
+                let error = self.end_at(before, failed);
+                self.counts.exploded += (exploded.rows.len() - looked_at) as u64;
+                let all = self.places.take().unwrap_or_default();
+                self.places = Some(exploded.rows.iter().map(|row| all[*row]).collect());
+                self.batch = exploded.batch;
+                error
+            }
+            Ordered::Filter(filter) => {
+                let (kept, failed) = filter.keep_before_failure(&batch)?;
+                let looked_at = failed.as_ref().map_or(before, |(row, _)| *row);
+                let error = self.end_at(before, failed);
+                self.sheet.filtered += (looked_at - kept.batch.num_rows()) as u64;
+                let all = self.places.take().unwrap_or_default();
+                self.places = Some(kept.places().map(|row| all[row]).collect());
+                self.batch = kept.batch;
+                error
+            }
+        })
+    }
+
+    /// Ends the rows, of which there were so many, in front of the one that a step
+    /// failed on; the error, with its place.
+    fn end_at(&mut self, before: usize, failed: Option<(usize, Error)>) -> Option<Error> {
+        let (row, error) = failed?;
+        self.counts.limited += (before - row) as u64;
+        let mut all = self.places.take().unwrap_or_default();
+        let error = self.chunk.failure(all[row], error);
+        all.truncate(row);
+        self.places = Some(all);
+        Some(error)
     }
 }
 

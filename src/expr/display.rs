@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use arrow_schema::DataType;
+
 use super::ast::{BinaryOp, Expr, MAX_DEPTH};
 use super::scalar::Scalar;
 use super::types;
@@ -120,9 +122,7 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
             negated,
         } => {
             operand(f, expr)?;
-            f.write_str(if *negated { " not in (" } else { " in (" })?;
-            write_list(f, list, ", ", binding::OR, depth)?;
-            f.write_str(")")
+            write_members(f, list, *negated, depth)
         }
         Expr::Like {
             expr,
@@ -131,23 +131,15 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
             negated,
         } => {
             operand(f, expr)?;
-            write!(
-                f,
-                " {}{} ",
-                if *negated { "not " } else { "" },
-                if *case_insensitive { "ilike" } else { "like" }
-            )?;
+            f.write_str(if *negated { " not " } else { " " })?;
+            f.write_str(if *case_insensitive { "ilike " } else { "like " })?;
             write_at(f, pattern, binding::CONCAT, depth)
         }
         Expr::AmongKeys { expr, keys } => {
             operand(f, expr)?;
             write!(f, " in (the keys of {} rows)", keys.n_rows())
         }
-        Expr::Cast { expr, to, lenient } => {
-            f.write_str(if *lenient { "try_cast(" } else { "cast(" })?;
-            write_at(f, expr, binding::OR, depth)?;
-            write!(f, " as {})", types::name(to))
-        }
+        Expr::Cast { expr, to, lenient } => write_cast(f, expr, to, *lenient, depth),
         Expr::Function { name, args } => write_call(f, name, args, depth),
         Expr::Case {
             operand,
@@ -161,6 +153,24 @@ fn write_expr(f: &mut Formatter<'_>, expr: &Expr, depth: usize) -> fmt::Result {
         }
         Expr::Window(window) => write!(f, "{window}"),
     }
+}
+
+fn write_members(f: &mut Formatter<'_>, list: &[Expr], negated: bool, depth: usize) -> fmt::Result {
+    f.write_str(if negated { " not in (" } else { " in (" })?;
+    write_list(f, list, ", ", binding::OR, depth)?;
+    f.write_str(")")
+}
+
+fn write_cast(
+    f: &mut Formatter<'_>,
+    expr: &Expr,
+    to: &DataType,
+    lenient: bool,
+    depth: usize,
+) -> fmt::Result {
+    f.write_str(if lenient { "try_cast(" } else { "cast(" })?;
+    write_at(f, expr, binding::OR, depth)?;
+    write!(f, " as {})", types::name(to))
 }
 
 /// A minus before a number is part of the number, and two begin a comment.

@@ -17,7 +17,8 @@ use arrow_array::types::{
     UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, DictionaryArray, StructArray, downcast_dictionary_array,
+    Array, ArrayRef, ArrowPrimitiveType, DictionaryArray, OffsetSizeTrait, StructArray,
+    downcast_dictionary_array,
 };
 use arrow_cast::cast;
 use arrow_row::{RowConverter, SortField};
@@ -78,6 +79,40 @@ fn hash_column(column: &ArrayRef) -> Result<Vec<u64>> {
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
         | DataType::Decimal256(..) => hash_column(&cast(column, &DataType::Float64)?)?,
+        DataType::Date32
+        | DataType::Date64
+        | DataType::Timestamp(..)
+        | DataType::Duration(_)
+        | DataType::Time32(_)
+        | DataType::Time64(_) => times(column)?,
+        DataType::Utf8 => bytes(column, column.as_string::<i32>().iter()),
+        DataType::LargeUtf8 => bytes(column, column.as_string::<i64>().iter()),
+        DataType::Utf8View => bytes(column, column.as_string_view().iter()),
+        DataType::Binary => bytes(column, column.as_binary::<i32>().iter()),
+        DataType::LargeBinary => bytes(column, column.as_binary::<i64>().iter()),
+        DataType::BinaryView => bytes(column, column.as_binary_view().iter()),
+        DataType::FixedSizeBinary(_) => bytes(column, column.as_fixed_size_binary().iter()),
+        DataType::Dictionary(..) => downcast_dictionary_array!(
+            column => dictionary(column)?,
+            other => return Err(Error::plan(format!("{other} is no key")))
+        ),
+        DataType::RunEndEncoded(_, values) => hash_column(&cast(column, values.data_type())?)?,
+        DataType::Struct(_) => structs(column, column.as_struct())?,
+        DataType::List(_) => lists::<i32>(column)?,
+        DataType::LargeList(_) => lists::<i64>(column)?,
+        DataType::FixedSizeList(..) => {
+            let lists = column.as_fixed_size_list();
+            let width = lists.value_length() as usize;
+            let ends = (0..lists.len()).map(|row| (row * width, (row + 1) * width));
+            items(column, lists.values(), ends)?
+        }
+        other => row_bytes(column, other)?,
+    })
+}
+
+/// Points and lengths of time.
+fn times(column: &ArrayRef) -> Result<Vec<u64>> {
+    Ok(match column.data_type() {
         DataType::Date32 => scaled::<Date32Type>(column, 86_400_000_000_000),
         DataType::Date64 => scaled::<Date64Type>(column, 1_000_000),
         DataType::Timestamp(unit, _) => match unit {
@@ -96,43 +131,6 @@ fn hash_column(column: &ArrayRef) -> Result<Vec<u64>> {
         DataType::Time32(_) => scaled::<Time32MillisecondType>(column, 1_000_000),
         DataType::Time64(TimeUnit::Microsecond) => scaled::<Time64MicrosecondType>(column, 1_000),
         DataType::Time64(_) => scaled::<Time64NanosecondType>(column, 1),
-        DataType::Utf8 => bytes(column, column.as_string::<i32>().iter()),
-        DataType::LargeUtf8 => bytes(column, column.as_string::<i64>().iter()),
-        DataType::Utf8View => bytes(column, column.as_string_view().iter()),
-        DataType::Binary => bytes(column, column.as_binary::<i32>().iter()),
-        DataType::LargeBinary => bytes(column, column.as_binary::<i64>().iter()),
-        DataType::BinaryView => bytes(column, column.as_binary_view().iter()),
-        DataType::FixedSizeBinary(_) => bytes(column, column.as_fixed_size_binary().iter()),
-        DataType::Dictionary(..) => downcast_dictionary_array!(
-            column => dictionary(column)?,
-            other => return Err(Error::plan(format!("{other} is no key")))
-        ),
-        DataType::RunEndEncoded(_, values) => hash_column(&cast(column, values.data_type())?)?,
-        DataType::Struct(_) => structs(column, column.as_struct())?,
-        DataType::List(_) => {
-            let lists = column.as_list::<i32>();
-            let ends = lists.offsets().windows(2);
-            items(
-                column,
-                lists.values(),
-                ends.map(|at| (at[0] as usize, at[1] as usize)),
-            )?
-        }
-        DataType::LargeList(_) => {
-            let lists = column.as_list::<i64>();
-            let ends = lists.offsets().windows(2);
-            items(
-                column,
-                lists.values(),
-                ends.map(|at| (at[0] as usize, at[1] as usize)),
-            )?
-        }
-        DataType::FixedSizeList(..) => {
-            let lists = column.as_fixed_size_list();
-            let width = lists.value_length() as usize;
-            let ends = (0..lists.len()).map(|row| (row * width, (row + 1) * width));
-            items(column, lists.values(), ends)?
-        }
         other => row_bytes(column, other)?,
     })
 }
@@ -218,6 +216,13 @@ fn structs(column: &ArrayRef, structs: &StructArray) -> Result<Vec<u64>> {
         }
     }
     Ok(with_nulls(hashes, column))
+}
+
+fn lists<O: OffsetSizeTrait>(column: &ArrayRef) -> Result<Vec<u64>> {
+    let lists = column.as_list::<O>();
+    let ends = lists.offsets().windows(2);
+    let ends = ends.map(|at| (at[0].as_usize(), at[1].as_usize()));
+    items(column, lists.values(), ends)
 }
 
 /// Lists, by the range of each in `values`.

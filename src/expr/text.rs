@@ -40,6 +40,15 @@ pub(crate) fn push_float(value: f64, text: &mut String) {
     }
 }
 
+/// 0.1 in 32 bits is not 0.1 in 64 bits, but both are written 0.1.
+fn push_float32(value: f32, text: &mut String) {
+    if value.trunc() == value {
+        push_float(f64::from(value), text);
+    } else {
+        push(text, format_args!("{value:?}"));
+    }
+}
+
 fn push(text: &mut String, value: impl std::fmt::Display) {
     write!(text, "{value}").expect("writing to memory does not fail");
 }
@@ -79,33 +88,10 @@ pub(crate) fn texts(array: &ArrayRef) -> Result<StringArray> {
         DataType::UInt32 => ints!(UInt32Type),
         DataType::UInt64 => ints!(UInt64Type),
         DataType::Float64 => Ok(written(array.as_primitive::<Float64Type>(), push_float)),
-        // 0.1 in 32 bits is not 0.1 in 64 bits, but both are written 0.1.
-        DataType::Float32 => Ok(written(
-            array.as_primitive::<Float32Type>(),
-            |value, text| {
-                if value.trunc() == value {
-                    push_float(f64::from(value), text);
-                } else {
-                    push(text, format_args!("{value:?}"));
-                }
-            },
-        )),
+        DataType::Float32 => Ok(written(array.as_primitive::<Float32Type>(), push_float32)),
         DataType::Float16 => texts(&cast(array, &DataType::Float32)?),
-        DataType::Date32 => {
-            let times = Times::of(array)?;
-            Ok(times.written(|nanos, text| {
-                text.push_str(&time::date_text(
-                    i64::try_from(nanos.div_euclid(time::DAY)).unwrap_or(0),
-                ));
-            }))
-        }
-        DataType::Timestamp(_, zone) => {
-            let end = if zone.is_some() { "Z" } else { "" };
-            Ok(Times::of(array)?.written(|nanos, text| {
-                text.push_str(&time::timestamp_text(nanos, 'T'));
-                text.push_str(end);
-            }))
-        }
+        DataType::Date32 => dates(array),
+        DataType::Timestamp(_, zone) => timestamps(array, zone.is_some()),
         DataType::Date64 => {
             let stamp = DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
             texts(&cast(array, &stamp)?)
@@ -125,6 +111,21 @@ pub(crate) fn texts(array: &ArrayRef) -> Result<StringArray> {
             Ok(texts.as_string::<i32>().clone())
         }
     }
+}
+
+fn dates(array: &ArrayRef) -> Result<StringArray> {
+    Ok(Times::of(array)?.written(|nanos, text| {
+        text.push_str(&time::date_text(
+            i64::try_from(nanos.div_euclid(time::DAY)).unwrap_or(0),
+        ));
+    }))
+}
+
+fn timestamps(array: &ArrayRef, utc: bool) -> Result<StringArray> {
+    Ok(Times::of(array)?.written(|nanos, text| {
+        text.push_str(&time::timestamp_text(nanos, 'T'));
+        text.push_str(if utc { "Z" } else { "" });
+    }))
 }
 
 fn written<T: ArrowPrimitiveType>(

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::size::ByteSize;
 
 use super::skew::Skew;
-use super::text::count;
+use super::text::{count, key_text, printable};
 
 /// What an even partition should hold.
 const TARGET: ByteSize = ByteSize::mib(128);
@@ -87,69 +87,13 @@ pub(super) fn judge(skew: &Skew) -> (String, Option<Cure>) {
     if skew.rows.total == 0 {
         return (format!("no rows in {}", partitions(n)), None);
     }
-    let filled = n - skew.empty;
-    let mean_filled = skew.bytes.total / filled;
-    let mut findings = Vec::new();
-    if skew.empty > 0 {
-        findings.push(format!(
-            "{} of {} without rows",
-            count(skew.empty),
-            partitions(n)
-        ));
-    }
-    if skew.bytes.balance > SKEWED {
-        // Ties go to the first in partition order.
-        let largest = skew
-            .partitions
-            .iter()
-            .rev()
-            .max_by_key(|partition| partition.bytes)
-            .map_or(String::new(), |partition| {
-                super::text::printable(&partition.path)
-            });
-        findings.push(format!(
-            "skewed: {largest} holds {:.1} % of the bytes, {:.1} x the mean",
-            percent(skew.bytes.max, skew.bytes.total),
-            skew.bytes.balance
-        ));
-    } else if skew.rows.balance > SKEWED {
-        findings.push(format!(
-            "even in bytes, though rows differ ({:.1} x the mean in the largest): rows are of unlike size",
-            skew.rows.balance
-        ));
-    }
-    let too_small = filled > 1 && mean_filled < SMALL.bytes();
-    if too_small {
-        findings.push(format!(
-            "partitions are small: {} on average",
-            ByteSize::new(mean_filled)
-        ));
-    }
-    let too_large = skew.bytes.max > LARGE.bytes();
-    if too_large {
-        findings.push(format!(
-            "the largest partition takes {} of memory",
-            ByteSize::new(skew.bytes.max)
-        ));
-    }
-    let ill = skew.empty > 0 || skew.bytes.balance > SKEWED || too_small || too_large;
-    let cure = ill.then(|| cure_of(skew));
-    if let Some(hot) = skew
-        .hot
-        .as_ref()
-        .and_then(|hot| hot.keys.first().map(|key| (hot, key)))
-    {
-        let (report, key) = hot;
-        let share = key.rows as f64 / report.rows.max(1) as f64;
-        if share >= HOT_SHARE {
-            findings.push(format!(
-                "hot key: {} = {} holds {:.1} % of the rows, so a shuffle by it cannot be even",
-                super::text::printable(&report.column),
-                super::text::key_text(key.key.as_deref(), 40),
-                share * 100.0
-            ));
-        }
-    }
+    let (empty, skewed) = (without_rows(skew), skewed(skew));
+    let (small, large) = (small(skew), large(skew));
+    let ills = [&empty, &skewed, &small, &large];
+    let cure = ills.iter().any(|ill| ill.is_some()).then(|| cure_of(skew));
+    let uneven = skewed.or_else(|| rows_unlike(skew));
+    let findings = [empty, uneven, small, large, hot_key(skew)];
+    let findings: Vec<String> = findings.into_iter().flatten().collect();
     let verdict = match (findings.is_empty(), n) {
         (true, 1) => "fine: one partition".into(),
         (true, _) => format!(
@@ -160,6 +104,61 @@ pub(super) fn judge(skew: &Skew) -> (String, Option<Cure>) {
         (false, _) => findings.join("; "),
     };
     (verdict, cure)
+}
+
+fn without_rows(skew: &Skew) -> Option<String> {
+    let all = partitions(skew.partitions.len() as u64);
+    (skew.empty > 0).then(|| format!("{} of {all} without rows", count(skew.empty)))
+}
+
+fn skewed(skew: &Skew) -> Option<String> {
+    if skew.bytes.balance <= SKEWED {
+        return None;
+    }
+    // Ties go to the first in partition order.
+    let backwards = skew.partitions.iter().rev();
+    let largest = backwards.max_by_key(|partition| partition.bytes)?;
+    Some(format!(
+        "skewed: {} holds {:.1} % of the bytes, {:.1} x the mean",
+        printable(&largest.path),
+        percent(skew.bytes.max, skew.bytes.total),
+        skew.bytes.balance
+    ))
+}
+
+fn rows_unlike(skew: &Skew) -> Option<String> {
+    (skew.rows.balance > SKEWED).then(|| {
+        format!(
+            "even in bytes, though rows differ ({:.1} x the mean in the largest): rows are of unlike size",
+            skew.rows.balance
+        )
+    })
+}
+
+fn small(skew: &Skew) -> Option<String> {
+    let filled = skew.partitions.len() as u64 - skew.empty;
+    let mean = skew.bytes.total / filled.max(1);
+    (filled > 1 && mean < SMALL.bytes())
+        .then(|| format!("partitions are small: {} on average", ByteSize::new(mean)))
+}
+
+fn large(skew: &Skew) -> Option<String> {
+    let most = ByteSize::new(skew.bytes.max);
+    (most > LARGE).then(|| format!("the largest partition takes {most} of memory"))
+}
+
+fn hot_key(skew: &Skew) -> Option<String> {
+    let report = skew.hot.as_ref()?;
+    let key = report.keys.first()?;
+    let share = key.rows as f64 / report.rows.max(1) as f64;
+    (share >= HOT_SHARE).then(|| {
+        format!(
+            "hot key: {} = {} holds {:.1} % of the rows, so a shuffle by it cannot be even",
+            printable(&report.column),
+            key_text(key.key.as_deref(), 40),
+            share * 100.0
+        )
+    })
 }
 
 fn cure_of(skew: &Skew) -> Cure {

@@ -39,6 +39,18 @@ pub fn line_schema(byte_column: Option<&str>) -> Result<JsonSchema> {
     JsonSchema::from_arrow(&Schema::new(fields))
 }
 
+/// Lines that are told apart.
+struct Cut {
+    all: RecordBatch,
+    schema: JsonSchema,
+    /// Of each row.
+    places: Vec<Line>,
+    n_lines: u64,
+    bad: Vec<BadRecord>,
+    /// Whether the last one is bad, and those behind it were not looked at.
+    stopped: bool,
+}
+
 /// Decodes chunks of lines. Owned by one worker.
 pub struct LineDecoder {
     options: Arc<DecodeOptions>,
@@ -79,43 +91,14 @@ impl LineDecoder {
                 "one line is above the 2 GiB that a column of text can hold",
             ));
         }
-        let mut lines = StringBuilder::with_capacity(text.len() / 64, text.len());
-        let mut bytes = UInt64Builder::new();
-        let (mut bad, mut places) = (Vec::new(), Vec::new());
-        let (mut n_lines, mut start, mut stopped) = (0, 0, false);
-        while start < text.len() && !stopped {
-            let rest = &text[start..];
-            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
-            match simdutf8::compat::from_utf8(line) {
-                Ok(line) => {
-                    lines.append_value(line);
-                    bytes.append_value(first_byte + start as u64);
-                    places.push(Line {
-                        byte: start,
-                        number: n_lines,
-                    });
-                }
-                Err(error) => {
-                    bad.push(BadRecord {
-                        byte: start as u64,
-                        line: n_lines,
-                        len: line.len(),
-                        column: None,
-                        reason: format!("not UTF-8 at byte {} of the record", error.valid_up_to()),
-                    });
-                    stopped = !self.options.keep_bad;
-                }
-            }
-            n_lines += 1;
-            start += len + 1;
-        }
-        let schema = line_schema(self.byte_column.as_deref())?;
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(lines.finish())];
-        if self.byte_column.is_some() {
-            columns.push(Arc::new(bytes.finish()));
-        }
-        let all = RecordBatch::try_new(schema.to_arrow(), columns)?;
+        let Cut {
+            all,
+            schema,
+            mut places,
+            n_lines,
+            bad,
+            stopped,
+        } = self.cut(text, first_byte)?;
         let kept = match self.keep(&all) {
             Ok(kept) => kept,
             Err(error) => {
@@ -153,6 +136,54 @@ impl LineDecoder {
             typed: Vec::new(),
             places,
             failed: None,
+        })
+    }
+
+    /// The lines of `text`, until a bad one if that is not to be kept.
+    fn cut(&self, text: &[u8], first_byte: u64) -> Result<Cut> {
+        let mut lines = StringBuilder::with_capacity(text.len() / 64, text.len());
+        let mut bytes = UInt64Builder::new();
+        let (mut bad, mut places) = (Vec::new(), Vec::new());
+        let (mut n_lines, mut start, mut stopped) = (0, 0, false);
+        while start < text.len() && !stopped {
+            let rest = &text[start..];
+            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
+            match simdutf8::compat::from_utf8(line) {
+                Ok(line) => {
+                    lines.append_value(line);
+                    bytes.append_value(first_byte + start as u64);
+                    places.push(Line {
+                        byte: start,
+                        number: n_lines,
+                    });
+                }
+                Err(error) => {
+                    bad.push(BadRecord {
+                        byte: start as u64,
+                        line: n_lines,
+                        len: line.len(),
+                        column: None,
+                        reason: format!("not UTF-8 at byte {} of the record", error.valid_up_to()),
+                    });
+                    stopped = !self.options.keep_bad;
+                }
+            }
+            n_lines += 1;
+            start += len + 1;
+        }
+        let schema = line_schema(self.byte_column.as_deref())?;
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(lines.finish())];
+        if self.byte_column.is_some() {
+            columns.push(Arc::new(bytes.finish()));
+        }
+        Ok(Cut {
+            all: RecordBatch::try_new(schema.to_arrow(), columns)?,
+            schema,
+            places,
+            n_lines,
+            bad,
+            stopped,
         })
     }
 

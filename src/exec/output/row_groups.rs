@@ -80,6 +80,52 @@ struct Stream {
     bare: Vec<(u64, u64)>,
 }
 
+impl Stream {
+    /// Turns what waits into a row group; the bytes that do not wait any more.
+    fn seal(
+        &mut self,
+        plan: &WritePlan,
+        folder: Option<&HivePath>,
+        schema: &RunSchema,
+        groups: &mut Vec<Group>,
+    ) -> Result<u64> {
+        let (rows, bytes) = (self.waiting.rows, self.waiting.bytes);
+        if rows == 0 {
+            return Ok(0);
+        }
+        let batches = self.waiting.take(schema)?;
+        let output = schema.output()?;
+        if output.fields().is_empty() && plan.options.format != Format::Json {
+            self.bare.push((self.partition_idx, rows));
+        } else {
+            let group = |partition_idx, rows, bytes, batches| -> Result<Group> {
+                Ok(Group {
+                    jobs: jobs(&output, &plan.options, batches)?,
+                    tag: Tag {
+                        folder: folder.cloned(),
+                        partition_idx,
+                        schema: Arc::clone(&output),
+                        run_schema: schema.clone(),
+                        rows,
+                        bytes,
+                    },
+                })
+            };
+            for (partition_idx, rows) in std::mem::take(&mut self.bare) {
+                let batch = nulls(&output, rows)?;
+                groups.push(group(
+                    partition_idx,
+                    rows,
+                    batch_bytes(&batch),
+                    vec![batch],
+                )?);
+            }
+            groups.push(group(self.partition_idx, rows, bytes, batches)?);
+        }
+        Ok(bytes)
+    }
+}
+
 /// Collects rows into row groups. Rows of folders that wait are spilled past the
 /// budget; when they become row groups depends on all that wait, wherever they are.
 pub(crate) struct RowGroups {
@@ -130,14 +176,7 @@ impl RowGroups {
         let stream = self.streams.get_mut(&key).expect("it was put there above");
         for piece in stream.cutter.push(&rows.batch, rows.text_bytes) {
             if piece.partition_idx != stream.partition_idx {
-                seal(
-                    &self.plan,
-                    folder,
-                    stream,
-                    schema,
-                    &mut self.waiting_bytes,
-                    groups,
-                )?;
+                self.waiting_bytes -= stream.seal(&self.plan, folder, schema, groups)?;
                 stream.partition_idx = piece.partition_idx;
             }
             // A piece may be larger than a row group: rows are cut by their share of its bytes.
@@ -164,14 +203,7 @@ impl RowGroups {
                 stream.waiting.push(piece, bytes, &rows.from, schema)?;
                 let waiting = &stream.waiting;
                 if waiting.bytes >= self.row_group_bytes || waiting.rows >= ROW_GROUP_ROWS {
-                    seal(
-                        &self.plan,
-                        folder,
-                        stream,
-                        schema,
-                        &mut self.waiting_bytes,
-                        groups,
-                    )?;
+                    self.waiting_bytes -= stream.seal(&self.plan, folder, schema, groups)?;
                 }
             }
         }
@@ -201,14 +233,7 @@ impl RowGroups {
             }
             let key = &self.order[place];
             if let Some(stream) = self.streams.get_mut(key) {
-                seal(
-                    &self.plan,
-                    key.as_ref(),
-                    stream,
-                    schema,
-                    &mut self.waiting_bytes,
-                    groups,
-                )?;
+                self.waiting_bytes -= stream.seal(&self.plan, key.as_ref(), schema, groups)?;
             }
         }
         Ok(())
@@ -233,52 +258,6 @@ impl RowGroups {
         self.reservation.resize_anyway(0);
         Ok(())
     }
-}
-
-/// Turns what a stream holds into a row group.
-fn seal(
-    plan: &WritePlan,
-    folder: Option<&HivePath>,
-    stream: &mut Stream,
-    schema: &RunSchema,
-    waiting_bytes: &mut u64,
-    groups: &mut Vec<Group>,
-) -> Result<()> {
-    let (rows, bytes) = (stream.waiting.rows, stream.waiting.bytes);
-    if rows == 0 {
-        return Ok(());
-    }
-    let batches = stream.waiting.take(schema)?;
-    let output = schema.output()?;
-    if output.fields().is_empty() && plan.options.format != Format::Json {
-        stream.bare.push((stream.partition_idx, rows));
-    } else {
-        let group = |partition_idx, rows, bytes, batches| -> Result<Group> {
-            Ok(Group {
-                jobs: jobs(&output, &plan.options, batches)?,
-                tag: Tag {
-                    folder: folder.cloned(),
-                    partition_idx,
-                    schema: Arc::clone(&output),
-                    run_schema: schema.clone(),
-                    rows,
-                    bytes,
-                },
-            })
-        };
-        for (partition_idx, rows) in std::mem::take(&mut stream.bare) {
-            let batch = nulls(&output, rows)?;
-            groups.push(group(
-                partition_idx,
-                rows,
-                batch_bytes(&batch),
-                vec![batch],
-            )?);
-        }
-        groups.push(group(stream.partition_idx, rows, bytes, batches)?);
-    }
-    *waiting_bytes -= bytes;
-    Ok(())
 }
 
 /// Rows of which nothing was known when they came.
@@ -337,14 +316,7 @@ impl Output for RowGroups {
             && let Some(key) = self.order.pop_front()
         {
             if let Some(mut stream) = self.streams.remove(&key) {
-                seal(
-                    &self.plan,
-                    key.as_ref(),
-                    &mut stream,
-                    schema,
-                    &mut self.waiting_bytes,
-                    &mut groups,
-                )?;
+                self.waiting_bytes -= stream.seal(&self.plan, key.as_ref(), schema, &mut groups)?;
             }
         }
         self.reservation.resize_anyway(self.held_bytes());
