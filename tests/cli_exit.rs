@@ -3,10 +3,13 @@
 mod cli_common;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use cli_common::{command, ended, logs, put, skewed, windrow};
+use cli_common::{Ended, command, ended, logs, put, skewed, windrow};
 
 #[test]
 fn help_and_version_go_to_stdout() {
@@ -40,6 +43,128 @@ fn help_and_version_go_to_stdout() {
     ] {
         let help = windrow(dir.path(), &[name, "--help"]).expect(0);
         assert!(help.stdout.contains("Examples:"), "{name}");
+    }
+}
+
+#[test]
+fn help_is_a_command_too_and_shows_characters_as_they_are_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = windrow(dir.path(), &["help", "convert"]).expect(0).stdout;
+    assert_eq!(
+        help,
+        windrow(dir.path(), &["convert", "--help"]).expect(0).stdout
+    );
+    for shown in [
+        r"or \t for a tab",
+        r#"[default: "]"#,
+        "parquet, json, csv or ipc",
+    ] {
+        assert!(help.contains(shown), "{shown}: {help}");
+    }
+    assert!(!help.contains(r"\\"), "{help}");
+}
+
+#[test]
+fn output_to_a_dash_is_refused_and_to_a_folder_of_that_name_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("a.json"), "{\"a\":1}\n");
+    let refused = windrow(dir.path(), &["convert", "a.json", "--to", "-"]).expect(2);
+    assert!(refused.stderr.contains("./-"), "{}", refused.stderr);
+    assert!(!dir.path().join("-").exists());
+    windrow(dir.path(), &["convert", "a.json", "--to", "./-"]).expect(0);
+    assert!(dir.path().join("-/_windrow.json").exists());
+}
+
+#[test]
+fn a_value_that_is_none_is_told_with_its_flag_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for (flag, value) in [
+        ("--compression", "zstd:0"),
+        ("--format", "orc"),
+        ("--encoding", "utf-7"),
+        ("--max-rejects", "few"),
+    ] {
+        let args = ["convert", "a.json", "--to", "out", flag, value];
+        let error = windrow(dir.path(), &args).expect(2).stderr;
+        let setting = format!("{}:", flag.trim_start_matches('-'));
+        assert!(error.contains(flag) && !error.contains(&setting), "{error}");
+    }
+}
+
+/// The command as a user who is not root runs it; none where this user may not run it.
+fn as_nobody(dir: &Path, args: &[&str]) -> Option<Ended> {
+    let mut windrow = command();
+    if rustix::process::geteuid().is_root() {
+        windrow.uid(65_534).gid(65_534);
+    }
+    let output = windrow.current_dir(dir).args(args).output();
+    match output {
+        Ok(output) => Some(ended(output)),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_refused_and_once_it_may_each_row_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let allow = |path: &str, mode: u32| {
+        let path = dir.path().join(path);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("", 0o777);
+    put(&dir.path().join("a.json"), "{\"k\":\"x\",\"n\":1}\n");
+    let by_value = ["convert", "a.json", "--to", "out", "--partition-on", "k"];
+    let Some(first) = as_nobody(dir.path(), &by_value) else {
+        return;
+    };
+    first.expect(0);
+    for (closed, again) in [
+        ("out", "--append"),
+        ("out", "--overwrite"),
+        ("out/k=x", "--overwrite"),
+    ] {
+        allow(closed, 0o555);
+        let args = [&by_value[..], &[again]].concat();
+        // A folder inside does not hinder an exchange of the whole.
+        let code = if closed == "out" { 1 } else { 0 };
+        let ended = as_nobody(dir.path(), &args).unwrap().expect(code);
+        assert_eq!(
+            ended.stderr.contains("cannot write to"),
+            code == 1,
+            "{}",
+            ended.stderr
+        );
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        if code == 1 {
+            allow(closed, 0o755);
+        }
+        let count = as_nobody(dir.path(), &["count", "out"]).unwrap().expect(0);
+        assert_eq!(count.stdout, "1\n", "{closed} {again}");
+    }
+    let args = [&by_value[..], &["--append"]].concat();
+    as_nobody(dir.path(), &args).unwrap().expect(0);
+    let count = as_nobody(dir.path(), &["count", "out"]).unwrap().expect(0);
+    assert_eq!(count.stdout, "2\n");
+}
+
+#[test]
+fn what_is_nested_deep_is_written_and_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = |depth| format!("{}1{}\n", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let lists = |depth| format!("{{\"a\":{}1{}}}\n", "[".repeat(depth), "]".repeat(depth));
+    let texts = [63, 120, 255].map(|depth| [objects(depth), lists(depth)]);
+    for (idx, text) in texts.into_iter().flatten().enumerate() {
+        put(&dir.path().join("deep.json"), &text);
+        let most = ["--max-depth", "256", "--overwrite"];
+        let args = [&["convert", "deep.json", "--to", "out"], &most[..]].concat();
+        windrow(dir.path(), &args).expect(0);
+        windrow(dir.path(), &["verify", "out"]).expect(0);
+        let head = windrow(dir.path(), &["head", "out", "--output", "json"]).expect(0);
+        assert_eq!(head.stdout, text, "text {idx}");
     }
 }
 

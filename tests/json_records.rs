@@ -29,6 +29,17 @@ fn reason(line: &str) -> String {
 }
 
 #[test]
+fn equal_keys_are_counted_alike_in_columns_and_in_json_text() {
+    let object = r#"{"a":{"x":1,"x":{"y":1,"y":2,"y":null},"z":[{"k":1,"k":1}]}}"#;
+    let alone = decode(format!("{object}\n").as_bytes(), &JsonSchema::empty());
+    let beside = decode(
+        format!("{object}\n{{\"a\":5}}\n").as_bytes(),
+        &JsonSchema::empty(),
+    );
+    assert_eq!((alone.duplicate_keys, beside.duplicate_keys), (4, 4));
+}
+
+#[test]
 fn the_last_of_equal_keys_counts_and_they_are_counted() {
     let text = r#"{"a":1,"a":2}
 {"b":{"x":1,"x":[5]},"b":{"x":[6,7]}}
@@ -327,7 +338,7 @@ fn nesting_is_limited_and_never_overflows_the_stack() {
         ..DecodeOptions::default()
     };
     let error = Decoder::new(Arc::new(options), None).decode(b"{}", &JsonSchema::empty());
-    assert!(error.unwrap_err().to_string().contains("max_depth"));
+    assert!(error.unwrap_err().to_string().contains("max-depth"));
 }
 
 #[test]

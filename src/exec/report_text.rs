@@ -33,15 +33,18 @@ impl RunReport {
         let files = self.inputs.len();
         write!(
             f,
-            "{} lines of {files} {} = {} rows + {} rejected + {} blank",
+            "{} {} of {files} {} = {} {} + {} rejected + {} blank",
             self.lines,
+            plural(self.lines, "line", "lines"),
             plural(files as u64, "file", "files"),
             self.rows,
+            plural(self.rows, "row", "rows"),
             self.rejected,
             self.blank
         )?;
         if self.filtered > 0 {
-            write!(f, "; {} rows did not pass the filter", self.filtered)?;
+            let rows = plural(self.filtered, "row", "rows");
+            write!(f, "; {} {rows} did not pass the filter", self.filtered)?;
         }
         if self.skipped_row_groups > 0 {
             let were = plural(self.skipped_row_groups, "row group was", "row groups were");
@@ -52,22 +55,24 @@ impl RunReport {
             write!(f, "; {} {were} not read", self.skipped_files)?;
         }
         if self.limited > 0 {
-            write!(f, "; {} rows were past the limit", self.limited)?;
+            let were = plural(self.limited, "row was", "rows were");
+            write!(f, "; {} {were} past the limit", self.limited)?;
         }
         if self.exploded > 0 {
-            write!(f, "; {} more rows were made of lists", self.exploded)?;
+            let were = plural(self.exploded, "more row was", "more rows were");
+            write!(f, "; {} {were} made of lists", self.exploded)?;
         }
         Ok(())
     }
 
     /// Rows, parts and bytes.
     fn written(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let parts = self.outputs.len() as u64;
+        let (rows, parts) = (self.rows_written(), self.outputs.len() as u64);
         let stored: u64 = self.outputs.iter().map(|output| output.stored_bytes).sum();
         write!(
             f,
-            "{} rows in {parts} {}, {}",
-            self.rows_written(),
+            "{rows} {} in {parts} {}, {}",
+            plural(rows, "row", "rows"),
             plural(parts, "part", "parts"),
             ByteSize::new(stored)
         )?;
@@ -97,9 +102,11 @@ impl RunReport {
             )?;
         }
         if self.ignored_values > 0 {
+            let values = plural(self.ignored_values, "value", "values");
+            let were = plural(self.ignored_values, "was", "were");
             write!(
                 f,
-                "\n{} values of keys outside the schema were ignored",
+                "\n{} {values} of keys outside the schema {were} ignored",
                 self.ignored_values
             )?;
         }
@@ -123,7 +130,8 @@ impl RunReport {
 impl Display for StageReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (rows_in, rows_out) = (self.rows_in, self.rows_out);
-        write!(f, "{}: {rows_in} rows in, {rows_out} out", self.name)?;
+        let rows = plural(rows_in, "row", "rows");
+        write!(f, "{}: {rows_in} {rows} in, {rows_out} out", self.name)?;
         if let Some(way) = &self.way {
             write!(f, ", {way}")?;
         }
@@ -132,7 +140,9 @@ impl Display for StageReport {
             let (n, largest) = (tasks.tasks, tasks.largest_rows);
             write!(
                 f,
-                ", {n} tasks, {largest} rows in the largest and {mean} in the mean"
+                ", {n} {}, {largest} {} in the largest and {mean} in the mean",
+                plural(n, "task", "tasks"),
+                plural(largest, "row", "rows")
             )?;
         }
         for hot in &self.hot_keys {

@@ -185,8 +185,9 @@ impl fmt::Display for Estimate {
         let (files, sampled) = (self.files, self.sampled_files);
         writeln!(
             f,
-            "{} in {files} files; sample: {} of {sampled}",
+            "{} in {files} {}; sample: {} of {sampled}",
             size(self.stored_bytes),
+            if files == 1 { "file" } else { "files" },
             size(self.sampled_bytes)
         )?;
         let line = |f: &mut fmt::Formatter<'_>, name: &str, of: [String; 3]| {

@@ -206,7 +206,7 @@ fn check(options: &TextOptions) -> Result<()> {
         ));
     }
     at_least_one("blocksize", options.blocksize)?;
-    at_least_one("max_record_bytes", options.max_record_bytes)
+    at_least_one("max-record", options.max_record_bytes)
 }
 
 /// Opens the stored bytes of a unit.

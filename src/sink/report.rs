@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::csv::CsvStyle;
 use super::file::StagedFile;
 use super::options::Format;
-use super::schema::ColumnSchema;
+use super::schema::{ColumnSchema, MAX_DEPTH};
 use crate::error::{Error, Result};
 
 /// The manifest's name inside the target folder.
@@ -23,6 +23,10 @@ pub const MANIFEST: &str = "_windrow.json";
 
 /// The option of a run that names the column which its rows are sorted by.
 pub const SORTED_BY: &str = "sorted_by";
+
+/// Brackets that may be open at once in a manifest: two for each level of a column,
+/// and those of what stands beside columns.
+const MOST_OPEN: usize = 2 * MAX_DEPTH + 16;
 
 /// The manifest's layout; a file of a later one is refused.
 const VERSION: u32 = 1;
@@ -154,7 +158,7 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::io(path.display(), "read", source)),
         };
-        let manifest: Manifest = serde_json::from_slice(&text)
+        let manifest = parse(&text)
             .map_err(|error| Error::corrupt(path.display(), None, error.to_string()))?;
         if manifest.version != VERSION {
             return Err(Error::corrupt(
@@ -216,6 +220,37 @@ fn at_most(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     }
 }
 
+/// Reads the text of a manifest.
+fn parse(text: &[u8]) -> serde_json::Result<Manifest> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    if most_open(text) <= MOST_OPEN {
+        // Its own limit is less than what columns may be nested.
+        reader.disable_recursion_limit();
+    }
+    let manifest = Manifest::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(manifest)
+}
+
+/// The most brackets of a JSON text that are open at once.
+fn most_open(text: &[u8]) -> usize {
+    let (mut open, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text {
+        match (quoted, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => quoted = !quoted,
+            (false, b'{' | b'[') => {
+                open += 1;
+                most = most.max(open);
+            }
+            (false, b'}' | b']') => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,5 +266,37 @@ mod tests {
         std::fs::write(dir.path().join(MANIFEST), "{").unwrap();
         let error = Manifest::read(dir.path()).unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_manifest_of_columns_nested_as_deep_as_any_comes_back_on_a_small_stack() {
+        let leaf = ColumnSchema {
+            name: "a \\\" [".into(),
+            data_type: "Int64".into(),
+            nullable: true,
+            extension: None,
+            fields: vec![],
+        };
+        let nested = (1..MAX_DEPTH).fold(leaf, |inner, _| ColumnSchema {
+            name: "a".into(),
+            data_type: "Struct".into(),
+            fields: vec![inner],
+            nullable: true,
+            extension: None,
+        });
+        let read_back = move || {
+            let dir = tempfile::tempdir().unwrap();
+            let manifest = Manifest::new(Format::Json, vec![], vec![nested]);
+            manifest.write(dir.path()).unwrap();
+            assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
+            // One that no run wrote, and that would need any stack.
+            let endless = format!("{{\"version\":{}", "[".repeat(1 << 20));
+            std::fs::write(dir.path().join(MANIFEST), endless).unwrap();
+            let error = Manifest::read(dir.path()).unwrap_err();
+            assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        };
+        // What threads get where nothing else is said.
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        thread.spawn(read_back).unwrap().join().unwrap();
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// Deepest nesting of types that is written. The JSON decoder stops at 128.
-const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 256;
 
 /// The schema that part files get: a type of only nulls becomes text, at any depth.
 ///

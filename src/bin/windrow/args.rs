@@ -6,7 +6,8 @@
 //! A flag is here only if the engine does what it says. Names and units are
 //! those of the library's options, which also hold the defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -19,6 +20,18 @@ use windrow::{
 use crate::codec_args::{CodecArg, with_codecs};
 use crate::csv_args::{CsvArgs, character};
 use crate::progress::When;
+
+/// A value of a flag. clap names the flag, so that only the reason is left to say.
+///
+/// # Errors
+///
+/// Why it is none, in words.
+pub fn value<T: FromStr<Err = Error>>(text: &str) -> std::result::Result<T, String> {
+    text.parse().map_err(|error| match error {
+        Error::Config { reason, .. } => reason,
+        other => other.to_string(),
+    })
+}
 
 /// What to read.
 #[derive(Debug, Args)]
@@ -108,7 +121,7 @@ pub struct ReadArgs {
     pub rejects: Option<PathBuf>,
 
     /// Fail when more records are bad than this number, or this share of all lines (0.1%)
-    #[arg(long, value_name = "N|P%")]
+    #[arg(long, value_name = "N|P%", value_parser = value::<MaxRejects>)]
     pub max_rejects: Option<MaxRejects>,
 
     /// Keep what can be read of truncated or damaged gzip files, and report what was lost
@@ -132,7 +145,7 @@ pub struct ReadArgs {
     pub max_depth: Option<usize>,
 
     /// What the bytes of CSV and lines mean, such as latin1 or utf-16le [default: utf-8, or utf-16 by its mark]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::<Encoding>)]
     pub encoding: Option<Encoding>,
 
     /// Add a column that holds the byte each line begins at (--from text)
@@ -286,7 +299,7 @@ pub struct OrderArgs {
     ///
     /// Smallest first and nulls last unless told otherwise; equal rows keep
     /// their order. Parts are ranges of the order, one behind the other.
-    #[arg(long, value_name = "COL[ desc],…", value_delimiter = ',', value_parser = str::parse::<SortBy>)]
+    #[arg(long, value_name = "COL[ desc],…", value_delimiter = ',', value_parser = value::<SortBy>)]
     pub sort_by: Vec<SortBy>,
 }
 
@@ -331,12 +344,12 @@ pub struct WriteArgs {
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
 
-    /// Format of the output
-    #[arg(long, value_name = "FORMAT", default_value = "parquet")]
+    /// Format of the output: parquet, json, csv or ipc
+    #[arg(long, value_name = "FORMAT", default_value = "parquet", value_parser = value::<Format>)]
     pub format: Format,
 
     /// zstd, zstd:1 to zstd:22, snappy, gzip, gzip:1 to gzip:9, lz4 or none; COLUMN=CODEC for a column of Parquet [default: zstd for Parquet, lz4 for ipc, none for json and csv]
-    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',')]
+    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',', value_parser = value::<CodecArg>)]
     pub compression: Vec<CodecArg>,
 
     /// Write folders COLUMN=value/ for the values of these columns
@@ -351,7 +364,7 @@ pub struct WriteArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub metadata: Vec<(String, String)>,
 
-    /// What stands between the fields of CSV output, or \\t for a tab [default: a comma]
+    /// What stands between the fields of CSV output, or \t for a tab [default: a comma]
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub write_delimiter: Option<u8>,
 
@@ -385,9 +398,15 @@ impl WriteArgs {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a flag of CSV where another format is written, and
-    /// for two codecs of all columns.
+    /// [`Error::Config`] for a flag of CSV where another format is written, for two
+    /// codecs of all columns, and for `-`, which is no folder.
     pub fn options(&self) -> Result<WriteOptions> {
+        if self.to == Path::new("-") {
+            return Err(Error::config(
+                "to",
+                "output goes to a folder, never to standard output; ./- is the folder of that name",
+            ));
+        }
         let flags = [
             ("write-delimiter", self.write_delimiter.is_some()),
             ("write-null", self.write_null.is_some()),

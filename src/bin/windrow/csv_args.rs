@@ -12,7 +12,7 @@ use crate::args::first_given;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading CSV")]
 pub struct CsvArgs {
-    /// What stands between fields, or \\t for a tab [default: a comma, or what the first record shows]
+    /// What stands between fields, or \t for a tab [default: a comma, or what the first record shows]
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub delimiter: Option<u8>,
 
@@ -20,11 +20,11 @@ pub struct CsvArgs {
     #[arg(long)]
     pub no_header: bool,
 
-    /// What stands around fields that hold delimiters, or none [default: \"]
+    /// What stands around fields that hold delimiters, or none [default: "]
     #[arg(long, value_name = "CHAR|none", value_parser = quote)]
     pub quote: Option<Quote>,
 
-    /// What makes the next character of a quoted field stand for itself, such as \\ [default: none]
+    /// What makes the next character of a quoted field stand for itself, such as \ [default: none]
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub escape: Option<u8>,
 

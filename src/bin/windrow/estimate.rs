@@ -3,7 +3,7 @@
 use clap::Parser;
 use windrow::{Format, WriteOptions};
 
-use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs};
+use crate::args::{InputArgs, PickArgs, Print, ReadArgs, RunArgs, value};
 use crate::codec_args::{CodecArg, with_codecs};
 use crate::console::{Outcome, print};
 use crate::convert::as_json;
@@ -23,12 +23,12 @@ pub struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Format of part files
-    #[arg(long, value_name = "FORMAT", default_value = "parquet")]
+    /// Format of part files: parquet, json, csv or ipc
+    #[arg(long, value_name = "FORMAT", default_value = "parquet", value_parser = value::<Format>)]
     format: Format,
 
     /// Compression of part files: zstd, zstd:N, snappy, gzip, lz4 or none; COLUMN=CODEC for a column of Parquet
-    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',')]
+    #[arg(long, value_name = "CODEC[,COLUMN=CODEC…]", value_delimiter = ',', value_parser = value::<CodecArg>)]
     compression: Vec<CodecArg>,
 
     /// How to print the estimate

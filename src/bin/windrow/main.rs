@@ -35,7 +35,6 @@ use clap::{Parser, Subcommand};
     name = "windrow",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
     after_help = "\
 Examples:
   windrow convert 'logs/*.json.gz' --to out/logs

@@ -70,9 +70,10 @@ impl Sorted {
             .buckets
             .iter()
             .filter(|bucket| bucket.is_spilled());
+        let n = self.ranges.buckets.len();
         report.way = Some(format!(
-            "{} ranges, {} of them on disk",
-            self.ranges.buckets.len(),
+            "{n} {}, {} of them on disk",
+            if n == 1 { "range" } else { "ranges" },
             spilled.count()
         ));
         report.tasks = (tasks.tasks > 0).then_some(tasks);

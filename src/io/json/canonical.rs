@@ -129,6 +129,7 @@ impl Parser<'_> {
         let mut is_first = true;
         for (idx, (key, part)) in members.iter().enumerate() {
             let is_overwritten = members.get(idx + 1).is_some_and(|(next, _)| next == key);
+            self.duplicate_keys += u64::from(is_overwritten);
             if is_overwritten || part.is_empty() {
                 continue;
             }

@@ -163,7 +163,7 @@ impl Decoder {
     pub fn decode(&mut self, text: &[u8], schema: &JsonSchema) -> Result<Decoded> {
         if self.options.max_depth > DEEPEST {
             return Err(Error::config(
-                "max_depth",
+                "max-depth",
                 format!(
                     "{} is above {DEEPEST}, the most that fits every thread's stack",
                     self.options.max_depth

@@ -10,8 +10,9 @@
 
 /// Structs within structs, of which the format itself has fewer than ten.
 const MOST_NESTED: u32 = 32;
-/// Groups within groups of a schema: its decoder calls itself for each.
-const DEEPEST_SCHEMA: usize = 128;
+/// Groups within groups of a schema, of which its decoder calls itself for each: a
+/// column is written with 256 levels at most, and a list is two groups.
+const DEEPEST_SCHEMA: usize = 2 * 256 + 2;
 
 /// Thrift's compact types.
 pub(super) mod kind {

@@ -102,6 +102,9 @@ impl Staging {
         let work = Work::take(&path)?;
         let target = Target::look(&path)?;
         target.check(options.existing)?;
+        if target.exists {
+            place::check_writable(&target.path)?;
+        }
         if let Some(manifest) = target
             .manifest
             .as_ref()
@@ -403,6 +406,7 @@ impl Staging {
             Existing::Overwrite => target.holds.clone(),
             _ => BTreeSet::new(),
         };
+        place::check_moves(new, &target.path, &dead)?;
         place::note(&self.work.folder, new, dead)
     }
 }

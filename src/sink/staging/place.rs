@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -46,17 +46,26 @@ pub(super) fn rename_new(new: &Path, target: &Path) -> Result<()> {
 
 /// Exchanges two folders at once; `false` if the system has no way to.
 pub(super) fn exchange(new: &Path, target: &Path) -> Result<bool> {
+    let mode_of = |folder: &Path| match fs::metadata(folder) {
+        Ok(found) => Ok(found.permissions()),
+        Err(source) => Err(Error::io(folder.display(), "look at", source)),
+    };
+    let set_mode = |mode: fs::Permissions| {
+        fs::set_permissions(new, mode)
+            .map_err(|source| Error::io(new.display(), "set the mode of", source))
+    };
+    let staged = mode_of(new)?;
     // Whoever may use the old folder may use the new one.
-    let mode = fs::metadata(target)
-        .map_err(|source| Error::io(target.display(), "look at", source))?
-        .permissions();
-    fs::set_permissions(new, mode)
-        .map_err(|source| Error::io(new.display(), "set the mode of", source))?;
+    set_mode(mode_of(target)?)?;
     match renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
         Err(
             Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM | Errno::ACCESS | Errno::BUSY,
-        ) => Ok(false),
+        ) => {
+            // Files are moved out of it instead.
+            set_mode(staged)?;
+            Ok(false)
+        }
         Err(error) => Err(Error::io(
             target.display(),
             "exchange with the staged folder",
@@ -134,6 +143,29 @@ fn walk(root: &Path, wanted: impl Fn(&walkdir::DirEntry) -> bool) -> Result<Vec<
             })
         })
         .collect()
+}
+
+/// Refuses a folder whose names this process may not change; one that is not
+/// there is none of these.
+pub(super) fn check_writable(folder: &Path) -> Result<()> {
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(Error::io(folder.display(), "write to", error.into())),
+    }
+}
+
+/// Refuses moves that the system would refuse, as long as there is a way back.
+pub(super) fn check_moves(new: &Path, target: &Path, dead: &BTreeSet<PathBuf>) -> Result<()> {
+    let mut touched: BTreeSet<PathBuf> = dead
+        .iter()
+        .filter_map(|held| Some(target.join(held.parent()?)))
+        .collect();
+    for folder in folders(new)? {
+        if let Ok(relative) = folder.strip_prefix(new) {
+            touched.insert(target.join(relative));
+        }
+    }
+    touched.iter().try_for_each(|folder| check_writable(folder))
 }
 
 /// Notes that everything is staged: from here on the run counts as done, and
@@ -306,6 +338,20 @@ mod tests {
         holds.insert("zz-not-there".into());
         assert!(!link_all(&target, &holds, &new).unwrap());
         assert_eq!(all(&new).len(), 1, "only what was staged is left");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_exchanged_keeps_its_own_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        // No folder can be exchanged with one that lies in it.
+        let (new, target) = (root.path().join("new"), root.path().join("new/out"));
+        fs::create_dir_all(&target).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o555)).unwrap();
+        assert!(!exchange(&new, &target).unwrap());
+        let mode = fs::metadata(&new).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]
