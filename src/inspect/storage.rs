@@ -229,3 +229,52 @@ fn plural(n: u64, what: &str) -> String {
     let ending = if n == 1 { "" } else { "s" };
     format!("{} {what}{ending}", count(n))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_by_what_they_take_and_keys_below_them() {
+        let column =
+            |name: &str, stored_bytes: u64, nulls: Option<u64>, codec: &str| ColumnStorage {
+                name: name.to_owned(),
+                bytes: 4 * stored_bytes,
+                bytes_estimated: nulls.is_none(),
+                encoded_bytes: 2 * stored_bytes,
+                stored_bytes,
+                values: 1000,
+                nulls,
+                codecs: BTreeSet::from([codec.to_owned()]),
+                encodings: BTreeSet::new(),
+            };
+        let key = |key: &str, files: u64, differs: bool| FooterKey {
+            key: key.to_owned(),
+            value: "a\u{1b}[31m".to_owned(),
+            files,
+            differs,
+        };
+        let storage = Storage {
+            files: 2,
+            row_groups: 2,
+            rows: 1000,
+            bytes: 4 * 4096,
+            stored_bytes: 4096,
+            columns: vec![
+                column("id", 1024, Some(7), "none"),
+                column("tags.list.item", 3072, None, "zstd"),
+            ],
+            metadata: vec![key("source", 2, true), key("by", 1, false)],
+            places: HashMap::new(),
+        };
+        let lines = [
+            "column          stored  share  encoded    arrow  nulls  codec",
+            "tags.list.item   3 KiB  75.0%    6 KiB  ~12 KiB      ?  zstd",
+            "id               1 KiB  25.0%    2 KiB    4 KiB      7  none",
+            "1,000 rows in 2 files, 16 KiB as Arrow, 4 KiB stored",
+            "source = a\\u{1b}[31m, in other files another value",
+            "by = a\\u{1b}[31m (1 of 2 files)",
+        ];
+        assert_eq!(storage.to_string(), lines.join("\n"));
+    }
+}

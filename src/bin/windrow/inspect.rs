@@ -7,7 +7,7 @@ use std::io::{IsTerminal, stdout};
 
 use clap::{Parser, ValueEnum};
 use windrow::inspect::{RenderOptions, Skew, html, render, text};
-use windrow::{ByteSize, InspectOptions, OnBadRecord, ReadOptions};
+use windrow::{ByteSize, FileFormat, InspectOptions, OnBadRecord, ReadOptions};
 
 use crate::args::{InputArgs, OnBad, RunArgs};
 use crate::console::{Failure, Outcome, is_ascii_only, print, terminal_width};
@@ -65,7 +65,7 @@ pub struct Args {
     salvage: bool,
 
     /// Show what the columns of Parquet files take, and the keys and values of their footers
-    #[arg(long, conflicts_with_all = ["by", "max_balance", "fail_on_empty", "blocksize", "all"])]
+    #[arg(long, conflicts_with_all = ["by", "max_balance", "fail_on_empty", "blocksize", "on_bad_record", "salvage", "all"])]
     columns: bool,
 
     /// List every partition, however many there are
@@ -140,6 +140,12 @@ impl Args {
 
     /// Prints what columns take.
     fn columns(&self, run: &mut Run) -> Outcome {
+        if let Some(from) = self.input.from.map(|from| from.format())
+            && from != FileFormat::Parquet
+        {
+            let reason = format!("{from} files do not tell what their columns take; Parquet does");
+            return Err(windrow::Error::config("columns", reason).into());
+        }
         let storage = run.session.storage(&self.input.inputs)?;
         run.done();
         match self.output {
