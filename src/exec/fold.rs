@@ -19,7 +19,7 @@ use std::thread::ThreadId;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::group::{Aside, GroupStore, N_BUCKETS, ROWS_AT_ONCE};
+use super::group::{Aside, GroupStore, N_BUCKETS};
 use super::output::room_beside;
 use super::schema::RunSchema;
 use super::worker::Worked;
@@ -221,7 +221,7 @@ impl Folding {
         if !fits {
             self.leaves.store(true, Ordering::Relaxed);
         }
-        let many = held.aside.n_rows() >= ROWS_AT_ONCE || held.passing == 0;
+        let many = held.aside.has_many() || held.passing == 0;
         match !fits || many && self.leaves.load(Ordering::Relaxed) {
             true => held.leave_for(&self.stores),
             false => Ok(()),

@@ -5,6 +5,8 @@
 //! Out: all of them, to be grouped where they lie; or, where the budget refuses
 //!      as much, partials in the store.
 
+use arrow_array::RecordBatch;
+
 use super::store::GroupStore;
 use crate::error::Result;
 use crate::memory::{Budget, HeldBuffers, Reservation};
@@ -15,7 +17,14 @@ use crate::ops::{Aggregate, Ungrouped};
 const ROOM_SHARE: u64 = 2;
 
 /// Rows that go to the store at once: so many make shards that are worth their headers.
-pub(crate) const ROWS_AT_ONCE: u64 = 1 << 17;
+const ROWS_AT_ONCE: u64 = 1 << 17;
+
+/// Rows that go at once however long they are.
+const LEAST_AT_ONCE: usize = 1_024;
+
+/// The share of a budget that goes to the store at once, where rows are long:
+/// shards of it are not of the budget before they are in their buckets.
+const SHARE_AT_ONCE: u64 = 16;
 
 /// What waits, and what it holds of the budget.
 pub(crate) struct Aside {
@@ -92,9 +101,10 @@ impl Aside {
             bytes += next.bytes;
             partials.push(groups.partial_of(&next.rows)?);
             drop(next);
-            if rows >= ROWS_AT_ONCE || waiting.peek().is_none() {
+            let many = rows >= ROWS_AT_ONCE || bytes >= self.bytes_at_once();
+            if many || waiting.peek().is_none() {
                 let left = self.reservation.bytes().saturating_sub(bytes);
-                store.push(&std::mem::take(&mut partials))?;
+                self.send(store, std::mem::take(&mut partials), (rows, bytes))?;
                 self.reservation.resize_anyway(left);
                 (rows, bytes) = (0, 0);
             }
@@ -102,5 +112,36 @@ impl Aside {
         // What comes from here on waits for a moment only, so it leaves no room.
         (self.reservation, self.copies) = (self.budget.open(), 2);
         Ok(())
+    }
+
+    /// Sends partials of so many rows and bytes to the store, in pieces if they are large.
+    fn send(
+        &self,
+        store: &GroupStore,
+        partials: Vec<RecordBatch>,
+        (rows, bytes): (u64, u64),
+    ) -> Result<()> {
+        let at_once = self.bytes_at_once();
+        if bytes <= 2 * at_once {
+            return store.push(&partials);
+        }
+        let fitting = u128::from(rows) * u128::from(at_once) / u128::from(bytes);
+        let step = (fitting as usize).max(LEAST_AT_ONCE);
+        for partial in partials {
+            for from in (0..partial.num_rows()).step_by(step) {
+                let n_rows = step.min(partial.num_rows() - from);
+                store.push(&[partial.slice(from, n_rows)])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes_at_once(&self) -> u64 {
+        self.budget.limit().bytes() / SHARE_AT_ONCE
+    }
+
+    /// Whether enough waits to be sent to a store.
+    pub fn has_many(&self) -> bool {
+        self.n_rows >= ROWS_AT_ONCE || self.reservation.bytes() >= self.bytes_at_once()
     }
 }

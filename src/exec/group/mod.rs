@@ -31,7 +31,7 @@ mod routed;
 mod runs;
 mod store;
 
-pub(super) use aside::{Aside, ROWS_AT_ONCE};
+pub(super) use aside::Aside;
 pub(super) use in_place::in_place;
 pub(super) use merge::{Made, Merge};
 pub(super) use runs::places;
