@@ -105,8 +105,8 @@ impl DataFrame {
     /// # }
     /// ```
     ///
-    /// A panic of `map`, an error of it, and batches of other columns end the
-    /// run with an error that names the partition.
+    /// A panic of `map` and batches of other columns end the run with an error that
+    /// names the partition; an error of it ends the run as it is.
     pub fn map_partitions(
         &self,
         schema: SchemaRef,

@@ -80,7 +80,8 @@ impl fmt::Display for VerifyReport {
 ///
 /// [`Error::Config`] if there is no manifest, [`Error::Corrupt`] if it does not
 /// parse. Anything wrong with part files is a finding and no error.
-pub fn verify(dir: &Path) -> Result<VerifyReport> {
+pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport> {
+    let dir = dir.as_ref();
     let Some(manifest) = Manifest::read(dir)? else {
         return Err(Error::config(
             "verify",
