@@ -271,8 +271,13 @@ impl Run {
     }
 }
 
-/// The folder of what a run spills, which all its threads write to at once.
+/// The folder of what a run spills, which all its threads write to at once, or
+/// one, where memory is small: each that writes has an allocator's heap of its own.
 fn spill_dir(settings: &Settings, threads: usize, cancel: Cancel) -> SpillDir {
+    let threads = match settings.memory.bytes() < TWO_GROUPS_BYTES {
+        true => 1,
+        false => threads,
+    };
     SpillDir::new(&settings.spill_dir, settings.spill_limit).written_by(threads, move |n, task| {
         each(threads, &cancel, "writing rows that do not fit", n, task).map(drop)
     })
