@@ -888,11 +888,16 @@ fn frames_that_are_indexed_alike_are_merged_without_a_shuffle() {
         frame.set_index("k").unwrap()
     };
     let (left, right) = (frame("l"), frame("r"));
+    let kept = (left.persist().unwrap(), right.persist().unwrap());
     for hold in [ByteSize::mib(64), ByteSize::new(1_000)] {
         let merged = left.merge(&right, MergeOptions::on(["k"]).hold(hold));
         let groups = merged.unwrap().groupby(["k"]).unwrap().size().unwrap();
         let table = groups.compute().unwrap();
         // One for each index, and none for the merge or for the groups.
         assert_eq!((table.num_rows(), shuffles(&table)), (900, 2), "{hold}");
+        // Frames that are kept have it behind them.
+        let merged = kept.0.merge(&kept.1, MergeOptions::on(["k"]).hold(hold));
+        let table = merged.unwrap().compute().unwrap();
+        assert_eq!((table.num_rows(), shuffles(&table)), (900, 0), "{hold}");
     }
 }

@@ -163,6 +163,27 @@ fn the_index_is_known_as_long_as_its_column_is_there_and_in_order() {
 }
 
 #[test]
+fn a_kept_frame_keeps_its_index_and_so_does_each_of_its_partitions() {
+    let batch = table(1_000);
+    let session = session(2, ByteSize::mib(64));
+    let indexed = frame(&session, &batch, 64)
+        .set_index_with("key", by(By::Rows(100)))
+        .unwrap();
+    let kept = indexed.persist().unwrap();
+    assert_eq!(kept.index().as_deref(), Some("key"));
+    let bounds = |frame: &DataFrame| format!("{:?}", frame.divisions().unwrap().unwrap());
+    assert_eq!(bounds(&kept), bounds(&indexed));
+    assert_eq!(partitions(&kept), partitions(&indexed));
+    let range = |frame: &DataFrame| partitions(&frame.loc(100..=500).unwrap()).concat();
+    assert_eq!(range(&kept), range(&indexed));
+    for part in kept.partitions().unwrap() {
+        assert_eq!(part.index().as_deref(), Some("key"));
+    }
+    let unsorted = frame(&session, &batch, 64).persist().unwrap();
+    assert!(!unsorted.known_divisions());
+}
+
+#[test]
 fn loc_gives_the_rows_of_a_range() {
     let batch = table(1_000);
     let session = session(2, ByteSize::mib(64));

@@ -166,7 +166,9 @@ impl DataFrame {
                 n_partitions: 1,
             };
             let schema = Arc::clone(self.known());
-            self.session().scan(source, schema, Estimate::default())
+            let estimate = Estimate::default();
+            self.session()
+                .scan_sorted(source, schema, estimate, self.index())
         };
         Ok((0..n_partitions).map(one).collect())
     }
@@ -234,9 +236,9 @@ impl DataFrame {
     }
 
     /// The same frame, computed now and kept: whatever is done with it reads the
-    /// kept rows, in the same partitions. They count against the memory budget
-    /// and are spilled past half of it; dropping the last frame that has them
-    /// frees memory and files.
+    /// kept rows, in the same partitions, with the index they had. They count
+    /// against the memory budget and are spilled past half of it; dropping the last
+    /// frame that has them frees memory and files.
     ///
     /// # Errors
     ///
@@ -254,6 +256,7 @@ impl DataFrame {
         let kept = Arc::new(kept);
         let make = Local::holding("persist", move |idx| kept.read(idx));
         let source = Source::Made { make, n_partitions };
-        Ok(self.session().scan(source, schema, estimate))
+        let session = self.session();
+        Ok(session.scan_sorted(source, schema, estimate, self.index()))
     }
 }

@@ -358,7 +358,8 @@ impl Session {
         self.scan_sorted(source, schema, estimate, None)
     }
 
-    fn scan_sorted(
+    /// The same, of rows that are known to be sorted by a column.
+    pub(super) fn scan_sorted(
         &self,
         source: Source,
         schema: SchemaRef,
