@@ -8,6 +8,7 @@ use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::Int64Type;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::arrow::schema::{DataType, Schema};
+use windrow::partition::Partitioning;
 use windrow::{
     By, ByteSize, Cancel, DataFrame, Error, ReadOptions, SchedulerKind, Session, Settings,
 };
@@ -471,4 +472,49 @@ fn an_append_to_json_text_quotes_its_strings() {
         })
         .collect();
     assert_eq!(texts, ["{\"a\":1}", "\"s\"", "\"t\"", "[1]"]);
+}
+
+#[test]
+fn small_partitions_are_joined_and_large_ones_cut_as_they_stream() {
+    let made = |threads: usize| {
+        let column = |rows: std::ops::Range<i64>| -> RecordBatch {
+            let n: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
+            RecordBatch::try_from_iter([("n", n)]).unwrap()
+        };
+        // Thirty of one row each, an empty one, and one of seventy.
+        let schema = column(0..1).schema();
+        session(threads).from_map(schema, 32, move |idx| {
+            Ok(match idx {
+                30 => Vec::new(),
+                31 => vec![column(30..100)],
+                idx => vec![column(idx as i64..idx as i64 + 1)],
+            })
+        })
+    };
+    let one = made(1);
+    let bytes = one.partition_sizes().unwrap()[0].bytes;
+    for (rows, threads) in [(1, 2), (7, 1), (7, 2), (7, 5), (33, 2), (1000, 2)] {
+        let of_rows = ByteSize::new(bytes * rows);
+        let frame = made(threads).coalesce(of_rows).unwrap();
+        let all: Vec<i64> = (0..100).collect();
+        let expected: Vec<Vec<i64>> = all.chunks(rows as usize).map(<[i64]>::to_vec).collect();
+        assert_eq!(numbers(&frame), expected, "{rows} rows, {threads} threads");
+        // What stands behind is given those partitions.
+        let whole = frame.map_partitions(frame.schema().unwrap(), |part| Ok(part.batches));
+        assert_eq!(numbers(&whole), expected, "{rows} rows, {threads} threads");
+    }
+    let error = one.coalesce(ByteSize::new(0)).unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+
+    // Keys that met in one partition may be cut apart; an order stays one.
+    let of_ten = ByteSize::new(bytes * 10);
+    let met = one.shuffle(["n"], 4).unwrap();
+    let cut = met.coalesce(of_ten).unwrap();
+    assert_ne!(met.plan().partitioning(), Partitioning::Unknown);
+    assert_eq!(cut.plan().partitioning(), Partitioning::Unknown);
+    let sorted = one.sort_values(["n"]).unwrap();
+    let known = sorted.plan().partitioning();
+    assert_ne!(known, Partitioning::Unknown);
+    let cut = sorted.coalesce(of_ten).unwrap();
+    assert_eq!(cut.plan().partitioning(), known);
 }

@@ -380,6 +380,21 @@ fn plans_read_as_they_did() {
 }
 
 #[test]
+fn every_rule_changes_a_plan() {
+    for (rule, _) in RULES {
+        let changes = |(_, frame): (&str, DataFrame)| {
+            let run = |off: &[&str]| {
+                let plan = optimize_without(frame.plan().clone(), off);
+                format!("{plan:?}")
+            };
+            assert_eq!(run(&[]), run(&[]), "a plan is printed alike");
+            run(&[]) != run(&[rule])
+        };
+        assert!(all_plans().any(changes), "{rule} changes none of the plans");
+    }
+}
+
+#[test]
 fn rows_are_the_same_with_any_rule_off() {
     let context = Context::new(Settings::default());
     for (name, frame) in all_plans() {

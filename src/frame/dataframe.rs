@@ -16,6 +16,7 @@ use crate::inspect::{PartitionSizes, PlanGraph};
 use crate::partition::By;
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
+use crate::size::ByteSize;
 
 /// Rows in partitions, not computed yet. Calls give new frames and cost
 /// nothing; names and types are checked at once.
@@ -149,6 +150,37 @@ impl DataFrame {
         Ok(self.with(Logical::Repartition {
             input: self.input(),
             by,
+        }))
+    }
+
+    /// The same rows, in order, in partitions that end once they have `bytes` of Arrow
+    /// data; the last may have fewer. Small neighbours are joined and large ones cut as
+    /// rows stream by: nothing is held, so partitions are as even as this allows. For a
+    /// number of partitions, or even ones, see [`DataFrame::repartition`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::{ByteSize, Session};
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// // A hundred partitions of two rows.
+    /// let small = Session::default().from_map(batch.schema(), 100, move |_| Ok(vec![batch.clone()]));
+    /// assert_eq!(small.npartitions()?, 100);
+    /// assert_eq!(small.coalesce(ByteSize::mib(64))?.npartitions()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for partitions of no bytes.
+    pub fn coalesce(&self, bytes: ByteSize) -> Result<DataFrame> {
+        By::Bytes(bytes).check()?;
+        Ok(self.with(Logical::Coalesce {
+            input: self.input(),
+            bytes: bytes.bytes(),
         }))
     }
 

@@ -75,7 +75,7 @@ pub enum Logical {
         /// The layout asked for.
         by: By,
     },
-    /// Neighbouring partitions joined until each has about this many bytes.
+    /// The same rows, in partitions that end once they have about this many bytes.
     Coalesce {
         /// Rows come from here.
         input: Box<Logical>,
@@ -398,6 +398,10 @@ impl Logical {
                 (_, By::Count(1)) => Partitioning::Single,
                 _ => Partitioning::Unknown,
             },
+            Logical::Coalesce { input, .. } => match input.partitioning() {
+                range @ Partitioning::Range { .. } => range,
+                _ => Partitioning::Unknown,
+            },
             Logical::Sort { sort, .. } => sort.partitioning(),
             Logical::Shuffle { by, .. } => by.partitioning(),
             Logical::Aggregate { .. } | Logical::MapPartitions { .. } | Logical::Union { .. } => {
@@ -429,7 +433,6 @@ impl Logical {
                 }),
             },
             Logical::Filter { input, .. }
-            | Logical::Coalesce { input, .. }
             | Logical::Sample { input, .. }
             | Logical::Limit { input, .. } => input.partitioning(),
         }
