@@ -150,6 +150,13 @@ pub enum Error {
         /// What it said.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// User code gave an error for a partition.
+    Task {
+        /// Which task, in words: "partition 3 of map_partitions".
+        task: String,
+        /// The error it gave.
+        source: Arc<Error>,
+    },
     /// User code panicked on a partition.
     Panic {
         /// Which task, in words: "partition 3 of map_partitions".
@@ -212,6 +219,17 @@ impl Error {
         }
     }
 
+    /// What user code gave for a partition. One that was cancelled stays just that.
+    pub(crate) fn of_task(task: impl Into<String>, source: Error) -> Self {
+        match source {
+            Error::Cancelled => Error::Cancelled,
+            source => Error::Task {
+                task: task.into(),
+                source: Arc::new(source),
+            },
+        }
+    }
+
     /// A panic, from what it left behind.
     pub(crate) fn panic(task: impl Into<String>, panic: &(dyn std::any::Any + Send)) -> Self {
         let message = panic
@@ -235,7 +253,11 @@ impl Error {
     /// Whether the request was at fault, not the data or the system: the
     /// command ends with 2 then, and with 1 otherwise.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Error::Config { .. } | Error::Plan { .. })
+        match self {
+            Error::Config { .. } | Error::Plan { .. } => true,
+            Error::Task { source, .. } => source.is_usage(),
+            _ => false,
+        }
     }
 }
 
@@ -304,6 +326,7 @@ impl fmt::Display for Error {
                 "{operator} needs {wanted} but the memory budget is {limit}: {cure}"
             ),
             Error::External { doing, source } => write!(f, "{doing}: {source}"),
+            Error::Task { task, source } => write!(f, "{task}: {source}"),
             Error::Panic { task, message } => write!(f, "{task} panicked: {message}"),
             Error::Cancelled => f.write_str("interrupted"),
             Error::Internal { reason } => write!(
@@ -319,6 +342,7 @@ impl std::error::Error for Error {
         match self {
             Error::Io { source, .. } => Some(source.as_ref()),
             Error::External { source, .. } => Some(source.as_ref()),
+            Error::Task { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

@@ -169,6 +169,64 @@ fn what_is_nested_deep_is_written_and_read_back() {
 }
 
 #[test]
+fn what_nests_deeper_than_ipc_can_hold_is_refused_by_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = |depth| format!("{}1{}\n", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let lists = |depth| format!("{{\"a\":{}1{}}}\n", "[".repeat(depth), "]".repeat(depth));
+    let ipc = [
+        "convert",
+        "deep.json",
+        "--to",
+        "out",
+        "--format",
+        "ipc",
+        "--overwrite",
+    ];
+    // A key of the record itself is a column, and none of its levels.
+    for text in [objects(61), lists(60)] {
+        put(&dir.path().join("deep.json"), &text);
+        windrow(dir.path(), &ipc).expect(0);
+        windrow(dir.path(), &["verify", "out"]).expect(0);
+        let head = windrow(dir.path(), &["head", "out", "--output", "json"]).expect(0);
+        assert_eq!(head.stdout, text);
+    }
+    for text in [objects(62), lists(61), objects(120)] {
+        put(&dir.path().join("deep.json"), &text);
+        let end = windrow(dir.path(), &ipc).expect(2);
+        assert!(
+            end.stderr
+                .contains("column \"a\" nests deeper than 60 levels"),
+            "{}",
+            end.stderr
+        );
+        assert!(!end.stderr.contains(".windrow"), "{}", end.stderr);
+    }
+}
+
+#[test]
+fn hints_name_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("empty.json"), "");
+    let empty = [
+        "convert",
+        "empty.json",
+        "--to",
+        "out",
+        "--schema-file-if-empty",
+    ];
+    let end = windrow(dir.path(), &empty).expect(2);
+    assert!(
+        end.stderr.contains("no column to write") && end.stderr.contains("--schema which"),
+        "{}",
+        end.stderr
+    );
+    std::fs::write(dir.path().join("wide.json"), b"\xff\xfe{\0}\0\n\0").unwrap();
+    let end = windrow(dir.path(), &["convert", "wide.json", "--to", "out"]).expect(1);
+    assert!(end.stderr.contains("iconv -f UTF-16"), "{}", end.stderr);
+    assert!(!end.stderr.contains("hint"), "{}", end.stderr);
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     skewed(dir.path());

@@ -81,6 +81,13 @@ fn what_fits_the_sample_is_no_estimate() {
     let some = read(csv.to_str().unwrap()).filter("a > 1").unwrap();
     let (estimate, report) = both(&some, dir.path());
     assert_true(&estimate, &report, Some(15), "csv");
+    let peak = estimate.peak_bytes;
+    assert_holds(peak, report.peak_bytes, "csv");
+    assert!(peak.high <= 2 * peak.estimate, "{peak:?}");
+    assert!(
+        !estimate.to_string().contains("budget"),
+        "what was run is known: {estimate}"
+    );
     assert!(
         estimate.exact && estimate.rows.estimate == 2,
         "{estimate:?}"

@@ -176,6 +176,33 @@ fn what_a_function_does_wrong_names_the_partition() {
         }
         other => panic!("{other}"),
     }
+    let refused = |idx| Error::config("n", format!("no partition {idx}"));
+    let fails = frame.map_partitions(schema(), move |part| match part.idx {
+        2 => Err(refused(2)),
+        _ => doubled(part),
+    });
+    let error = fails.compute().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "partition 2 of map_partitions: n: no partition 2"
+    );
+    assert!(error.is_usage(), "as the error within");
+    match error {
+        Error::Task { source, .. } => assert!(matches!(*source, Error::Config { .. })),
+        other => panic!("{other}"),
+    }
+    let folded = frame.reduce_partitions(move |part| Err::<(), _>(refused(part.idx)), |_, _| ());
+    assert_eq!(
+        folded.unwrap_err().to_string(),
+        "partition 0 of reduce_partitions: n: no partition 0"
+    );
+    let made = session(2).from_map(schema(), 4, move |idx| Err(refused(idx)));
+    assert_eq!(
+        made.count().unwrap_err().to_string(),
+        "partition 0 of from_map: n: no partition 0"
+    );
+    let stopped = frame.map_partitions(schema(), |_| Err(Error::Cancelled));
+    assert!(matches!(stopped.count(), Err(Error::Cancelled)));
     let undeclared = frame.map_partitions(schema(), |part| {
         let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
         let wrong = RecordBatch::try_from_iter([("n", text)])?;

@@ -69,7 +69,8 @@ pub struct Estimate {
     pub text_bytes: Between<u64>,
     /// Bytes of all part files.
     pub output_bytes: Between<u64>,
-    /// The most that would be reserved of the memory budget.
+    /// The most that would be reserved of the memory budget; its end is that budget,
+    /// unless the sample was all there is.
     pub peak_bytes: Between<u64>,
     /// Wall time on this machine, from that of the sample.
     pub seconds: Between<f64>,
@@ -203,7 +204,11 @@ impl fmt::Display for Estimate {
         line(f, "rows", texts(self.rows, &|rows| rows.to_string()))?;
         line(f, "text", texts(self.text_bytes, &size))?;
         line(f, "output", texts(self.output_bytes, &size))?;
-        line(f, "peak memory", texts(self.peak_bytes, &size))?;
+        let [low, peak, mut high] = texts(self.peak_bytes, &size);
+        if !self.exact {
+            high = format!("the budget of {high}");
+        }
+        line(f, "peak memory", [low, peak, high])?;
         let time = self.seconds;
         let seconds = |seconds: f64| format!("{seconds:.1} s");
         let time = [time.low, time.estimate, time.high].map(seconds);

@@ -40,6 +40,9 @@ const UNREAD_BYTES: u64 = 128 << 10;
 /// where dictionaries and footers are shared by more of them; and the most.
 const OUTPUT_SHARE: (f64, f64) = (0.5, 1.25);
 
+/// The share of the sample's peak of memory that the same rows may have in another run.
+const PEAK_SHARE: (f64, f64) = (0.5, 2.0);
+
 /// The share of the sample's time that the same bytes may take in a long run.
 const TIME_SHARE: (f64, f64) = (0.5, 2.0);
 
@@ -153,11 +156,7 @@ impl Sample {
             rows,
             text_bytes,
             output_bytes: output_bytes(report, rows, exact),
-            peak_bytes: Between {
-                low: report.peak_bytes.min(budget),
-                estimate: ((report.peak_bytes as f64 * times) as u64).min(budget),
-                high: budget,
-            },
+            peak_bytes: peak_bytes(report.peak_bytes, times, exact, budget),
             seconds: Between {
                 low: report.seconds * times * TIME_SHARE.0,
                 estimate: report.seconds * times,
@@ -257,6 +256,24 @@ fn output_bytes(report: &RunReport, rows: Between<u64>, exact: bool) -> Between<
         low: of(rows.low, OUTPUT_SHARE.0),
         estimate: of(rows.estimate, 1.0),
         high: of(rows.high, OUTPUT_SHARE.1),
+    }
+}
+
+/// The most that is held at once. Of a sample that was all of the input it differs
+/// by how threads meet; of others no more is known than that the budget holds.
+fn peak_bytes(seen: u64, times: f64, exact: bool, budget: u64) -> Between<u64> {
+    let share = |share: f64| ((seen as f64 * share) as u64).min(budget);
+    match exact {
+        true => Between {
+            low: share(PEAK_SHARE.0),
+            estimate: share(1.0),
+            high: share(PEAK_SHARE.1),
+        },
+        false => Between {
+            low: share(1.0),
+            estimate: share(times),
+            high: budget,
+        },
     }
 }
 

@@ -105,8 +105,8 @@ impl DataFrame {
     /// # }
     /// ```
     ///
-    /// A panic of `map` and batches of other columns end the run with an error that
-    /// names the partition; an error of it ends the run as it is.
+    /// An error of `map` ([`crate::Error::Task`]), a panic of it and batches of other
+    /// columns end the run with an error that names the partition.
     pub fn map_partitions(
         &self,
         schema: SchemaRef,
@@ -209,7 +209,8 @@ impl DataFrame {
     ///
     /// # Errors
     ///
-    /// The first error of the input in input order, or of `fold`.
+    /// The first error of the input in input order; [`crate::Error::Task`] with one of
+    /// `fold`, naming the partition.
     pub fn reduce_partitions<T: Send + 'static>(
         &self,
         fold: impl Fn(PartitionRows) -> Result<T> + Send + Sync + 'static,

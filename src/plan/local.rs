@@ -43,14 +43,19 @@ pub struct Local<F: ?Sized> {
 }
 
 impl Local<Make> {
-    /// A function that makes partitions, under a name.
+    /// A function that makes partitions, under a name, which its errors then name.
     pub fn making(
         name: &str,
         make: impl Fn(usize) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
-        let make = move |idx| -> Result<Batches> { Ok(Box::new(make(idx)?.into_iter().map(Ok))) };
+        let name: Arc<str> = Arc::from(name);
+        let own = Arc::clone(&name);
+        let make = move |idx| -> Result<Batches> {
+            let made = make(idx).map_err(|source| Error::of_task(task(&own, idx), source))?;
+            Ok(Box::new(made.into_iter().map(Ok)))
+        };
         Local {
-            name: Arc::from(name),
+            name,
             ready: false,
             function: Arc::new(make),
         }
@@ -70,13 +75,19 @@ impl Local<Make> {
 }
 
 impl Local<Map> {
-    /// A function of the rows of a partition, under a name.
+    /// A function of the rows of a partition, under a name, which its errors then name.
     pub fn mapping(
         name: &str,
         map: impl Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
+        let name: Arc<str> = Arc::from(name);
+        let own = Arc::clone(&name);
+        let map = move |rows: PartitionRows| {
+            let idx = rows.idx;
+            map(rows).map_err(|source| Error::of_task(task(&own, idx), source))
+        };
         Local {
-            name: Arc::from(name),
+            name,
             ready: false,
             function: Arc::new(map),
         }
@@ -115,8 +126,8 @@ impl Local<Make> {
     ///
     /// # Errors
     ///
-    /// Those of the function; [`Error::Panic`] naming the partition if it
-    /// panics; [`Error::Plan`] if a batch has other columns.
+    /// [`Error::Task`] with that of the function, and [`Error::Panic`] if it
+    /// panics: both name the partition; [`Error::Plan`] if a batch has other columns.
     pub fn call(&self, idx: usize, schema: &SchemaRef) -> Result<Batches> {
         let made = self.guarded(idx, || (self.function)(idx))?;
         let (this, schema) = (self.clone(), Arc::clone(schema));
@@ -147,12 +158,8 @@ impl<F: ?Sized> Local<F> {
 
     /// Calls foreign code: a panic there is an error that names the partition.
     fn guarded<T>(&self, idx: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-            Err(Error::panic(
-                format!("partition {idx} of {}", self.name),
-                &*panic,
-            ))
-        })
+        catch_unwind(AssertUnwindSafe(call))
+            .unwrap_or_else(|panic| Err(Error::panic(task(&self.name, idx), &*panic)))
     }
 
     /// A batch of the declared columns: same names, same types, in the same order.
@@ -164,16 +171,21 @@ impl<F: ?Sized> Local<F> {
             });
         if !fits {
             return Err(Error::plan(format!(
-                "partition {idx} of {} has the columns ({}), but ({}) were declared",
-                self.name,
+                "{} has the columns ({}), but ({}) were declared",
+                task(&self.name, idx),
                 columns(batch.schema_ref()),
                 columns(schema)
             )));
         }
         batch
             .with_schema(Arc::clone(schema))
-            .map_err(|source| Error::external(format!("partition {idx} of {}", self.name), source))
+            .map_err(|source| Error::external(task(&self.name, idx), source))
     }
+}
+
+/// Which call of a function it is, in words.
+fn task(name: &str, idx: usize) -> String {
+    format!("partition {idx} of {name}")
 }
 
 fn columns(schema: &Schema) -> String {

@@ -12,12 +12,12 @@ use arrow_schema::{Schema, SchemaRef};
 use super::codec::Codec;
 use super::csv::{self, CsvStyle};
 use super::file::Closed;
-use super::ipc::{IpcFile, IpcJob, IpcMessage};
+use super::ipc::{IPC_DEPTH, IpcFile, IpcJob, IpcMessage};
 use super::members::{TextFile, TextForm, TextJob};
 use super::options::{Format, WriteOptions};
 use super::parquet::{Blooms, ColumnChunk, ColumnJob, ParquetFile, Stored};
 use super::rows::Rows;
-use super::schema::{check_batch, stored_schema};
+use super::schema::{check_batch, check_depth, stored_schema};
 use crate::error::{Error, Result};
 use crate::partition::batch_bytes;
 
@@ -83,10 +83,19 @@ impl Style {
             )));
         }
         if names.is_empty() && self.format != Format::Json {
-            return Err(Error::plan("there is no column to write"));
+            return Err(Error::plan(
+                "there is no column to write: no row showed one",
+            ));
         }
         if self.format == Format::Csv {
             self.csv.check_columns(schema)?;
+        }
+        if self.format == Format::Ipc {
+            check_depth(
+                schema,
+                IPC_DEPTH,
+                "an Arrow IPC file can hold; Parquet and JSON can",
+            )?;
         }
         stored_schema(schema, self.format == Format::Ipc)
     }

@@ -37,6 +37,10 @@ use crate::error::{Error, Result};
 /// Rows in a record batch.
 const BATCH_ROWS: usize = 1 << 16;
 
+/// Deepest nesting of types in it: readers follow 64 tables, and footer, schema
+/// and the type itself are tables too.
+pub(super) const IPC_DEPTH: usize = 60;
+
 /// What an IPC file starts and ends with.
 const MAGIC: &[u8; 6] = b"ARROW1";
 

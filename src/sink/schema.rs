@@ -30,6 +30,32 @@ pub(crate) fn stored_schema(schema: &Schema, plain_dictionaries: bool) -> Result
     )))
 }
 
+/// Refuses columns of types that nest deeper than `most` levels, which is more than `what`.
+pub(super) fn check_depth(schema: &Schema, most: usize, what: &str) -> Result<()> {
+    match schema.fields().iter().find(|field| !is_within(field, most)) {
+        None => Ok(()),
+        Some(field) => Err(Error::plan(format!(
+            "column {:?} nests deeper than {most} levels, more than {what}",
+            field.name()
+        ))),
+    }
+}
+
+/// Whether a type nests no deeper than `most` levels.
+fn is_within(field: &Field, most: usize) -> bool {
+    let Some(inside) = most.checked_sub(1) else {
+        return !field.data_type().is_nested();
+    };
+    match field.data_type() {
+        DataType::Struct(fields) => fields.iter().all(|field| is_within(field, inside)),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => is_within(item, inside),
+        _ => true,
+    }
+}
+
 fn stored_fields(fields: &Fields, plain: bool, depth: usize) -> Result<Fields> {
     fields
         .iter()

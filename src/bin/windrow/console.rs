@@ -87,6 +87,11 @@ fn hint(error: &Error) -> Option<String> {
             "this is read as JSON: say what it is with --from csv, or --from text for any lines"
                 .into(),
         ),
+        // The reason says what to do, and no record can be passed over.
+        Error::Decode { reason, .. } if reason.starts_with("this is UTF-") => None,
+        Error::Plan { reason, .. } if reason.ends_with("no row showed one") => {
+            Some("say with --schema which columns an input without rows has".into())
+        }
         Error::Decode { reason, .. } if reason.contains("--max-rejects is") => {
             Some("allow more of them with --max-rejects, by number or share (0.1%)".into())
         }

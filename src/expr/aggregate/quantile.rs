@@ -211,6 +211,17 @@ impl State for Quantile {
     }
 }
 
+/// Fractions that have an order or an equal of their own.
+#[cfg(test)]
+pub(super) const SPECIAL: [f64; 6] = [
+    f64::NAN,
+    -f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+];
+
 /// The quantile of values, of which there are some.
 #[cfg(test)]
 pub(super) fn select_of(values: &[f64], q: f64) -> f64 {
@@ -238,18 +249,10 @@ mod tests {
 
     #[test]
     fn what_is_selected_is_what_sorting_finds() {
-        let special = [
-            f64::NAN,
-            -f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            0.0,
-            -0.0,
-        ];
         for n in 1..60 {
             let values: Vec<f64> = (0..n)
                 .map(|idx: usize| match idx % 11 {
-                    10 => special[idx / 11],
+                    10 => SPECIAL[idx / 11],
                     _ => (idx * 37 % 23) as f64 - 9.5,
                 })
                 .collect();

@@ -189,7 +189,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quantile::select_of;
+    use super::super::quantile::{SPECIAL, select_of};
     use super::*;
 
     /// Values that are held once there are at most so many.
@@ -212,14 +212,6 @@ mod tests {
 
     #[test]
     fn what_is_sifted_is_what_selecting_finds() {
-        let special = [
-            f64::NAN,
-            -f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            0.0,
-            -0.0,
-        ];
         let mut state = 7_u64;
         for n in [1, 2, 3, 50, 700] {
             for kind in 0..4 {
@@ -230,7 +222,7 @@ mod tests {
                             0 => (state >> 58) as f64 - 30.0,
                             1 => f64::from_bits(state),
                             2 => 1.0 + (state >> 60) as f64 * f64::EPSILON,
-                            _ => special[idx % special.len()],
+                            _ => SPECIAL[idx % SPECIAL.len()],
                         }
                     })
                     .collect();
