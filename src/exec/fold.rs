@@ -166,11 +166,12 @@ impl Folding {
     /// store if the budget refuses them, or if they are many and few rows share one.
     pub fn settle(&self, held: &mut Held) -> Result<()> {
         // What leaves for the store stands beside what it is made of; where it
-        // is one row of all values, or of several tables, once more on its way there.
+        // is one row of all values, or of several tables, once more on its way there,
+        // and an allocator keeps about as much of the tables before.
         let copies = match (self.stores.is_empty(), self.passes) {
             (true, _) => 1,
             (false, true) => 2,
-            (false, false) => 3,
+            (false, false) => 4,
         };
         let mut wanted = copies * held.folder.bytes();
         let mut fits = held.reservation.try_resize(wanted);

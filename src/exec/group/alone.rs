@@ -16,16 +16,18 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, RecordBa
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 
+use super::aside::fitting;
 use super::merge::{Made, Merge};
 use super::store::GroupStore;
 use crate::error::{Error, Result};
 use crate::exec::fold::FoldPlan;
 use crate::expr::{GroupTable, OfValues, Sift};
 use crate::ops::{Aggregate, ValueColumn};
+use crate::partition::array_bytes;
 use crate::plan::Fold;
 use crate::shuffle::Bucket;
 
-/// Rows of values that are routed at once.
+/// Rows of values that are routed at once, at most; fewer if they are long.
 const PIECE_ROWS: usize = 65_536;
 
 /// The name of a column of values.
@@ -113,7 +115,8 @@ impl Merge {
         let store = GroupStore::new(each.n_keys(), &self.budget, self.room, &self.spill_dir);
         for partial in bucket.read() {
             self.cancel.check()?;
-            leave_values(&partial?, column, &mut each, &store)?;
+            let values = values_of(&partial?, column)?;
+            self.leave_values(&values, &mut each, &store)?;
         }
         let buckets = store.finish(each.key_types())?;
         let counts = values.each(
@@ -124,6 +127,24 @@ impl Merge {
             },
         )?;
         Ok(counts.iter().sum())
+    }
+
+    /// Puts values into a store, each as a group.
+    fn leave_values(
+        &self,
+        values: &ArrayRef,
+        each: &mut Aggregate,
+        store: &GroupStore,
+    ) -> Result<()> {
+        let bytes = array_bytes(values);
+        let step = fitting(&self.budget, values.len() as u64, bytes).min(PIECE_ROWS);
+        for start in (0..values.len()).step_by(step) {
+            let piece = values.slice(start, step.min(values.len() - start));
+            let piece = RecordBatch::try_from_iter_with_nullable([(VALUE, piece, true)])?;
+            let rows = each.ungrouped(&piece, 0)?;
+            store.push(&[each.partial_of(&rows)?])?;
+        }
+        Ok(())
     }
 
     /// The value below which a share `q` of those in the partials of a bucket lies.
@@ -151,23 +172,6 @@ impl Merge {
         let reservation = self.budget.open();
         reservation.refused(self.plan.operator, wanted, cure)
     }
-}
-
-/// Puts the values of a partial into a store, each as a group.
-fn leave_values(
-    partial: &RecordBatch,
-    column: &ValueColumn,
-    each: &mut Aggregate,
-    store: &GroupStore,
-) -> Result<()> {
-    let values = values_of(partial, column)?;
-    for start in (0..values.len()).step_by(PIECE_ROWS) {
-        let piece = values.slice(start, PIECE_ROWS.min(values.len() - start));
-        let piece = RecordBatch::try_from_iter_with_nullable([(VALUE, piece, true)])?;
-        let rows = each.ungrouped(&piece, 0)?;
-        store.push(&[each.partial_of(&rows)?])?;
-    }
-    Ok(())
 }
 
 /// The lists of values in a partial.

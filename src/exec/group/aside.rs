@@ -121,12 +121,10 @@ impl Aside {
         partials: Vec<RecordBatch>,
         (rows, bytes): (u64, u64),
     ) -> Result<()> {
-        let at_once = self.bytes_at_once();
-        if bytes <= 2 * at_once {
+        if bytes <= 2 * self.bytes_at_once() {
             return store.push(&partials);
         }
-        let fitting = u128::from(rows) * u128::from(at_once) / u128::from(bytes);
-        let step = (fitting as usize).max(LEAST_AT_ONCE);
+        let step = fitting(&self.budget, rows, bytes);
         for partial in partials {
             for from in (0..partial.num_rows()).step_by(step) {
                 let n_rows = step.min(partial.num_rows() - from);
@@ -137,11 +135,22 @@ impl Aside {
     }
 
     fn bytes_at_once(&self) -> u64 {
-        self.budget.limit().bytes() / SHARE_AT_ONCE
+        bytes_at_once(&self.budget)
     }
 
     /// Whether enough waits to be sent to a store.
     pub fn has_many(&self) -> bool {
         self.n_rows >= ROWS_AT_ONCE || self.reservation.bytes() >= self.bytes_at_once()
     }
+}
+
+/// Bytes that go to a store at once, about.
+fn bytes_at_once(budget: &Budget) -> u64 {
+    budget.limit().bytes() / SHARE_AT_ONCE
+}
+
+/// How many of `rows` rows, which are `bytes` long, go to a store at once.
+pub(super) fn fitting(budget: &Budget, rows: u64, bytes: u64) -> usize {
+    let fitting = u128::from(rows) * u128::from(bytes_at_once(budget)) / u128::from(bytes.max(1));
+    usize::try_from(fitting).map_or(usize::MAX, |fitting| fitting.max(LEAST_AT_ONCE))
 }
