@@ -518,3 +518,35 @@ fn small_partitions_are_joined_and_large_ones_cut_as_they_stream() {
     let cut = sorted.coalesce(of_ten).unwrap();
     assert_eq!(cut.plan().partitioning(), known);
 }
+
+#[test]
+fn whatever_a_program_holds_crosses_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<DataFrame>();
+    crosses::<Session>();
+    crosses::<Settings>();
+    crosses::<Cancel>();
+    crosses::<Error>();
+    crosses::<windrow::AsofOptions>();
+    crosses::<windrow::Divisions>();
+    crosses::<windrow::Estimate>();
+    crosses::<windrow::GroupBy>();
+    crosses::<windrow::Info>();
+    crosses::<windrow::LazyWrite>();
+    crosses::<windrow::MergeOptions>();
+    crosses::<windrow::Progress>();
+    crosses::<windrow::Reader>();
+    crosses::<windrow::ReadOptions>();
+    crosses::<windrow::Resample>();
+    crosses::<windrow::RunReport>();
+    crosses::<windrow::Stream>();
+    crosses::<windrow::Table>();
+    crosses::<windrow::WriteOptions>();
+    crosses::<windrow::expr::AggExpr>();
+    crosses::<windrow::expr::Expr>();
+    crosses::<windrow::expr::Scalar>();
+    crosses::<windrow::inspect::PlanGraph>();
+    crosses::<windrow::inspect::Skew>();
+    crosses::<windrow::plan::Explained>();
+    crosses::<windrow::plan::Logical>();
+}

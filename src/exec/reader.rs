@@ -8,6 +8,7 @@
 //! ends its run with the next chunk.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arrow_array::RecordBatch;
@@ -24,8 +25,9 @@ const AHEAD: usize = 2;
 
 /// The batches of a run.
 pub struct Batches {
-    /// None once the run is over.
-    receiver: Option<Receiver<RecordBatch>>,
+    /// None once the run is over. Never locked, for whoever takes a batch has this
+    /// alone: it lets threads share a reference.
+    receiver: Option<Mutex<Receiver<RecordBatch>>>,
     run: Option<JoinHandle<Result<(SchemaRef, RunReport)>>>,
     finished: Option<(SchemaRef, RunReport)>,
 }
@@ -43,7 +45,7 @@ impl Batches {
             .spawn(move || send_all(&physical, &context, &sender))
             .map_err(|source| Error::io("rows", "start a thread for", source))?;
         Ok(Batches {
-            receiver: Some(receiver),
+            receiver: Some(Mutex::new(receiver)),
             run: Some(run),
             finished: None,
         })
@@ -84,8 +86,9 @@ impl Iterator for Batches {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(receiver) = &self.receiver {
-            match receiver.recv() {
+        while let Some(receiver) = &mut self.receiver {
+            let receiver = receiver.get_mut();
+            match receiver.unwrap_or_else(PoisonError::into_inner).recv() {
                 Ok(batch) if batch.num_rows() == 0 => {}
                 Ok(batch) => return Some(Ok(batch)),
                 Err(_) => match self.join()? {
