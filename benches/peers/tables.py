@@ -178,7 +178,8 @@ print(json.dumps(row[0]))
 
 def checked(python, files, query=CHECK):
     done = subprocess.run([python, "-c", query, files], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+    # A query that takes long may draw a progress bar in front of it.
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def answer(engine, shape, out, text, python):
