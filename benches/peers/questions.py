@@ -9,7 +9,7 @@ The benchmarks of windrow make the files, ask and check their own answers; the p
 same, each in a process of its own, and must come to as many rows. Times are those of a question
 alone, the fastest of some runs, on two threads. Joins start from tables in memory and end with
 all columns of all rows in memory; groups and TPC-H start from the files. Polars is asked TPC-H in
-SQL, and not what its SQL does not know.
+SQL, and not what its SQL does not know; Dask seven of its questions, by `dask_questions.py`.
 """
 
 import argparse
@@ -22,10 +22,11 @@ import subprocess
 import sys
 import time
 
+import dask_questions
 import run
 
 GOLDEN = run.ROOT / "tests/golden/tpch"
-PEERS = ["duckdb", "polars", "datafusion"]
+PEERS = ["duckdb", "polars", "datafusion", "dask"]
 
 GROUP = {
     "q1": "SELECT id1, sum(v1) FROM x GROUP BY id1",
@@ -157,6 +158,8 @@ def asked(engine, what, folder, threads):
                 session.register_record_batches(name, [held])
         count = lambda text: sum(batch.num_rows for batch in session.sql(text).collect())
         return {name: (lambda text=text: count(text)) for name, text in texts.items() if text}
+    if engine == "dask":
+        return dask_questions.asked(what, sources, JOIN, threads)
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     import polars as pl
 
