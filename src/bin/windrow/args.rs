@@ -108,7 +108,9 @@ pub struct ReadArgs {
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
 
-    /// What to do with keys and types outside --schema
+    /// What to do with keys that --schema does not have
+    ///
+    /// A value that the type of its column does not hold makes the record bad in every mode.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Widen)]
     pub schema_mode: Mode,
 
@@ -164,10 +166,10 @@ pub fn first_given(flags: &[(&'static str, bool)]) -> Option<&'static str> {
         .map(|(name, _)| *name)
 }
 
-/// What to do with keys and types outside a schema.
+/// What to do with keys outside a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Widen the schema: nothing is lost
+    /// They become columns: nothing is lost
     Widen,
     /// The record is bad
     Strict,

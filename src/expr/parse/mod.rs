@@ -9,6 +9,7 @@
 //! logs (user, date, end, order, timestamp, group …) need no quotes.
 
 mod aggregate;
+mod standard;
 mod token;
 mod value;
 mod window;
@@ -28,7 +29,8 @@ impl Expr {
     /// where they hold other characters than letters, digits, `_`, `$` and
     /// `@`; dots reach into nested fields, and `tags[1]` is the first item of a list,
     /// `tags[-1]` the last, as in SQL. Texts stand in single quotes.
-    /// [`functions()`](super::functions()) lists the functions.
+    /// [`functions()`](super::functions()) lists the functions; `extract(day from ts)`,
+    /// `substring(a from 2 for 3)` and `trim(leading '0' from a)` are read as well.
     ///
     /// Windows are SQL's where rows need no order but the frame's: `lag(x, 1)`, `lead(x, 1)`,
     /// `row_number()` and aggregates, each with `over ([partition by …] [rows between … and …])`,
@@ -382,17 +384,21 @@ impl Parser<'_> {
 
     /// Expressions between commas, and the bracket that ends them.
     fn list(&mut self) -> Result<Vec<Expr>> {
-        let mut list = Vec::new();
         if self.accept(&Token::RParen) {
-            return Ok(list);
+            return Ok(Vec::new());
         }
-        loop {
-            list.push(self.aliased()?);
-            if self.accept(&Token::RParen) {
-                return Ok(list);
-            }
+        let first = self.aliased()?;
+        self.list_after(first)
+    }
+
+    /// What follows the first expression of a list, up to the bracket that ends it.
+    fn list_after(&mut self, first: Expr) -> Result<Vec<Expr>> {
+        let mut list = vec![first];
+        while !self.accept(&Token::RParen) {
             self.expect(&Token::Comma, "`,` or `)`")?;
+            list.push(self.aliased()?);
         }
+        Ok(list)
     }
 }
 

@@ -6,6 +6,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::Parser;
+use super::standard;
 use super::token::error_at;
 use super::window::ONLY_WINDOWS;
 use crate::error::Result;
@@ -131,6 +132,7 @@ impl Parser<'_> {
                 return self.case();
             }
             "cast" | "try_cast" if calls => return self.cast(word == "try_cast"),
+            called if calls && standard::has_words(called) => return self.call_with_words(called),
             "date" | "timestamp" | "timestamptz" => {
                 if let Token::SingleQuotedString(text) = self.peek_nth(1).clone() {
                     self.next += 1;
