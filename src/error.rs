@@ -91,15 +91,6 @@ pub enum Error {
         /// The format that was asked for.
         format: String,
     },
-    /// More records were bad than the run may leave out.
-    TooManyRejects {
-        /// Bad records.
-        rejected: u64,
-        /// Lines in all.
-        lines: u64,
-        /// The limit, as it was given.
-        limit: String,
-    },
     /// Stored bytes are damaged: a truncated gzip, a wrong checksum, a broken footer.
     Corrupt {
         /// The file.
@@ -280,14 +271,6 @@ impl fmt::Display for Error {
                 f,
                 "{at}: none of the {rows} rows from here on has a column, and {format} files cannot \
                  hold rows without columns; as JSON they can be written"
-            ),
-            Error::TooManyRejects {
-                rejected,
-                lines,
-                limit,
-            } => write!(
-                f,
-                "{rejected} of {lines} lines are bad, more than the limit of {limit}"
             ),
             Error::Corrupt { path, byte, reason } => match byte {
                 Some(byte) => write!(f, "{path}: damaged at byte {byte}: {reason}"),

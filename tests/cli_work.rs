@@ -406,12 +406,22 @@ fn too_many_bad_records_fail_the_run() {
     let base = ["convert", "a.json", "--on-bad-record", "skip"];
     for (max, code) in [("2", 1), ("3", 0), ("2.9%", 1), ("3%", 0)] {
         let to = format!("out-{}", max.replace(['%', '.'], "p"));
-        windrow(
+        let end = windrow(
             dir.path(),
             &[&base[..], &["--to", &to, "--max-rejects", max]].concat(),
         )
         .expect(code);
         assert_eq!(dir.path().join(&to).exists(), code == 0, "{max}");
+        // A number is passed by one of them; of a share, which the end tells, the first is named.
+        let place = match max {
+            "2" => format!(
+                "a.json: line 100 (byte {} decompressed): ",
+                logs(97).len() + 4
+            ),
+            _ => format!("a.json: line 98 (byte {} decompressed): ", logs(97).len()),
+        };
+        let said = end.stderr.contains(&place) && end.stderr.contains("--max-rejects is");
+        assert_eq!(said, code == 1, "{}", end.stderr);
     }
 }
 
@@ -486,6 +496,22 @@ fn flags_that_would_do_nothing_are_refused() {
             "{}",
             end.stderr
         );
+    }
+    // A raw record is not decoded.
+    for flags in [
+        &["--where", "id > 1"][..],
+        &["--columns", "id"],
+        &["--on-bad-record", "skip"],
+        &["--max-depth", "3"],
+        &["--null", "NA"],
+        &["--trim"],
+    ] {
+        let end = windrow(
+            dir.path(),
+            &[&["head", "--at", "logs/a.json.gz:0"][..], flags].concat(),
+        );
+        let end = end.expect(2);
+        assert!(end.stderr.contains(flags[0]), "{}", end.stderr);
     }
     let with_path = [
         "head",

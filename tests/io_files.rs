@@ -84,7 +84,7 @@ fn a_pipe_is_read_once_and_never_ahead_of_time() {
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].extent, Extent::Whole);
         assert!(matches!(
-            record_at(file, 0, &Framing::default()),
+            record_at(file, 0, &TextOptions::default(), &Framing::default()),
             Err(Error::Config { .. })
         ));
         assert!(matches!(

@@ -332,6 +332,47 @@ fn an_undamaged_file_has_no_damage() {
 }
 
 #[test]
+fn places_behind_damage_are_those_of_the_text_that_is_left() {
+    // A wrong checksum takes no text away; behind it comes a record that is too long.
+    let mut damaged = gzip(&log(0..20));
+    let checksum = damaged.len() - 8;
+    damaged[checksum] ^= 1;
+    let long = format!("{{\"a\":1}}\n{{\"long\":\"{}\"}}\n", "x".repeat(5000));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [damaged, gzip(long.as_bytes())].concat()).unwrap();
+    let file = SourceFile::at(file.path().to_str().unwrap(), 0).unwrap();
+    let options = TextOptions {
+        salvage: true,
+        max_record_bytes: 1000,
+        chunk_bytes: 100,
+        ..TextOptions::default()
+    };
+    let mut reader = open(&Unit::whole(Arc::new(file.clone())), &options).unwrap();
+    let error = loop {
+        match reader.next_chunk(Vec::new()) {
+            Ok(chunk) => assert!(chunk.is_some(), "the long record was read"),
+            Err(error) => break error,
+        }
+    };
+    let first = log(0..20).len() as u64;
+    match error {
+        Error::Decode { at, .. } => assert_eq!((at.line, at.byte), (22, first + 8)),
+        other => panic!("{other}"),
+    }
+    let record = record_at(&file, first + 3, &options, &Framing::default());
+    let record = record.unwrap().unwrap();
+    assert_eq!((record.line, record.first_byte), (21, first));
+    assert_eq!(record.bytes, b"{\"a\":1}");
+    let strict = record_at(
+        &file,
+        first + 3,
+        &TextOptions::default(),
+        &Framing::default(),
+    );
+    assert!(matches!(strict, Err(Error::Corrupt { .. })), "{strict:?}");
+}
+
+#[test]
 fn a_record_is_found_by_any_of_its_bytes() {
     let text = [
         b"\xef\xbb\xbf".to_vec(),
@@ -347,9 +388,14 @@ fn a_record_is_found_by_any_of_its_bytes() {
         let mut at = 3;
         for (idx, line) in text[3..].split_inclusive(|byte| *byte == b'\n').enumerate() {
             for byte in [at, at + 3, at + line.len() - 1] {
-                let record = record_at(&file, byte as u64, &Framing::default())
-                    .unwrap()
-                    .unwrap();
+                let record = record_at(
+                    &file,
+                    byte as u64,
+                    &TextOptions::default(),
+                    &Framing::default(),
+                )
+                .unwrap()
+                .unwrap();
                 assert_eq!(record.first_byte, at as u64);
                 assert_eq!(record.line, idx as u64 + 1);
                 assert_eq!(record.bytes, line.trim_ascii_end());
@@ -361,14 +407,20 @@ fn a_record_is_found_by_any_of_its_bytes() {
             at += line.len();
         }
         assert_eq!(
-            record_at(&file, 0, &Framing::default())
+            record_at(&file, 0, &TextOptions::default(), &Framing::default())
                 .unwrap()
                 .unwrap()
                 .first_byte,
             3
         );
         assert_eq!(
-            record_at(&file, at as u64, &Framing::default()).unwrap(),
+            record_at(
+                &file,
+                at as u64,
+                &TextOptions::default(),
+                &Framing::default()
+            )
+            .unwrap(),
             None
         );
     }

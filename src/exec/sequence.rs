@@ -134,6 +134,8 @@ pub(crate) struct Sequencer<O> {
     ordered: Vec<Ordered>,
     bad: BadPolicy,
     rejected: u64,
+    /// The first bad record that was left out.
+    first_rejected: Option<Error>,
     stage: Option<Stage>,
     /// The first row, if it has no columns.
     pub bare: Option<Place>,
@@ -164,6 +166,7 @@ impl<O: Output> Sequencer<O> {
             ordered,
             bad,
             rejected: 0,
+            first_rejected: None,
             bare: None,
             file: None,
             physical_lines: 0,
@@ -356,10 +359,12 @@ impl<O: Output> Sequencer<O> {
             }
         }
         self.rejected += 1;
+        self.first_rejected.get_or_insert_with(error);
         if let Some(MaxRejects::Count(max)) = self.bad.max
             && self.rejected > max
         {
-            return Ok(Some(too_many(self.rejected, &format!("{max}"), &error())));
+            let which = format!("bad record {}", self.rejected);
+            return Ok(Some(too_many(error(), &which, &max.to_string())));
         }
         Ok(None)
     }
@@ -368,12 +373,11 @@ impl<O: Output> Sequencer<O> {
     pub fn finish(&mut self) -> Result<Vec<Group>> {
         if let Some(MaxRejects::Percent(max)) = self.bad.max {
             let lines: u64 = self.inputs.iter().map(|input| input.lines).sum();
-            if self.rejected as f64 > lines as f64 * max / 100.0 {
-                return Err(Error::TooManyRejects {
-                    rejected: self.rejected,
-                    lines,
-                    limit: format!("{max}%"),
-                });
+            if let Some(first) = &self.first_rejected
+                && self.rejected as f64 > lines as f64 * max / 100.0
+            {
+                let which = format!("the first of {} bad among {lines} lines", self.rejected);
+                return Err(too_many(first.clone(), &which, &format!("{max}%")));
             }
         }
         self.output.finish(&self.schema)
@@ -492,13 +496,14 @@ fn before_failure<T>(
     }
 }
 
-fn too_many(seen: u64, max: &str, last: &Error) -> Error {
-    match last {
+/// The error of a bad record that may not be left out, where others were.
+fn too_many(bad: Error, which: &str, max: &str) -> Error {
+    match bad {
         Error::Decode { at, column, reason } => Error::Decode {
-            at: at.clone(),
-            column: column.clone(),
-            reason: format!("{reason}; this is bad record {seen} and --max-rejects is {max}"),
+            at,
+            column,
+            reason: format!("{reason}; this is {which}, and --max-rejects is {max}"),
         },
-        other => other.clone(),
+        other => other,
     }
 }

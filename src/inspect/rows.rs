@@ -7,7 +7,7 @@ use arrow_array::Array;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
-use crate::io::{RawRecord, SourceFile, record_at};
+use crate::io::{RawRecord, SourceFile, TextOptions, record_at};
 use crate::plan::{FileFormat, ReadOptions};
 
 /// The values of a column as people read them; null is `null`.
@@ -24,11 +24,13 @@ pub fn cells(column: &dyn Array) -> Result<Vec<String>> {
 }
 
 /// The record that a byte of a file's decompressed text lies in; none behind its end.
-/// Reads the file up to there. Without `format`, that is told as for reading.
+/// Reads the file up to there. Without `format`, that is told as for reading. Of `options` count
+/// those that say what the text is, how long a record may be, and whether damage is passed over.
 ///
 /// # Errors
 ///
-/// [`crate::Error::Io`] if there is no such file, [`crate::Error::Corrupt`] if it is damaged before that byte.
+/// [`crate::Error::Io`] if there is no such file, [`crate::Error::Corrupt`] if it is damaged before that byte
+/// and `options.salvage` is not set, [`crate::Error::Decode`] if a record is too long.
 pub fn raw_record(
     path: &str,
     byte: u64,
@@ -40,5 +42,10 @@ pub fn raw_record(
         Some(format) => format,
         None => FileFormat::of(&file)?,
     };
-    record_at(&file, byte, &options.framing(format))
+    let text = TextOptions {
+        max_record_bytes: options.max_record.bytes(),
+        salvage: options.salvage,
+        ..TextOptions::default()
+    };
+    record_at(&file, byte, &text, &options.framing(format))
 }

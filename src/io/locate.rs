@@ -27,16 +27,22 @@ pub struct RawRecord {
 }
 
 /// The record that decompressed byte `byte` of a file lies in; its newline
-/// counts as its own, and so do those that a record of CSV holds. None behind the end. Reads the file up to there.
+/// counts as its own, and so do those that a record of CSV holds. None behind the end. Reads the file up to there,
+/// with the `options` that it is read with but for the blocksize, so that a byte means the same.
 ///
 /// # Errors
 ///
 /// As [`open_framed`] and the reader it gives; [`Error::Config`] for standard input.
-pub fn record_at(file: &SourceFile, byte: u64, framing: &Framing) -> Result<Option<RawRecord>> {
+pub fn record_at(
+    file: &SourceFile,
+    byte: u64,
+    options: &TextOptions,
+    framing: &Framing,
+) -> Result<Option<RawRecord>> {
     refuse_stream(file)?;
     let options = TextOptions {
         blocksize: u64::MAX,
-        ..TextOptions::default()
+        ..*options
     };
     let unit = Unit::whole(Arc::new(file.clone()));
     let mut reader = open_framed(&unit, &options, framing)?;

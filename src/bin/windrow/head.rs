@@ -30,7 +30,7 @@ pub struct Args {
     inputs: Vec<String>,
 
     /// Print the one raw record that this byte of the file's decompressed text lies in, as errors name it
-    #[arg(long, value_name = "FILE:BYTE", conflicts_with_all = ["inputs", "rows", "output"])]
+    #[arg(long, value_name = "FILE:BYTE", conflicts_with_all = FOR_ROWS)]
     at: Option<Place>,
 
     /// How many rows
@@ -52,6 +52,28 @@ pub struct Args {
     #[command(flatten)]
     run: RunArgs,
 }
+
+/// What has no meaning for one raw record, which is not decoded.
+const FOR_ROWS: [&str; 18] = [
+    "inputs",
+    "rows",
+    "output",
+    "columns",
+    "filter",
+    "include_path",
+    "schema",
+    "schema_mode",
+    "on_bad_record",
+    "rejects",
+    "max_rejects",
+    "blocksize",
+    "max_depth",
+    "include_byte",
+    "no_header",
+    "nulls",
+    "trim",
+    "fill_short",
+];
 
 /// A file and a byte of its decompressed text.
 #[derive(Debug, Clone)]

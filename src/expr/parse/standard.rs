@@ -135,10 +135,16 @@ mod tests {
         for (written, meant) in [
             ("extract(day from ts)", "day(ts)"),
             ("EXTRACT(Year FROM net.ts) + 1", "year(net.ts) + 1"),
-            ("extract(doy from '2024-01-31'::date)", "dayofyear('2024-01-31'::date)"),
+            (
+                "extract(doy from '2024-01-31'::date)",
+                "dayofyear('2024-01-31'::date)",
+            ),
             ("extract(epoch from from)", "epoch(from)"),
             ("substring(a from 2)", "substring(a, 2)"),
-            ("substring(a || b from 1 + 1 for 3)", "substring(a || b, 1 + 1, 3)"),
+            (
+                "substring(a || b from 1 + 1 for 3)",
+                "substring(a || b, 1 + 1, 3)",
+            ),
             ("substr(from from 1)", "substr(from, 1)"),
             ("trim('x' from a)", "trim(a, 'x')"),
             ("trim(both 'x' from a)", "trim(a, 'x')"),
@@ -146,7 +152,11 @@ mod tests {
             ("trim(trailing 'x' || b from a)", "rtrim(a, 'x' || b)"),
             ("trim(leading from from)", "ltrim(from)"),
         ] {
-            assert_eq!(Expr::parse(written).unwrap(), Expr::parse(meant).unwrap(), "{written}");
+            assert_eq!(
+                Expr::parse(written).unwrap(),
+                Expr::parse(meant).unwrap(),
+                "{written}"
+            );
         }
     }
 
@@ -167,9 +177,18 @@ mod tests {
     #[test]
     fn what_is_wrong_in_them_is_said_with_its_place() {
         for (text, what) in [
-            ("extract(days from ts)", "column 9: there is no part days of a time; did you mean \"day\"?"),
-            ("extract('day' from ts)", "column 9: expected a part of a time, such as `day`"),
-            ("extract(day, ts)", "column 12: expected `from` after `day`, found `,`"),
+            (
+                "extract(days from ts)",
+                "column 9: there is no part days of a time; did you mean \"day\"?",
+            ),
+            (
+                "extract('day' from ts)",
+                "column 9: expected a part of a time, such as `day`",
+            ),
+            (
+                "extract(day, ts)",
+                "column 12: expected `from` after `day`, found `,`",
+            ),
             ("extract(day from ts", "column 20: expected `)`"),
             ("substring(a from 1, 2)", "column 19: expected `for` or `)`"),
             ("trim(leading 'x', a)", "column 17: expected `from`"),

@@ -54,7 +54,7 @@ pub(crate) struct Lines {
     pub(super) stop: Option<Stop>,
     /// Whether `text[from]` may stand inside a line whose start was lost.
     pub(super) after_gap: bool,
-    /// Newlines passed, where the line of a failure cannot be found by rereading.
+    /// Newlines passed, where [`Lines::counts_lines`].
     pub(super) n_lines: u64,
 }
 
@@ -316,7 +316,7 @@ impl Lines {
             self.skip(n);
             reuse
         };
-        if !self.file.seekable || self.array.is_some() {
+        if self.counts_lines() {
             self.n_lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
         }
         TextChunk {

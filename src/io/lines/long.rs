@@ -69,6 +69,12 @@ impl Lines {
         })
     }
 
+    /// Whether lines are counted as they pass: rereading would not find that of a
+    /// failure in a stream, in an array that was made into lines, and behind damage.
+    pub(super) fn counts_lines(&self) -> bool {
+        !self.file.seekable || self.array.is_some() || self.options.salvage
+    }
+
     fn why_too_long(&self) -> String {
         format!(
             "the record is longer than {}: raise {} to read it, if it is one",
@@ -79,7 +85,7 @@ impl Lines {
 
     /// The error of a record that is longer than allowed.
     pub(super) fn too_long(&self) -> Error {
-        let line = if !self.file.seekable || self.array.is_some() {
+        let line = if self.counts_lines() {
             Ok(self.n_lines + 1)
         } else {
             locate::line_of(&self.file, self.position, &self.framing)
