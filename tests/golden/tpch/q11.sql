@@ -6,4 +6,4 @@ having value > (
   select sum(ps_supplycost * ps_availqty) * 0.0001 / getvariable('scale')
   from partsupp, supplier, nation
   where ps_suppkey = s_suppkey and s_nationkey = n_nationkey and n_name = 'GERMANY')
-order by value desc
+order by value desc, ps_partkey
