@@ -7,7 +7,8 @@
 
 The benchmarks of windrow make the files, ask and check their own answers; the peers are asked the
 same, each in a process of its own, and must come to as many rows. Times are those of a question
-alone, the fastest of some runs, on two threads. Joins start from tables in memory and end with
+alone, the fastest of some runs, on two threads; the whole processes, with all runs, stand below
+(compare them with --runs 1). Joins start from tables in memory and end with
 all columns of all rows in memory; groups and TPC-H start from the files. Polars is asked TPC-H in
 SQL, and not what its SQL does not know; Dask seven of its questions, by `dask_questions.py`.
 """
@@ -18,7 +19,6 @@ import math
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
 
@@ -74,7 +74,7 @@ def options():
 
 
 def windrow(what, folder, chosen):
-    """Seconds and rows of each question, as the benchmark prints them."""
+    """Seconds and rows of each question, as the benchmark prints them, and its process."""
     command = [str(getattr(chosen, what))]
     more = {"WINDROW_THREADS": str(chosen.threads)}
     if what == "group":
@@ -83,19 +83,17 @@ def windrow(what, folder, chosen):
         more |= {"JOIN_DATA": str(folder)}
     else:
         command += ["--scale", str(chosen.scale), "--data", str(folder), "--runs", str(chosen.runs)]
-    done = subprocess.run(
-        command, env=os.environ | more, capture_output=True, text=True, timeout=chosen.timeout
-    )
-    if done.returncode:
-        raise SystemExit(f"{command[0]} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+    done = run.child(command, chosen.timeout, chosen.cache / "questions/windrow.log", more)
+    if done["error"]:
+        raise SystemExit(f"{command[0]} failed: {done['output'][-500:]}{done['error']}")
     found = {}
-    for line in done.stdout.splitlines():
+    for line in done["output"].splitlines():
         if not re.match(r"q\d+\s", line) or "NOT CHECKED" in line:
             continue
         rows = re.search(r"(\d+) (groups|rows)\b(?!/s)", line)
         seconds = float(re.search(r"([\d.]+) s\b", line)[1])
         found[line.split()[0]] = {"s": seconds, "rows": int(rows[1]) if rows else None}
-    return found
+    return found, done
 
 
 def tables(what, folder):
@@ -209,22 +207,18 @@ def work(engine, what, folder, threads, runs):
 def peer(engine, what, folder, python, chosen):
     command = [python, __file__, "--work", engine, what, folder, chosen.threads, chosen.runs]
     command = [str(word) for word in command]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=chosen.timeout)
-        text, trouble = done.stdout, done.stderr if done.returncode else ""
-    except subprocess.TimeoutExpired as error:
-        text, trouble = (error.stdout or b"").decode(), "it took too long"
-    if trouble:
-        run.say(f"{what} {engine}: {trouble.strip()[-300:]}")
-    lines = text.strip().splitlines()
-    return json.loads(lines[-1]) if lines else {}
+    done = run.child(command, chosen.timeout, chosen.cache / f"questions/{engine}.log")
+    if done["error"]:
+        run.say(f"{what} {engine}: {done['error'][-300:]}")
+    lines = done["output"].strip().splitlines()
+    return json.loads(lines[-1]) if lines else {}, done
 
 
 def mean(values):
     return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
-def table(what, results):
+def table(what, results, processes):
     own, peers = results["windrow"], [name for name in results if name != "windrow"]
     lines = [
         f"### {what}",
@@ -253,6 +247,10 @@ def table(what, results):
     means = [f"{mean(ratios[e].values()):.2f} ({len(ratios[e])})" if ratios[e] else "–" for e in [*peers, "best"]]
     own_mean = mean([of["s"] for of in own.values()])
     lines.append(f"| geometric mean | {own_mean:.3f} | " + " | ".join(means) + " |")
+    for figure, unit in [("wall_s", "s"), ("cpu_s", "CPU s"), ("peak_mb", "MB")]:
+        of = processes["windrow"][figure]
+        others = [f"{processes[engine][figure] / of:.2f}" for engine in peers]
+        lines.append(f"| whole process, {unit} | {of:.1f} | " + " | ".join(others) + " | |")
     for engine in peers:
         for name, of in results[engine].items():
             if "error" in of:
@@ -273,18 +271,20 @@ def main():
     print(f"{about['date']}, {about['cpu']}, {chosen.threads} threads, commit {about['commit']}")
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"fastest of {chosen.runs}; peers as multiples of windrow's time, above 1 is slower\n")
-    results = {}
+    results, processes = {}, {}
     for what in ["group", "join", "tpch"]:
         if not getattr(chosen, what):
             continue
         folder = chosen.cache / "questions" / (f"tpch-{chosen.scale}" if what == "tpch" else what)
         folder.parent.mkdir(exist_ok=True)
-        results[what] = {"windrow": windrow(what, folder, chosen)}
-        for engine in chosen.peers:
-            results[what][engine] = peer(engine, what, folder, python, chosen)
-        print(table(what, results[what]), flush=True)
+        results[what], processes[what] = {}, {}
+        for engine in ["windrow", *chosen.peers]:
+            own = engine == "windrow"
+            done = windrow(what, folder, chosen) if own else peer(engine, what, folder, python, chosen)
+            results[what][engine], processes[what][engine] = done
+        print(table(what, results[what], processes[what]), flush=True)
     if chosen.json:
-        found = {"machine": about, "versions": versions, "results": results}
+        found = {"machine": about, "versions": versions, "results": results, "processes": processes}
         chosen.json.write_text(json.dumps(found, indent=1))
 
 

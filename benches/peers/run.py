@@ -114,12 +114,12 @@ def inputs(chosen, shape):
     return pattern
 
 
-def child(command, timeout, log):
+def child(command, timeout, log, more={}):
     """Runs a command; its outcome with wall and CPU seconds, peak memory, and standard output."""
     os.sync()  # nobody waits for what the one before has left in the page cache
     started = time.perf_counter()
     with open(log, "w+b") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=os.environ | more)
         deadline = started + timeout
         used = None
         while used is None:
