@@ -7,11 +7,13 @@
 //! columns come out, and all rows are held in the end, as other engines give
 //! them. `cargo bench --bench join -- 1000000` takes fewer rows, `-- q3` asks one
 //! question alone; `JOIN_DATA` names a folder that the frames are written to, for others to read.
+//! `JOIN_FROM` names such a folder: then its files are read, and each question is asked once, so
+//! that the whole process can be measured; what it prints of rows is for others to compare.
 
 #[path = "generate/mod.rs"]
 mod generate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -163,7 +165,36 @@ impl Question<'_> {
     }
 }
 
+/// The five questions once each, of files that an earlier run wrote.
+fn ask_files(dir: &Path) {
+    let read = |name: &str| {
+        let rows = windrow::read_parquet(dir.join(name)).and_then(|frame| frame.persist());
+        rows.expect("frames that an earlier run wrote")
+    };
+    let [x, small, medium, large] = ["x", "small", "medium", "large"].map(read);
+    for (name, right, key, how) in [
+        ("q1", &small, "id1", MergeHow::Inner),
+        ("q2", &medium, "id2", MergeHow::Inner),
+        ("q3", &medium, "id2", MergeHow::Left),
+        ("q4", &medium, "id5", MergeHow::Inner),
+        ("q5", &large, "id3", MergeHow::Inner),
+    ] {
+        let start = Instant::now();
+        let joined = x
+            .join(right, [key], how)
+            .and_then(|joined| joined.compute());
+        let rows = joined.expect("rows that fit in memory").num_rows();
+        println!(
+            "{name} {:>8.3} s {rows:>10} rows",
+            start.elapsed().as_secs_f64()
+        );
+    }
+}
+
 fn main() {
+    if let Some(dir) = std::env::var_os("JOIN_FROM") {
+        return ask_files(Path::new(&dir));
+    }
     let rows = std::env::args().filter_map(|arg| arg.parse::<usize>().ok());
     let n_rows = rows.max().unwrap_or(10_000_000);
     let (small, medium) = (

@@ -7,10 +7,10 @@
 
 The benchmarks of windrow make the files, ask and check their own answers; the peers are asked the
 same, each in a process of its own, and must come to as many rows. Times are those of a question
-alone, the fastest of some runs, on two threads; the whole processes, with all runs, stand below
-(compare them with --runs 1). Joins start from tables in memory and end with
-all columns of all rows in memory; groups and TPC-H start from the files. Polars is asked TPC-H in
-SQL, and not what its SQL does not know; Dask seven of its questions, by `dask_questions.py`.
+alone, the fastest of some runs, on two threads; with --runs 1 whole processes are compared, too.
+Joins start from tables in memory and end with all columns of all rows in memory; groups and TPC-H
+start from the files. Polars is asked TPC-H in SQL, and not what its SQL does not know; Dask seven
+of its questions, by `dask_questions.py`.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def windrow(what, folder, chosen):
     if what == "group":
         more |= {"GROUP_FROM": "parquet", "GROUP_DATA": str(folder), "REPEATS": str(chosen.runs)}
     elif what == "join":
-        more |= {"JOIN_DATA": str(folder)}
+        more |= {"JOIN_FROM" if chosen.runs == 1 else "JOIN_DATA": str(folder)}
     else:
         command += ["--scale", str(chosen.scale), "--data", str(folder), "--runs", str(chosen.runs)]
     done = run.child(command, chosen.timeout, chosen.cache / "questions/windrow.log", more)
@@ -247,7 +247,7 @@ def table(what, results, processes):
     means = [f"{mean(ratios[e].values()):.2f} ({len(ratios[e])})" if ratios[e] else "–" for e in [*peers, "best"]]
     own_mean = mean([of["s"] for of in own.values()])
     lines.append(f"| geometric mean | {own_mean:.3f} | " + " | ".join(means) + " |")
-    for figure, unit in [("wall_s", "s"), ("cpu_s", "CPU s"), ("peak_mb", "MB")]:
+    for figure, unit in [("wall_s", "s"), ("cpu_s", "CPU s"), ("peak_mb", "MB")] if processes else []:
         of = processes["windrow"][figure]
         others = [f"{processes[engine][figure] / of:.2f}" for engine in peers]
         lines.append(f"| whole process, {unit} | {of:.1f} | " + " | ".join(others) + " | |")
@@ -282,7 +282,8 @@ def main():
             own = engine == "windrow"
             done = windrow(what, folder, chosen) if own else peer(engine, what, folder, python, chosen)
             results[what][engine], processes[what][engine] = done
-        print(table(what, results[what], processes[what]), flush=True)
+        whole = processes[what] if chosen.runs == 1 else None
+        print(table(what, results[what], whole), flush=True)
     if chosen.json:
         found = {"machine": about, "versions": versions, "results": results, "processes": processes}
         chosen.json.write_text(json.dumps(found, indent=1))
