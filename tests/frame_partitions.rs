@@ -419,7 +419,6 @@ fn a_partition_that_is_taken_is_the_one_that_computing_all_gives() {
                 .unwrap()
                 .filter("n > 100")
                 .unwrap(),
-            uneven(&session(threads), 10),
         ] {
             let all = partitions(&frame.compute().unwrap());
             for (idx, rows) in all.iter().enumerate() {
@@ -436,14 +435,25 @@ fn a_partition_that_is_taken_is_the_one_that_computing_all_gives() {
             let error = frame.get_partition(all.len()).compute().unwrap_err();
             let said = format!("there are {}, counted from 0", all.len());
             assert!(error.to_string().contains(&said), "{error}");
-            // Handles give the same rows; those of a function, empty partitions too.
             let handles = frame.partitions().unwrap();
             let each = handles
                 .iter()
                 .map(|part| numbers(&part.to_batches().unwrap()));
-            let each: Vec<Vec<i64>> = each.filter(|rows| !rows.is_empty()).collect();
-            assert_eq!(each, all);
+            assert_eq!(each.collect::<Vec<_>>(), all);
         }
+        // Those of a function are the ones that it makes, empty ones too.
+        let made = uneven(&session(threads), 10);
+        let handles = made.partitions().unwrap();
+        let rows = |frame: &DataFrame| numbers(&frame.to_batches().unwrap());
+        for (idx, handle) in handles.iter().enumerate() {
+            assert_eq!(rows(&made.get_partition(idx)), rows(handle), "{idx}");
+        }
+        let each = handles.iter().map(rows).filter(|rows| !rows.is_empty());
+        let all = partitions(&made.compute().unwrap());
+        assert_eq!(each.collect::<Vec<_>>(), all);
+        assert!(all.len() < handles.len());
+        let error = made.get_partition(10).compute().unwrap_err();
+        assert!(error.to_string().contains("there are 10,"), "{error}");
     }
 }
 
@@ -460,6 +470,9 @@ fn handles_of_partitions_make_no_more_than_is_asked_for() {
     assert_eq!(numbers(&handles[700].to_batches().unwrap()), [700]);
     assert_eq!(made.swap(0, Ordering::Relaxed), 1);
     assert_eq!(numbers(&frame.get_partition(3).to_batches().unwrap()), [3]);
+    assert_eq!(made.swap(0, Ordering::Relaxed), 1);
+    let behind = frame.filter("n >= 0").unwrap().get_partition(3);
+    assert_eq!(numbers(&behind.to_batches().unwrap()), [3]);
     let made = made.load(Ordering::Relaxed);
     // Threads run ahead for as long as the one that takes rows in order is kept waiting.
     assert!(made < 50_000, "{made} partitions were made for one");

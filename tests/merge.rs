@@ -3,9 +3,11 @@
 
 mod oracle;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_cast::cast;
+use arrow_select::concat::concat_batches;
 use oracle::merge::merged;
 use windrow::arrow::array::builder::{Int64Builder, ListBuilder};
 use windrow::arrow::array::cast::AsArray;
@@ -15,7 +17,7 @@ use windrow::arrow::array::{
     new_null_array,
 };
 use windrow::arrow::schema::{DataType, Field, TimeUnit};
-use windrow::expr::col;
+use windrow::expr::{col, count, lit};
 use windrow::{By, ByteSize, DataFrame, Keep, MergeHow, MergeOptions, Session, Settings, Table};
 
 const HOWS: [MergeHow; 7] = [
@@ -847,11 +849,32 @@ fn shuffles(table: &Table) -> u64 {
     stages.map(|stage| stage.shuffles).sum()
 }
 
+/// Numbers by keys, of which some are null and one is hot.
+fn keyed(session: &Session, keys: i64, name: &str, step: i64) -> DataFrame {
+    let key = |n: i64| match n % 10 {
+        0 if n % 30 == 0 => None,
+        1..=3 => Some(7),
+        _ => Some(n * step % keys),
+    };
+    let k: ArrayRef = Arc::new((0..keys).map(key).collect::<Int64Array>());
+    let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..keys));
+    let rows = RecordBatch::try_from_iter([("k", k), (name, n)]).unwrap();
+    let pieces = (0..10).map(|idx| {
+        let each = keys as usize / 10;
+        rows.slice(idx * each, each)
+    });
+    session.from_batches(rows.schema(), pieces).unwrap()
+}
+
 #[test]
 fn groups_behind_a_merge_by_their_key_take_one_shuffle_in_all() {
-    // So many groups that they are brought together by key, of rows that none was moved for;
-    // or few, of rows that were.
-    for (keys, hold, at_most) in [(300_000, ByteSize::mib(64), 1), (500, ByteSize::kib(4), 1)] {
+    // Few groups or so many that they are brought together by key, of rows that none
+    // was moved for, or of rows that were.
+    for (keys, hold, at_most) in [
+        (300_000, ByteSize::mib(64), 1),
+        (300_000, ByteSize::kib(512), 1),
+        (500, ByteSize::kib(4), 1),
+    ] {
         let frame = |name: &str| {
             let k: ArrayRef = Arc::new(Int64Array::from_iter_values(
                 (0..keys).map(|k| k * 7919 % keys),
@@ -875,6 +898,80 @@ fn groups_behind_a_merge_by_their_key_take_one_shuffle_in_all() {
         assert_eq!(numbers(&rows, "l"), numbers(&rows, "r"));
         let all: Vec<_> = (0..keys as usize).map(Some).collect();
         assert_eq!(numbers(&rows, "l"), all);
+    }
+}
+
+#[test]
+fn groups_of_rows_that_a_merge_cut_by_key_are_those_of_a_held_side() {
+    let aggregates = [
+        vec![col("half").sum().alias("sum"), count()],
+        vec![col("l").nunique().alias("n"), col("half").mean().alias("m")],
+        // The order of rows counts: they are put in order first.
+        vec![col("l").first().alias("a"), col("l").list().alias("b")],
+    ];
+    for how in HOWS.into_iter().filter(|how| *how != MergeHow::Cross) {
+        let grouped = |threads: usize, hold: u64, matching: bool, by: usize| {
+            let session = session(threads);
+            let (left, right) = (keyed(&session, 900, "l", 7), keyed(&session, 300, "r", 11));
+            let right = right.filter("r % 5 != 1").unwrap();
+            let options = MergeOptions::on(["k"]).how(how).nulls_match(matching);
+            let merged = left.merge(&right, options.hold(ByteSize::new(hold)));
+            let some = merged.unwrap().filter("k is null or k != 14").unwrap();
+            // Computed behind the merge, and the key under another name.
+            let half = (col("l") / lit(2.0)).alias("half");
+            let named = some.select([col("k").alias("key"), half, col("l")]);
+            let groups = named.unwrap().groupby(["key"]).unwrap();
+            let table = groups.agg(aggregates[by].clone()).unwrap();
+            let table = table.compute().unwrap();
+            let way = table.report().stages[0].way.clone().unwrap();
+            let rows = table.into_batches();
+            (concat_batches(&rows[0].schema(), &rows).unwrap(), way)
+        };
+        for (matching, by) in [(false, 0), (true, 0), (false, 1), (true, 2)] {
+            let (wanted, way) = grouped(2, 1 << 30, matching, by);
+            assert!(!way.contains("cut by key"), "{way}");
+            for (threads, hold) in [(1, 2_000), (2, 600), (5, 100)] {
+                let (found, way) = grouped(threads, hold, matching, by);
+                assert!(way.contains("cut by key"), "{way}");
+                assert_eq!(found, wanted, "{how} {threads} {hold} {matching} {by}");
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_of_partitions_by_their_key_take_no_shuffle_of_their_own() {
+    for (keys, spilled) in [(150_000, false), (3_000, false), (300_000, true)] {
+        let session = Session::new(Settings {
+            threads: 2,
+            memory: ByteSize::mib(if spilled { 32 } else { 256 }),
+            ..Settings::default()
+        });
+        let frame = keyed(&session, keys, "n", 7);
+        let parts = frame.shuffle(["k"], 12).unwrap();
+        let sums = |frame: &DataFrame| {
+            let groups = frame.groupby(["k"]).unwrap();
+            let groups = groups.agg([col("n").sum().alias("sum"), count()]);
+            let mut sums = BTreeMap::new();
+            let report = groups.unwrap().for_each_batch(|batch| {
+                let column = |idx: usize| batch.column(idx).as_primitive::<Int64Type>();
+                for row in 0..batch.num_rows() {
+                    let key = (!column(0).is_null(row)).then(|| column(0).value(row));
+                    let sum = (column(1).value(row), column(2).value(row));
+                    assert_eq!(sums.insert(key, sum), None, "{key:?} comes twice");
+                }
+                Ok(())
+            });
+            let report = report.unwrap();
+            let shuffles: u64 = report.stages.iter().map(|stage| stage.shuffles).sum();
+            (sums, shuffles, report.spilled_bytes)
+        };
+        let (found, shuffles, spilled_bytes) = sums(&parts);
+        assert_eq!((shuffles, spilled_bytes > 0), (1, spilled), "{keys}");
+        assert!(found == sums(&frame).0);
+        // Kept partitions have it behind them.
+        let (kept, shuffles, _) = sums(&parts.persist().unwrap());
+        assert!(kept == found && shuffles == 0, "{shuffles}");
     }
 }
 

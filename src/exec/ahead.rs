@@ -68,6 +68,7 @@ pub(super) fn look_ahead(
             report: StageReport::of("window"),
             keeps_rows: true,
             fronts: vec![Front::over(held.sheet)],
+            late: None,
         }),
         units: batch_unit(Box::new(back)),
     })

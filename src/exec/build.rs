@@ -224,7 +224,7 @@ fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context)
 }
 
 /// Rows as they are given, less the columns that nobody needs.
-fn from_given(physical: &Physical, given: Given) -> Result<Built> {
+pub(super) fn from_given(physical: &Physical, given: Given) -> Result<Built> {
     // Text in front may have brought columns that the plan did not know.
     let mut physical = physical.clone();
     physical.scan.schema = Arc::clone(&given.schema);

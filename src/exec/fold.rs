@@ -22,6 +22,7 @@ use arrow_schema::{DataType, SchemaRef};
 use super::group::{Aside, GroupStore, N_BUCKETS};
 use super::output::room_beside;
 use super::schema::RunSchema;
+use super::together::Together;
 use super::worker::Worked;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Reservation, SpillDir};
@@ -35,15 +36,26 @@ pub(crate) struct FoldPlan {
     pub operator: &'static str,
     pub fold: Fold,
     pub schema: SchemaRef,
+    /// The column that tells where rows stand in the input, where they do not
+    /// come in its order.
+    pub place: Option<String>,
 }
 
 impl FoldPlan {
     /// Groups that have seen nothing, if groups are what rows are folded into.
     pub fn groups(&self) -> Result<ops::Aggregate> {
-        match self.fold.bind(&self.schema)? {
+        match self.bind()? {
             ops::Fold::Groups(groups) => Ok(groups),
             _ => Err(Error::internal("no groups are folded here")),
         }
+    }
+
+    /// The fold, which has seen nothing.
+    fn bind(&self) -> Result<ops::Fold> {
+        Ok(match self.fold.bind(&self.schema)? {
+            ops::Fold::Groups(groups) => ops::Fold::Groups(groups.placed_by(self.place.clone())),
+            fold => fold,
+        })
     }
 
     /// The error of a fold that the budget refused `wanted` bytes.
@@ -62,6 +74,8 @@ pub(crate) struct Folding {
     leaves: AtomicBool,
     /// Whether rows can pass by the table: there is one, and it has keys.
     passes: bool,
+    /// Where the groups of each unit go, if those of one key lie together already.
+    together: Option<Together>,
     /// Whether order changes nothing: then workers fold into whichever folder is idle.
     pooled: bool,
     budget: Budget,
@@ -74,16 +88,28 @@ pub(crate) struct Folding {
 
 impl Folding {
     /// The way that gives the same answer however many threads there are.
-    pub fn new(plan: FoldPlan, budget: &Budget, spill_dir: &Arc<SpillDir>) -> Result<Self> {
+    /// `together` is for rows whose order changes nothing.
+    pub fn new(
+        plan: FoldPlan,
+        together: Option<Together>,
+        budget: &Budget,
+        spill_dir: &Arc<SpillDir>,
+    ) -> Result<Self> {
         let mut fold = Folder::bind(&plan)?.fold;
         let stores = fold.tables().into_iter().map(|groups| {
             // The room is that of tables, which give to the store what they may not hold.
-            GroupStore::new(groups.n_keys(), budget, room_beside(budget), spill_dir)
+            let store = GroupStore::new(groups.n_keys(), budget, room_beside(budget), spill_dir);
+            match &together {
+                Some(together) => store.of_buckets(together.n_buckets),
+                None => store,
+            }
         });
         Ok(Folding {
             stores: stores.collect(),
             leaves: AtomicBool::new(false),
-            passes: matches!(&fold, ops::Fold::Groups(groups) if groups.n_keys() > 0),
+            passes: together.is_none()
+                && matches!(&fold, ops::Fold::Groups(groups) if groups.n_keys() > 0),
+            together,
             pooled: fold.is_order_free(),
             plan,
             budget: budget.clone(),
@@ -97,11 +123,19 @@ impl Folding {
     pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
         let (rows, schema) = (&worked.batch, &worked.schema);
         if self.pooled {
-            let mut held = match self.take_idle() {
+            let bucket = self.together.as_ref().map(|of| of.bucket(chunk));
+            let bucket = bucket.transpose()?;
+            let mut held = match self.take_idle(bucket) {
                 Some(held) => held,
                 None => self.open()?,
             };
             held.thread = Some(std::thread::current().id());
+            if held.bucket != bucket {
+                if held.rows > 0 {
+                    held.leave_for(&self.stores)?;
+                }
+                held.bucket = bucket;
+            }
             match held.passing {
                 0 => {
                     held.folder.push(rows, schema, schema, chunk)?;
@@ -138,13 +172,14 @@ impl Folding {
         Ok(())
     }
 
-    /// An idle folder: the one that this thread had last, if there is one, since
-    /// it lies in the caches of its core.
-    fn take_idle(&self) -> Option<Held> {
+    /// An idle folder: one with groups of the same bucket, else the one that this
+    /// thread had last, if there is one, since it lies in the caches of its core.
+    fn take_idle(&self, bucket: Option<u32>) -> Option<Held> {
         let thread = Some(std::thread::current().id());
         let mut idle = self.idle();
-        let own = idle.iter().position(|held| held.thread == thread);
-        match own {
+        let alike = |held: &Held| bucket.is_some() && held.bucket == bucket;
+        let alike = idle.iter().position(alike);
+        match alike.or_else(|| idle.iter().position(|held| held.thread == thread)) {
             Some(own) => Some(idle.swap_remove(own)),
             None => idle.pop(),
         }
@@ -158,6 +193,7 @@ impl Folding {
             rows: 0,
             passing: 0,
             aside: Aside::new(&self.budget),
+            bucket: None,
             thread: None,
         })
     }
@@ -229,6 +265,11 @@ impl Folding {
         }
     }
 
+    /// Whether all groups of one key lay together before.
+    pub fn is_together(&self) -> bool {
+        self.together.is_some()
+    }
+
     /// Whether rows can pass by the table, and groups wait beside it.
     pub fn passes(&self) -> bool {
         self.passes
@@ -294,6 +335,8 @@ pub(crate) struct Held {
     passing: u64,
     /// Rows that passed by, and groups that left.
     aside: Aside,
+    /// The bucket that all its groups are of, where that is known.
+    bucket: Option<u32>,
     /// Who had it last.
     thread: Option<ThreadId>,
 }
@@ -313,6 +356,10 @@ impl Held {
         for (table, store) in self.folder.fold.tables().into_iter().zip(stores) {
             if table.n_keys() == 0 {
                 store.push(&[table.partial()?])?;
+                continue;
+            }
+            if let Some(bucket) = self.bucket {
+                store.push_to(bucket, &table.partial()?)?;
                 continue;
             }
             // What waits came before. Of a fold with several tables, nothing does.
@@ -348,7 +395,7 @@ impl Folder {
     /// One that has seen nothing.
     pub fn bind(plan: &FoldPlan) -> Result<Self> {
         Ok(Folder {
-            fold: plan.fold.bind(&plan.schema)?.with_places(),
+            fold: plan.bind()?.with_places(),
             held: None,
         })
     }

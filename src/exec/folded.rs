@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
-use super::build::{Given, build};
+use super::build::Given;
 use super::context::Context;
 use super::control::Phase;
 use super::each::each;
@@ -17,11 +17,12 @@ use super::fold::{FoldPlan, Folder, Folding, Held};
 use super::group::{Made, Merge, in_place, places};
 use super::output::{Answer, Folded, NoAppend};
 use super::report::{StageReport, TasksReport};
-use super::run::{CHUNK_BYTES, Run};
+use super::run::Run;
 use super::scheduler::Drive;
 use super::schema::RunSchema;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
+use super::together::build_together;
 use crate::error::{Error, Result};
 use crate::memory::held_bytes;
 use crate::ops::Frequent;
@@ -36,15 +37,16 @@ use crate::shuffle::Bucket;
 pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<Given> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let mut built = build(physical, &run.context, CHUNK_BYTES)?;
+    let (mut built, together) = build_together(fold, physical, &run.context)?;
     built.layout = Layout::Coalesce(u64::MAX);
     let plan = FoldPlan {
         operator: fold.name(),
         fold: fold.clone(),
         schema: built.schema.output()?,
+        place: together.as_ref().and_then(|of| of.place.clone()),
     };
     let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
-    let folding = Arc::new(Folding::new(plan.clone(), budget, spill_dir)?);
+    let folding = Arc::new(Folding::new(plan.clone(), together, budget, spill_dir)?);
     // Rows that an ordered step has yet to see cannot be folded before it.
     if built.ordered.is_empty() {
         built.workers.fold = Some(Arc::clone(&folding));
@@ -54,11 +56,15 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
     let schema = done.schema.output()?;
     let mut stage = Stage {
         report: StageReport {
-            shuffles: u64::from(matches!(done.output.answer, Answer::Tables(..))),
+            shuffles: match done.output.answer {
+                Answer::Tables(..) if !folding.is_together() => 1,
+                _ => 0,
+            },
             ..StageReport::of(fold.name())
         },
         keeps_rows: false,
         fronts: vec![Front::over(done.sheet)],
+        late: None,
     };
     let rows = match done.output.answer {
         Answer::Rows(rows) => rows,
@@ -69,6 +75,9 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
             }
             let parted = part(&folding, tables, &key_types, &run.drive)?;
             tell(parted.buckets.iter().flatten(), &mut stage.report);
+            if let (true, Some(way)) = (folding.is_together(), &mut stage.report.way) {
+                way.push_str(", as rows lay before");
+            }
             if let Fold::Groups { .. } = fold {
                 let buckets: Vec<Bucket> = parted.buckets.into_iter().flatten().collect();
                 let groups = Merge::new(plan, schema, &run.drive).all(&buckets)?;
@@ -194,6 +203,7 @@ fn describe(
             operator: plan.operator,
             fold: Fold::counts(vec![column]),
             schema: Arc::clone(&plan.schema),
+            place: None,
         };
         let merge = Merge::new(counted, schema.output()?, drive);
         let of_rows = |rows: RecordBatch| {

@@ -68,6 +68,7 @@ pub(super) fn mapped(
             report: StageReport::of(name.to_string()),
             keeps_rows: false,
             fronts: vec![front.clone()],
+            late: None,
         }),
         units: Box::new(PartUnits::start(input, context, front, name, 0, change)?),
     })
@@ -136,6 +137,7 @@ impl Branches {
                 report: StageReport::of("concat"),
                 keeps_rows: true,
                 fronts: self.branches.iter().map(Branch::front).collect(),
+                late: None,
             }),
             units: self.units(context),
         }

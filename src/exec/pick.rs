@@ -13,7 +13,7 @@ use super::sheet::{Front, Stage};
 use super::source::memory_unit;
 use crate::error::{Error, Result};
 use crate::memory::held_bytes;
-use crate::plan::Physical;
+use crate::plan::{Physical, Source};
 
 /// Takes one partition of a pipeline; what lies behind it is not read.
 ///
@@ -21,6 +21,13 @@ use crate::plan::Physical;
 ///
 /// As [`super::collect`]; [`Error::Plan`] if there are not so many partitions.
 pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result<Given> {
+    match &physical.scan.source {
+        // What a function makes is counted, empty partitions too.
+        Source::Made { n_partitions, .. } if *n_partitions <= idx => {
+            return Err(missing(idx, *n_partitions));
+        }
+        _ => {}
+    }
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
     let built = build(physical, &run.context, CHUNK_BYTES)?;
@@ -32,10 +39,7 @@ pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result
         ..
     } = run.lay_out(built, |cut| Ok((Pick::new(idx, cut, &budget), NoAppend)))?;
     if output.seen <= idx {
-        return Err(Error::plan(format!(
-            "there is no partition {idx}: there are {}, counted from 0",
-            output.seen
-        )));
+        return Err(missing(idx, output.seen));
     }
     let rows = output.partition.batches.iter();
     let rows = rows.map(|(batch, from)| schema.finish(batch, from));
@@ -51,6 +55,13 @@ pub(super) fn pick(idx: usize, physical: &Physical, context: &Context) -> Result
             report: StageReport::of(format!("partition {idx}")),
             keeps_rows: true,
             fronts: vec![Front::over(sheet)],
+            late: None,
         }),
     })
+}
+
+fn missing(idx: usize, n_partitions: usize) -> Error {
+    Error::plan(format!(
+        "there is no partition {idx}: there are {n_partitions}, counted from 0"
+    ))
 }

@@ -173,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
+    use crate::partition::Partitioning;
     use crate::plan::{FileFormat, Logical, Look, ReadOptions, Scan, Source, lower};
     use crate::shuffle::ByHash;
     use crate::size::ByteSize;
@@ -186,7 +187,7 @@ mod tests {
             columns: None,
             predicate: None,
             estimate: Default::default(),
-            sorted_by: None,
+            lies: Partitioning::Unknown,
         }));
         let plan = match limit {
             None => scan,

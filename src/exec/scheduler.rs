@@ -91,6 +91,11 @@ fn chunk_number(unit: u64, place: u64) -> Result<u64> {
     }
 }
 
+/// The number of the unit of a chunk with this number.
+pub(super) fn unit_of(chunk_number: u64) -> u64 {
+    chunk_number >> 32
+}
+
 struct Shared<'a, O, A> {
     state: Mutex<State>,
     wake: Condvar,

@@ -89,6 +89,7 @@ pub(super) fn shared_rows(shared: &Shared, context: &Context) -> Result<Given> {
             // Those who come later read what is in no file.
             keeps_rows: false,
             fronts: vec![front],
+            late: None,
         }),
         units: units(Arc::clone(&rows.rows), name(shared).into()),
     })

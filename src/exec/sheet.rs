@@ -154,7 +154,12 @@ pub(super) struct Stage {
     pub keeps_rows: bool,
     /// The runs that give its rows, in the order of its inputs.
     pub fronts: Vec<Front>,
+    /// What adds to the report that which shows only once all rows came out.
+    pub late: Option<Late>,
 }
+
+/// Completes the report of a stage.
+pub(super) type Late = Arc<dyn Fn(&mut StageReport) + Send + Sync>;
 
 impl Stage {
     /// Puts the sheet of the run behind this stage behind those of the runs in
@@ -177,7 +182,11 @@ impl Stage {
         rejects.append(&mut behind.rejects);
         behind.rejects = rejects::joined(rejects)?;
         let kept = self.keeps_rows && whole;
-        behind.report.put_behind(self.report.clone(), kept, reports)
+        let mut report = self.report.clone();
+        if let Some(late) = &self.late {
+            late(&mut report);
+        }
+        behind.report.put_behind(report, kept, reports)
     }
 }
 
@@ -214,6 +223,7 @@ mod tests {
             report: StageReport::of("join"),
             keeps_rows: false,
             fronts: fronts.map(|report| Front::over(sheet(report))).to_vec(),
+            late: None,
         };
         let mut joined = sheet(read("join", 40, 40));
         stage.put_before(&mut joined, true).unwrap();
@@ -222,6 +232,7 @@ mod tests {
             report: StageReport::of("agg"),
             keeps_rows: false,
             fronts: vec![Front::over(joined), Front::default()],
+            late: None,
         };
         let mut last = sheet(read("agg", 7, 7));
         again.put_before(&mut last, true).unwrap();
@@ -245,6 +256,7 @@ mod tests {
                 report: StageReport::of("concat"),
                 keeps_rows: true,
                 fronts: vec![Front::over(sheet(read("a", 9, 9)))],
+                late: None,
             };
             let mut behind = sheet(read("concat", came_out, came_out));
             assert_eq!(stage.put_before(&mut behind, whole).is_ok(), right);

@@ -48,6 +48,7 @@ pub(super) fn shuffle_all(by: &ShuffleBy, physical: &Physical, context: &Context
             },
             keeps_rows: true,
             fronts: vec![Front::over(scattered.sheet)],
+            late: None,
         }),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::dataframe::DataFrame;
 use super::table::Table;
 use crate::error::Result;
+use crate::partition::Partitioning;
 use crate::plan::{Estimate, Local, Logical, Scan, Source, asked_of, replaced, shared_part};
 
 /// The rows of all frames, in their order. What several of them have in common
@@ -67,7 +68,7 @@ fn keep(frame: &DataFrame, shared: &Logical, plans: &[Logical]) -> Result<Logica
         columns: None,
         predicate: None,
         estimate: Estimate::default(),
-        sorted_by: None,
+        lies: Partitioning::Unknown,
     }));
     let plans = plans.iter().cloned();
     let plans: Vec<Logical> = plans.map(|plan| replaced(plan, shared, &scan)).collect();

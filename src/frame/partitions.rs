@@ -17,8 +17,8 @@ use super::dataframe::DataFrame;
 use super::session::Session;
 use crate::error::Result;
 use crate::exec;
-use crate::partition::batch_bytes;
-use crate::plan::{Estimate, Local, Logical, Make, PartitionRows, Source};
+use crate::partition::{Partitioning, batch_bytes};
+use crate::plan::{Estimate, Layout, Local, Logical, Make, PartitionRows, Source};
 
 impl Session {
     /// A frame whose partitions a function makes when their turn comes: `make`
@@ -121,7 +121,8 @@ impl DataFrame {
     }
 
     /// A frame of one partition, by its place from 0. What lies behind it is not
-    /// read when it is computed.
+    /// read when it is computed; of those that a function makes, or that are kept, no
+    /// other one is made, and empty ones count.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -141,6 +142,11 @@ impl DataFrame {
     ///
     /// That there is no such partition is an error of the run.
     pub fn get_partition(&self, idx: usize) -> DataFrame {
+        if let Some((make, n_partitions)) = self.made()
+            && idx < n_partitions
+        {
+            return self.one_of(make, idx);
+        }
         self.with(Logical::Partition {
             input: self.input(),
             idx,
@@ -160,17 +166,31 @@ impl DataFrame {
             let kept = self.persist()?;
             return kept.partitions();
         };
-        let one = |idx: usize| {
-            let source = Source::Made {
-                make: make.one(idx, self.known()),
-                n_partitions: 1,
-            };
-            let schema = Arc::clone(self.known());
-            let estimate = Estimate::default();
-            self.session()
-                .scan_sorted(source, schema, estimate, self.index())
+        Ok((0..n_partitions)
+            .map(|idx| self.one_of(make, idx))
+            .collect())
+    }
+
+    /// The frame of one partition that a function makes.
+    fn one_of(&self, make: &Local<Make>, idx: usize) -> DataFrame {
+        let source = Source::Made {
+            make: make.one(idx, self.known()),
+            n_partitions: 1,
         };
-        Ok((0..n_partitions).map(one).collect())
+        let schema = Arc::clone(self.known());
+        let lies = self.plan().partitioning();
+        self.session()
+            .scan_lying(source, schema, Estimate::default(), lies)
+    }
+
+    /// How rows lie once they are kept. A partition ends where one was read, and
+    /// those by key hold their rows as long as nothing was put together.
+    fn kept_lying(&self) -> Partitioning {
+        match self.plan().partitioning() {
+            by_key @ Partitioning::Hash { .. } if self.lower().layout == Layout::Given => by_key,
+            sorted @ Partitioning::Range { .. } => sorted,
+            _ => Partitioning::Unknown,
+        }
     }
 
     /// The function that makes the partitions, if they are not changed after that.
@@ -237,7 +257,8 @@ impl DataFrame {
     }
 
     /// The same frame, computed now and kept: whatever is done with it reads the
-    /// kept rows, in the same partitions, with the index they had. They count
+    /// kept rows, in the same partitions, with the index they had or the keys that they
+    /// were shuffled by. They count
     /// against the memory budget and are spilled past half of it; dropping the last
     /// frame that has them frees memory and files.
     ///
@@ -258,6 +279,6 @@ impl DataFrame {
         let make = Local::holding("persist", move |idx| kept.read(idx));
         let source = Source::Made { make, n_partitions };
         let session = self.session();
-        Ok(session.scan_sorted(source, schema, estimate, self.index()))
+        Ok(session.scan_lying(source, schema, estimate, self.kept_lying()))
     }
 }

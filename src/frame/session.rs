@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::exec::{Cancel, Context, Progress};
 use crate::io::Reads;
-use crate::partition::batch_bytes;
+use crate::partition::{Partitioning, batch_bytes};
 use crate::plan::{ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
 use crate::size::ByteSize;
 
@@ -309,13 +309,14 @@ impl Session {
         let inputs: Arc<[String]> = expand(inputs.into_inputs())?.into();
         let look = look::columns(&inputs, format, &options, self.context())?;
         let sorted_by = sort::written_sorted(&inputs, &look.schema)?;
+        let lies = sorted_by.map_or(Partitioning::Unknown, |key| Partitioning::Range { key });
         let source = Source::Columns {
             inputs,
             format,
             options: Arc::new(options),
             folders: look.folders.into(),
         };
-        Ok(self.scan_sorted(source, look.schema, look.estimate, sorted_by))
+        Ok(self.scan_lying(source, look.schema, look.estimate, lies))
     }
 
     /// Reads files of any known format, told by their content; all must be of
@@ -355,16 +356,16 @@ impl Session {
     }
 
     pub(super) fn scan(&self, source: Source, schema: SchemaRef, estimate: Estimate) -> DataFrame {
-        self.scan_sorted(source, schema, estimate, None)
+        self.scan_lying(source, schema, estimate, Partitioning::Unknown)
     }
 
-    /// The same, of rows that are known to be sorted by a column.
-    pub(super) fn scan_sorted(
+    /// The same, of rows of which more is known.
+    pub(super) fn scan_lying(
         &self,
         source: Source,
         schema: SchemaRef,
         estimate: Estimate,
-        sorted_by: Option<String>,
+        lies: Partitioning,
     ) -> DataFrame {
         DataFrame::new(
             self.clone(),
@@ -374,7 +375,7 @@ impl Session {
                 columns: None,
                 predicate: None,
                 estimate,
-                sorted_by,
+                lies,
             })),
             schema,
         )

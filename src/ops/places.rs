@@ -71,16 +71,30 @@ impl Places {
         }
     }
 
-    /// Takes in the places of a partial, which [`take`](Self::take) gave, by the groups of its rows.
-    pub fn merge(&mut self, ids: &[u32], n_groups: usize, partial: &[ArrayRef]) {
-        let chunks = partial[0].as_primitive::<UInt64Type>().values();
-        let rows = partial[1].as_primitive::<UInt32Type>().values();
+    /// Takes in rows whose places are told, in any order, by the groups they are
+    /// in: all rows of one place are in one group.
+    pub fn note_each(&mut self, ids: &[u32], n_groups: usize, places: &[u64]) {
+        self.grow(n_groups);
+        for (&id, &place) in ids.iter().zip(places) {
+            self.offer(id, (place, 0));
+        }
+    }
+
+    /// Makes room for groups whose places are yet to be told.
+    fn grow(&mut self, n_groups: usize) {
         let (chunk, row) = match self.of_last {
             true => (0, 0),
             false => (u64::MAX, u32::MAX),
         };
         self.chunks.resize(n_groups, chunk);
         self.rows.resize(n_groups, row);
+    }
+
+    /// Takes in the places of a partial, which [`take`](Self::take) gave, by the groups of its rows.
+    pub fn merge(&mut self, ids: &[u32], n_groups: usize, partial: &[ArrayRef]) {
+        let chunks = partial[0].as_primitive::<UInt64Type>().values();
+        let rows = partial[1].as_primitive::<UInt32Type>().values();
+        self.grow(n_groups);
         for (row, &id) in ids.iter().enumerate() {
             self.offer(id, (chunks[row], rows[row]));
             self.last = self.last.max(chunks[row]);

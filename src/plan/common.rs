@@ -9,7 +9,6 @@ use super::logical::{Logical, Scan};
 use super::lower::{Physical, lower};
 use super::source::Source;
 use crate::error::Result;
-use crate::partition::Partitioning;
 use crate::size::ByteSize;
 
 /// A part of a plan that is computed once, and kept until the last has read it.
@@ -53,10 +52,7 @@ impl Shared {
             columns: None,
             predicate: None,
             estimate: self.plan.estimate(),
-            sorted_by: match self.plan.partitioning() {
-                Partitioning::Range { key } => Some(key),
-                _ => None,
-            },
+            lies: self.plan.partitioning(),
             source: Source::Shared(Arc::clone(self)),
         })))
     }

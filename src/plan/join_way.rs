@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use arrow_schema::Schema;
+
 use super::join::{ColumnOf, Join, field};
 use super::logical::Logical;
 use super::merge_how::{MergeHow, Side};
@@ -148,16 +150,8 @@ impl Join {
             return None;
         }
         let schemas = (left.schema().ok()?, right.schema().ok()?);
-        // Values that are equal have one place in the order, and one hash.
-        let alike = |(of_left, of_right): &(String, String)| {
-            let fields = (field(&schemas.0, of_left), field(&schemas.1, of_right));
-            let (Ok(of_left), Ok(of_right)) = fields else {
-                return false;
-            };
-            let types = (of_left.data_type(), of_right.data_type());
-            types.0 == types.1 || (types.0.is_integer() && types.1.is_integer())
-        };
-        let pairs = || self.on.iter().filter(|pair| alike(pair));
+        let alike = |pair: &&(String, String)| alike(pair, &schemas.0, &schemas.1);
+        let pairs = || self.on.iter().filter(alike);
         let lie = (left.partitioning(), right.partitioning());
         if let (Partitioning::Range { key: of_left }, Partitioning::Range { key: of_right }) = &lie
         {
@@ -196,6 +190,27 @@ impl Join {
         })
     }
 
+    /// Whether rows with equal values in the columns `shown` of joined rows have
+    /// equal keys, and the other way round: those of one key are cut to one place then.
+    pub(crate) fn brings_together(&self, shown: &[String], left: &Schema, right: &Schema) -> bool {
+        if self.next_to.is_some() || self.on.is_empty() || self.on.len() != shown.len() {
+            return false;
+        }
+        let (keeps_left, keeps_right) = (self.how.keeps_left(), self.how.keeps_right());
+        let stands_for = |name: &String, (of_left, of_right): &(String, String)| {
+            let column = self.columns.iter().find(|(shown, _)| shown == name);
+            // A key is null where its side has no row.
+            column.is_some_and(|(_, of)| match of {
+                ColumnOf::Left(name) => name == of_left && !keeps_right,
+                ColumnOf::Right(name) => name == of_right && !keeps_left,
+                ColumnOf::Both(name) => name == of_left && name == of_right,
+            })
+        };
+        self.on
+            .iter()
+            .all(|pair| alike(pair, left, right) && shown.iter().any(|name| stands_for(name, pair)))
+    }
+
     /// What is known of how joined rows lie: they have the order of one input.
     pub(super) fn partitioning(&self, left: &Logical, right: &Logical) -> Partitioning {
         let (side, _) = self.how.probe();
@@ -215,4 +230,14 @@ impl Join {
             shown.map(|(name, _)| name.clone())
         })
     }
+}
+
+/// Whether keys of these names are of one type, or both whole numbers: values that
+/// are equal have one place in the order then, and one hash.
+fn alike((of_left, of_right): &(String, String), left: &Schema, right: &Schema) -> bool {
+    let (Ok(of_left), Ok(of_right)) = (field(left, of_left), field(right, of_right)) else {
+        return false;
+    };
+    let types = (of_left.data_type(), of_right.data_type());
+    types.0 == types.1 || (types.0.is_integer() && types.1.is_integer())
 }

@@ -30,9 +30,9 @@ pub struct Scan {
     pub predicate: Option<Expr>,
     /// Of the whole source, without columns and predicate.
     pub estimate: Estimate,
-    /// The column that its rows are sorted by, smallest first and nulls last,
-    /// where a manifest says so and the bounds of its files agree.
-    pub sorted_by: Option<String>,
+    /// How its rows lie: sorted, where a manifest says so and the bounds of its files
+    /// agree; and as they lay before, where they were kept.
+    pub lies: Partitioning,
 }
 
 impl Scan {
@@ -408,11 +408,12 @@ impl Logical {
                 Partitioning::Unknown
             }
             Logical::Join { left, right, join } => join.partitioning(left, right),
-            Logical::Scan(scan) => match (&scan.sorted_by, scan.output()) {
-                (Some(key), Ok(schema)) if schema.column_with_name(key).is_some() => {
-                    Partitioning::Range { key: key.clone() }
-                }
-                _ => Partitioning::Unknown,
+            Logical::Scan(scan) => match scan.output() {
+                Ok(schema) => scan.lies.clone().renamed(|name| {
+                    let is_there = schema.column_with_name(name).is_some();
+                    is_there.then(|| name.to_owned())
+                }),
+                Err(_) => Partitioning::Unknown,
             },
             Logical::Project { input, projection } => match input.schema() {
                 Ok(schema) => input

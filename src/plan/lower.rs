@@ -196,7 +196,7 @@ fn scanned(scan: Scan, blocksize: ByteSize) -> Physical {
             Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
         }
         // Part files of a sorted write are partitions with known bounds.
-        Source::Columns { .. } if scan.sorted_by.is_some() => Layout::Files,
+        Source::Columns { .. } if matches!(scan.lies, Partitioning::Range { .. }) => Layout::Files,
         Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
         // Where partitions are as they were read, they were kept so.
         Source::Shared(shared) => match shared.lowered(blocksize).layout {
@@ -337,7 +337,7 @@ fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
             columns: None,
             predicate: None,
             estimate,
-            sorted_by: None,
+            lies: Partitioning::Unknown,
         },
         steps: Vec::new(),
         ordered: Vec::new(),

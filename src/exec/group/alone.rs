@@ -104,6 +104,7 @@ impl Merge {
                     aggregates: Vec::new(),
                 },
                 schema: Arc::clone(&schema),
+                place: None,
             },
             schema,
             budget: self.budget.clone(),

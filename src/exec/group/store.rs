@@ -10,7 +10,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::Result;
@@ -31,6 +31,7 @@ pub(super) const MAX_LEVELS: u32 = 64 / LEVEL_BITS;
 /// Where groups go that no table holds.
 pub(crate) struct GroupStore {
     n_keys: usize,
+    n_buckets: usize,
     budget: Budget,
     spill_dir: Arc<SpillDir>,
     /// Bytes of the budget that are left to others.
@@ -86,6 +87,7 @@ impl GroupStore {
     pub fn new(n_keys: usize, budget: &Budget, room: u64, spill_dir: &Arc<SpillDir>) -> Self {
         GroupStore {
             n_keys,
+            n_buckets: n_buckets(n_keys),
             budget: budget.clone(),
             spill_dir: Arc::clone(spill_dir),
             room,
@@ -93,17 +95,18 @@ impl GroupStore {
         }
     }
 
+    /// The same with so many buckets, for partials whose bucket is known.
+    #[must_use]
+    pub fn of_buckets(self, n_buckets: usize) -> Self {
+        GroupStore { n_buckets, ..self }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn empty(&self) -> Buckets {
-        buckets(
-            n_buckets(self.n_keys),
-            &self.budget,
-            self.room,
-            &self.spill_dir,
-        )
+    fn empty(&self, n_buckets: usize) -> Buckets {
+        buckets(n_buckets, &self.budget, self.room, &self.spill_dir)
     }
 
     /// Takes in partials. Spills what the budget refuses.
@@ -115,17 +118,34 @@ impl GroupStore {
         let alike = |a: &RecordBatch, b: &RecordBatch| a.schema_ref() == b.schema_ref();
         for partials in partials.chunk_by(alike) {
             let shards = cut(partials, self.n_keys, 0)?;
-            let key_types = types_of(&partials[0], self.n_keys);
-            let mut state = self.state();
-            if !state.key_types.contains(&key_types) {
-                state.key_types.push(key_types);
-            }
-            state
-                .buckets
-                .get_or_insert_with(|| self.empty())
-                .push(shards)?;
+            self.append(shards, types_of(&partials[0], self.n_keys))?;
         }
         Ok(())
+    }
+
+    /// Takes in a partial of groups that all are of one bucket, as all others of
+    /// their keys are. Groups with a null in their key may be of any: they go to the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_to(&self, bucket: u32, partial: &RecordBatch) -> Result<()> {
+        let keys = &partial.columns()[..self.n_keys];
+        let has_null = |row: usize| keys.iter().any(|key| key.is_null(row));
+        let rows = 0..partial.num_rows();
+        let to = rows.map(|row| if has_null(row) { 0 } else { bucket });
+        let shards = split(partial, &to.collect::<Vec<_>>(), self.n_buckets)?;
+        self.append(shards, types_of(partial, self.n_keys))
+    }
+
+    fn append(&self, shards: Shards, key_types: Vec<DataType>) -> Result<()> {
+        let mut state = self.state();
+        if !state.key_types.contains(&key_types) {
+            state.key_types.push(key_types);
+        }
+        let buckets = &mut state.buckets;
+        let buckets = buckets.get_or_insert_with(|| self.empty(self.n_buckets));
+        buckets.push(shards)
     }
 
     /// Whether nothing came.
@@ -146,7 +166,7 @@ impl GroupStore {
         if state.key_types.iter().all(|types| types == key_types) {
             return Ok(filled.finish());
         }
-        let mut routed = self.empty();
+        let mut routed = self.empty(n_buckets(self.n_keys));
         for bucket in filled.finish() {
             for partial in bucket.read() {
                 let partial = with_key_types(&partial?, key_types)?;

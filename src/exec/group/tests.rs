@@ -91,6 +91,7 @@ fn plan(keys: &[&str], order_free: bool) -> FoldPlan {
             aggregates: aggregates.map(|of| (format!("the {of}"), of)).collect(),
         },
         schema: chunk(0, 1).schema(),
+        place: None,
     }
 }
 
@@ -116,6 +117,7 @@ fn stage() -> Stage {
         report: StageReport::of("agg"),
         keeps_rows: false,
         fronts: Vec::new(),
+        late: None,
     }
 }
 
@@ -367,6 +369,7 @@ fn keys_that_turned_into_text_meet_those_that_were_numbers() {
             aggregates: vec![("x".into(), col("x").sum())],
         },
         schema: numbers.schema(),
+        place: None,
     };
     let parent = tempfile::tempdir().unwrap();
     let spill_dir = Arc::new(SpillDir::new(parent.path(), None));

@@ -36,15 +36,31 @@ pub(super) struct BucketJoin {
     pub tasks: Arc<Tasks>,
 }
 
+impl BucketJoin {
+    /// Whether joined rows may come of a pair of buckets.
+    fn has_rows(&self, build: &Bucket, probe: &Bucket) -> bool {
+        probe.rows() > 0 || (build.rows() > 0 && self.spec.kind.keeps_build())
+    }
+
+    /// The bucket of each unit.
+    pub fn of_units(&self) -> Vec<u32> {
+        let pairs = (0_u32..).zip(self.build.iter().zip(&self.probe).zip(&self.cuts));
+        let filled = pairs.filter(|(_, ((build, probe), _))| self.has_rows(build, probe));
+        let units = filled.flat_map(|(bucket, (_, cut))| (0..cut.tasks()).map(move |_| bucket));
+        units.collect()
+    }
+}
+
 /// A unit for each bucket, or for each task of one that is shared out.
 pub(super) fn bucket_units(join: BucketJoin) -> Units {
+    let sides = join.build.iter().zip(&join.probe);
+    let filled: Vec<bool> = sides
+        .map(|(build, probe)| join.has_rows(build, probe))
+        .collect();
     let (spec, budget, block_bytes, tasks) = (join.spec, join.budget, join.block_bytes, join.tasks);
     let pairs = join.build.into_iter().zip(join.probe).zip(join.cuts);
-    let pairs: Vec<_> = pairs
-        .filter(|((build, probe), _)| {
-            probe.rows() > 0 || (build.rows() > 0 && spec.kind.keeps_build())
-        })
-        .collect();
+    let pairs = pairs.zip(filled).filter(|(_, filled)| *filled);
+    let pairs: Vec<_> = pairs.map(|(pair, _)| pair).collect();
     Box::new(pairs.into_iter().flat_map(move |((build, probe), cut)| {
         let pair = Arc::new(Pair {
             spec: Arc::clone(&spec),

@@ -19,12 +19,13 @@ use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::SchemaRef;
 
 use super::bucket::{BucketJoin, bucket_units};
-use super::order::{ByPlace, UNMET, ordered_units, with_place};
+use super::order::{ByPlace, PLACE, UNMET, ordered_units, with_place};
 use super::tasks::{Tasks, cuts};
 use crate::error::Result;
 use crate::exec::run::Run;
 use crate::exec::scatter::{ScatteredUnits, scatter_units};
 use crate::exec::source::{Units, batch_unit, map_batches};
+use crate::exec::together::Together;
 use crate::ops::join::{JoinKind, JoinSpec, KeyHashes, Taken};
 use crate::shuffle::{Bucket, Route, bucket_of};
 
@@ -38,9 +39,26 @@ pub(super) struct BuildRows {
     pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
 }
 
-/// Joins rows bucket by bucket, none of which takes more than about `limit`
-/// bytes with all that are joined at the same time. Counts in `tasks` how many
-/// rows each task had.
+/// Joined rows.
+pub(super) struct CutRows {
+    pub units: Units,
+    pub schema: SchemaRef,
+    /// Which units have which keys, where rows come by key and not in their order.
+    pub together: Option<Together>,
+}
+
+/// How much is held at once, and where rows are counted and go.
+pub(super) struct Cutting<'a> {
+    /// Bytes of one side, of all that are joined at the same time.
+    pub limit: u64,
+    /// Whether rows may come by key, with their places in a last column.
+    pub by_key: bool,
+    /// Where it is counted how many rows each task had.
+    pub tasks: &'a Arc<Tasks>,
+}
+
+/// Joins rows bucket by bucket, none of which takes more than about its limit
+/// with all that are joined at the same time.
 ///
 /// # Errors
 ///
@@ -50,12 +68,11 @@ pub(super) fn grace(
     probe: Units,
     probe_schema: &SchemaRef,
     build: BuildRows,
-    limit: u64,
-    tasks: &Arc<Tasks>,
+    cutting: &Cutting<'_>,
     run: &Run,
-) -> Result<Units> {
+) -> Result<CutRows> {
     // As much again stands beside it while it is put together.
-    let at_once = (limit / (2 * run.drive.threads as u64)).max(1);
+    let at_once = (cutting.limit / (2 * run.drive.threads as u64)).max(1);
     let n_buckets = |bytes: u64| bytes.div_ceil(at_once).clamp(1, MOST_BUCKETS) as usize;
     let n_keys = n_buckets(build.bytes);
     let (schema, build_schema) = (Arc::clone(&spec.schema), Arc::clone(&spec.build_schema));
@@ -84,17 +101,32 @@ pub(super) fn grace(
     let rows: Vec<_> = pairs
         .map(|(probe, build)| (probe.rows(), build.rows()))
         .collect();
-    let joined = bucket_units(BucketJoin {
+    let join = BucketJoin {
         spec: Arc::clone(&spec),
         cuts: cuts(&rows),
         build: build_rows.buckets,
         probe: probe_rows.buckets,
         block_bytes: at_once,
         budget: run.drive.budget.clone(),
-        tasks: Arc::clone(tasks),
-    });
-    let rows = scatter_units(run, joined, &spec.schema, by_place, None)?;
-    Ok(ordered_units(rows, at_once, &schema))
+        tasks: Arc::clone(cutting.tasks),
+    };
+    if cutting.by_key {
+        return Ok(CutRows {
+            schema: Arc::clone(&spec.schema),
+            together: Some(Together {
+                buckets: join.of_units(),
+                n_buckets: n_keys,
+                place: Some(PLACE.to_owned()),
+            }),
+            units: bucket_units(join),
+        });
+    }
+    let rows = scatter_units(run, bucket_units(join), &spec.schema, by_place, None)?;
+    Ok(CutRows {
+        units: ordered_units(rows, at_once, &schema),
+        schema,
+        together: None,
+    })
 }
 
 /// The same join with one column more: the place of the probe row, or of the

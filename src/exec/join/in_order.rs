@@ -23,7 +23,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 
 use super::bucket::{BucketJoin, bucket_units};
-use super::grace::{BuildRows, grace};
+use super::grace::{BuildRows, Cutting, grace};
 use super::side::ProbeSide;
 use super::tasks::{Cut, Tasks};
 use super::unit_of;
@@ -140,15 +140,13 @@ impl Windows {
             let probe = batch_unit(Box::new(window.probe.read()));
             let limit = self.block_bytes * 2 * self.run.drive.threads as u64;
             let spec = (*self.spec).clone();
-            return grace(
-                spec,
-                probe,
-                &self.probe_schema,
-                build,
+            let cutting = Cutting {
                 limit,
-                &self.tasks,
-                &self.run,
-            );
+                by_key: false,
+                tasks: &self.tasks,
+            };
+            let schema = &self.probe_schema;
+            return Ok(grace(spec, probe, schema, build, &cutting, &self.run)?.units);
         }
         let tasks = window.probe.rows().div_ceil(TASK_ROWS).max(1);
         Ok(bucket_units(BucketJoin {

@@ -33,18 +33,21 @@ use arrow_schema::SchemaRef;
 
 use self::broadcast::joined_units;
 use self::flipped::flipped;
-use self::grace::{BuildRows, grace};
+use self::grace::{BuildRows, CutRows, Cutting, grace};
 use self::in_order::{Keys, Windows, moved};
+pub(super) use self::reach::before_steps;
 use self::reach::{Held, within_reach};
 use self::side::ProbeSide;
+pub(super) use self::side::output;
 use self::tasks::Tasks;
 use super::build::Given;
 use super::context::Context;
 use super::pass::{HeldRows, hold_all};
 use super::report::StageReport;
 use super::run::Run;
-use super::sheet::{Front, Stage};
+use super::sheet::{Front, Late, Stage};
 use super::source::{Open, Unit, Units};
+use super::together::Together;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::ops::join::{JoinSpec, JoinTable};
@@ -83,6 +86,8 @@ struct Sides<'a> {
     /// Which of the frames the probe side is: the one whose order counts.
     probe_is: Side,
     limit: ByteSize,
+    /// Whether rows may come by key, with their places, where they are cut by key.
+    by_key: bool,
     run: Run,
 }
 
@@ -94,6 +99,10 @@ struct Joined {
     probe: Front,
     build: Front,
     report: StageReport,
+    /// Which units have which keys, where rows come by key.
+    together: Option<Together>,
+    /// Of rows that are joined as they are read.
+    tasks: Option<Arc<Tasks>>,
 }
 
 /// Reads the side that is held, and opens the one that streams past it; or
@@ -105,10 +114,35 @@ struct Joined {
 /// keys that cannot be compared.
 pub(super) fn join_rows(
     join: &Join,
-    (left, right): (&Arc<Physical>, &Arc<Physical>),
+    sides: (&Arc<Physical>, &Arc<Physical>),
     way: &JoinWay,
     context: &Context,
 ) -> Result<Given> {
+    Ok(joined(join, sides, way, false, context)?.0)
+}
+
+/// As [`join_rows`], for whoever brings rows together by their keys: where they are
+/// cut by key they stay so, and a last column tells their places.
+///
+/// # Errors
+///
+/// As [`join_rows`].
+pub(super) fn join_by_key(
+    join: &Join,
+    sides: (&Arc<Physical>, &Arc<Physical>),
+    way: &JoinWay,
+    context: &Context,
+) -> Result<(Given, Option<Together>)> {
+    joined(join, sides, way, true, context)
+}
+
+fn joined(
+    join: &Join,
+    (left, right): (&Arc<Physical>, &Arc<Physical>),
+    way: &JoinWay,
+    by_key: bool,
+    context: &Context,
+) -> Result<(Given, Option<Together>)> {
     let (probe_is, _) = join.how.probe();
     let (probe, build) = match probe_is {
         Side::Left => (left, right),
@@ -122,6 +156,7 @@ pub(super) fn join_rows(
         build,
         probe_is,
         limit: join.hold.unwrap_or(ByteSize::new(memory / HELD_SHARE)),
+        by_key,
         run,
     };
     let joined = match way {
@@ -133,7 +168,10 @@ pub(super) fn join_rows(
         }
     };
     let (probe, build) = (joined.probe, joined.build);
-    Ok(Given {
+    let late = joined
+        .tasks
+        .map(|tasks| -> Late { Arc::new(move |report| tasks.tell(report)) });
+    let given = Given {
         units: joined.units,
         schema: joined.schema,
         held_bytes: joined.held_bytes,
@@ -145,8 +183,10 @@ pub(super) fn join_rows(
                 Side::Left => vec![probe, build],
                 Side::Right => vec![build, probe],
             },
+            late,
         }),
-    })
+    };
+    Ok((given, joined.together))
 }
 
 impl Sides<'_> {
@@ -197,55 +237,77 @@ impl Sides<'_> {
             (None, Build::Cut(_)) => ProbeSide::open(self.probe, context)?,
         };
         let spec = self.spec(&probe.schema, &held.schema)?;
-        let schema = Arc::clone(&spec.schema);
-        let build = (build, reservation);
-        let (units, mut report) = self.past(build, held.bytes, spec, probe.units, &probe.schema)?;
-        if let Some(way) = &mut report.way {
-            way.push_str(&told);
+        let sides = (probe, Front::over(held.sheet));
+        match build {
+            Build::Cut(rows) => self.cut(rows, spec, sides),
+            Build::Whole(rows) => self.past((rows, reservation), &told, held.bytes, spec, sides),
         }
+    }
+
+    /// The joined rows of two sides that are both cut by key.
+    fn cut(
+        &self,
+        rows: BuildRows,
+        spec: JoinSpec,
+        (probe, build): (ProbeSide, Front),
+    ) -> Result<Joined> {
+        let bytes = ByteSize::new(rows.bytes);
+        let tasks = Arc::new(Tasks::new(self.key_names()));
+        let cutting = Cutting {
+            limit: self.limit.bytes(),
+            by_key: self.by_key,
+            tasks: &tasks,
+        };
+        let CutRows {
+            units,
+            schema,
+            together,
+        } = grace(spec, probe.units, &probe.schema, rows, &cutting, &self.run)?;
+        let other = self.probe_is.other();
+        let way = format!("{other} rows ({bytes}) were too many to be held: both sides cut by key");
         Ok(Joined {
             units,
             schema,
             held_bytes: probe.held_bytes,
             probe: probe.front,
-            build: Front::over(held.sheet),
-            report,
+            build,
+            report: StageReport {
+                way: Some(way),
+                shuffles: 1,
+                ..StageReport::of(PATH)
+            },
+            together,
+            tasks: Some(tasks),
         })
     }
 
-    /// The joined rows of probe rows that stream past all build rows, or past those
-    /// of their key; `bytes` are those of the build rows.
+    /// The joined rows of probe rows that stream past all build rows, which are so
+    /// many `bytes`; `told` is what is said of the probe side.
     fn past(
         &self,
-        (build, reservation): (Build, Reservation),
+        (rows, reservation): (Vec<RecordBatch>, Reservation),
+        told: &str,
         bytes: u64,
         spec: JoinSpec,
-        probe: Units,
-        probe_schema: &SchemaRef,
-    ) -> Result<(Units, StageReport)> {
-        let mut report = StageReport::of(PATH);
+        (probe, build): (ProbeSide, Front),
+    ) -> Result<Joined> {
         let (other, bytes) = (self.probe_is.other(), ByteSize::new(bytes));
-        let units = match build {
-            Build::Cut(rows) => {
-                let tasks = Arc::new(Tasks::new(self.key_names()));
-                let limit = self.limit.bytes();
-                let units = grace(spec, probe, probe_schema, rows, limit, &tasks, &self.run)?;
-                report.way = Some(format!(
-                    "{other} rows ({bytes}) were too many to be held: both sides cut by key"
-                ));
-                report.shuffles = 1;
-                let (tasks, hot_keys) = tasks.report();
-                (report.tasks, report.hot_keys) = (Some(tasks), hot_keys);
-                units
-            }
-            Build::Whole(rows) => {
-                let threads = self.run.drive.threads;
-                let table = JoinTable::build(Arc::new(spec), rows, threads, reservation)?;
-                report.way = Some(format!("{other} rows ({bytes}) held"));
-                joined_units(probe, &Arc::new(table))
-            }
-        };
-        Ok((units, report))
+        let schema = Arc::clone(&spec.schema);
+        let threads = self.run.drive.threads;
+        let table = JoinTable::build(Arc::new(spec), rows, threads, reservation)?;
+        Ok(Joined {
+            units: joined_units(probe.units, &Arc::new(table)),
+            schema,
+            held_bytes: probe.held_bytes,
+            probe: probe.front,
+            build,
+            report: StageReport {
+                way: Some(format!("{other} rows ({bytes}) held{told}")),
+                ..StageReport::of(PATH)
+            },
+            together: None,
+            tasks: None,
+        })
     }
 
     /// Holds the probe side, which should be small, and lets the build side stream
@@ -289,6 +351,8 @@ impl Sides<'_> {
                 way: Some(way),
                 ..StageReport::of(PATH)
             },
+            together: None,
+            tasks: None,
         })
     }
 
@@ -319,6 +383,8 @@ impl Sides<'_> {
             probe: fronts.0,
             build: fronts.1,
             report,
+            together: None,
+            tasks: Some(tasks),
         })
     }
 

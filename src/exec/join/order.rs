@@ -25,7 +25,7 @@ use crate::exec::source::{Open, Units, batches_reader};
 use crate::shuffle::{Bucket, BucketReader, Route};
 
 /// The column that holds the place of a row: no column of a source is called so.
-const PLACE: &str = "\u{1}place";
+pub(super) const PLACE: &str = "\u{1}place";
 
 /// Some columns, and behind them that of places, with nulls where rows may have none.
 pub(super) fn with_place(schema: &SchemaRef, nullable: bool) -> SchemaRef {

@@ -229,7 +229,7 @@ fn narrowed(pipeline: &Physical, name: &str, reach: &Reach) -> Result<Option<Arc
 
 /// What a column that comes out of a pipeline is called in front of its steps,
 /// if it is there.
-fn before_steps(pipeline: &Physical, name: &str) -> Result<Option<String>> {
+pub(in crate::exec) fn before_steps(pipeline: &Physical, name: &str) -> Result<Option<String>> {
     let mut schema = pipeline.scan.output()?;
     let mut passed = Vec::new();
     for step in &pipeline.steps {

@@ -104,7 +104,7 @@ impl ProbeSide {
 }
 
 /// The columns that come out of a pipeline which reads no text.
-pub(super) fn output(physical: &Physical) -> Result<SchemaRef> {
+pub(in crate::exec) fn output(physical: &Physical) -> Result<SchemaRef> {
     let steps = physical.steps.iter().chain(&physical.ordered);
     steps.fold(physical.scan.output(), |schema, step| match step {
         Step::Project(projection) => projection.schema(&*schema?),

@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_cast::display::array_value_to_string;
 
 use crate::error::Result;
-use crate::exec::report::{HotKeyReport, TasksReport};
+use crate::exec::report::{HotKeyReport, StageReport, TasksReport};
 use crate::ops::join::KeyHashes;
 use crate::shuffle::{Bucket, BucketReader};
 
@@ -120,13 +120,19 @@ impl Tasks {
         }
     }
 
-    /// All of them; hot keys that several tasks shared, those with most rows first.
-    pub fn report(&self) -> (TasksReport, Vec<HotKeyReport>) {
+    /// Adds all of them to a report, where there were any; hot keys that several
+    /// tasks shared, those with most rows first.
+    pub fn tell(&self, report: &mut StageReport) {
         let done = self.done();
+        if done.report.tasks == 0 {
+            return;
+        }
         let shared = done.hot.values().filter(|key| key.tasks > 1);
-        let mut hot: Vec<HotKeyReport> = shared.cloned().collect();
-        hot.sort_by_key(|key| std::cmp::Reverse(key.rows));
-        (done.report.clone(), hot)
+        report.hot_keys = shared.cloned().collect();
+        report
+            .hot_keys
+            .sort_by_key(|key| std::cmp::Reverse(key.rows));
+        report.tasks = Some(done.report.clone());
     }
 }
 

@@ -112,6 +112,7 @@ pub(super) fn sort_all(sort: &Sort, physical: &Physical, context: &Context) -> R
             report,
             keeps_rows: true,
             fronts: vec![Front::over(sheet)],
+            late: None,
         }),
     })
 }

@@ -18,6 +18,8 @@ mod ungrouped;
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
@@ -63,6 +65,8 @@ pub struct Aggregate {
     accumulators: Vec<Accumulator>,
     /// Where each group first appears, if chunks come in any order.
     places: Option<Places>,
+    /// The column that tells the place of each row, if its chunk does not.
+    placed_by: Option<String>,
 }
 
 /// An aggregate that can be made of the values in its partials.
@@ -109,6 +113,7 @@ impl Aggregate {
             table: None,
             accumulators: Vec::new(),
             places: None,
+            placed_by: None,
         };
         empty.reset()?;
         Ok(empty)
@@ -120,6 +125,14 @@ impl Aggregate {
     #[must_use]
     pub fn with_places(mut self) -> Self {
         self.places = (!self.keys.is_empty()).then(|| Places::new(self.stands_last()));
+        self
+    }
+
+    /// The same, for rows whose places the column `name` tells: whole numbers
+    /// that grow with the input, each of rows of one group alone.
+    #[must_use]
+    pub(crate) fn placed_by(mut self, name: Option<String>) -> Self {
+        self.placed_by = name;
         self
     }
 
@@ -233,7 +246,10 @@ impl Aggregate {
         let ids = self.assign(&keys)?;
         let n_groups = self.n_groups();
         if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
-            places.note(ids, n_groups, chunk);
+            match &self.placed_by {
+                Some(name) => places.note_each(ids, n_groups, numbers(batch, name)?),
+                None => places.note(ids, n_groups, chunk),
+            }
         }
         self.take(
             groups_of(&ids, n_groups, batch.num_rows()),
@@ -395,6 +411,14 @@ impl Aggregate {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// The whole numbers of a column.
+fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [u64]> {
+    let column = batch.column_by_name(name);
+    let numbers = column.and_then(|column| column.as_primitive_opt::<UInt64Type>());
+    let numbers = numbers.map(|numbers| &numbers.values()[..]);
+    numbers.ok_or_else(|| Error::internal("rows came without their places"))
 }
 
 /// The columns of a partial.
