@@ -146,8 +146,17 @@ impl Settings {
     pub fn from_toml_file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::io(path.display(), "read", source))?;
-        let settings: Settings = toml::from_str(&text)
-            .map_err(|source| Error::config(path.display().to_string(), source.to_string()))?;
+        let settings: Settings = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let place = match before {
+                Some(before) => format!("line {}: ", before.matches('\n').count() + 1),
+                None => String::new(),
+            };
+            Error::config(
+                path.display().to_string(),
+                format!("{place}{}", error.message()),
+            )
+        })?;
         settings.check()?;
         Ok(settings)
     }
@@ -216,9 +225,18 @@ mod tests {
         assert_eq!(settings.memory, ByteSize::mib(256));
         assert_eq!(settings.blocksize, ByteSize::kib(4));
         assert_eq!(settings.spill_dir, Settings::default().spill_dir);
-        std::fs::write(&path, "treads = 3\n").unwrap();
-        let error = Settings::from_toml_file(&path).unwrap_err().to_string();
-        assert!(error.contains("treads"), "{error}");
+        for (text, place) in [
+            (
+                "threads = 3\ntreads = 3\n",
+                "line 2: unknown field `treads`",
+            ),
+            ("threads = \n", "line 1: "),
+            ("# a comment\n\nmemory = \"much\"\n", "line 3: "),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Settings::from_toml_file(&path).unwrap_err().to_string();
+            assert!(error.contains(place) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

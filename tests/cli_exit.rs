@@ -224,6 +224,11 @@ fn hints_name_what_helps() {
     let end = windrow(dir.path(), &["convert", "wide.json", "--to", "out"]).expect(1);
     assert!(end.stderr.contains("iconv -f UTF-16"), "{}", end.stderr);
     assert!(!end.stderr.contains("hint"), "{}", end.stderr);
+    // Of an array that does not end, no record can be passed over.
+    put(&dir.path().join("open.json"), "[{\"a\":1},\n{\"a\":2}");
+    let end = windrow(dir.path(), &["count", "open.json"]).expect(1);
+    assert!(end.stderr.contains("open.json: line 2"), "{}", end.stderr);
+    assert!(!end.stderr.contains("hint"), "{}", end.stderr);
 }
 
 #[test]
@@ -526,4 +531,13 @@ fn files_of_two_formats_are_refused_with_both_names_before_anything_is_read() {
         }
     }
     windrow(dir.path(), &["inspect", "made", "in/a.json.gz"]).expect(0);
+}
+
+#[test]
+fn logs_that_are_no_terminal_hold_no_colours() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("a.json"), &logs(10));
+    let end = windrow(dir.path(), &["convert", "a.json", "--to", "out", "-vv"]).expect(0);
+    assert!(end.stderr.contains("windrow::"), "{}", end.stderr);
+    assert!(!end.stderr.contains('\u{1b}'), "{}", end.stderr);
 }

@@ -14,6 +14,7 @@ use common::generate::{Layout, Logs, Seed};
 use common::log_files;
 use common::table::batches;
 use windrow::arrow::array::RecordBatch;
+use windrow::{ByteSize, ReadOptions, Session};
 
 /// All rows of a folder of part files, as one batch.
 fn rows(dir: &Path) -> RecordBatch {
@@ -89,35 +90,40 @@ fn threads_and_memory_change_no_byte() {
 const AWKWARD: &str = "\u{feff}{\"a\":1,\"b\":\"é\\\"\"}\r\n\n{\"a\":null,\"c\":[1,{\"d\":2}]}\n   \n\
     {\"b\":\"x\\\\\",\"a\":18446744073709551615}\n{\"z\":{\"y\":true}}\n{\"a\":-1}\n{\"z\":{\"y\":1,\"x\":\"\u{1f680}\"}}";
 
+/// All rows of a file, read without a command around it.
+fn read(path: &Path, blocksize: Option<u64>) -> RecordBatch {
+    let options = ReadOptions {
+        blocksize: blocksize.map(ByteSize::new),
+        ..ReadOptions::default()
+    };
+    let frame = Session::default().read_json(path.to_str().unwrap(), options);
+    let table = frame.unwrap().compute().unwrap();
+    concat_batches(&table.schema(), table.batches()).unwrap()
+}
+
 #[test]
 fn every_blocksize_gives_the_same_rows() {
+    let long = format!(
+        "{{\"a\":1}}\n{{\"s\":\"{}\"}}\n{{\"a\":2.5}}",
+        "é\\n".repeat(30)
+    );
+    let crlf = "{\"a\":1}\r\n\r\n{\"b\":[]}\r\n{\"b\":[{\"c\":null}]}\r\n\r\n";
+    let array = " [ {\"a\":1}\n, {\"a\":\"x,]}\"},\n{\"b\":[1,\n2]} ]\n";
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("a.json"), AWKWARD).unwrap();
-    std::fs::write(dir.path().join("a.json.gz"), gzipped(AWKWARD.as_bytes())).unwrap();
-    windrow(dir.path(), &["convert", "a.json", "--to", "whole"]).expect(0);
-    let whole = rows(&dir.path().join("whole"));
-    assert_eq!(whole.num_rows(), 6);
-    let sizes = (1..12)
-        .chain((12..=AWKWARD.len() + 1).step_by(9))
-        .chain([AWKWARD.len()]);
-    for blocksize in sizes {
-        for input in ["a.json", "a.json.gz"] {
-            let size = blocksize.to_string();
-            let args = [
-                "convert",
-                input,
-                "--to",
-                "out",
-                "--overwrite",
-                "--blocksize",
-                &size,
-            ];
-            windrow(dir.path(), &args).expect(0);
-            assert_eq!(
-                rows(&dir.path().join("out")),
-                whole,
-                "{input} at blocksize {blocksize}"
-            );
+    for (text, n_rows) in [(AWKWARD, 6), (&long, 3), (crlf, 3), (array, 3)] {
+        let (head, tail) = text.as_bytes().split_at(text.len() / 3);
+        let plain = dir.path().join("a.json");
+        let packed = dir.path().join("a.json.gz");
+        std::fs::write(&plain, text).unwrap();
+        // Two members, cut inside a record.
+        std::fs::write(&packed, [gzipped(head), gzipped(tail)].concat()).unwrap();
+        let whole = read(&plain, None);
+        assert_eq!(whole.num_rows(), n_rows);
+        for blocksize in 1..=text.len() as u64 + 1 {
+            for path in [&plain, &packed] {
+                let found = read(path, Some(blocksize));
+                assert_eq!(found, whole, "{} at {blocksize}: {text}", path.display());
+            }
         }
     }
 }

@@ -81,9 +81,9 @@ impl RunReport {
         };
         write!(f, ", {}", output.codec)?;
         if self.stored_bytes_read > 0 && stored > 0 {
-            let ratio = stored as f64 / self.stored_bytes_read as f64;
+            let share = share(stored, self.stored_bytes_read);
             let read = ByteSize::new(self.stored_bytes_read);
-            write!(f, " (read back), {ratio:.2} of the input's {read}")?;
+            write!(f, " (read back), {share} of the input's {read}")?;
         }
         Ok(())
     }
@@ -176,6 +176,36 @@ fn replaced(input: &InputReport, f: &mut Formatter<'_>) -> fmt::Result {
     )
 }
 
+/// A part of a whole with two decimals, or with two digits that count where it is small. Neither is zero.
+fn share(part: u64, whole: u64) -> String {
+    let share = part as f64 / whole as f64;
+    let decimals = if share < 0.1 {
+        (1.0 - share.log10().floor()) as usize
+    } else {
+        2
+    };
+    format!("{share:.decimals$}")
+}
+
 fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {
     if count == 1 { one } else { many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_share_is_not_shown_as_nothing() {
+        for (part, whole, shown) in [
+            (68, 100, "0.68"),
+            (166, 10, "16.60"),
+            (1, 10, "0.10"),
+            (123, 10_000, "0.012"),
+            (28, 10_000, "0.0028"),
+            (1, 3_000_000, "0.00000033"),
+        ] {
+            assert_eq!(share(part, whole), shown);
+        }
+    }
 }

@@ -199,7 +199,7 @@ impl IpcFile {
 fn open(path: &Path) -> Result<FileReader<BufReader<File>>> {
     let file = File::open(path).map_err(|source| Error::io(path.display(), "open", source))?;
     FileReader::try_new_buffered(file, None)
-        .map_err(|error| arrow_error(path, "read the footer of", error))
+        .map_err(|error| arrow_error(path, "read the footer", error))
 }
 
 /// The Arrow schema of a file.

@@ -88,7 +88,12 @@ fn hint(error: &Error) -> Option<String> {
                 .into(),
         ),
         // The reason says what to do, and no record can be passed over.
-        Error::Decode { reason, .. } if reason.starts_with("this is UTF-") => None,
+        Error::Decode { reason, .. }
+            if reason.starts_with("this is UTF-")
+                || reason.starts_with("in a top-level array, ") =>
+        {
+            None
+        }
         Error::Plan { reason, .. } if reason.ends_with("no row showed one") => {
             Some("say with --schema which columns an input without rows has".into())
         }
@@ -131,12 +136,16 @@ fn complain(sentence: &str) {
     ));
 }
 
-/// A word in colour, where stderr is a terminal that wants colour.
-fn painted(word: &str, colour: &str) -> String {
-    let wanted = io::stderr().is_terminal()
+/// Whether stderr is a terminal that wants colour.
+pub fn wants_colour() -> bool {
+    io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    if wanted {
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// A word in colour, where that is wanted.
+fn painted(word: &str, colour: &str) -> String {
+    if wants_colour() {
         format!("\x1b[{colour}m{word}\x1b[0m")
     } else {
         word.to_owned()

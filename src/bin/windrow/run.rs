@@ -10,7 +10,7 @@ use windrow::{Cancel, DataFrame, Phase, Progress, Session, SortBy};
 
 use crate::allocator;
 use crate::args::{From, InputArgs, PickArgs, ReadArgs, RunArgs};
-use crate::console::{Failure, to_stderr};
+use crate::console::{Failure, to_stderr, wants_colour};
 use crate::progress::{Moment, Watcher};
 use crate::signals;
 
@@ -137,5 +137,6 @@ fn log(verbose: u8, quiet: bool) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(wants_colour())
         .try_init();
 }

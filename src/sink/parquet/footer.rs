@@ -31,7 +31,7 @@ pub(super) fn metadata(path: &Path, indexes: PageIndexPolicy) -> Result<(File, P
     let metadata = ParquetMetaDataReader::new()
         .with_page_index_policy(indexes)
         .parse_and_finish(&file)
-        .map_err(|error| parquet_error(path, "read the footer of", error))?;
+        .map_err(|error| parquet_error(path, "read the footer", error))?;
     Ok((file, metadata))
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn read_schema(path: &Path) -> Result<SchemaRef> {
 fn arrow_schema_of(path: &Path, metadata: &ParquetMetaData) -> Result<SchemaRef> {
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
-        .map_err(|error| parquet_error(path, "read the schema of", error))?;
+        .map_err(|error| parquet_error(path, "read the schema", error))?;
     Ok(SchemaRef::new(schema))
 }
 

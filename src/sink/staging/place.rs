@@ -52,7 +52,7 @@ pub(super) fn exchange(new: &Path, target: &Path) -> Result<bool> {
     };
     let set_mode = |mode: fs::Permissions| {
         fs::set_permissions(new, mode)
-            .map_err(|source| Error::io(new.display(), "set the mode of", source))
+            .map_err(|source| Error::io(new.display(), "set the mode", source))
     };
     let staged = mode_of(new)?;
     // Whoever may use the old folder may use the new one.
