@@ -202,6 +202,19 @@ fn windows() -> Vec<(&'static str, DataFrame)> {
                 .unwrap(),
         ),
         (
+            "moved_twice",
+            logs.shuffle(["host", "method"], 3)
+                .unwrap()
+                .rename([("host", "server")])
+                .unwrap()
+                .filter("method = 'GET'")
+                .unwrap()
+                .shuffle(["server", "method"], 3)
+                .unwrap()
+                .select(["id", "server"])
+                .unwrap(),
+        ),
+        (
             "windows_that_look_at_rows_behind",
             logs.filter("status >= 300")
                 .unwrap()

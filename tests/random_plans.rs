@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow_cast::cast;
 use oracle::plan::{Cell, Kind, Plain, Step, Window, made_of, same};
+use oracle::shape::{Shape, categories};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use windrow::arrow::array::cast::AsArray;
@@ -20,7 +21,10 @@ use windrow::arrow::array::{
     RecordBatch, StringArray,
 };
 use windrow::arrow::schema::DataType;
-use windrow::{By, ByteSize, DataFrame, Error, Keep, MergeHow, Session, Settings};
+use windrow::exec::{Context, collect};
+use windrow::plan::optimize::{RULES, optimize_without};
+use windrow::plan::{Way, lower_without};
+use windrow::{By, ByteSize, DataFrame, Direction, Error, Keep, MergeHow, Session, Settings};
 
 /// Numbers that look random and are the same in every run.
 struct Random(u64);
@@ -114,7 +118,7 @@ impl Random {
                     .collect::<Vec<_>>(),
             )
         };
-        Some(match self.below(22) {
+        Some(match self.below(30) {
             0 => match table.kind(any) {
                 Kind::Date | Kind::List => Step::Present(any),
                 kind => match self.cell(kind, 60) {
@@ -190,11 +194,74 @@ impl Random {
                 Step::Window(window, any, key)
             }
             20 if table.kind(any) == Kind::List => Step::Explode(any),
+            21..29 => Step::Shape(self.shape(table, other)?),
             _ => Step::Repartition(match self.below(3) {
                 0 => By::Count(1 + self.below(7)),
                 1 => By::Rows(1 + self.below(300) as u64),
                 _ => By::Bytes(ByteSize::new(1 + self.below(4_000) as u64)),
             }),
+        })
+    }
+}
+
+impl Random {
+    /// A step that moves rows, or makes other columns of them, if the table can take
+    /// the one that came up.
+    fn shape(&mut self, table: &Plain, other: &Plain) -> Option<Shape> {
+        let (width, n_rows) = (table.columns.len(), table.rows.len());
+        let any = self.below(width);
+        let free = !table.has("place");
+        Some(match self.below(10) {
+            0 => Shape::Coalesce(1 + self.below(4_000) as u64),
+            1 if free => Shape::Shuffle(self.several(table, true)?, 1 + self.below(6)),
+            2 if free => {
+                let weights = (0..1 + self.below(3)).map(|_| 1.0 + self.below(3) as f64);
+                Shape::Split(weights.collect(), self.below(1_000) as u64)
+            }
+            3 => Shape::Tail(self.below(n_rows + 20) as u64),
+            4 => Shape::Map(any),
+            5 => {
+                let alike = (0..width).filter(|place| table.kind(*place) == table.kind(any));
+                let columns = alike.filter(|place| *place == any || self.is(2)).collect();
+                let ids = self.several(table, false)?;
+                let taken = |id: &usize| ["of", "val"].contains(&table.name(*id));
+                let fits = n_rows < 1_000 && table.kind(any) != Kind::List;
+                (fits && !ids.iter().any(taken)).then_some(Shape::Melt(ids, columns))?
+            }
+            6 => {
+                let (key, of) = (self.key(table)?, self.key(table)?);
+                let by = matches!(table.kind(any), Kind::Int | Kind::Text);
+                let found = if by { categories(table, any) } else { Vec::new() };
+                let odd = |name: &str| name.is_empty() || name == table.name(key);
+                let fits = (1..12).contains(&found.len());
+                let fits = fits && !found.iter().any(|(_, name)| odd(name));
+                fits.then_some(Shape::Pivot(key, any, of))?
+            }
+            _ if n_rows >= 2_000 || width >= 8 || table.has(other.name(0)) => return None,
+            7 => {
+                let of = table.kind(any);
+                let timed = of.is_number() || of == Kind::Date;
+                let direction = [Direction::Backward, Direction::Forward][self.below(2)];
+                timed.then_some(Shape::Asof(any, direction))?
+            }
+            place => {
+                let hows = [
+                    MergeHow::Inner,
+                    MergeHow::Left,
+                    MergeHow::Semi,
+                    MergeHow::Anti,
+                    MergeHow::Right,
+                    MergeHow::Outer,
+                ];
+                let key = self.key(table)?;
+                other.meeting(table.kind(key))?;
+                match place {
+                    8 => Shape::SortedMerge(hows[self.below(6)], key),
+                    // Rows of the other table alone would have no place to go back to.
+                    _ if free => Shape::MovedMerge(hows[self.below(4)], key, 1 + self.below(5)),
+                    _ => return None,
+                }
+            }
         })
     }
 }
@@ -323,18 +390,50 @@ fn write_parquet<'a>(
     writer.close().unwrap();
 }
 
+/// All rows that came out, in order.
+struct Rows {
+    names: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+    spilled_runs: u64,
+}
+
 /// All rows of a frame, in order; not held by it meanwhile.
-fn rows_of(frame: &DataFrame) -> windrow::Result<(Vec<String>, Vec<Vec<Cell>>, u64)> {
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
+fn rows_of(frame: &DataFrame) -> windrow::Result<Rows> {
+    let mut rows = Vec::new();
     let report = frame.for_each_batch(|batch| {
-        let columns: Vec<Vec<Cell>> = batch.columns().iter().map(cells).collect();
-        let row = |row: usize| columns.iter().map(|cells| cells[row].clone()).collect();
-        rows.extend((0..batch.num_rows()).map(row));
+        add_rows(&batch, &mut rows);
         Ok(())
     })?;
     let names = frame.schema()?;
     let names = names.fields().iter().map(|field| field.name().clone());
-    Ok((names.collect(), rows, report.spilled_runs))
+    Ok(Rows {
+        names: names.collect(),
+        rows,
+        spilled_runs: report.spilled_runs,
+    })
+}
+
+fn add_rows(batch: &RecordBatch, rows: &mut Vec<Vec<Cell>>) {
+    let columns: Vec<Vec<Cell>> = batch.columns().iter().map(cells).collect();
+    let row = |row: usize| columns.iter().map(|cells| cells[row].clone()).collect();
+    rows.extend((0..batch.num_rows()).map(row));
+}
+
+/// All rows of a frame whose plan was made without some rules.
+fn rows_without(frame: &DataFrame, off: &[&str], settings: Settings) -> windrow::Result<Rows> {
+    let plan = optimize_without(frame.plan().clone(), off);
+    let physical = lower_without(plan, settings.blocksize, off);
+    let collected = collect(&physical, &Context::new(settings))?;
+    let names = collected.schema.fields().iter();
+    let mut rows = Vec::new();
+    for batch in collected.partitions.iter().flatten() {
+        add_rows(batch, &mut rows);
+    }
+    Ok(Rows {
+        names: names.map(|field| field.name().clone()).collect(),
+        rows,
+        spilled_runs: collected.report.spilled_runs,
+    })
 }
 
 /// What runs under a budget came to.
@@ -345,8 +444,8 @@ struct Outcomes {
     refused: usize,
 }
 
-/// Runs the plan of a seed, and compares.
-fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
+/// Runs the plan of a seed, made without some rules, and compares.
+fn check(seed: u64, budget: Option<ByteSize>, off: &[&str], outcomes: &mut Outcomes) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1);
     // Under a tiny budget each batch may become a file.
     let most = if budget.is_some() { 300 } else { 900 };
@@ -390,16 +489,17 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
         steps.push(step);
     }
     let threads = [1, 2, 5][random.below(3)];
-    let mut session = Session::new(Settings {
+    let settings = Settings {
         threads,
         memory: ByteSize::mib(64),
         ..Settings::default()
-    });
+    };
+    let mut session = Session::new(settings.clone());
     if let Some(budget) = budget {
         session = session.with_budget(budget);
     }
     let said = format!(
-        "seed {seed}, {threads} threads, {n_rows} rows, {steps:?} on {:?}",
+        "seed {seed}, {threads} threads, {n_rows} rows, without {off:?}, {steps:?} on {:?}",
         table.columns
     );
     let dir = tempfile::tempdir().unwrap();
@@ -407,12 +507,19 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
         let mut of = frame(&table, &mut random, &session, &dir.path().join("rows"));
         let beside = frame(&other, &mut random, &session, &dir.path().join("other"));
         for (step, table) in steps.iter().zip(&tables) {
-            of = step.on_frame(&of, table, (&beside, &other))?;
+            of = step.on_frame(&of, table, (&beside, &other), &session)?;
         }
-        rows_of(&of)
+        match off {
+            [] => rows_of(&of),
+            _ => rows_without(&of, off, settings),
+        }
     })();
     match outcome {
-        Ok((names, rows, spilled)) => {
+        Ok(Rows {
+            names,
+            rows,
+            spilled_runs,
+        }) => {
             let expected: Vec<&String> = plain.columns.iter().map(|(name, _)| name).collect();
             assert_eq!(names.iter().collect::<Vec<_>>(), expected, "{said}");
             let pairs = rows.iter().zip(&plain.rows);
@@ -422,7 +529,7 @@ fn check(seed: u64, budget: Option<ByteSize>, outcomes: &mut Outcomes) {
             assert!(first.is_none(), "{said}: {first:?}\n{:?}", tables[0]);
             assert_eq!(rows.len(), plain.rows.len(), "{said}\n{:?}", tables[0]);
             outcomes.answers += 1;
-            outcomes.spilled += usize::from(spilled > 0);
+            outcomes.spilled += usize::from(spilled_runs > 0);
         }
         Err(error @ Error::Memory { .. }) if budget.is_some() => {
             let text = error.to_string();
@@ -454,7 +561,23 @@ fn seeds(n: u64) -> std::ops::Range<u64> {
 fn a_random_plan_gives_what_its_plain_steps_give() {
     let mut outcomes = Outcomes::default();
     for seed in seeds(150) {
-        check(seed, None, &mut outcomes);
+        check(seed, None, &[], &mut outcomes);
+    }
+    assert_eq!(outcomes.refused, 0);
+}
+
+#[test]
+fn a_random_plan_gives_the_same_without_any_of_the_rules() {
+    let rules = RULES.iter().map(|(name, _)| *name);
+    let rules: Vec<&str> = rules.chain(Way::ALL.map(Way::name)).collect();
+    let mut outcomes = Outcomes::default();
+    for seed in seeds(120) {
+        let one = rules[seed as usize % rules.len()];
+        check(3_000 + seed, None, &[one], &mut outcomes);
+        // As many of them as it happens.
+        let mut random = Random(seed);
+        let some: Vec<&str> = rules.iter().copied().filter(|_| random.is(2)).collect();
+        check(4_000 + seed, None, &some, &mut outcomes);
     }
     assert_eq!(outcomes.refused, 0);
 }
@@ -464,7 +587,7 @@ fn a_random_plan_spills_or_says_why_not_under_tiny_budgets() {
     for kib in [1, 8, 64] {
         let mut outcomes = Outcomes::default();
         for seed in seeds(40) {
-            check(seed, Some(ByteSize::kib(kib)), &mut outcomes);
+            check(seed, Some(ByteSize::kib(kib)), &[], &mut outcomes);
         }
         println!("{kib} KiB: {outcomes:?}");
         if std::env::var_os("SEED").is_none() {
@@ -482,8 +605,8 @@ fn keys_that_collide_change_nothing() {
         windrow::expr::keep_hash_bits(mask);
         let mut outcomes = Outcomes::default();
         for seed in seeds(25) {
-            check(1_000 + seed, None, &mut outcomes);
-            check(2_000 + seed, Some(ByteSize::kib(64)), &mut outcomes);
+            check(1_000 + seed, None, &[], &mut outcomes);
+            check(2_000 + seed, Some(ByteSize::kib(64)), &[], &mut outcomes);
         }
     }
     windrow::expr::keep_hash_bits(u64::MAX);

@@ -143,7 +143,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         },
         Source::Mapped { map, input } => mapped(map, input, schema, context)?,
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
-        Source::Folded { fold, input } => fold_all(fold, input, context)?,
+        Source::Folded { fold, input } => fold_all(fold, input, physical.ways, context)?,
         Source::Sorted { sort, input } => sort_all(sort, input, context)?,
         Source::Shuffled { by, input } => shuffle_all(by, input, context)?,
         Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
@@ -154,7 +154,7 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
             left,
             right,
             way,
-        } => join_rows(join, (left, right), way, context)?,
+        } => join_rows(join, (left, right), (way, physical.ways), context)?,
     };
     from_given(physical, given)
 }
@@ -208,6 +208,7 @@ fn from_columns(physical: &Physical, files: &ColumnFiles<'_>, context: &Context)
             all,
             schema: &schema,
             predicate: steps.filter.clone(),
+            ways: physical.ways,
             coded: steps.coded.clone(),
             needs_places,
             ahead_bytes: reader_ahead(settings),

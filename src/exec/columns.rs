@@ -20,7 +20,7 @@ use crate::io::columns::{Fill, check_widens, for_footers, in_type_of, path_colum
 use crate::io::hive;
 use crate::io::parquet::{ParquetBatches, RowFilter, Stretch, Wanted};
 use crate::io::{self, IpcBatches, KnownFiles, ParquetInput, SourceFile};
-use crate::plan::{ColumnOptions, FileFormat, Folder};
+use crate::plan::{ColumnOptions, FileFormat, Folder, Way, Ways};
 
 /// Rows in a batch: as many as a row group is encoded from at once, and few
 /// enough that a batch of wide rows stays small.
@@ -54,6 +54,8 @@ pub(crate) struct ColumnScan<'a> {
     pub schema: &'a SchemaRef,
     /// The filter that every row will meet: what holds no row for it is not read.
     pub predicate: Option<BoundExpr>,
+    /// How work may be spared.
+    pub ways: Ways,
     /// Columns of text that may come as dictionaries.
     pub coded: Vec<String>,
     /// Whether the place of a row within its file may have to be told.
@@ -76,7 +78,7 @@ pub(crate) fn units(
     // which is wrong where an error has to tell the number of a row.
     let may_fail = (scan.predicate.as_ref()).is_some_and(BoundExpr::may_fail);
     Ok(Box::new(ColumnUnits {
-        by_row: !scan.needs_places && !may_fail,
+        by_row: !scan.needs_places && !may_fail && scan.ways.takes(Way::LateColumns),
         cancel: cancel.clone(),
         ahead_bytes: scan.ahead_bytes,
         stretch_bytes: scan.stretch_bytes,
@@ -85,7 +87,7 @@ pub(crate) fn units(
         parquet: files.format == FileFormat::Parquet,
         schema: Arc::clone(scan.schema),
         all: Arc::clone(scan.all),
-        predicate: scan.predicate,
+        predicate: scan.predicate.filter(|_| scan.ways.takes(Way::Statistics)),
         coded: scan.coded.into(),
         folders: files.folders.to_vec(),
         include_path: files.options.include_path.clone(),

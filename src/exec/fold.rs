@@ -76,6 +76,8 @@ pub(crate) struct Folding {
     passes: bool,
     /// Where the groups of each unit go, if those of one key lie together already.
     together: Option<Together>,
+    /// Whether rows of a key are folded before all of its rows have met.
+    early: bool,
     /// Whether order changes nothing: then workers fold into whichever folder is idle.
     pooled: bool,
     budget: Budget,
@@ -87,10 +89,12 @@ pub(crate) struct Folding {
 }
 
 impl Folding {
-    /// The way that gives the same answer however many threads there are.
-    /// `together` is for rows whose order changes nothing.
+    /// The way that gives the same answer however many threads there are. Not
+    /// `early`, all rows pass by the tables of workers, where they can. `together`
+    /// is for rows whose order changes nothing, and which are folded where they are.
     pub fn new(
         plan: FoldPlan,
+        early: bool,
         together: Option<Together>,
         budget: &Budget,
         spill_dir: &Arc<SpillDir>,
@@ -107,6 +111,7 @@ impl Folding {
         Ok(Folding {
             stores: stores.collect(),
             leaves: AtomicBool::new(false),
+            early: early || together.is_some(),
             passes: together.is_none()
                 && matches!(&fold, ops::Fold::Groups(groups) if groups.n_keys() > 0),
             together,
@@ -116,6 +121,11 @@ impl Folding {
             idle: Mutex::new(Vec::new()),
             bar: Mutex::new(None),
         })
+    }
+
+    /// Whether workers are to take in rows.
+    pub fn has_workers(&self) -> bool {
+        self.early || self.pooled && self.passes
     }
 
     /// Folds the rows of chunk `chunk` of the input: what was made of them
@@ -191,7 +201,7 @@ impl Folding {
             folder: Folder::bind(&self.plan)?,
             reservation: self.budget.open(),
             rows: 0,
-            passing: 0,
+            passing: if self.early { 0 } else { u64::MAX },
             aside: Aside::new(&self.budget),
             bucket: None,
             thread: None,

@@ -26,7 +26,7 @@ use super::together::build_together;
 use crate::error::{Error, Result};
 use crate::memory::held_bytes;
 use crate::ops::Frequent;
-use crate::plan::{Fold, Layout, Physical};
+use crate::plan::{Fold, Layout, Physical, Way, Ways};
 use crate::shuffle::Bucket;
 
 /// Folds all rows of a pipeline.
@@ -34,7 +34,12 @@ use crate::shuffle::Bucket;
 /// # Errors
 ///
 /// As [`super::collect`].
-pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> Result<Given> {
+pub(super) fn fold_all(
+    fold: &Fold,
+    physical: &Physical,
+    ways: Ways,
+    context: &Context,
+) -> Result<Given> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
     let (mut built, together) = build_together(fold, physical, &run.context)?;
@@ -46,9 +51,11 @@ pub(super) fn fold_all(fold: &Fold, physical: &Physical, context: &Context) -> R
         place: together.as_ref().and_then(|of| of.place.clone()),
     };
     let (budget, spill_dir) = (&run.drive.budget, &run.drive.spill_dir);
-    let folding = Arc::new(Folding::new(plan.clone(), together, budget, spill_dir)?);
+    let early = ways.takes(Way::PartialAggregation);
+    let folding = Folding::new(plan.clone(), early, together, budget, spill_dir)?;
+    let folding = Arc::new(folding);
     // Rows that an ordered step has yet to see cannot be folded before it.
-    if built.ordered.is_empty() {
+    if built.ordered.is_empty() && folding.has_workers() {
         built.workers.fold = Some(Arc::clone(&folding));
     }
     let folded = Folded::new(Arc::clone(&folding))?;

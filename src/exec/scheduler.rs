@@ -18,6 +18,7 @@
 //! would not do: it knows neither this order nor this bound.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ pub(crate) fn run<O: Output, A: Append>(
         schema: RwLock::new(sequencer.schema.clone()),
         state: Mutex::new(State::new(units, drive.budget.open(), drive.max_groups)),
         wake: Condvar::new(),
+        waiting: AtomicUsize::new(0),
         sequencer: Mutex::new(sequencer),
         appender: Mutex::new(appender),
         drive,
@@ -99,6 +101,8 @@ pub(super) fn unit_of(chunk_number: u64) -> u64 {
 struct Shared<'a, O, A> {
     state: Mutex<State>,
     wake: Condvar,
+    /// Threads that wait to be woken; changed under the lock of the state.
+    waiting: AtomicUsize,
     /// As of the last chunk that was sequenced.
     schema: RwLock<RunSchema>,
     sequencer: Mutex<Sequencer<O>>,
@@ -119,7 +123,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             if let Err(error) = outcome {
                 lock(&self.state).fail(error);
             }
-            self.wake.notify_all();
+            self.wake_others();
         }
     }
 
@@ -138,19 +142,33 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             state = match next {
                 Next::Do(task) => return Some(task),
                 Next::Stop => {
-                    self.wake.notify_all();
+                    self.wake_others();
                     return None;
                 }
                 Next::List(units) => {
                     drop(state);
                     self.list(units)
                 }
-                // The time-out is only for cancelling: every other change wakes us.
-                Next::Wait => self
-                    .wake
-                    .wait_timeout(state, Duration::from_millis(100))
-                    .map_or_else(|poison| poison.into_inner().0, |(state, _)| state),
+                Next::Wait => self.wait(state),
             };
+        }
+    }
+
+    /// Waits until something has changed; the time-out is only for cancelling.
+    fn wait<'s>(&'s self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waited = self.wake.wait_timeout(state, Duration::from_millis(100));
+        let state = waited.map_or_else(|poison| poison.into_inner().0, |(state, _)| state);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Wakes whoever waits, once the state has changed. Whoever found nothing to do
+    /// before it did was counted before: the lock of the state puts both in order.
+    fn wake_others(&self) {
+        // Each call of the system costs as much as a task without rows.
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.wake.notify_all();
         }
     }
 
@@ -162,7 +180,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
             Ok(next) => state.listed(units, next),
             Err(panic) => state.fail(Error::panic("listing inputs", &*panic)),
         }
-        self.wake.notify_all();
+        self.wake_others();
         state
     }
 
@@ -230,7 +248,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         let Some(place) = lock(&self.state).give_back(number, reader) else {
             return Ok(()); // the run has stopped reading
         };
-        self.wake.notify_all();
+        self.wake_others();
         let schema = self
             .schema
             .read()

@@ -19,7 +19,7 @@
 use super::bind::Steps;
 use super::build::{Built, build, from_given};
 use super::context::Context;
-use super::join::{before_steps, join_by_key, output};
+use super::join::{before_steps, join_by_key};
 use super::parts::widens;
 use super::run::CHUNK_BYTES;
 use super::scheduler::unit_of;
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Named, Projection, col};
 use crate::ops;
 use crate::partition::Partitioning;
-use crate::plan::{Fold, Physical, ShuffleBy, Source, Step};
+use crate::plan::{Fold, Physical, ShuffleBy, Source, Step, Way};
 
 /// Which units have the rows of which keys.
 #[derive(Debug, Clone)]
@@ -77,6 +77,9 @@ pub(super) fn build_together(
     context: &Context,
 ) -> Result<(Built, Option<Together>)> {
     let whole = || Ok((build(physical, context, CHUNK_BYTES)?, None));
+    if !physical.ways.takes(Way::GroupsTogether) {
+        return whole();
+    }
     let Some(keys) = keys_in_front(fold, physical)? else {
         return whole();
     };
@@ -86,10 +89,10 @@ pub(super) fn build_together(
             left,
             right,
             way,
-        } if join.brings_together(&keys, &*output(left)?, &*output(right)?)
+        } if join.brings_together(&keys, &*left.output()?, &*right.output()?)
             && !Steps::bind(physical, false)?.read.may_fail() =>
         {
-            let (given, together) = join_by_key(join, (left, right), way, context)?;
+            let (given, together) = join_by_key(join, (left, right), (way, physical.ways), context)?;
             let place = together.as_ref().and_then(|of| of.place.as_deref());
             let built = match place {
                 Some(place) => from_given(&keeping(physical, place), given)?,
@@ -130,7 +133,7 @@ fn keys_in_front(fold: &Fold, physical: &Physical) -> Result<Option<Vec<String>>
     if keys.is_empty() || !is_by_key || widens(&physical.scan.source) {
         return Ok(None);
     }
-    let ops::Fold::Groups(groups) = fold.bind(&*output(physical)?)? else {
+    let ops::Fold::Groups(groups) = fold.bind(&*physical.output()?)? else {
         return Ok(None);
     };
     if !groups.is_order_free() {

@@ -12,7 +12,6 @@ use super::dataframe::DataFrame;
 use crate::error::{Error, Result};
 use crate::expr::{GroupTable, Scalar, col, unknown_column};
 use crate::ops::{SortBy, SortKeys};
-use crate::partition::Partitioning;
 use crate::plan::{Logical, ShuffleBy, Sort, SortInto, typed_array};
 
 impl DataFrame {
@@ -60,13 +59,6 @@ impl DataFrame {
             None => Err(unknown_column(key, self.known())),
         };
         GroupTable::try_new(keys.iter().map(of).collect::<Result<_>>()?)?;
-        let lie_so = Partitioning::Hash {
-            keys: keys.clone(),
-            count: npartitions,
-        };
-        if self.plan().partitioning() == lie_so {
-            return Ok(self.clone());
-        }
         let count = npartitions;
         Ok(self.with(Logical::Shuffle {
             input: self.input(),

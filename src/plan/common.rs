@@ -6,10 +6,10 @@
 use std::sync::{Arc, OnceLock};
 
 use super::logical::{Logical, Scan};
-use super::lower::{Physical, lower};
+use super::lower::{Physical, stage};
 use super::source::Source;
+use super::ways::Lowering;
 use crate::error::Result;
-use crate::size::ByteSize;
 
 /// A part of a plan that is computed once, and kept until the last has read it.
 #[derive(Debug)]
@@ -35,9 +35,8 @@ impl Shared {
     }
 
     /// The pipeline, the same for all who read it.
-    pub(super) fn lowered(&self, blocksize: ByteSize) -> &Physical {
-        self.pipeline
-            .get_or_init(|| lower(self.plan.clone(), blocksize))
+    pub(super) fn lowered(&self, to: Lowering) -> &Physical {
+        self.pipeline.get_or_init(|| stage(self.plan.clone(), to))
     }
 
     /// The pipeline, once the plan that reads it was lowered.

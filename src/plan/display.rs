@@ -10,7 +10,8 @@ use super::logical::{Logical, Scan};
 use super::lower::{Layout, Physical, Step, lower};
 use super::merge_how::Side;
 use super::optimize::optimize;
-use super::source::Source;
+use super::source::{FileFormat, Source};
+use super::ways::{Way, Ways};
 use super::window;
 use crate::io;
 use crate::partition::By;
@@ -127,7 +128,7 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
             .for_each(|(input, _)| add_stages(input, None, stages)),
         _ => {}
     }
-    let mut line = format!("read {}", scan_text(&physical.scan));
+    let mut line = format!("read {}", scan_text(&physical.scan, physical.ways));
     for step in &physical.steps {
         line.push_str(", ");
         line.push_str(&step_text(step));
@@ -135,6 +136,11 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
     for step in &physical.ordered {
         line.push_str(", in order: ");
         line.push_str(&step_text(step));
+    }
+    for way in Way::ALL {
+        if !physical.ways.takes(way) && is_of_use(way, physical) {
+            let _ = write!(line, ", without {}", way.name());
+        }
     }
     match end {
         Some(end) => {
@@ -205,7 +211,7 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
         nodes.push(ExplainedNode {
             depth,
             node: match node {
-                Logical::Scan(scan) => format!("scan {}", scan_text(scan)),
+                Logical::Scan(scan) => format!("scan {}", scan_text(scan, Ways::default())),
                 Logical::Filter { predicate, .. } => format!("filter {predicate}"),
                 Logical::Project { projection, .. } => projection.to_string(),
                 Logical::Repartition { by, .. } => format!("repartition {by}"),
@@ -236,9 +242,14 @@ fn chain(plan: &Logical) -> Vec<ExplainedNode> {
 }
 
 /// What is said of how the rows of two frames meet, and which of them may not even be read.
-fn joined_text(join: &Join, way: &JoinWay, (left, right): (&Physical, &Physical)) -> String {
-    let mut text = way_text(join, way);
-    if let JoinWay::Hold(held, _) = way {
+fn joined_text(
+    join: &Join,
+    (way, ways): (&JoinWay, Ways),
+    (left, right): (&Physical, &Physical),
+) -> String {
+    let mut text = way_text(join, way, ways);
+    let looks = ways.takes(Way::RuntimeFilter) && ways.takes(Way::Broadcast);
+    if let (true, JoinWay::Hold(held, _)) = (looks, way) {
         let streams = held.other();
         let (held, streamed) = match held {
             Side::Left => (left, right),
@@ -266,13 +277,39 @@ fn reads_files(physical: &Physical) -> bool {
         }
 }
 
+/// Whether a stage could take a way to spare work that shows in no other words of it.
+fn is_of_use(way: Way, physical: &Physical) -> bool {
+    let filters = |step: &Step| matches!(step, Step::Filter(_));
+    match (way, &physical.scan.source) {
+        (Way::PartialAggregation, Source::Folded { .. }) => true,
+        (Way::GroupsTogether, Source::Folded { input, .. }) => matches!(
+            input.scan.source,
+            Source::Joined { .. } | Source::Shuffled { .. }
+        ),
+        (
+            Way::Statistics | Way::LateColumns,
+            Source::Columns {
+                format: FileFormat::Parquet,
+                ..
+            },
+        ) => physical.scan.predicate.is_some() || physical.steps.iter().any(filters),
+        _ => false,
+    }
+}
+
 /// How the rows of two frames meet.
-fn way_text(join: &Join, way: &JoinWay) -> String {
+fn way_text(join: &Join, way: &JoinWay, ways: Ways) -> String {
     let (held, order) = match way {
         JoinWay::InOrder(order) => return format!("rows go {order}: none is moved"),
         JoinWay::Hold(held, order) => (held, order),
     };
     let streams = held.other();
+    if !ways.takes(Way::Broadcast) && join.next_to.is_none() {
+        return match order {
+            Some(order) => format!("rows go {order}"),
+            None => format!("{streams} rows stream past the {held} ones of their key"),
+        };
+    }
     let past = format!("{streams} rows stream past all {held} ones");
     if *held == join.how.probe().0 {
         return format!(
@@ -295,7 +332,7 @@ fn sample_text(seed: u64, from: f64, to: f64) -> String {
     format!("sample {from} to {to} by seed {seed}")
 }
 
-fn scan_text(scan: &Scan) -> String {
+fn scan_text(scan: &Scan, ways: Ways) -> String {
     let mut text = match &scan.source {
         Source::Text { inputs, format, .. } | Source::Columns { inputs, format, .. } => {
             format!("{format} {}", shown(inputs))
@@ -316,7 +353,10 @@ fn scan_text(scan: &Scan) -> String {
             left,
             right,
             way,
-        } => format!("the {join}: {}", joined_text(join, way, (left, right))),
+        } => {
+            let met = joined_text(join, (way, ways), (left, right));
+            format!("the {join}: {met}")
+        }
         Source::Mapped { map, .. } => format!("each partition through {map:?}"),
     };
     if let Some(columns) = &scan.columns {

@@ -11,6 +11,7 @@ use arrow_schema::Schema;
 use super::join::{ColumnOf, Join, field};
 use super::logical::Logical;
 use super::merge_how::{MergeHow, Side};
+use super::ways::{Way, Ways};
 use crate::partition::Partitioning;
 
 /// Logical bytes of a side that is held, although the other one is far smaller:
@@ -100,7 +101,7 @@ impl Join {
     /// How the rows of two inputs are to meet. Where both are sorted by a key, and
     /// the one whose order does not count is large, side by side; else one is held:
     /// that one, unless it is large and the other one is far smaller.
-    pub(super) fn way(&self, left: &Logical, right: &Logical) -> JoinWay {
+    pub(super) fn way(&self, left: &Logical, right: &Logical, ways: Ways) -> JoinWay {
         let (probe, _) = self.how.probe();
         let of_build = match probe {
             Side::Left => right.estimate().bytes,
@@ -109,7 +110,10 @@ impl Join {
         let large = self
             .hold
             .map_or(LARGE_BYTES, |hold| hold.bytes().min(LARGE_BYTES));
-        let order = self.one_order(left, right);
+        let order = match ways.takes(Way::SideBySide) {
+            true => self.one_order(left, right),
+            false => None,
+        };
         let is_there = matches!(
             order,
             Some(OneOrder::Sorted { .. } | OneOrder::Hashed { moves: false, .. })
@@ -119,6 +123,7 @@ impl Join {
             return JoinWay::InOrder(order.clone());
         }
         let flips = match probe {
+            _ if !ways.takes(Way::FewerRowsHeld) => false,
             Side::Left => self.flips(left, right, large),
             Side::Right => self.flips(right, left, large),
         };

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::estimate::Estimate;
+use super::explode::exploded;
 use super::fold::Fold;
 use super::join::Join;
 use super::logical::{Logical, Scan};
 use super::merge_how::Side;
 use super::sort::{Sort, SortInto};
 use super::source::Source;
+use super::unfused::unfused;
+use super::ways::{Lowering, Way, Ways};
 use super::window::{NamedWindow, windowed};
+use crate::error::Result;
 use crate::expr::{Expr, Projection};
 use crate::partition::{By, Partitioning};
 use crate::size::ByteSize;
@@ -45,6 +49,20 @@ pub enum Step {
         /// The least that is kept no more.
         to: f64,
     },
+}
+
+impl Step {
+    /// The columns that come out of it, of those that go in.
+    fn output(&self, schema: SchemaRef) -> Result<SchemaRef> {
+        match self {
+            Step::Project(projection) => projection.schema(&schema),
+            Step::Explode(columns) => exploded(&schema, columns),
+            Step::Window(windows) => windowed(&schema, windows),
+            Step::Filter(_) | Step::Limit(_) | Step::CheckSorted(_) | Step::Sample { .. } => {
+                Ok(schema)
+            }
+        }
+    }
 }
 
 /// How the rows that come out lie in partitions.
@@ -83,9 +101,21 @@ pub struct Physical {
     /// Columns of text that come out, and that whoever takes the rows asks only
     /// which of them are equal: they may come as dictionaries, batch by batch.
     pub coded: Vec<String>,
+    /// How work may be spared.
+    pub ways: Ways,
 }
 
 impl Physical {
+    /// The columns that come out, as far as they are known before text is read.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Plan`] if a step names an unknown column, or types do not meet.
+    pub(crate) fn output(&self) -> Result<SchemaRef> {
+        let steps = self.steps.iter().chain(&self.ordered);
+        steps.fold(self.scan.output(), |schema, step| step.output(schema?))
+    }
+
     /// Whether the rows that come out, and their bytes, are counted before the
     /// first one does: a stage in front has held them all.
     pub(crate) fn is_counted(&self) -> bool {
@@ -111,73 +141,103 @@ impl Physical {
 }
 
 /// Logical bytes per partition where nothing else decides (128 MiB).
-const DEFAULT_BYTES: u64 = 128 << 20;
+pub(super) const DEFAULT_BYTES: u64 = 128 << 20;
 
 /// Lowers a plan. `blocksize` is that of the session, for sources that name none.
+#[must_use]
 pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
+    lower_without(plan, blocksize, &[])
+}
+
+/// The same without the ways to spare work of these names, see [`Way`]: rows and
+/// their order are the same.
+#[must_use]
+pub fn lower_without(plan: Logical, blocksize: ByteSize, off: &[&str]) -> Physical {
+    let ways = Ways::without(off);
+    stage(plan, Lowering { blocksize, ways })
+}
+
+/// A plan as a pipeline that ends here: others read what comes out of it.
+pub(super) fn stage(plan: Logical, to: Lowering) -> Physical {
     let sorted_by = match plan.partitioning() {
         Partitioning::Range { key } => Some(key),
         _ => None,
     };
-    Physical {
+    let physical = Physical {
         sorted_by,
-        ..lower_node(plan, blocksize)
+        ..lower_node(plan, to)
+    };
+    ended(physical, to)
+}
+
+/// A pipeline to which no step is added any more.
+fn ended(physical: Physical, to: Lowering) -> Physical {
+    match to.ways.takes(Way::Fusion) {
+        true => physical,
+        false => unfused(physical, to),
     }
 }
 
-fn lower_node(plan: Logical, blocksize: ByteSize) -> Physical {
+fn lower_node(plan: Logical, to: Lowering) -> Physical {
     match plan {
-        Logical::Scan(scan) => scanned(*scan, blocksize),
-        Logical::Union { inputs, schema } => united(inputs, schema, blocksize),
-        Logical::Join { left, right, join } => joined(*left, *right, join, blocksize),
+        Logical::Scan(scan) => scanned(*scan, to),
+        Logical::Union { inputs, schema } => united(inputs, schema, to),
+        Logical::Join { left, right, join } => joined(*left, *right, join, to),
         Logical::MapPartitions { input, map, schema } => {
             let estimate = Estimate {
                 exact: false,
                 ..input.estimate()
             };
-            let input = Arc::new(lower(*input, blocksize));
-            given(Source::Mapped { map, input }, schema, estimate)
+            let input = Arc::new(stage(*input, to));
+            given(Source::Mapped { map, input }, schema, estimate, to)
         }
         Logical::Partition { input, idx } => {
             let schema = columns_of(&input);
-            let input = Arc::new(lower(*input, blocksize));
-            given(Source::Picked { idx, input }, schema, Estimate::default())
+            let input = Arc::new(stage(*input, to));
+            given(Source::Picked { idx, input }, schema, Estimate::default(), to)
         }
         Logical::Aggregate {
             input,
             fold,
             schema,
-        } => folded(*input, fold, schema, blocksize),
-        Logical::Sort { input, sort } => sorted(*input, sort, blocksize),
+        } => folded(*input, fold, schema, to),
+        Logical::Sort { input, sort } => sorted(*input, sort, to),
         Logical::Shuffle { input, by } => {
             let (schema, estimate) = (columns_of(&input), input.estimate());
-            let input = Arc::new(lower(*input, blocksize));
-            given(Source::Shuffled { by, input }, schema, estimate)
+            let input = Arc::new(stage(*input, to));
+            given(Source::Shuffled { by, input }, schema, estimate, to)
         }
         Logical::Filter { input, predicate } => {
-            with_step(lower(*input, blocksize), Step::Filter(predicate))
+            with_step(lower_node(*input, to), Step::Filter(predicate))
         }
         Logical::Project { input, projection } => {
-            with_step(lower(*input, blocksize), Step::Project(projection))
+            with_step(lower_node(*input, to), Step::Project(projection))
         }
         Logical::Explode { input, columns } => {
-            with_step(lower(*input, blocksize), Step::Explode(columns))
+            with_step(lower_node(*input, to), Step::Explode(columns))
         }
-        Logical::Window { input, windows } => windows_over(*input, windows, blocksize),
-        Logical::Limit { input, rows } => in_order(lower(*input, blocksize), [Step::Limit(rows)]),
+        Logical::Window { input, windows } => windows_over(*input, windows, to),
+        Logical::Limit { input, rows } => in_order(lower_node(*input, to), [Step::Limit(rows)]),
         Logical::Sample {
             input,
             seed,
             from,
-            to,
-        } => in_order(lower(*input, blocksize), [Step::Sample { seed, from, to }]),
+            to: end,
+        } => {
+            let to_end = Step::Sample {
+                seed,
+                from,
+                to: end,
+            };
+            in_order(lower_node(*input, to), [to_end])
+        }
         Logical::Repartition { input, by } => Physical {
             layout: Layout::By(by),
-            ..lower(*input, blocksize)
+            ..lower_node(*input, to)
         },
         Logical::Coalesce { input, bytes } => Physical {
             layout: Layout::Coalesce(bytes),
-            ..lower(*input, blocksize)
+            ..lower_node(*input, to)
         },
     }
 }
@@ -190,16 +250,16 @@ fn columns_of(plan: &Logical) -> SchemaRef {
 }
 
 /// What is read, in the partitions in which it lies.
-fn scanned(scan: Scan, blocksize: ByteSize) -> Physical {
+fn scanned(scan: Scan, to: Lowering) -> Physical {
     let layout = match &scan.source {
         Source::Text { options, .. } => {
-            Layout::Blocks(options.blocksize.unwrap_or(blocksize).bytes())
+            Layout::Blocks(options.blocksize.unwrap_or(to.blocksize).bytes())
         }
         // Part files of a sorted write are partitions with known bounds.
         Source::Columns { .. } if matches!(scan.lies, Partitioning::Range { .. }) => Layout::Files,
         Source::Columns { .. } | Source::Batches(_) => Layout::Coalesce(DEFAULT_BYTES),
         // Where partitions are as they were read, they were kept so.
-        Source::Shared(shared) => match shared.lowered(blocksize).layout {
+        Source::Shared(shared) => match shared.lowered(to).layout {
             Layout::Coalesce(bytes) | Layout::Even(bytes) => Layout::Coalesce(bytes),
             _ => Layout::Given,
         },
@@ -220,59 +280,60 @@ fn scanned(scan: Scan, blocksize: ByteSize) -> Physical {
         layout,
         sorted_by: None,
         coded: Vec::new(),
+        ways: to.ways,
     }
 }
 
 /// A stage of the rows of several inputs.
-fn united(inputs: Vec<Logical>, schema: SchemaRef, blocksize: ByteSize) -> Physical {
+fn united(inputs: Vec<Logical>, schema: SchemaRef, to: Lowering) -> Physical {
     let estimates = inputs.iter().map(Logical::estimate);
     let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
     let lowered = inputs.into_iter().map(|input| {
         let columns = columns_of(&input);
-        (Arc::new(lower(input, blocksize)), columns)
+        (Arc::new(stage(input, to)), columns)
     });
-    given(Source::Union(lowered.collect()), schema, estimate)
+    given(Source::Union(lowered.collect()), schema, estimate, to)
 }
 
 /// A stage of what all rows are folded into.
-fn folded(input: Logical, fold: Fold, schema: SchemaRef, blocksize: ByteSize) -> Physical {
+fn folded(input: Logical, fold: Fold, schema: SchemaRef, to: Lowering) -> Physical {
     let input = Arc::new(Physical {
         coded: fold.coded(),
-        ..lower(input, blocksize)
+        ..stage(input, to)
     });
     Physical {
         // A few rows, or many groups: how many shows only at the end.
         layout: Layout::Coalesce(DEFAULT_BYTES),
-        ..given(Source::Folded { fold, input }, schema, Estimate::default())
+        ..given(Source::Folded { fold, input }, schema, Estimate::default(), to)
     }
 }
 
 /// A stage of sorted rows; of rows that are said to be sorted, a step that checks it.
-fn sorted(input: Logical, sort: Sort, blocksize: ByteSize) -> Physical {
+fn sorted(input: Logical, sort: Sort, to: Lowering) -> Physical {
     let layout = match sort.into {
         SortInto::Given => {
             let checks = sort.by.into_iter().map(|by| Step::CheckSorted(by.column));
-            return in_order(lower(input, blocksize), checks);
+            return in_order(lower_node(input, to), checks);
         }
         SortInto::Any => Layout::Even(DEFAULT_BYTES),
         SortInto::Keys(_) => Layout::Given,
     };
     let (schema, estimate) = (columns_of(&input), input.estimate());
-    let input = Arc::new(lower(input, blocksize));
+    let input = Arc::new(stage(input, to));
     Physical {
         layout,
-        ..given(Source::Sorted { sort, input }, schema, estimate)
+        ..given(Source::Sorted { sort, input }, schema, estimate, to)
     }
 }
 
 /// Windows over rows so far as a step; those that look at rows behind as a stage
 /// behind it, laid out as its rows were where somebody asked for that.
-fn windows_over(input: Logical, windows: Vec<NamedWindow>, blocksize: ByteSize) -> Physical {
+fn windows_over(input: Logical, windows: Vec<NamedWindow>, to: Lowering) -> Physical {
     let (columns, estimate) = (columns_of(&input), input.estimate());
     let (ahead, along): (Vec<_>, Vec<_>) = windows
         .into_iter()
         .partition(|(_, window)| window.looks_ahead());
-    let mut physical = lower(input, blocksize);
+    let mut physical = lower_node(input, to);
     let columns = windowed(&columns, &along).unwrap_or(columns);
     if !along.is_empty() {
         physical.ordered.push(Step::Window(along));
@@ -284,11 +345,11 @@ fn windows_over(input: Logical, windows: Vec<NamedWindow>, blocksize: ByteSize) 
     let layout = asked_layout(physical.layout);
     let source = Source::Ahead {
         windows: ahead,
-        input: Arc::new(physical),
+        input: Arc::new(ended(physical, to)),
     };
     Physical {
         layout,
-        ..given(source, schema, estimate)
+        ..given(source, schema, estimate, to)
     }
 }
 
@@ -306,12 +367,12 @@ fn asked_layout(layout: Layout) -> Layout {
 
 /// A stage of joined rows. It is laid out as the frame was whose order it has,
 /// where somebody asked for that.
-fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Physical {
+fn joined(left: Logical, right: Logical, join: Join, to: Lowering) -> Physical {
     let estimate = Estimate::default();
-    let way = join.way(&left, &right);
+    let way = join.way(&left, &right, to.ways);
     let schema = join.schema(&columns_of(&left), &columns_of(&right));
     let schema = schema.unwrap_or_else(|_| Arc::new(Schema::empty()));
-    let (left, right) = (lower(left, blocksize), lower(right, blocksize));
+    let (left, right) = (stage(left, to), stage(right, to));
     let asked = match join.how.probe().0 {
         Side::Left => left.layout,
         Side::Right => right.layout,
@@ -324,12 +385,12 @@ fn joined(left: Logical, right: Logical, join: Join, blocksize: ByteSize) -> Phy
     };
     Physical {
         layout: asked_layout(asked),
-        ..given(source, schema, estimate)
+        ..given(source, schema, estimate, to)
     }
 }
 
 /// A stage whose source gives it its partitions.
-fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
+pub(super) fn given(source: Source, schema: SchemaRef, estimate: Estimate, to: Lowering) -> Physical {
     Physical {
         scan: Scan {
             source,
@@ -344,6 +405,7 @@ fn given(source: Source, schema: SchemaRef, estimate: Estimate) -> Physical {
         layout: Layout::Given,
         sorted_by: None,
         coded: Vec::new(),
+        ways: to.ways,
     }
 }
 

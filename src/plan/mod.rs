@@ -27,7 +27,9 @@ mod shared;
 mod shuffle;
 mod sort;
 mod source;
+mod unfused;
 mod union;
+mod ways;
 mod window;
 
 pub use common::Shared;
@@ -39,7 +41,7 @@ pub use join::{ColumnOf, Join};
 pub use join_way::{JoinWay, OneOrder};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Logical, Scan};
-pub use lower::{Layout, Physical, Step, lower};
+pub use lower::{Layout, Physical, Step, lower, lower_without};
 pub use merge_how::{MergeHow, Side};
 pub(crate) use shared::{asked_of, replaced, shared_part};
 pub use shuffle::ShuffleBy;
@@ -49,5 +51,6 @@ pub use source::{
     ColumnOptions, FileFormat, Folder, Look, MaxRejects, OnBadRecord, ReadOptions, Source,
 };
 pub use union::united;
+pub use ways::{Way, Ways};
 pub use window::NamedWindow;
 pub(crate) use window::windowed;

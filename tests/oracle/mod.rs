@@ -7,6 +7,7 @@
 //! calls    frame calls, applied to a frame and to rows
 //! merge    which rows of two sides meet, by looking at every pair
 //! plan     steps of all kinds on tables of numbers, texts, dates and lists
+//! shape    those of them that move rows, or make other columns of them
 //! window   values of the rows around a row, by looking at all rows
 //! ```
 #![allow(dead_code, unused_imports)] // Each test file uses its part.
@@ -15,6 +16,7 @@ pub mod calls;
 pub mod merge;
 pub mod plan;
 pub mod rows;
+pub mod shape;
 pub mod value;
 pub mod window;
 

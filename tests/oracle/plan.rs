@@ -4,9 +4,10 @@
 use std::cmp::Ordering;
 
 use windrow::expr::{Expr, col, count, lit, row_number};
-use windrow::{By, DataFrame, Keep, MergeHow, MergeOptions, SortBy};
+use windrow::{By, DataFrame, Keep, MergeHow, MergeOptions, Session, SortBy};
 
 use super::merge::merged;
+use super::shape::Shape;
 
 /// What a column holds; text may come as a dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,10 @@ impl Cell {
         }
     }
 
-    fn number(&self) -> Option<f64> {
+    /// Its number, or that of the day.
+    pub fn number(&self) -> Option<f64> {
         match self {
+            Cell::Date(days) => Some(f64::from(*days)),
             Cell::Int(value) => Some(*value as f64),
             Cell::Float(value) => Some(*value),
             _ => None,
@@ -146,6 +149,8 @@ pub enum Step {
     Largest(usize, usize),
     Repartition(By),
     Persist,
+    /// One that moves rows, or makes other columns of them.
+    Shape(Shape),
 }
 
 /// Order with nulls behind or in front, in either direction.
@@ -187,7 +192,7 @@ impl Plain {
     }
 
     /// The rows of each group, groups in the order in which they first appear.
-    fn groups(&self, keys: &[usize]) -> Vec<(Vec<Cell>, Vec<usize>)> {
+    pub fn groups(&self, keys: &[usize]) -> Vec<(Vec<Cell>, Vec<usize>)> {
         let mut groups: Vec<(Vec<Cell>, Vec<usize>)> = Vec::new();
         for row in 0..self.rows.len() {
             let key = self.cells(row, keys);
@@ -220,6 +225,7 @@ impl Step {
         frame: &DataFrame,
         table: &Plain,
         (other, beside): (&DataFrame, &Plain),
+        session: &Session,
     ) -> windrow::Result<DataFrame> {
         let names = |places: &[usize]| -> Vec<String> {
             let names = places.iter().map(|place| table.name(*place).to_owned());
@@ -300,6 +306,7 @@ impl Step {
             Step::Largest(rows, by) => frame.nlargest(*rows, table.name(*by)),
             Step::Repartition(by) => frame.repartition(*by),
             Step::Persist => frame.persist(),
+            Step::Shape(shape) => shape.on_frame(frame, table, (other, beside), session),
         }
     }
 
@@ -376,6 +383,7 @@ impl Step {
                 of_rows(all.into_iter().take(*rows).collect())
             }
             Step::Repartition(_) | Step::Persist => table.clone(),
+            Step::Shape(shape) => shape.on_rows(table, other),
         }
     }
 }
@@ -523,7 +531,7 @@ fn exploded(table: &Plain, of: usize) -> Plain {
     new
 }
 
-fn sorted(table: &Plain, by: &[(usize, bool, bool)]) -> Plain {
+pub fn sorted(table: &Plain, by: &[(usize, bool, bool)]) -> Plain {
     let mut rows = table.rows.clone();
     rows.sort_by(|a, b| {
         let columns = by
@@ -547,7 +555,7 @@ fn distinct(table: &Plain, places: &[usize], keep: Keep) -> Plain {
     table.with_rows(stay.iter().map(|row| table.rows[*row].clone()).collect())
 }
 
-fn met(table: &Plain, other: &Plain, how: MergeHow, key: usize) -> Plain {
+pub fn met(table: &Plain, other: &Plain, how: MergeHow, key: usize) -> Plain {
     let theirs = other.meeting(table.kind(key)).unwrap();
     let equal = |left: usize, right: usize| {
         let (left, right) = (&table.rows[left][key], &other.rows[right][theirs]);

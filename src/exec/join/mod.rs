@@ -36,9 +36,8 @@ use self::flipped::flipped;
 use self::grace::{BuildRows, CutRows, Cutting, grace};
 use self::in_order::{Keys, Windows, moved};
 pub(super) use self::reach::before_steps;
-use self::reach::{Held, within_reach};
+use self::reach::{Held, Near, within_reach};
 use self::side::ProbeSide;
-pub(super) use self::side::output;
 use self::tasks::Tasks;
 use super::build::Given;
 use super::context::Context;
@@ -51,7 +50,7 @@ use super::together::Together;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::ops::join::{JoinSpec, JoinTable};
-use crate::plan::{Join, JoinWay, OneOrder, Physical, Side};
+use crate::plan::{Join, JoinWay, OneOrder, Physical, Side, Way, Ways};
 use crate::size::ByteSize;
 
 /// What joined rows are called where an error has to tell the place of one.
@@ -88,6 +87,7 @@ struct Sides<'a> {
     limit: ByteSize,
     /// Whether rows may come by key, with their places, where they are cut by key.
     by_key: bool,
+    ways: Ways,
     run: Run,
 }
 
@@ -115,7 +115,7 @@ struct Joined {
 pub(super) fn join_rows(
     join: &Join,
     sides: (&Arc<Physical>, &Arc<Physical>),
-    way: &JoinWay,
+    way: (&JoinWay, Ways),
     context: &Context,
 ) -> Result<Given> {
     Ok(joined(join, sides, way, false, context)?.0)
@@ -130,7 +130,7 @@ pub(super) fn join_rows(
 pub(super) fn join_by_key(
     join: &Join,
     sides: (&Arc<Physical>, &Arc<Physical>),
-    way: &JoinWay,
+    way: (&JoinWay, Ways),
     context: &Context,
 ) -> Result<(Given, Option<Together>)> {
     joined(join, sides, way, true, context)
@@ -139,7 +139,7 @@ pub(super) fn join_by_key(
 fn joined(
     join: &Join,
     (left, right): (&Arc<Physical>, &Arc<Physical>),
-    way: &JoinWay,
+    (way, ways): (&JoinWay, Ways),
     by_key: bool,
     context: &Context,
 ) -> Result<(Given, Option<Together>)> {
@@ -157,6 +157,7 @@ fn joined(
         probe_is,
         limit: join.hold.unwrap_or(ByteSize::new(memory / HELD_SHARE)),
         by_key,
+        ways,
         run,
     };
     let joined = match way {
@@ -190,6 +191,27 @@ fn joined(
 }
 
 impl Sides<'_> {
+    /// Whether a side of so many bytes is held whole.
+    fn holds(&self, bytes: u64) -> bool {
+        // What is next to a time can be found in no other way.
+        let may = self.ways.takes(Way::Broadcast) || self.join.next_to.is_some();
+        may && bytes <= self.limit.bytes()
+    }
+
+    /// A pipeline without rows that meet none of those held.
+    fn near(
+        &self,
+        streamed: &Arc<Physical>,
+        side: Side,
+        held: &Held<'_>,
+        reservation: &mut Reservation,
+    ) -> Result<Near> {
+        match self.ways.takes(Way::RuntimeFilter) {
+            true => within_reach(streamed, (self.join, side), held, reservation),
+            false => Ok(Near::all(streamed)),
+        }
+    }
+
     /// Holds the build side, if it is not too large. The probe side streams past
     /// it: it may be `read` already. Where both have one order, neither has to fit.
     fn holding_build(
@@ -199,7 +221,7 @@ impl Sides<'_> {
         context: &Context,
     ) -> Result<Joined> {
         let held = hold_all(self.build, context)?;
-        let fits = held.bytes <= self.limit.bytes();
+        let fits = self.holds(held.bytes);
         if let (false, Some(order)) = (fits, order) {
             return self.in_order(ProbeSide::held(held), order, context);
         }
@@ -224,13 +246,12 @@ impl Sides<'_> {
         let probe = match (read, &build) {
             (Some(rows), _) => ProbeSide::held(rows),
             (None, Build::Whole(rows)) => {
-                let of = (self.join, self.probe_is);
                 let held = Held {
                     pipeline: self.build,
                     schema: &held.schema,
                     rows,
                 };
-                let near = within_reach(self.probe, of, &held, &mut reservation)?;
+                let near = self.near(self.probe, self.probe_is, &held, &mut reservation)?;
                 told = near.told(self.probe_is);
                 ProbeSide::open(&near.pipeline, context)?
             }
@@ -314,7 +335,7 @@ impl Sides<'_> {
     /// past it.
     fn holding_probe(self, context: &Context) -> Result<Joined> {
         let held = hold_all(self.probe, context)?;
-        if held.bytes > self.limit.bytes() {
+        if !self.holds(held.bytes) {
             return self.holding_build(Some(held), None, context);
         }
         let rows = held.batches.collect::<Result<Vec<_>>>()?;
@@ -325,7 +346,7 @@ impl Sides<'_> {
             schema: &held.schema,
             rows: &rows,
         };
-        let near = within_reach(self.build, (self.join, other), &of_held, &mut reservation)?;
+        let near = self.near(self.build, other, &of_held, &mut reservation)?;
         let large = ProbeSide::open(&near.pipeline, context)?;
         let spec = self.spec(&held.schema, &large.schema)?;
         let schema = Arc::clone(&spec.schema);

@@ -22,7 +22,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
-use super::side::output;
 use crate::error::Result;
 use crate::exec::bind::Steps;
 use crate::exec::parts::widens;
@@ -46,6 +45,14 @@ pub(super) struct Near {
 }
 
 impl Near {
+    /// A pipeline with all of its rows.
+    pub fn all(pipeline: &Arc<Physical>) -> Self {
+        Near {
+            pipeline: Arc::clone(pipeline),
+            by: Vec::new(),
+        }
+    }
+
     /// What a report says of it, behind how the rows met.
     pub fn told(&self, of: Side) -> String {
         match self.by.is_empty() {
@@ -70,10 +77,7 @@ pub(super) fn within_reach(
     held: &Held<'_>,
     reservation: &mut Reservation,
 ) -> Result<Near> {
-    let mut near = Near {
-        pipeline: Arc::clone(streamed),
-        by: Vec::new(),
-    };
+    let mut near = Near::all(streamed);
     if !join.how.needs_partner(side) || join.nulls_match {
         return Ok(near);
     }
@@ -198,7 +202,7 @@ fn narrowed(pipeline: &Physical, name: &str, reach: &Reach) -> Result<Option<Arc
     if stays || Steps::bind(pipeline, false)?.read.may_fail() {
         return Ok(None);
     }
-    let schema = output(pipeline)?;
+    let schema = pipeline.output()?;
     let Some((_, field)) = schema.column_with_name(name) else {
         return Ok(None);
     };

@@ -25,7 +25,7 @@ use crate::exec::schema::RunSchema;
 use crate::exec::sheet::Front;
 use crate::exec::source::{Chunk, ChunkReader, Open, Passed, Unit, Units, batch_unit};
 use crate::exec::worker::Worker;
-use crate::plan::{Layout, Physical, Step, exploded, windowed};
+use crate::plan::{Layout, Physical};
 
 /// Logical bytes of a piece that one thread hands to another.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -78,7 +78,7 @@ impl ProbeSide {
         Ok(ProbeSide {
             units: part_units(&pieces, context, front.clone(), Arc::from(PATH))?,
             front,
-            schema: output(physical)?,
+            schema: physical.output()?,
             held_bytes: 0,
         })
     }
@@ -101,17 +101,6 @@ impl ProbeSide {
             front,
         })
     }
-}
-
-/// The columns that come out of a pipeline which reads no text.
-pub(in crate::exec) fn output(physical: &Physical) -> Result<SchemaRef> {
-    let steps = physical.steps.iter().chain(&physical.ordered);
-    steps.fold(physical.scan.output(), |schema, step| match step {
-        Step::Project(projection) => projection.schema(&*schema?),
-        Step::Explode(columns) => exploded(&*schema?, columns),
-        Step::Window(windows) => windowed(&*schema?, windows),
-        Step::Filter(_) | Step::Limit(_) | Step::CheckSorted(_) | Step::Sample { .. } => schema,
-    })
 }
 
 /// The units of a pipeline whose steps are done by whoever reads them.

@@ -8,6 +8,7 @@ mod common_parts;
 mod filter_into_scan;
 mod filter_through_join;
 mod merge_selects;
+mod shuffle_removal;
 mod top_rows;
 
 use super::logical::Logical;
@@ -16,7 +17,8 @@ use super::logical::Logical;
 pub type Rule = (&'static str, fn(Logical) -> Logical);
 
 /// All rules, in the order in which they are applied.
-pub const RULES: [Rule; 6] = [
+pub const RULES: [Rule; 7] = [
+    ("shuffle_removal", shuffle_removal::apply),
     ("common_parts", common_parts::apply),
     ("filter_into_scan", filter_into_scan::apply),
     ("merge_selects", merge_selects::apply),
