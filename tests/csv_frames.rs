@@ -111,6 +111,35 @@ fn threads_blocks_and_codecs_change_nothing() {
     }
 }
 
+/// Whether a border lies within quotes is told by what was read in front of it.
+#[test]
+fn no_byte_is_read_twice_also_where_quotes_span_borders() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = format!("\"{}\"", "a line,\nthen \"\"another\"\"\n".repeat(40));
+    let rows = (0..400).map(|id| match id % 5 {
+        0 => format!("{id},{long}\n"),
+        _ => format!("{id},short\n"),
+    });
+    let text = format!("id,note\n{}", rows.collect::<String>());
+    let stored = text.len() as u64;
+    let path = put(&dir.path().join("quoted.csv"), &text);
+    for threads in [1, 2, 5] {
+        for blocksize in [100, 997, 4_096, 1 << 20] {
+            let frame = session(threads)
+                .read_csv(&path, options(blocksize))
+                .unwrap();
+            let mut rows = 0;
+            let report = frame.for_each_batch(|batch| {
+                rows += batch.num_rows();
+                Ok(())
+            });
+            let read = report.unwrap().stored_bytes_read;
+            assert_eq!(rows, 400);
+            assert_eq!(read, stored, "{threads} threads, blocks of {blocksize}");
+        }
+    }
+}
+
 #[test]
 fn the_report_says_which_columns_came_to_be_text() {
     let dir = tempfile::tempdir().unwrap();

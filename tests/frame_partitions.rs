@@ -162,6 +162,29 @@ fn a_function_gets_each_partition_once_and_whole() {
     }
 }
 
+/// Of many that hold nothing, some are opened at a time.
+#[test]
+fn rows_behind_hundreds_of_empty_partitions_stand_in_order_and_so_does_the_first_error() {
+    for threads in [1, 2, 5] {
+        let session = session(threads);
+        let sparse = |fails: bool| {
+            session.from_map(schema(), 3_000, move |idx| match idx {
+                1_000 if fails => Err(Error::plan("no more")),
+                1_001.. if fails => panic!("{idx} is behind what failed"),
+                _ if idx % 311 == 0 => Ok(vec![batch([idx as i64])]),
+                _ => Ok(Vec::new()),
+            })
+        };
+        let found = partitions(&sparse(false).compute().unwrap());
+        let expected: Vec<Vec<i64>> = (0..3_000).step_by(311).map(|idx| vec![idx]).collect();
+        assert_eq!(found, expected, "{threads} threads");
+        let first = sparse(false).limit(3);
+        assert_eq!(first.count().unwrap(), 3, "{threads} threads");
+        let error = sparse(true).compute().unwrap_err().to_string();
+        assert!(error.contains("partition 1000 of from_map"), "{error}");
+    }
+}
+
 #[test]
 fn what_a_function_does_wrong_names_the_partition() {
     let frame = uneven(&session(2), 30).repartition(By::Rows(5)).unwrap();

@@ -20,7 +20,7 @@ use windrow::arrow::array::{
     Array, ArrayRef, Date32Array, DictionaryArray, Float64Array, Int64Array, ListArray,
     RecordBatch, StringArray,
 };
-use windrow::arrow::schema::DataType;
+use windrow::arrow::schema::{DataType, Schema};
 use windrow::exec::{Context, collect};
 use windrow::plan::optimize::{RULES, optimize_without};
 use windrow::plan::{Way, lower_without};
@@ -156,7 +156,7 @@ impl Random {
                 let keep = [Keep::First, Keep::Last, Keep::None][self.below(3)];
                 Step::Distinct(self.several(table, true)?, keep)
             }
-            11 | 12 if n_rows < 2_000 && width < 8 && !table.has(other.name(0)) => {
+            11 | 12 if n_rows < 2_000 && width < 8 && !shares_names(table, other) => {
                 let hows = [
                     MergeHow::Inner,
                     MergeHow::Left,
@@ -204,6 +204,12 @@ impl Random {
     }
 }
 
+/// Whether a merge of both would have to call a column otherwise.
+fn shares_names(table: &Plain, other: &Plain) -> bool {
+    let mut others = other.columns.iter();
+    others.any(|(name, _)| table.has(name))
+}
+
 impl Random {
     /// A step that moves rows, or makes other columns of them, if the table can take
     /// the one that came up.
@@ -231,13 +237,17 @@ impl Random {
             6 => {
                 let (key, of) = (self.key(table)?, self.key(table)?);
                 let by = matches!(table.kind(any), Kind::Int | Kind::Text);
-                let found = if by { categories(table, any) } else { Vec::new() };
+                let found = if by {
+                    categories(table, any)
+                } else {
+                    Vec::new()
+                };
                 let odd = |name: &str| name.is_empty() || name == table.name(key);
                 let fits = (1..12).contains(&found.len());
                 let fits = fits && !found.iter().any(|(_, name)| odd(name));
                 fits.then_some(Shape::Pivot(key, any, of))?
             }
-            _ if n_rows >= 2_000 || width >= 8 || table.has(other.name(0)) => return None,
+            _ if n_rows >= 2_000 || width >= 8 || shares_names(table, other) => return None,
             7 => {
                 let of = table.kind(any);
                 let timed = of.is_number() || of == Kind::Date;
@@ -400,7 +410,13 @@ struct Rows {
 /// All rows of a frame, in order; not held by it meanwhile.
 fn rows_of(frame: &DataFrame) -> windrow::Result<Rows> {
     let mut rows = Vec::new();
+    let types = |schema: &Schema| -> Vec<DataType> {
+        let fields = schema.fields().iter();
+        fields.map(|field| field.data_type().clone()).collect()
+    };
+    let known = types(&*frame.schema()?);
     let report = frame.for_each_batch(|batch| {
+        assert_eq!(types(&batch.schema()), known, "{frame:?}");
         add_rows(&batch, &mut rows);
         Ok(())
     })?;

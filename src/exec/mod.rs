@@ -47,6 +47,7 @@ mod sort;
 mod source;
 mod steps;
 mod stream;
+mod task;
 mod together;
 mod worker;
 mod write;

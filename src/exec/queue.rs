@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::output::{Encoded, Group, Job, Tag};
 use super::sheet::Front;
 use super::source::{ChunkReader, Open, Unit, Units};
-use super::worker::Worked;
+use super::task::{Closed, Ended, Ready, Task, Turn};
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 
@@ -19,20 +19,13 @@ use crate::memory::Reservation;
 /// fills up is encoded before more rows pile up.
 const SEQUENCE_AT_ONCE: usize = 8;
 
-/// A chunk that waits for its turn, or the end of its unit.
-pub(super) enum Ready {
-    Chunk(Box<Worked>),
-    Failed(Error),
-    End { damage: Option<String> },
-}
+/// Units that are opened at a time where one after the other turned out to hold
+/// nothing: the lock then costs less than they do.
+const OPENED_AT_ONCE: usize = 32;
 
-/// A chunk, or the end of a unit, whose turn in the input has come.
-pub(super) struct Turn {
-    pub path: Arc<str>,
-    pub file: u32,
-    pub ends_file: bool,
-    pub ready: Ready,
-}
+/// Units without a chunk, one after the other, from which on that is so; and those
+/// that wait to be taken through the sequencer together.
+const MANY_EMPTY: usize = 64;
 
 /// Where a unit's reader is.
 enum ReaderState {
@@ -93,21 +86,16 @@ pub(super) struct State {
     sequencing: bool,
     stop_reading: bool,
     finished_sequencing: bool,
+    /// Turns of units that held nothing, until there are many or a chunk comes.
+    turns: Vec<Turn>,
+    /// Units without a chunk, of those that ended last.
+    n_empty: usize,
     jobs: VecDeque<(u64, usize, Job)>,
     groups: BTreeMap<u64, GroupState>,
     next_group: u64,
     next_append: u64,
     appending: bool,
     error: Option<Error>,
-}
-
-pub(super) enum Task {
-    Append(Tag, Vec<Encoded>),
-    Encode(u64, usize, Job),
-    Sequence(Vec<Turn>),
-    Finish,
-    Open(u64, Arc<str>, Open),
-    Read(u64, Arc<str>, Box<dyn ChunkReader>),
 }
 
 pub(super) enum Next {
@@ -134,6 +122,8 @@ impl State {
             sequencing: false,
             stop_reading: false,
             finished_sequencing: false,
+            turns: Vec::new(),
+            n_empty: 0,
             jobs: VecDeque::new(),
             groups: BTreeMap::new(),
             next_group: 0,
@@ -165,13 +155,15 @@ impl State {
         if let Some((group, idx, job)) = self.jobs.pop_front() {
             return Next::Do(Task::Encode(group, idx, job));
         }
-        if !self.sequencing && !self.finished_sequencing && self.groups.len() < self.max_groups {
-            let ready = self.take_ready();
-            if !ready.is_empty() {
-                self.sequencing = true;
-                return Next::Do(Task::Sequence(ready));
+        let sequences =
+            !self.sequencing && !self.finished_sequencing && self.groups.len() < self.max_groups;
+        if sequences {
+            if self.take_ready() {
+                return self.sequence();
             }
-            if self.stop_reading || (self.slots.is_empty() && self.units_end) {
+            if self.turns.is_empty()
+                && (self.stop_reading || (self.slots.is_empty() && self.units_end))
+            {
                 self.sequencing = true;
                 return Next::Do(Task::Finish);
             }
@@ -180,6 +172,9 @@ impl State {
             && let Some(next) = self.next_read()
         {
             return next;
+        }
+        if sequences && !self.turns.is_empty() {
+            return self.sequence();
         }
         if self.finished_sequencing && self.groups.is_empty() {
             return Next::Stop;
@@ -195,6 +190,12 @@ impl State {
             return Next::Do(Task::Finish);
         }
         Next::Wait
+    }
+
+    /// Takes what waits for it through the sequencer.
+    fn sequence(&mut self) -> Next {
+        self.sequencing = true;
+        Next::Do(Task::Sequence(std::mem::take(&mut self.turns)))
     }
 
     /// A piece of a row group was encoded.
@@ -240,6 +241,7 @@ impl State {
     /// Gives a reader back, for whoever reads the next chunk of unit `number`.
     /// The place of the chunk that was just read; none if reading has stopped.
     pub fn give_back(&mut self, number: u64, reader: Box<dyn ChunkReader>) -> Option<u64> {
+        self.n_empty = 0;
         let slot = self.slot(number)?;
         slot.reader = ReaderState::Idle(reader);
         let place = slot.next_chunk;
@@ -247,13 +249,24 @@ impl State {
         Some(place)
     }
 
-    /// Unit `number` has no further chunk: it came to its end, or failed there.
-    pub fn ended(&mut self, number: u64, how: Ready) {
+    /// Gives units back that were not opened.
+    pub fn close(&mut self, units: VecDeque<Closed>) {
+        for unit in units {
+            if let Some(slot) = self.slot(unit.number) {
+                slot.reader = ReaderState::Closed(unit.open);
+            }
+        }
+    }
+
+    /// A unit has no further chunk: it came to its end, or failed there.
+    pub fn ended(&mut self, (number, how): Ended) {
         if let Some(slot) = self.slot(number) {
+            let is_empty = slot.next_chunk == 0;
             slot.reader = ReaderState::Finished;
             let place = slot.next_chunk;
             slot.next_chunk += 1;
             slot.ready.insert(place, how);
+            self.n_empty = if is_empty { self.n_empty + 1 } else { 0 };
         }
     }
 
@@ -268,10 +281,11 @@ impl State {
         self.window.resize_anyway(window);
     }
 
-    /// Chunks whose turn it is, in input order.
-    fn take_ready(&mut self) -> Vec<Turn> {
-        let mut taken = Vec::new();
-        while taken.len() < SEQUENCE_AT_ONCE {
+    /// Takes the turns that have come, in input order. Whether they are to go through
+    /// the sequencer now: the ends of a few units that held nothing may wait.
+    fn take_ready(&mut self) -> bool {
+        let mut n_others = 0;
+        while n_others < SEQUENCE_AT_ONCE && self.turns.len() < MANY_EMPTY {
             let Some(slot) = self.slots.front_mut() else {
                 break;
             };
@@ -281,9 +295,10 @@ impl State {
             let held = slot.held.remove(&slot.next_ready).unwrap_or(0);
             self.window
                 .resize_anyway(self.window.bytes().saturating_sub(held));
-            slot.next_ready += 1;
             let ended = matches!(ready, Ready::End { .. });
-            taken.push(Turn {
+            n_others += usize::from(!ended || slot.next_ready > 0);
+            slot.next_ready += 1;
+            self.turns.push(Turn {
                 path: Arc::clone(&slot.path),
                 file: slot.file,
                 ends_file: slot.ends_file,
@@ -294,7 +309,7 @@ impl State {
                 self.first_slot += 1;
             }
         }
-        taken
+        n_others > 0 || self.turns.len() >= MANY_EMPTY
     }
 
     /// The first unit in input order whose reader is free. Units behind the
@@ -333,8 +348,12 @@ impl State {
             let number = self.first_slot + idx as u64;
             match std::mem::replace(&mut slot.reader, ReaderState::Busy) {
                 ReaderState::Closed(open) => {
-                    let task = Task::Open(number, Arc::clone(&slot.path), open);
-                    return Some(Next::Do(task));
+                    let path = Arc::clone(&slot.path);
+                    let mut units = VecDeque::from([Closed { number, path, open }]);
+                    if self.n_empty >= MANY_EMPTY {
+                        self.add_closed(idx + 1, &mut units);
+                    }
+                    return Some(Next::Do(Task::Open(units)));
                 }
                 ReaderState::Idle(reader) => {
                     let task = Task::Read(number, Arc::clone(&slot.path), reader);
@@ -344,6 +363,38 @@ impl State {
             }
             if over {
                 return None;
+            }
+            idx += 1;
+        }
+    }
+
+    /// Adds units from the one at `idx` on that are still closed, listing more
+    /// of them where that takes no time.
+    fn add_closed(&mut self, mut idx: usize, to: &mut VecDeque<Closed>) {
+        while to.len() < OPENED_AT_ONCE {
+            if idx == self.slots.len() {
+                if self.units_end || self.units_may_wait {
+                    return;
+                }
+                let Some(mut units) = self.units.take() else {
+                    return;
+                };
+                let next = units.next();
+                self.listed(units, next);
+                continue;
+            }
+            let slot = &mut self.slots[idx];
+            if slot.after_all || !matches!(slot.reader, ReaderState::Closed(_)) {
+                return;
+            }
+            if let ReaderState::Closed(open) =
+                std::mem::replace(&mut slot.reader, ReaderState::Busy)
+            {
+                to.push_back(Closed {
+                    number: self.first_slot + idx as u64,
+                    path: Arc::clone(&slot.path),
+                    open,
+                });
             }
             idx += 1;
         }
@@ -418,18 +469,6 @@ impl State {
         if self.error.is_none() {
             self.error = Some(error);
             self.fronts.iter().for_each(Front::dismiss);
-        }
-    }
-}
-
-impl Task {
-    pub fn name(&self) -> String {
-        match self {
-            Task::Append(..) => "appending a row group".to_owned(),
-            Task::Encode(group, idx, _) => format!("encoding column {idx} of row group {group}"),
-            Task::Sequence(_) => "laying out rows".to_owned(),
-            Task::Finish => "laying out the last rows".to_owned(),
-            Task::Open(_, path, ..) | Task::Read(_, path, ..) => format!("reading {path}"),
         }
     }
 }

@@ -17,20 +17,26 @@
 //! been decoded ahead of its turn is bounded. A pool of work-stealing deques
 //! would not do: it knows neither this order nor this bound.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::control::{Cancel, Progress};
 use super::output::{Append, Output};
-use super::queue::{Listing, Next, Ready, State, Task, Turn};
+use super::queue::{Listing, Next, State};
 use super::schema::RunSchema;
 use super::sequence::Sequencer;
-use super::source::{ChunkReader, Units};
+use super::source::{Chunk, ChunkReader, Units};
+use super::task::{Closed, Doing, Ended, Ready, Task, Turn};
 use super::worker::{Worker, WorkerPlan};
 use crate::error::{Error, Result};
 use crate::memory::{Budget, SpillDir};
+
+/// How long one thread opens units that hold nothing before others may have the
+/// rest: a hundred times what each costs that needs no work.
+const OPENING: Duration = Duration::from_micros(50);
 
 /// How a run is to be driven.
 pub(crate) struct Drive {
@@ -113,23 +119,32 @@ struct Shared<'a, O, A> {
 impl<O: Output, A: Append> Shared<'_, O, A> {
     /// The loop of one thread.
     fn work(&self, mut worker: Worker) {
-        while let Some(task) = self.next_task() {
-            let name = task.name();
-            let done = catch_unwind(AssertUnwindSafe(|| self.perform(task, &mut worker)));
+        let mut ended = Vec::new();
+        while let Some(task) = self.next_task(std::mem::take(&mut ended)) {
+            let mut doing = task.begins();
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.perform(task, &mut doing, &mut worker)
+            }));
             let outcome = match done {
                 Ok(outcome) => outcome,
-                Err(panic) => Err(Error::panic(name, &*panic)),
+                Err(panic) => Err(Error::panic(doing.to_string(), &*panic)),
             };
-            if let Err(error) = outcome {
-                lock(&self.state).fail(error);
+            match outcome {
+                Ok(units) => ended = units,
+                Err(error) => lock(&self.state).fail(error),
             }
             self.wake_others();
         }
     }
 
-    /// What to do next, once there is something. None at the end.
-    fn next_task(&self) -> Option<Task> {
+    /// What to do next, once there is something and these units have `ended`. None
+    /// at the end.
+    fn next_task(&self, ended: Vec<Ended>) -> Option<Task> {
         let mut state = lock(&self.state);
+        if !ended.is_empty() {
+            ended.into_iter().for_each(|unit| state.ended(unit));
+            self.wake_others();
+        }
         loop {
             if let Err(error) = self.drive.cancel.check() {
                 state.fail(error);
@@ -184,67 +199,114 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         state
     }
 
-    fn perform(&self, task: Task, worker: &mut Worker) -> Result<()> {
+    /// Does a task. Units that came to their end on the way have yet to be told of.
+    fn perform(&self, task: Task, doing: &mut Doing, worker: &mut Worker) -> Result<Vec<Ended>> {
         match task {
             Task::Encode(group, idx, job) => {
                 let encoded = job.run()?;
                 lock(&self.state).encoded(group, idx, encoded);
-                Ok(())
             }
             Task::Append(tag, encoded) => {
                 let bytes = tag.bytes;
                 lock(&self.appender).append(tag, encoded)?;
                 self.drive.budget.note_freed(bytes);
                 lock(&self.state).appended();
-                Ok(())
             }
-            Task::Sequence(ready) => self.sequence(ready),
+            Task::Sequence(ready) => self.sequence(ready)?,
             Task::Finish => {
                 let groups = lock(&self.sequencer).finish()?;
                 lock(&self.state).finished(groups);
-                Ok(())
             }
-            Task::Open(number, path, open) => match open() {
-                Ok(reader) => {
-                    // Opening reads headers, or up to the boundary of a range.
-                    let opened = reader.stored_bytes_read();
-                    self.drive.progress.add_stored_bytes_read(opened);
-                    self.read(number, &path, reader, worker)
-                }
-                Err(error) => {
-                    lock(&self.state).ended(number, Ready::Failed(error));
-                    Ok(())
-                }
+            Task::Open(units) => return self.open(units, doing, worker),
+            Task::Read(number, path, reader) => match self.next_chunk(reader, worker) {
+                Ok((chunk, reader)) => self.work_chunk((number, &path), chunk, reader, worker)?,
+                Err(how) => return Ok(vec![(number, how)]),
             },
-            Task::Read(number, path, reader) => self.read(number, &path, reader, worker),
+        }
+        Ok(Vec::new())
+    }
+
+    /// Opens units up to the first that holds a chunk, which is worked; not all of
+    /// them where that takes time, which others have, too.
+    fn open(
+        &self,
+        mut units: VecDeque<Closed>,
+        doing: &mut Doing,
+        worker: &mut Worker,
+    ) -> Result<Vec<Ended>> {
+        let mut ended = Vec::new();
+        let start = Instant::now();
+        while let Some(Closed { number, path, open }) = units.pop_front() {
+            *doing = Doing::Reading(Arc::clone(&path));
+            let read = open().map_err(Ready::Failed).and_then(|reader| {
+                // Opening reads headers, or up to the boundary of a range.
+                self.count_read(reader.stored_bytes_read());
+                self.next_chunk(reader, worker)
+            });
+            match read {
+                Ok((chunk, reader)) => {
+                    self.give_back(std::mem::take(&mut ended), units);
+                    self.work_chunk((number, &path), chunk, reader, worker)?;
+                    break;
+                }
+                Err(how) => {
+                    let failed = matches!(how, Ready::Failed(_));
+                    ended.push((number, how));
+                    if failed || start.elapsed() > OPENING {
+                        self.give_back(std::mem::take(&mut ended), units);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Tells of units that have ended, and leaves those that are still closed to others.
+    fn give_back(&self, ended: Vec<Ended>, closed: VecDeque<Closed>) {
+        if ended.is_empty() && closed.is_empty() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        ended.into_iter().for_each(|unit| state.ended(unit));
+        state.close(closed);
+        drop(state);
+        self.wake_others();
+    }
+
+    fn count_read(&self, stored_bytes: u64) {
+        // What all threads write to is kept from them where it does not change.
+        if stored_bytes > 0 {
+            self.drive.progress.add_stored_bytes_read(stored_bytes);
         }
     }
 
-    /// Reads a chunk, gives the reader back for others to use, and decodes the chunk.
-    fn read(
+    /// The next chunk of a unit, and who reads on; or how the unit ended.
+    fn next_chunk(
         &self,
-        number: u64,
-        path: &str,
         mut reader: Box<dyn ChunkReader>,
         worker: &mut Worker,
-    ) -> Result<()> {
+    ) -> Result<(Chunk, Box<dyn ChunkReader>), Ready> {
         let before = reader.stored_bytes_read();
-        let chunk = match reader.next(std::mem::take(&mut worker.spare)) {
-            Ok(chunk) => chunk,
-            Err(error) => {
-                lock(&self.state).ended(number, Ready::Failed(error));
-                return Ok(());
-            }
-        };
-        self.drive
-            .progress
-            .add_stored_bytes_read(reader.stored_bytes_read() - before);
-        let Some(chunk) = chunk else {
-            let damage = reader.damage();
-            drop(reader);
-            lock(&self.state).ended(number, Ready::End { damage });
-            return Ok(());
-        };
+        let chunk = reader.next(std::mem::take(&mut worker.spare));
+        let chunk = chunk.map_err(Ready::Failed)?;
+        self.count_read(reader.stored_bytes_read() - before);
+        match chunk {
+            Some(chunk) => Ok((chunk, reader)),
+            None => Err(Ready::End {
+                damage: reader.damage(),
+            }),
+        }
+    }
+
+    /// Gives a reader back for others to use, and decodes the chunk that it gave.
+    fn work_chunk(
+        &self,
+        (number, path): (u64, &str),
+        chunk: Chunk,
+        reader: Box<dyn ChunkReader>,
+        worker: &mut Worker,
+    ) -> Result<()> {
         let Some(place) = lock(&self.state).give_back(number, reader) else {
             return Ok(()); // the run has stopped reading
         };

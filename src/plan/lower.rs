@@ -194,7 +194,12 @@ fn lower_node(plan: Logical, to: Lowering) -> Physical {
         Logical::Partition { input, idx } => {
             let schema = columns_of(&input);
             let input = Arc::new(stage(*input, to));
-            given(Source::Picked { idx, input }, schema, Estimate::default(), to)
+            given(
+                Source::Picked { idx, input },
+                schema,
+                Estimate::default(),
+                to,
+            )
         }
         Logical::Aggregate {
             input,
@@ -304,7 +309,12 @@ fn folded(input: Logical, fold: Fold, schema: SchemaRef, to: Lowering) -> Physic
     Physical {
         // A few rows, or many groups: how many shows only at the end.
         layout: Layout::Coalesce(DEFAULT_BYTES),
-        ..given(Source::Folded { fold, input }, schema, Estimate::default(), to)
+        ..given(
+            Source::Folded { fold, input },
+            schema,
+            Estimate::default(),
+            to,
+        )
     }
 }
 
@@ -390,7 +400,12 @@ fn joined(left: Logical, right: Logical, join: Join, to: Lowering) -> Physical {
 }
 
 /// A stage whose source gives it its partitions.
-pub(super) fn given(source: Source, schema: SchemaRef, estimate: Estimate, to: Lowering) -> Physical {
+pub(super) fn given(
+    source: Source,
+    schema: SchemaRef,
+    estimate: Estimate,
+    to: Lowering,
+) -> Physical {
     Physical {
         scan: Scan {
             source,

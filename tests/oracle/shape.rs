@@ -60,9 +60,7 @@ impl Shape {
             Shape::SortedMerge(how, key) => {
                 let pairs = MergeOptions::on_pairs([name(key)], [theirs(*key)])?;
                 let other = other.set_index(theirs(*key))?;
-                frame
-                    .set_index(name(key))?
-                    .merge(&other, pairs.how(*how))
+                frame.set_index(name(key))?.merge(&other, pairs.how(*how))
             }
             Shape::Split(weights, seed) => {
                 let split = numbered()?.random_split(weights, *seed)?;

@@ -27,7 +27,9 @@ use arrow_select::take::{take, take_record_batch};
 
 use super::places::{PLACE_COLUMNS, Places, input_order};
 use crate::error::{Error, Result};
-use crate::expr::{Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues};
+use crate::expr::{
+    Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues, plain_type,
+};
 
 pub(crate) use ungrouped::Ungrouped;
 
@@ -168,16 +170,14 @@ impl Aggregate {
     /// The columns of the result, unless batches typed theirs wider than the
     /// schema at bind.
     pub fn schema(&self) -> Schema {
-        let keys = self.keys.iter().map(|(name, key)| (name, key.data_type()));
-        let results = self
-            .aggregates
-            .iter()
-            .map(|(name, aggregate)| (name, aggregate.data_type()));
-        Schema::new(
-            keys.chain(results)
-                .map(|(name, of)| Field::new(name, of.clone(), true))
-                .collect::<Vec<_>>(),
-        )
+        // Keys come out of the table as values, whatever held them.
+        let keys = self.keys.iter();
+        let keys = keys.map(|(name, key)| (name, plain_type(key.data_type().clone())));
+        let results = self.aggregates.iter();
+        let results = results.map(|(name, aggregate)| (name, aggregate.data_type().clone()));
+        let fields = keys.chain(results);
+        let fields = fields.map(|(name, of)| Field::new(name, of, true));
+        Schema::new(fields.collect::<Vec<_>>())
     }
 
     /// How many groups there are so far.
