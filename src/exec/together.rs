@@ -92,7 +92,8 @@ pub(super) fn build_together(
         } if join.brings_together(&keys, &*left.output()?, &*right.output()?)
             && !Steps::bind(physical, false)?.read.may_fail() =>
         {
-            let (given, together) = join_by_key(join, (left, right), (way, physical.ways), context)?;
+            let (given, together) =
+                join_by_key(join, (left, right), (way, physical.ways), context)?;
             let place = together.as_ref().and_then(|of| of.place.as_deref());
             let built = match place {
                 Some(place) => from_given(&keeping(physical, place), given)?,
