@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, FieldRef};
 
 use super::draft::{Draft, Drafts, Expression};
-use super::sequence::Ordered;
+use super::passing::Ordered;
 use super::steps::{ExplodeStep, InOrder, RowStep};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Origin, Shape, roots};

@@ -28,6 +28,7 @@ mod keep;
 mod output;
 mod parts;
 mod pass;
+mod passing;
 mod pick;
 mod predicate;
 mod queue;

@@ -10,60 +10,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
 use super::control::Progress;
 use super::output::{Group, Output, Rows};
+use super::passing::{Ordered, Passing};
 use super::rejects::Rejects;
 use super::report::InputReport;
 use super::schema::RunSchema;
 use super::sheet::Stage;
-use super::steps::{InOrder, RowStep};
 use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::memory::Budget;
-use crate::ops::window::Windows;
-use crate::ops::{self, Compute, Explode, Filter, Limit, Sample};
 use crate::plan::{MaxRejects, OnBadRecord};
-
-/// A step that needs input order, or stands behind one that does.
-pub(crate) enum Ordered {
-    Filter(Filter),
-    Compute(Compute),
-    Explode(Explode),
-    Limit(Limit),
-    CheckSorted(ops::InOrder),
-    Window(Windows),
-    Sample(Sample),
-}
-
-impl Ordered {
-    /// The operator of a step.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Plan`] for a key of a window whose values cannot be told apart.
-    pub fn try_new(step: InOrder) -> Result<Self> {
-        Ok(match step {
-            InOrder::Row(RowStep::Filter(predicate)) => Ordered::Filter(Filter::new(predicate)),
-            InOrder::Row(RowStep::Compute(columns)) => Ordered::Compute(Compute::new(columns)),
-            InOrder::Row(RowStep::Explode(explode)) => Ordered::Explode(explode.build()),
-            InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
-            InOrder::CheckSorted(name, key) => Ordered::CheckSorted(ops::InOrder::new(&name, key)),
-            InOrder::Window(windows) => Ordered::Window(Windows::try_new(windows)?),
-            InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
-        })
-    }
-
-    /// Lets a step that holds something take it from `budget`.
-    pub fn take_from(&mut self, budget: &Budget) {
-        if let Ordered::Window(windows) = self {
-            windows.take_from(budget);
-        }
-    }
-}
 
 /// What is done with bad records.
 pub(crate) struct BadPolicy {
@@ -73,7 +31,7 @@ pub(crate) struct BadPolicy {
 }
 
 /// Where a chunk stands in the input.
-struct ChunkPlace<'a> {
+pub(super) struct ChunkPlace<'a> {
     path: &'a str,
     /// None where there is no text.
     first_byte: Option<u64>,
@@ -90,7 +48,7 @@ impl ChunkPlace<'_> {
         }
     }
 
-    fn place(&self, place: Line) -> Place {
+    pub fn place(&self, place: Line) -> Place {
         match self.first_byte {
             Some(_) => Place::Record(self.position(place.byte as u64, place.number)),
             None => Place::Row {
@@ -101,7 +59,7 @@ impl ChunkPlace<'_> {
     }
 
     /// The error of an expression, with the place of the row it failed on.
-    fn failure(&self, place: Line, error: Error) -> Error {
+    pub fn failure(&self, place: Line, error: Error) -> Error {
         let at = self.place(place);
         match (&error, RowError::of(&error)) {
             (Error::External { doing, .. }, Some(wrong)) => Error::Evaluate {
@@ -391,108 +349,6 @@ impl<O: Output> Sequencer<O> {
     /// The rejects file, to be published with the output.
     pub fn take_rejects(&mut self) -> Option<Rejects> {
         self.bad.rejects.take()
-    }
-}
-
-/// Rows on their way through the steps that need input order.
-struct Passing<'a> {
-    batch: RecordBatch,
-    /// Of each row; none where nobody asks.
-    places: Option<Vec<Line>>,
-    chunk: &'a ChunkPlace<'a>,
-    /// Of their file.
-    sheet: &'a mut InputReport,
-    counts: &'a mut Counts,
-}
-
-impl Passing<'_> {
-    /// Takes the rows through a step. A row that it fails on is the last, and its error comes back.
-    fn through(&mut self, step: &mut Ordered) -> Result<Option<Error>> {
-        let before = self.batch.num_rows();
-        let batch = self.batch.clone();
-        Ok(match step {
-            Ordered::Limit(limit) => {
-                self.batch = limit.push(batch);
-                self.counts.limited += (before - self.batch.num_rows()) as u64;
-                None
-            }
-            Ordered::CheckSorted(sorted) => match sorted.push(&batch)? {
-                None => None,
-                Some((row, reason)) => {
-                    self.batch = batch.slice(0, row);
-                    let places = self.places.as_deref().unwrap_or_default();
-                    let at = self.chunk.place(places[row]);
-                    let doing = "checking the order of rows".to_owned();
-                    let error = Error::Evaluate { at, doing, reason };
-                    self.end_at(before, Some((row, error)))
-                }
-            },
-            Ordered::Sample(sample) => {
-                let kept = sample.keep(&batch)?;
-                self.sheet.filtered += (before - kept.batch.num_rows()) as u64;
-                let places = self.places.take();
-                self.places = places.map(|all| kept.places().map(|row| all[row]).collect());
-                self.batch = kept.batch;
-                None
-            }
-            Ordered::Window(windows) => {
-                let windowed = windows.push(&batch)?;
-                self.batch = windowed.batch;
-                self.end_at(before, windowed.failed)
-            }
-            Ordered::Compute(compute) => {
-                let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;
-                self.batch = computed;
-                self.end_at(before, failed)
-            }
-            Ordered::Explode(explode) => {
-                let (exploded, failed) = before_failure(&batch, |rows| explode.apply(rows))?;
-                let looked_at = failed.as_ref().map_or(before, |(row, _)| *row);
-                let error = self.end_at(before, failed);
-                self.counts.exploded += (exploded.rows.len() - looked_at) as u64;
-                let all = self.places.take().unwrap_or_default();
-                self.places = Some(exploded.rows.iter().map(|row| all[*row]).collect());
-                self.batch = exploded.batch;
-                error
-            }
-            Ordered::Filter(filter) => {
-                let (kept, failed) = filter.keep_before_failure(&batch)?;
-                let looked_at = failed.as_ref().map_or(before, |(row, _)| *row);
-                let error = self.end_at(before, failed);
-                self.sheet.filtered += (looked_at - kept.batch.num_rows()) as u64;
-                let all = self.places.take().unwrap_or_default();
-                self.places = Some(kept.places().map(|row| all[row]).collect());
-                self.batch = kept.batch;
-                error
-            }
-        })
-    }
-
-    /// Ends the rows, of which there were so many, in front of the one that a step
-    /// failed on; the error, with its place.
-    fn end_at(&mut self, before: usize, failed: Option<(usize, Error)>) -> Option<Error> {
-        let (row, error) = failed?;
-        self.counts.limited += (before - row) as u64;
-        let mut all = self.places.take().unwrap_or_default();
-        let error = self.chunk.failure(all[row], error);
-        all.truncate(row);
-        self.places = Some(all);
-        Some(error)
-    }
-}
-
-/// What a step makes of rows; if it has no answer for one, of those before that row.
-fn before_failure<T>(
-    batch: &RecordBatch,
-    run: impl Fn(&RecordBatch) -> Result<T>,
-) -> Result<(T, Option<(usize, Error)>)> {
-    let error = match run(batch) {
-        Ok(made) => return Ok((made, None)),
-        Err(error) => error,
-    };
-    match RowError::of(&error).map(|at| at.row) {
-        Some(row) => Ok((run(&batch.slice(0, row))?, Some((row, error)))),
-        None => Err(error),
     }
 }
 

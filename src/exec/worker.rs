@@ -266,16 +266,7 @@ impl Worker {
         let with_filter = self.plan.filter_head.as_ref();
         let with_filter = with_filter.map(|head| known.merge(head));
         let start = with_filter.as_ref().unwrap_or(known);
-        if self
-            .predicate
-            .as_ref()
-            .is_none_or(|known| !known.is_about(path))
-        {
-            self.predicate = self.plan.predicate(path);
-            let predicate = self.predicate.clone();
-            self.decoder
-                .set_predicate(predicate.map(|predicate| predicate as Arc<dyn RowPredicate>));
-        }
+        self.filter_file(path);
         let at = text.first_byte;
         let mut decoded = self.decoder.decode(&mut text.bytes, at, layout, start)?;
         let mut failed = None;
@@ -325,6 +316,18 @@ impl Worker {
                 failed,
             });
         }
+    }
+
+    /// Has the decoder filter records of the file at `path`.
+    fn filter_file(&mut self, path: &str) {
+        let known = self.predicate.as_ref();
+        if known.is_some_and(|known| known.is_about(path)) {
+            return;
+        }
+        self.predicate = self.plan.predicate(path);
+        let predicate = self.predicate.clone();
+        let predicate = predicate.map(|predicate| predicate as Arc<dyn RowPredicate>);
+        self.decoder.set_predicate(predicate);
     }
 
     /// Where the rows stand that the steps `kept` of `batch`, whose rows stand

@@ -19,7 +19,23 @@ pub(crate) fn skip_bom(path: &str, head: &[u8]) -> Result<usize> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
         _ => return Ok(0),
     };
-    Err(Error::Decode {
+    Err(refused(path, &format!("this is {other}"), other))
+}
+
+/// Refuses JSON that is UTF-16 without a mark: every other byte of its start is
+/// zero, which no JSON in UTF-8 has.
+pub(crate) fn refuse_wide(path: &str, head: &[u8]) -> Result<()> {
+    let encoding = match head {
+        [1..=255, 0, 1..=255, 0, ..] => "UTF-16LE",
+        [0, 1..=255, 0, 1..=255, ..] => "UTF-16BE",
+        _ => return Ok(()),
+    };
+    let found = format!("this looks like {encoding} without a byte order mark");
+    Err(refused(path, &found, encoding))
+}
+
+fn refused(path: &str, found: &str, encoding: &str) -> Error {
+    Error::Decode {
         at: Position {
             path: path.to_string(),
             byte: 0,
@@ -27,14 +43,25 @@ pub(crate) fn skip_bom(path: &str, head: &[u8]) -> Result<usize> {
         },
         column: None,
         reason: format!(
-            "this is {other}, and windrow reads UTF-8: convert it first, as in `iconv -f {other} -t UTF-8`"
+            "{found}, and windrow reads UTF-8: convert it first, as in `iconv -f {encoding} -t UTF-8`"
         ),
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wide_characters_are_named_without_a_mark_too() {
+        for (head, name) in [(b"{\0\"\0", "UTF-16LE"), (b"\0{\0\"", "UTF-16BE")] {
+            let error = refuse_wide("x.json", head).unwrap_err().to_string();
+            assert!(error.contains(&format!("iconv -f {name}")), "{error}");
+        }
+        for head in [b"{\"a\"".as_slice(), b"{}", b"", b"\0\0\0\0", b"{\0\"a"] {
+            refuse_wide("x.json", head).unwrap();
+        }
+    }
 
     #[test]
     fn a_mark_is_skipped_and_other_encodings_are_named() {

@@ -163,20 +163,7 @@ fn add_row_bytes(array: &ArrayRef, sizes: &mut [u64]) {
             let view = array.as_binary_view();
             add_each(array, sizes, |row| 4 + view.value(row).len() as u64);
         }
-        DataType::Struct(_) => {
-            let nested = array.as_struct();
-            if nested.null_count() == 0 {
-                for column in nested.columns() {
-                    add_row_bytes(column, sizes);
-                }
-            } else {
-                let mut inner = vec![0; array.len()];
-                for column in nested.columns() {
-                    add_row_bytes(column, &mut inner);
-                }
-                add_each(array, sizes, |row| inner[row]);
-            }
-        }
+        DataType::Struct(_) => add_fields(array, sizes),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             add_items(array, list.value_offsets(), list.values(), sizes);
@@ -200,24 +187,41 @@ fn add_row_bytes(array: &ArrayRef, sizes: &mut [u64]) {
                 inner[first..first + length].iter().sum()
             });
         }
-        DataType::Dictionary(_, _) => {
-            let dictionary = array.as_any_dictionary();
-            if dictionary.values().is_empty() {
-                return; // every row is null, and normalizing keys needs a value
-            }
-            let mut values = vec![0; dictionary.values().len()];
-            add_row_bytes(dictionary.values(), &mut values);
-            let keys = dictionary.normalized_keys();
-            add_each(array, sizes, |row| {
-                values.get(keys[row]).copied().unwrap_or(0)
-            });
-        }
+        DataType::Dictionary(_, _) => add_coded(array, sizes),
         // Types that no reader of this crate makes: their buffers, spread evenly.
         _ => {
             let each = array.get_buffer_memory_size() as u64 / (array.len().max(1) as u64);
             add_each(array, sizes, |_| each);
         }
     }
+}
+
+fn add_fields(array: &ArrayRef, sizes: &mut [u64]) {
+    let nested = array.as_struct();
+    if nested.null_count() == 0 {
+        for column in nested.columns() {
+            add_row_bytes(column, sizes);
+        }
+    } else {
+        let mut inner = vec![0; array.len()];
+        for column in nested.columns() {
+            add_row_bytes(column, &mut inner);
+        }
+        add_each(array, sizes, |row| inner[row]);
+    }
+}
+
+fn add_coded(array: &ArrayRef, sizes: &mut [u64]) {
+    let dictionary = array.as_any_dictionary();
+    if dictionary.values().is_empty() {
+        return; // every row is null, and normalizing keys needs a value
+    }
+    let mut values = vec![0; dictionary.values().len()];
+    add_row_bytes(dictionary.values(), &mut values);
+    let keys = dictionary.normalized_keys();
+    add_each(array, sizes, |row| {
+        values.get(keys[row]).copied().unwrap_or(0)
+    });
 }
 
 fn add_each(array: &ArrayRef, sizes: &mut [u64], bytes_of: impl Fn(usize) -> u64) {

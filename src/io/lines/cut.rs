@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::io::array::{ArrayText, is_array};
 use crate::io::csv::{CsvLayout, CsvOptions};
 use crate::io::framing::{Ends, Framing, RecordKind};
-use crate::io::head::{BOM_BYTES, HEAD_BYTES, skip_bom};
+use crate::io::head::{BOM_BYTES, HEAD_BYTES, refuse_wide, skip_bom};
 use crate::io::salvage::Damage;
 use crate::io::source::{Filled, Source};
 use crate::io::store::SourceFile;
@@ -186,7 +186,11 @@ impl Lines {
 
     fn drop_bom(&mut self) -> Result<()> {
         self.gather(BOM_BYTES)?;
-        let bom = skip_bom(&self.file.path, &self.text[self.from..self.to])?;
+        let head = &self.text[self.from..self.to];
+        let bom = skip_bom(&self.file.path, head)?;
+        if self.framing.records == RecordKind::Json {
+            refuse_wide(&self.file.path, head)?;
+        }
         self.skip(bom);
         // The first record begins with its file, mark and all.
         self.end = self.end.max(self.position.saturating_add(1));
