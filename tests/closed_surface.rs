@@ -90,12 +90,19 @@ fn calls(dir: &Path, log: &Path) -> Option<Vec<Call>> {
     Some(calls.collect())
 }
 
+/// The folder of a run below `root`, and the calls that it made; none where they
+/// cannot be seen.
+fn traced(root: &Path) -> Option<(PathBuf, Vec<Call>)> {
+    let dir = root.canonicalize().unwrap().join("work");
+    prepare(&dir);
+    let calls = calls(&dir, &root.join("log"))?;
+    Some((dir, calls))
+}
+
 #[test]
 fn a_run_opens_no_socket_and_makes_private_files_in_its_own_places_alone() {
     let root = tempfile::tempdir().unwrap();
-    let dir = root.path().canonicalize().unwrap().join("work");
-    prepare(&dir);
-    let Some(calls) = calls(&dir, &root.path().join("log")) else {
+    let Some((dir, calls)) = traced(root.path()) else {
         return;
     };
     let network = ["socket", "bind", "listen", "connect", "accept", "accept4"];
@@ -129,9 +136,7 @@ fn a_run_opens_no_socket_and_makes_private_files_in_its_own_places_alone() {
 #[test]
 fn every_file_is_flushed_before_it_gets_its_name_and_its_folder_behind_it() {
     let root = tempfile::tempdir().unwrap();
-    let dir = root.path().canonicalize().unwrap().join("work");
-    prepare(&dir);
-    let Some(calls) = calls(&dir, &root.path().join("log")) else {
+    let Some((dir, calls)) = traced(root.path()) else {
         return;
     };
     let flushed = |what: &str| {

@@ -10,9 +10,10 @@ use clap::{ArgGroup, Parser};
 use tempfile::NamedTempFile;
 use windrow::{Error, Result};
 
-use crate::args::{InputArgs, LayoutArgs, OrderArgs, PickArgs, ReadArgs, RunArgs, WriteArgs};
+use crate::args::{InputArgs, LayoutArgs, OrderArgs, PickArgs, ReadArgs, RunArgs};
 use crate::console::{Outcome, print};
 use crate::run::Run;
+use crate::write_args::WriteArgs;
 
 /// Convert files to Parquet (or JSON, CSV or Arrow IPC), evenly partitioned
 ///

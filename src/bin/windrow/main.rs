@@ -24,6 +24,7 @@ mod schema;
 mod signals;
 mod table;
 mod verify;
+mod write_args;
 
 use std::process::ExitCode;
 
