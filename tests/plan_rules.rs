@@ -7,7 +7,7 @@ use windrow::arrow::schema::{DataType, Field, Schema};
 use windrow::exec::{Context, collect};
 use windrow::expr::{col, count};
 use windrow::plan::optimize::{RULES, optimize_without};
-use windrow::plan::{Layout, lower};
+use windrow::plan::{Layout, Way, lower, lower_without};
 use windrow::{
     By, ByteSize, DataFrame, MergeHow, MergeOptions, ReadOptions, SchemaMode, Session, Settings,
     SortBy,
@@ -413,11 +413,8 @@ fn rows_are_the_same_with_any_rule_off() {
     for (name, frame) in all_plans() {
         let run = |off: &[&str]| {
             let plan = optimize_without(frame.plan().clone(), off);
-            rows(
-                &collect(&lower(plan, ByteSize::mib(1)), &context)
-                    .unwrap()
-                    .partitions,
-            )
+            let physical = lower_without(plan, ByteSize::mib(1), off);
+            rows(&collect(&physical, &context).unwrap().partitions)
         };
         let all = run(&[]);
         assert!(!all.is_empty(), "{name} gives rows");
@@ -426,6 +423,7 @@ fn rows_are_the_same_with_any_rule_off() {
         }
         let names: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
         assert_eq!(run(&names), all, "{name} without any rule");
+        assert_eq!(run(&Way::ALL.map(Way::name)), all, "{name} without any way");
     }
 }
 
@@ -508,6 +506,12 @@ fn schema_and_counts_are_the_same_with_any_rule_off() {
         for (rule, _) in RULES {
             assert_eq!(run(&[rule]), all, "{name} without {rule}");
         }
+        // A stage for each step reports what it filters itself.
+        let plan = optimize_without(frame.plan().clone(), &[]);
+        let apart = lower_without(plan, ByteSize::kib(64), &Way::ALL.map(Way::name));
+        let collected = collect(&apart, &context).unwrap();
+        assert_eq!(collected.schema, all.0, "{name} without any way");
+        assert_eq!(rows(&collected.partitions), all.3, "{name} without any way");
     }
 }
 
