@@ -12,6 +12,8 @@
 //! Only hashes and numbers of rows are moved before the groups are known, and a
 //! key is copied once, into the answer. Rows whose hashes are equal are compared;
 //! if any of a bucket differ, its keys are told apart by a table of their own.
+//! Where all batches have ascending whole numbers as keys, these stand in place
+//! of hashes, and buckets are ranges of them: see `routed.rs`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use super::aside::Aside;
 use super::keys::{At, KeyColumn};
 use super::merge::Merge;
 use super::placed::{Grouped, HotGroup, PlacedGroups};
-use super::routed::{ROUTED_BYTES, Routed};
+use super::routed::{ROUTED_BYTES, Routed, ascending};
 use super::store::N_BUCKETS;
 use crate::error::{Error, Result};
 use crate::exec::each::each;
@@ -45,6 +47,8 @@ struct InPlace<'a> {
     keys: Vec<Vec<ArrayRef>>,
     key_types: &'a [DataType],
     routed: Vec<Routed>,
+    /// Whether rows are routed by their keys, and not by hashes of these.
+    by_key: bool,
     numbers: PlaceNumbers,
     /// Whether groups stand where their last rows do.
     of_last: bool,
@@ -53,7 +57,8 @@ struct InPlace<'a> {
 /// Rows of a bucket.
 #[derive(Default)]
 struct BucketRows {
-    hashes: Vec<u64>,
+    /// Hashes, or keys.
+    numbers: Vec<u64>,
     at: Vec<At>,
     /// The place of each row, as a number.
     places: Vec<u64>,
@@ -89,6 +94,9 @@ struct Piece {
 /// all tables where other keys have few.
 const HEAVY_HALVES: u64 = 3;
 
+/// Rows of a stretch of a batch, on average, from which on it is taken as it lies.
+const STRETCH_ROWS: usize = 64;
+
 /// Rows of a bucket that are never too many for one task.
 pub(super) const FEW_ROWS: u64 = 1 << 14;
 
@@ -115,10 +123,7 @@ pub(crate) fn in_place(
     if !held.try_resize(ROUTED_BYTES * n_rows) {
         return Ok(None);
     }
-    let route = |idx: usize| Routed::of(&rows.keys[idx]);
-    let (threads, cancel) = (merge.threads, &merge.cancel);
-    let routed = each(threads, cancel, "routing groups", rows.keys.len(), route)?;
-    rows.routed = routed;
+    rows.route()?;
     match rows.all_groups() {
         Err(Error::Memory { .. }) => Ok(None),
         groups => groups.map(Some),
@@ -156,8 +161,25 @@ impl<'a> InPlace<'a> {
             rows,
             key_types,
             routed: Vec::new(),
+            by_key: false,
             numbers,
         }))
+    }
+
+    /// Finds the bucket of each row.
+    fn route(&mut self) -> Result<()> {
+        let keys = &self.keys;
+        let (threads, cancel) = (self.merge.threads, &self.merge.cancel);
+        let in_order = |idx: usize| Ok(ascending(&keys[idx]));
+        let in_order = each(threads, cancel, "looking at keys", keys.len(), in_order)?;
+        if let Some(in_order) = in_order.into_iter().collect() {
+            self.routed = Routed::by_range(in_order);
+            self.by_key = true;
+            return Ok(());
+        }
+        let route = |idx: usize| Routed::by_hash(&keys[idx]);
+        self.routed = each(threads, cancel, "routing groups", keys.len(), route)?;
+        Ok(())
     }
 
     /// All groups, bucket by bucket.
@@ -248,7 +270,7 @@ impl<'a> InPlace<'a> {
         let mut held = self.merge.budget.open();
         let mut rows = BucketRows::default();
         for piece in pieces {
-            rows.hashes.extend_from_slice(&piece.heads.hashes);
+            rows.numbers.extend_from_slice(&piece.heads.numbers);
             rows.at.extend_from_slice(&piece.heads.at);
             rows.places.extend_from_slice(&piece.heads.places);
         }
@@ -346,7 +368,8 @@ impl<'a> InPlace<'a> {
         for batch in batches.clone() {
             let routed = &self.routed[batch];
             let range = routed.range(bucket);
-            rows.hashes.extend_from_slice(&routed.hashes[range.clone()]);
+            rows.numbers
+                .extend_from_slice(&routed.numbers[range.clone()]);
             let own = &routed.rows[range];
             rows.at.extend(own.iter().map(|row| (batch, *row as usize)));
             self.rows[batch].add_places(own, self.numbers, &mut rows.places);
@@ -356,12 +379,12 @@ impl<'a> InPlace<'a> {
 
     /// Finds the group of each row.
     fn find(&self, mut rows: BucketRows) -> Result<Found> {
-        let hashes = UInt64Array::from(std::mem::take(&mut rows.hashes));
-        let by_hash = &mut GroupTable::try_new(vec![DataType::UInt64])?;
-        let ids = by_hash.assign(&[Arc::new(hashes.clone()) as ArrayRef])?;
-        rows.hashes = hashes.values().to_vec();
+        let numbers = UInt64Array::from(std::mem::take(&mut rows.numbers));
+        let by_number = &mut GroupTable::try_new(vec![DataType::UInt64])?;
+        let ids = by_number.assign(&[Arc::new(numbers.clone()) as ArrayRef])?;
+        rows.numbers = numbers.values().to_vec();
         let mut found = self.with_heads(rows, ids);
-        if !self.are_equal(&found)? {
+        if !self.by_key && !self.are_equal(&found)? {
             let keys = self.key_columns();
             let keys = keys.iter().map(|keys| keys.gather(&found.rows.at));
             let keys = keys.collect::<Result<Vec<_>>>()?;
@@ -439,6 +462,12 @@ impl<'a> InPlace<'a> {
             let routed = &self.routed[batch..batch + alike.len()];
             let n_rows: usize = routed.iter().map(|of| of.range(bucket).len()).sum();
             let rows = row..row + n_rows;
+            if self.by_key && n_rows >= STRETCH_ROWS * alike.len() {
+                let ranges = routed.iter().map(|of| of.range(bucket));
+                take_stretches(alike, ranges, (&found.ids[rows], n_groups), groups)?;
+                (batch, row) = (batch + alike.len(), row + n_rows);
+                continue;
+            }
             let at = found.rows.at[rows.clone()].iter();
             let at: Vec<At> = at.map(|(of, row)| (of - batch, *row)).collect();
             let columns = gather_all(alike, &at)?;
@@ -456,11 +485,34 @@ impl Found {
     fn heads(&self) -> BucketRows {
         let heads = || self.heads.iter().map(|head| *head as usize);
         BucketRows {
-            hashes: heads().map(|head| self.rows.hashes[head]).collect(),
+            numbers: heads().map(|head| self.rows.numbers[head]).collect(),
             at: heads().map(|head| self.rows.at[head]).collect(),
             places: heads().map(|head| self.rows.places[head]).collect(),
         }
     }
+}
+
+/// Lets groups take in a stretch of each batch, as it lies there, by the groups of
+/// all these rows.
+fn take_stretches(
+    batches: &[&Ungrouped],
+    ranges: impl Iterator<Item = Range<usize>>,
+    (mut ids, n_groups): (&[u32], usize),
+    groups: &mut Aggregate,
+) -> Result<()> {
+    for (batch, range) in batches.iter().zip(ranges).filter(|(_, of)| !of.is_empty()) {
+        let (own, behind) = ids.split_at(range.len());
+        let slice = |columns: &Vec<ArrayRef>| -> Vec<ArrayRef> {
+            let columns = columns.iter();
+            columns
+                .map(|column| column.slice(range.start, range.len()))
+                .collect()
+        };
+        let columns: Vec<_> = batch.columns.iter().map(slice).collect();
+        groups.take_grouped(Groups::of(own, n_groups), &columns, batch.are_groups())?;
+        ids = behind;
+    }
+    Ok(())
 }
 
 /// The columns of aggregates of some rows of batches that are like each other.

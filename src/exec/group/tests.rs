@@ -41,6 +41,8 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
         .clone()
         .map(|n| (!n.is_multiple_of(7)).then_some(n as f64 / 3.0));
     let x: ArrayRef = Arc::new(x.collect::<Float64Array>());
+    let step = places.clone().map(|place| place as i64 / 3 - 40);
+    let step: ArrayRef = Arc::new(Int64Array::from_iter_values(step));
     let place: ArrayRef = Arc::new(UInt64Array::from_iter_values(places));
     let half = (number * rows..(number + 1) * rows).map(|place| (place % 2) as i64);
     let half: ArrayRef = Arc::new(Int64Array::from_iter_values(half));
@@ -53,6 +55,7 @@ fn chunk(number: u64, rows: u64) -> RecordBatch {
         ("x", x),
         ("place", place),
         ("half", half),
+        ("step", step),
         ("tags", tags),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
@@ -235,7 +238,13 @@ fn coded(rows: &RecordBatch, are: bool) -> RecordBatch {
 
 #[test]
 fn groups_made_where_rows_lie_are_those_of_one_table() {
-    for keys in [&["id"][..], &["user"], &["id", "user"], &["tags", "id"]] {
+    for keys in [
+        &["id"][..],
+        &["user"],
+        &["step"],
+        &["id", "user"],
+        &["tags", "id"],
+    ] {
         for order_free in [true, false] {
             let plan = plan(keys, order_free);
             let whole = whole(&plan);
@@ -244,6 +253,39 @@ fn groups_made_where_rows_lie_are_those_of_one_table() {
                 assert_eq!(rows, whole, "{keys:?} {order_free} {chunks_each}");
             }
         }
+    }
+}
+
+#[test]
+fn rows_in_the_order_of_their_keys_are_grouped_in_stretches() {
+    const ROWS: u64 = 8_000;
+    let plan = plan(&["step"], true);
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::gib(1));
+    let chunks: Vec<RecordBatch> = (0..4).map(|number| chunk(number, ROWS)).collect();
+    let mut whole = groups(&plan);
+    for (number, rows) in (0..).zip(&chunks) {
+        whole.push_chunk(rows, number).unwrap();
+    }
+    // Two tables whose keys lie between each other, then the rows as they are.
+    let mut tables = [Aside::new(&budget), Aside::new(&budget)];
+    let mut rows = Aside::new(&budget);
+    for (turn, aside) in tables.iter_mut().enumerate() {
+        let mut table = groups(&plan);
+        for (number, chunk) in (0..).zip(&chunks).skip(turn).step_by(2) {
+            table.push_chunk(chunk, number).unwrap();
+            rows.push_anyway(groups(&plan).ungrouped(chunk, number).unwrap());
+        }
+        aside.push_anyway(table.set_aside().unwrap());
+    }
+    let merge = merge(&plan, &budget, &spill_dir, 2);
+    let whole = whole.finish().unwrap();
+    for asides in [&tables[..], &[rows]] {
+        let placed = in_place(&merge, asides, &[DataType::Int64]);
+        let given = placed.unwrap().unwrap().given(stage());
+        let rows = arrow_select::concat::concat_batches(&given.schema, &read(given.units));
+        assert_eq!(rows.unwrap(), whole);
     }
 }
 

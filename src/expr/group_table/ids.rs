@@ -4,11 +4,12 @@
 //! Out: a dense id for each, in the order in which they first appear.
 //!
 //! ```text
-//! near each other   id of k ─▶ places[k - base]        one load a row, no hash
-//! anywhere          id of k ─▶ hash ─▶ slot ─▶ keys    a block of rows at a time
+//! in ascending order  the last id, or the next           no table at all
+//! near each other     id of k ─▶ places[k - base]        one load a row, no hash
+//! anywhere            id of k ─▶ hash ─▶ slot ─▶ keys    a block of rows at a time
 //! ```
 //!
-//! Which of the two is used follows the numbers so far, and changes no id.
+//! Which of these is used follows the numbers so far, and changes no id.
 
 use arrow_buffer::NullBuffer;
 
@@ -54,6 +55,7 @@ pub(super) struct Ids {
     keys: Vec<u64>,
     null: Option<u32>,
     rows: u64,
+    /// Of all keys, but while they come in order.
     range: Option<Range>,
     found: Found,
 }
@@ -88,6 +90,8 @@ impl Range {
 
 /// How an id is found.
 enum Found {
+    /// As the last one, as long as no key comes that is less than it.
+    InOrder,
     /// By the distance of a key from `base`.
     Near { base: u64, places: Vec<u32> },
     /// By its hash.
@@ -103,10 +107,7 @@ impl Ids {
             null: None,
             rows: 0,
             range: None,
-            found: Found::Near {
-                base: 0,
-                places: Vec::new(),
-            },
+            found: Found::InOrder,
         }
     }
 
@@ -128,6 +129,7 @@ impl Ids {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let found = match &self.found {
+            Found::InOrder => 0,
             Found::Near { places, .. } => 4 * places.capacity(),
             Found::Far(slots) => slots.bytes(),
         };
@@ -140,6 +142,7 @@ impl Ids {
         let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
             return self.assign_all(values, ids);
         };
+        self.leave_order();
         for ((id, value), valid) in ids.iter_mut().zip(values).zip(nulls) {
             *id = match valid {
                 true => self.id(value.bits()),
@@ -160,7 +163,13 @@ impl Ids {
     }
 
     fn assign_all<N: Bits>(&mut self, values: &[N], ids: &mut [u32]) {
-        let mut row = 0;
+        let mut row = match self.found {
+            Found::InOrder => self.assign_in_order(values, ids),
+            _ => 0,
+        };
+        if row < values.len() {
+            self.leave_order();
+        }
         while let Found::Near { base, places } = &self.found {
             let rest = values[row..].iter().zip(&mut ids[row..]);
             let new = rest.map(|(value, id)| {
@@ -182,6 +191,58 @@ impl Ids {
                 *key = value.bits();
             }
             self.assign_block(&wanted[..values.len()], ids);
+        }
+    }
+
+    /// The ids of numbers from the first one on, as long as they come in ascending
+    /// order; gives how many do.
+    fn assign_in_order<N: Bits>(&mut self, values: &[N], ids: &mut [u32]) -> usize {
+        let blocks = values.chunks(BLOCK).zip(ids.chunks_mut(BLOCK));
+        for (block, (values, ids)) in blocks.enumerate() {
+            let mut last = self.keys.last().copied();
+            let ascend = |pair: &[N]| pair[0].bits() as i64 <= pair[1].bits() as i64;
+            let all_ascend = values.windows(2).fold(true, |all, pair| all & ascend(pair));
+            if !all_ascend || last.is_some_and(|last| (values[0].bits() as i64) < last as i64) {
+                return block * BLOCK;
+            }
+            let first = *last.get_or_insert_with(|| {
+                self.keys.push(values[0].bits());
+                values[0].bits()
+            });
+            let known = self.keys.len() - 1;
+            self.keys.resize(known + 1 + values.len(), 0);
+            let (mut last, mut n_new) = (first, 0);
+            // Written also where it is the key before: that costs less than to ask.
+            let new = &mut self.keys[known..];
+            for (value, id) in values.iter().zip(ids) {
+                let key = value.bits();
+                n_new += usize::from(key != last);
+                new[n_new] = key;
+                *id = (known + n_new) as u32;
+                last = key;
+            }
+            self.keys.truncate(known + 1 + n_new);
+        }
+        values.len()
+    }
+
+    /// Finds ids by places or hashes from here on.
+    fn leave_order(&mut self) {
+        if !matches!(self.found, Found::InOrder) {
+            return;
+        }
+        let ends = self.keys.first().zip(self.keys.last());
+        self.range = ends.map(|(first, last)| Range::with(Some(Range::with(None, *first)), *last));
+        match self.range {
+            Some(range) if self.allows(range) => self.make_places(range),
+            // Filled as the next key comes.
+            Some(_) => self.found = Found::Far(Slots::default()),
+            None => {
+                self.found = Found::Near {
+                    base: 0,
+                    places: Vec::new(),
+                }
+            }
         }
     }
 
@@ -328,6 +389,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn numbers_in_ascending_order_need_no_table_until_one_is_less() {
+        // Runs of equal numbers, far apart, some below zero.
+        let in_order: Vec<u64> = (0..900_i64)
+            .map(|n| (n / 3 * 1_000_003 - 40_000_000) as u64)
+            .collect();
+        for step in [1, 50, 64, 900] {
+            for less in [None, Some(3), Some(64), Some(500)] {
+                let mut values = in_order.clone();
+                if let Some(row) = less {
+                    values[row] = values[row - 3].wrapping_sub(1);
+                }
+                values.extend([values[899], values[899] + 7, values[0]]);
+                let mut ids = Ids::new(u64::MAX);
+                let mut found = vec![0; values.len()];
+                for (part, found) in values[..902].chunks(step).zip(found.chunks_mut(step)) {
+                    ids.assign(part, None, found);
+                }
+                let stays = matches!(ids.found, Found::InOrder);
+                assert_eq!(stays, less.is_none(), "{step} {less:?}");
+                ids.assign(&values[902..], None, &mut found[902..]);
+                assert!(!matches!(ids.found, Found::InOrder));
+                assert_eq!(found, plain(&values), "{step} {less:?}");
+            }
+        }
+        // A null ends it as well.
+        let mut ids = Ids::new(u64::MAX);
+        let mut found = [0; 5];
+        ids.assign(&[4_u64, 9], None, &mut found[..2]);
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        ids.assign(&[9_u64, 0, 12], Some(&nulls), &mut found[2..]);
+        assert_eq!(found, [0, 1, 1, 2, 3]);
+        assert_eq!(ids.null(), Some(2));
     }
 
     #[test]
