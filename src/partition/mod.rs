@@ -9,8 +9,10 @@
 mod by;
 mod cut;
 mod sizes;
+mod take;
 
 pub use by::{By, Partitioning};
 pub use cut::{Cut, Cutter, Piece};
 pub use sizes::{PartitionSize, batch_bytes, row_bytes};
 pub(crate) use sizes::{array_bytes, most_bytes};
+pub(crate) use take::take_rows;

@@ -16,12 +16,12 @@ use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
-use arrow_select::take::take;
 
 use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::scatter::ScatteredUnits;
 use crate::exec::source::{Open, Units, batches_reader};
+use crate::partition::take_rows;
 use crate::shuffle::{Bucket, BucketReader, Route};
 
 /// The column that holds the place of a row: no column of a source is called so.
@@ -165,7 +165,7 @@ impl Ordered {
                     let some = order.slice(*done, BATCH_ROWS.min(order.len() - *done));
                     *done += some.len();
                     let columns = rows.columns()[..self.schema.fields().len()].iter();
-                    let columns = columns.map(|column| take(column, &some, None));
+                    let columns = columns.map(|column| take_rows(column, &some));
                     let options = RecordBatchOptions::new().with_row_count(Some(some.len()));
                     return Ok(Some(RecordBatch::try_new_with_options(
                         Arc::clone(&self.schema),

@@ -13,7 +13,6 @@ use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array};
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::{concat, concat_batches};
-use arrow_select::take::take;
 
 use super::partitions::Piece;
 use crate::error::Result;
@@ -21,7 +20,7 @@ use crate::exec::report::{HotKeyReport, StageReport, TasksReport};
 use crate::exec::source::{Chunk, ChunkReader, Passed, Unit, Units};
 use crate::memory::Budget;
 use crate::ops::{SortBy, SortKeys};
-use crate::partition::most_bytes;
+use crate::partition::{most_bytes, take_rows};
 use crate::shuffle::{Bucket, BucketReader, Stretch};
 
 /// Most hot keys that a report names.
@@ -164,7 +163,7 @@ impl Sorted {
     /// values are gathered from 1,200 stretches one by one, the sort takes a tenth longer.
     fn gathered(&self, stretches: &[Stretch], order: Vec<u32>) -> Result<RecordBatch> {
         let order = UInt32Array::from(order);
-        let column = |place| Ok(take(&self.column(stretches, place)?, &order, None)?);
+        let column = |place| Ok(take_rows(&self.column(stretches, place)?, &order)?);
         let columns = (0..self.schema.fields().len()).map(column);
         Ok(RecordBatch::try_new(
             Arc::clone(&self.schema),

@@ -209,8 +209,12 @@ fn lookup(
         return Ok((Lookup::All, Chains::default()));
     }
     if let Some(packing) = Packing::of(&types, pieces, nulls_match) {
-        let codes = pieces.iter().flat_map(|keys| packing.codes(keys));
-        let codes: Vec<u64> = codes.collect();
+        let codes = pieces.iter().map(|keys| packing.codes(keys));
+        let joined = codes.reduce(|mut all, mut more| {
+            all.append(&mut more);
+            all
+        });
+        let codes = joined.unwrap_or_default();
         let (table, chains) = CodeTable::build(&codes, packing.size, hash_mask, threads);
         return Ok((Lookup::Codes(packing, table), chains));
     }

@@ -18,7 +18,6 @@ use arrow_buffer::BooleanBuffer;
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
-use arrow_select::take::take;
 use arrow_select::zip::zip;
 
 use super::asof::{Run, Timeline, heads_of};
@@ -29,6 +28,7 @@ use super::table::NONE;
 use crate::error::{Error, Result};
 use crate::expr::common_type;
 use crate::memory::Reservation;
+use crate::partition::take_rows;
 
 /// Rows that come out at once at most, where one batch meets many.
 const MOST_ROWS: usize = 1 << 16;
@@ -246,7 +246,7 @@ impl JoinTable {
         let chosen = self.rows.choose(build);
         let of_probe = |idx: usize| match &probe {
             None => Ok(Arc::clone(batch.column(idx))),
-            Some(places) => Ok(take(batch.column(idx), places, None)?),
+            Some(places) => Ok(take_rows(batch.column(idx), places)?),
         };
         self.spec.batch(n_rows, |taken| match taken {
             Taken::Build(idx) => chosen.column(idx),

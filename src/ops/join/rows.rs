@@ -13,12 +13,11 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
-use arrow_select::take::take;
 
 use super::table::NONE;
 use crate::error::Result;
 use crate::memory::{HeldBuffers, held_bytes};
-use crate::partition::batch_bytes;
+use crate::partition::{batch_bytes, take_rows};
 
 /// Bytes of a piece at most: offsets of texts and lists have 31 bits, and of a
 /// dictionary each batch may bring its values.
@@ -195,7 +194,7 @@ impl Chosen<'_> {
                 if column.is_empty() {
                     return Ok(new_null_array(field.data_type(), indices.len()));
                 }
-                Ok(take(&column, indices, None)?)
+                Ok(take_rows(&column, indices)?)
             }
             Places::Many(places) => {
                 let null = new_null_array(field.data_type(), 1);
