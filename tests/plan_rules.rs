@@ -240,6 +240,9 @@ fn merges() -> Vec<(&'static str, DataFrame)> {
         .unwrap()
         .agg([col("bytes").max().alias("most"), count()])
         .unwrap();
+    let slow = by_host.filter("most > 10").unwrap();
+    let by_status = logs.groupby(["host", "status"]).unwrap();
+    let by_status = by_status.agg([count()]).unwrap();
     let merged = |options: MergeOptions| logs.merge(&by_host, options).unwrap();
     vec![
         (
@@ -286,6 +289,20 @@ fn merges() -> Vec<(&'static str, DataFrame)> {
                 .filter("most > 10")
                 .unwrap()
                 .merge(&logs, MergeOptions::on(["host"]).how(MergeHow::Semi))
+                .unwrap(),
+        ),
+        (
+            "partners_of_few",
+            logs.merge(&slow, MergeOptions::on(["host"]).how(MergeHow::Semi))
+                .unwrap()
+                .rename([("host", "at")])
+                .unwrap()
+                .merge(
+                    &by_status,
+                    MergeOptions::on_pairs(["status", "at"], ["status", "host"]).unwrap(),
+                )
+                .unwrap()
+                .select(["id", "at", "count"])
                 .unwrap(),
         ),
         (

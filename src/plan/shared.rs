@@ -127,7 +127,7 @@ pub(super) fn common_part(plans: &[Logical]) -> Option<(&Logical, usize)> {
     }
     // Larger ones first; of equal size, those of the first plan.
     all.sort_by_key(|of| std::cmp::Reverse(of.size));
-    let worth = |of: &&Occurrence<'_>| is_costly(of.part) || is_sparse(of.part);
+    let worth = |of: &&Occurrence<'_>| is_worth_sharing(of.part);
     all.iter().filter(worth).find_map(|of| {
         let alike = || all.iter().filter(|other| same(of.part, other.part));
         let n_times = alike().count();
@@ -162,6 +162,11 @@ fn add_occurrences<'a>(plan: &'a Logical, whole: bool, all: &mut Vec<Occurrence<
         whole,
     });
     size
+}
+
+/// Whether a part that stands in plans more than once is computed once.
+pub(super) fn is_worth_sharing(part: &Logical) -> bool {
+    is_costly(part) || is_sparse(part)
 }
 
 /// Whether computing a part is work beyond reading columns.

@@ -8,6 +8,7 @@ mod common_parts;
 mod filter_into_scan;
 mod filter_through_join;
 mod merge_selects;
+mod partners_of_partners;
 mod shuffle_removal;
 mod top_rows;
 
@@ -17,8 +18,9 @@ use super::logical::Logical;
 pub type Rule = (&'static str, fn(Logical) -> Logical);
 
 /// All rules, in the order in which they are applied.
-pub const RULES: [Rule; 7] = [
+pub const RULES: [Rule; 8] = [
     ("shuffle_removal", shuffle_removal::apply),
+    ("partners_of_partners", partners_of_partners::apply),
     ("common_parts", common_parts::apply),
     ("filter_into_scan", filter_into_scan::apply),
     ("merge_selects", merge_selects::apply),
@@ -42,7 +44,9 @@ pub fn optimize_without(plan: Logical, off: &[&str]) -> Logical {
             .filter(|(name, _)| !off.contains(name) && !but.contains(name))
             .fold(plan, |plan, (_, rule)| rule(plan))
     };
-    // Where partitions of a part end, others count on.
-    let of_parts = |part| all(part, &["common_parts", "coalesce_sparse"]);
+    // Where partitions of a part end, others count on. What is in a part was looked
+    // at where it stood.
+    const DONE: [&str; 3] = ["partners_of_partners", "common_parts", "coalesce_sparse"];
+    let of_parts = |part| all(part, &DONE);
     common_parts::settled(all(plan, &[]), &of_parts)
 }
