@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! keys that lie close    ─▶ a bit for each number between the least and the largest
-//! keys that lie far apart ─▶ four bits of one word, chosen by the hash
+//! keys that lie far apart ─▶ four bits of one word, chosen by the hash; if they are
+//!                            few, also the keys in order, to find stretches without any
 //! ```
 
 use arrow_array::cast::AsArray;
@@ -25,8 +26,12 @@ use super::hash::hash_u64;
 const CLOSE_BITS: u64 = 128;
 const FEW_BITS: u64 = 1 << 20;
 
-/// Bits of hashes for each key: of a hundred others, one is taken for a key.
+/// Bits of hashes for each key: of a hundred others, one is taken for a key. With
+/// them, a key that is kept in order takes fewer than [`CLOSE_BITS`].
 const HASHED_BITS: usize = 16;
+
+/// Keys that are kept in order at most: of more, one lies in nearly every page.
+const SORTED_KEYS: usize = 1 << 16;
 
 /// A set of whole numbers, some of which may not be in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +48,11 @@ enum Held {
     /// A bit for each number from the least key on.
     Close(Vec<u64>),
     /// Words, of which each key has bits in one.
-    Hashed(Vec<u64>),
+    Hashed {
+        words: Vec<u64>,
+        /// All keys; none if they are many.
+        sorted: Option<Vec<i64>>,
+    },
 }
 
 impl KeySet {
@@ -76,7 +85,10 @@ impl KeySet {
         let close = numbers <= i128::from(Self::most_bytes(n_rows)) * 8;
         let mut held = match close {
             true => Held::Close(vec![0; (numbers as usize).div_ceil(64)]),
-            false => Held::Hashed(vec![0; (n_rows * HASHED_BITS).div_ceil(64).max(1)]),
+            false => Held::Hashed {
+                words: vec![0; (n_rows * HASHED_BITS).div_ceil(64).max(1)],
+                sorted: (n_rows <= SORTED_KEYS).then(|| Vec::with_capacity(n_rows)),
+            },
         };
         for column in columns {
             match &mut held {
@@ -84,11 +96,15 @@ impl KeySet {
                     let place = key.wrapping_sub(least) as u64;
                     words[(place / 64) as usize] |= 1 << (place % 64);
                 })?,
-                Held::Hashed(words) => for_keys(column, |key| {
+                Held::Hashed { words, sorted } => for_keys(column, |key| {
                     let (word, bits) = place_of(key, words.len());
                     words[word] |= bits;
+                    sorted.iter_mut().for_each(|sorted| sorted.push(key));
                 })?,
             }
+        }
+        if let Held::Hashed { sorted, .. } = &mut held {
+            sorted.iter_mut().for_each(|sorted| sorted.sort_unstable());
         }
         Some(KeySet {
             n_rows,
@@ -118,8 +134,16 @@ impl KeySet {
         if low > high {
             return false;
         }
-        let Held::Close(words) = &self.held else {
-            return true;
+        let words = match &self.held {
+            Held::Close(words) => words,
+            Held::Hashed { sorted: None, .. } => return true,
+            Held::Hashed {
+                sorted: Some(sorted),
+                ..
+            } => {
+                let next = sorted.partition_point(|key| *key < low);
+                return sorted.get(next).is_some_and(|key| *key <= high);
+            }
         };
         let place = |key: i64| (key.wrapping_sub(self.least) as u64) as usize;
         let (first, last) = (place(low), place(high));
@@ -162,7 +186,7 @@ impl KeySet {
                     place <= last && words[(place / 64) as usize] >> (place % 64) & 1 == 1
                 })
             }
-            Held::Hashed(words) => BooleanBuffer::collect_bool(values.len(), |row| {
+            Held::Hashed { words, .. } => BooleanBuffer::collect_bool(values.len(), |row| {
                 let (word, bits) = place_of(values[row].into(), words.len());
                 words[word] & bits == bits
             }),
@@ -276,13 +300,18 @@ mod tests {
 
     #[test]
     fn a_stretch_without_a_key_is_told_from_one_with() {
-        let keys = [0, 63, 64, 200, 511];
-        let set = set(&keys.map(Some));
-        for low in -5..520_i64 {
-            for high in low - 1..520 {
-                let holds = keys.iter().any(|key| (low..=high).contains(key));
-                assert_eq!(set.may_meet(low, high), holds, "{low} to {high}");
+        for keys in [[0, 63, 64, 200, 511], [0, 64, 63, 511, 1 << 40]] {
+            let set = set(&keys.map(Some));
+            for low in -5..520_i64 {
+                for high in (low - 1..520).chain([1 << 39, (1 << 40) - 1, 1 << 40, i64::MAX]) {
+                    let holds = keys.iter().any(|key| (low..=high).contains(key));
+                    assert_eq!(set.may_meet(low, high), holds, "{low} to {high}");
+                }
             }
         }
+        // Too many to be looked through: there may be one anywhere between them.
+        let many: Vec<Option<i64>> = (0..=SORTED_KEYS as i64).map(|n| Some(n << 40)).collect();
+        let set = set(&many);
+        assert!(set.may_meet(1, 2) && !set.may_meet(-9, -1));
     }
 }
