@@ -138,8 +138,9 @@ impl State {
         self.error
     }
 
-    /// The task that lies furthest downstream.
-    pub fn next(&mut self) -> Next {
+    /// The task that lies furthest downstream. `last` is the unit that whoever asks
+    /// read last.
+    pub fn next(&mut self, last: Option<u64>) -> Next {
         if self.error.is_some() {
             return Next::Stop;
         }
@@ -169,7 +170,7 @@ impl State {
             }
         }
         if !self.stop_reading
-            && let Some(next) = self.next_read()
+            && let Some(next) = self.next_read(last)
         {
             return next;
         }
@@ -314,7 +315,21 @@ impl State {
 
     /// The first unit in input order whose reader is free. Units behind the
     /// first wait while too much has been decoded ahead.
-    fn next_read(&mut self) -> Option<Next> {
+    ///
+    /// While nothing is held that was, a thread goes on with the unit it read `last`:
+    /// what is known of that lies in its caches, and rows that are near each other in
+    /// the input are folded by one thread.
+    fn next_read(&mut self, last: Option<u64>) -> Option<Next> {
+        if self.window.bytes() == 0
+            && let Some(number) = last
+            && let Some(slot) = self.slot(number)
+            && matches!(slot.reader, ReaderState::Idle(_))
+            && let ReaderState::Idle(reader) =
+                std::mem::replace(&mut slot.reader, ReaderState::Busy)
+        {
+            let path = Arc::clone(&slot.path);
+            return Some(Next::Do(Task::Read(number, path, reader)));
+        }
         let over = self.window.bytes() >= self.window_bytes;
         // The front unit may fill the window once more, and may always read the
         // chunk that everybody waits for.

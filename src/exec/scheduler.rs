@@ -120,7 +120,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
     /// The loop of one thread.
     fn work(&self, mut worker: Worker) {
         let mut ended = Vec::new();
-        while let Some(task) = self.next_task(std::mem::take(&mut ended)) {
+        while let Some(task) = self.next_task(std::mem::take(&mut ended), worker.unit) {
             let mut doing = task.begins();
             let done = catch_unwind(AssertUnwindSafe(|| {
                 self.perform(task, &mut doing, &mut worker)
@@ -137,9 +137,9 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         }
     }
 
-    /// What to do next, once there is something and these units have `ended`. None
-    /// at the end.
-    fn next_task(&self, ended: Vec<Ended>) -> Option<Task> {
+    /// What to do next, once there is something and these units have `ended`, for who
+    /// read the unit `last`. None at the end.
+    fn next_task(&self, ended: Vec<Ended>, last: Option<u64>) -> Option<Task> {
         let mut state = lock(&self.state);
         if !ended.is_empty() {
             ended.into_iter().for_each(|unit| state.ended(unit));
@@ -150,10 +150,11 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 state.fail(error);
             }
             // Iterating over inputs may run foreign code (a folder's listing): a panic there is an error too.
-            let next = catch_unwind(AssertUnwindSafe(|| state.next())).unwrap_or_else(|panic| {
-                state.fail(Error::panic("listing inputs", &*panic));
-                Next::Stop
-            });
+            let next =
+                catch_unwind(AssertUnwindSafe(|| state.next(last))).unwrap_or_else(|panic| {
+                    state.fail(Error::panic("listing inputs", &*panic));
+                    Next::Stop
+                });
             state = match next {
                 Next::Do(task) => return Some(task),
                 Next::Stop => {
@@ -310,6 +311,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         let Some(place) = lock(&self.state).give_back(number, reader) else {
             return Ok(()); // the run has stopped reading
         };
+        worker.unit = Some(number);
         self.wake_others();
         let schema = self
             .schema

@@ -150,6 +150,7 @@ impl WorkerPlan {
             steps: RowSteps::new(&self.steps),
             folder: None,
             spare: Vec::new(),
+            unit: None,
             plan: self.clone(),
         }
     }
@@ -203,6 +204,8 @@ impl Decode {
 pub(crate) struct Worker {
     /// Room for the next chunk's text: each thread keeps its own.
     pub spare: Vec<u8>,
+    /// The unit that its thread read last.
+    pub unit: Option<u64>,
     decoder: Decode,
     /// The filter that the decoder has.
     predicate: Option<Arc<Predicate>>,

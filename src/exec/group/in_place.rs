@@ -26,7 +26,7 @@ use super::aside::Aside;
 use super::keys::{At, KeyColumn};
 use super::merge::Merge;
 use super::placed::{Grouped, HotGroup, PlacedGroups};
-use super::routed::{ROUTED_BYTES, Routed, ascending};
+use super::routed::{ROUTED_BYTES, Routed, STRETCH_ROWS, Stretch, ascending, in_order};
 use super::store::N_BUCKETS;
 use crate::error::{Error, Result};
 use crate::exec::each::each;
@@ -52,6 +52,8 @@ struct InPlace<'a> {
     numbers: PlaceNumbers,
     /// Whether groups stand where their last rows do.
     of_last: bool,
+    /// Whether the order in which rows are taken in changes nothing.
+    is_order_free: bool,
 }
 
 /// Rows of a bucket.
@@ -62,6 +64,8 @@ struct BucketRows {
     at: Vec<At>,
     /// The place of each row, as a number.
     places: Vec<u64>,
+    /// The stretches of batches that these rows are, one behind the other.
+    stretches: Vec<Stretch>,
 }
 
 /// Rows of a bucket, and the groups that they are in.
@@ -93,9 +97,6 @@ struct Piece {
 /// average is grouped in parts: a key with many rows is in it, and these pass by
 /// all tables where other keys have few.
 const HEAVY_HALVES: u64 = 3;
-
-/// Rows of a stretch of a batch, on average, from which on it is taken as it lies.
-const STRETCH_ROWS: usize = 64;
 
 /// Rows of a bucket that are never too many for one task.
 pub(super) const FEW_ROWS: u64 = 1 << 14;
@@ -157,6 +158,7 @@ impl<'a> InPlace<'a> {
         Ok(Some(InPlace {
             keys: keys.collect::<Result<_>>()?,
             of_last: groups.stands_last(),
+            is_order_free: groups.is_order_free(),
             merge,
             rows,
             key_types,
@@ -362,18 +364,31 @@ impl<'a> InPlace<'a> {
         }
     }
 
-    /// The rows of a bucket that lie in some batches.
+    /// The rows of a bucket that lie in some batches: in the order of these, or in
+    /// that of their keys where long stretches follow each other.
     fn collect(&self, bucket: usize, batches: &Range<usize>) -> BucketRows {
-        let mut rows = BucketRows::default();
-        for batch in batches.clone() {
-            let routed = &self.routed[batch];
-            let range = routed.range(bucket);
-            rows.numbers
-                .extend_from_slice(&routed.numbers[range.clone()]);
-            let own = &routed.rows[range];
-            rows.at.extend(own.iter().map(|row| (batch, *row as usize)));
-            self.rows[batch].add_places(own, self.numbers, &mut rows.places);
+        let stretches = batches.clone().map(|batch| Stretch {
+            batch,
+            range: self.routed[batch].range(bucket),
+        });
+        let mut stretches: Vec<Stretch> = stretches.filter(|of| !of.range.is_empty()).collect();
+        if self.by_key
+            && self.is_order_free
+            && let Some(merged) = in_order(&self.routed, &stretches)
+        {
+            stretches = merged;
         }
+        let mut rows = BucketRows::default();
+        for Stretch { batch, range } in &stretches {
+            let routed = &self.routed[*batch];
+            let numbers = &routed.numbers[range.clone()];
+            rows.numbers.extend_from_slice(numbers);
+            let own = &routed.rows[range.clone()];
+            rows.at
+                .extend(own.iter().map(|row| (*batch, *row as usize)));
+            self.rows[*batch].add_places(own, self.numbers, &mut rows.places);
+        }
+        rows.stretches = stretches;
         rows
     }
 
@@ -448,7 +463,7 @@ impl<'a> InPlace<'a> {
         Ok(true)
     }
 
-    /// Lets groups take in rows of a bucket, in the order of their batches.
+    /// Lets groups take in rows of a bucket, in the order in which they were collected.
     fn aggregate(
         &self,
         bucket: usize,
@@ -457,17 +472,15 @@ impl<'a> InPlace<'a> {
         groups: &mut Aggregate,
     ) -> Result<()> {
         let n_groups = found.heads.len();
+        let stretches = &found.rows.stretches;
+        if self.by_key && found.ids.len() >= STRETCH_ROWS * stretches.len() {
+            return self.take_stretches(stretches, (&found.ids, n_groups), groups);
+        }
         let (mut batch, mut row) = (batches.start, 0);
         for alike in self.rows[batches.clone()].chunk_by(|a, b| a.is_like(b)) {
             let routed = &self.routed[batch..batch + alike.len()];
             let n_rows: usize = routed.iter().map(|of| of.range(bucket).len()).sum();
             let rows = row..row + n_rows;
-            if self.by_key && n_rows >= STRETCH_ROWS * alike.len() {
-                let ranges = routed.iter().map(|of| of.range(bucket));
-                take_stretches(alike, ranges, (&found.ids[rows], n_groups), groups)?;
-                (batch, row) = (batch + alike.len(), row + n_rows);
-                continue;
-            }
             let at = found.rows.at[rows.clone()].iter();
             let at: Vec<At> = at.map(|(of, row)| (of - batch, *row)).collect();
             let columns = gather_all(alike, &at)?;
@@ -475,6 +488,25 @@ impl<'a> InPlace<'a> {
             groups.take_grouped(ids, &columns, alike[0].are_groups())?;
             batch += alike.len();
             row += n_rows;
+        }
+        Ok(())
+    }
+
+    /// The same of rows as they lie in their batches, by the group of each.
+    fn take_stretches(
+        &self,
+        stretches: &[Stretch],
+        (mut ids, n_groups): (&[u32], usize),
+        groups: &mut Aggregate,
+    ) -> Result<()> {
+        for Stretch { batch, range } in stretches {
+            let (own, behind) = ids.split_at(range.len());
+            let rows = self.rows[*batch];
+            let slice = |column: &ArrayRef| column.slice(range.start, range.len());
+            let columns = rows.columns.iter();
+            let columns: Vec<Vec<_>> = columns.map(|of| of.iter().map(slice).collect()).collect();
+            groups.take_grouped(Groups::of(own, n_groups), &columns, rows.are_groups())?;
+            ids = behind;
         }
         Ok(())
     }
@@ -488,31 +520,9 @@ impl Found {
             numbers: heads().map(|head| self.rows.numbers[head]).collect(),
             at: heads().map(|head| self.rows.at[head]).collect(),
             places: heads().map(|head| self.rows.places[head]).collect(),
+            stretches: Vec::new(),
         }
     }
-}
-
-/// Lets groups take in a stretch of each batch, as it lies there, by the groups of
-/// all these rows.
-fn take_stretches(
-    batches: &[&Ungrouped],
-    ranges: impl Iterator<Item = Range<usize>>,
-    (mut ids, n_groups): (&[u32], usize),
-    groups: &mut Aggregate,
-) -> Result<()> {
-    for (batch, range) in batches.iter().zip(ranges).filter(|(_, of)| !of.is_empty()) {
-        let (own, behind) = ids.split_at(range.len());
-        let slice = |columns: &Vec<ArrayRef>| -> Vec<ArrayRef> {
-            let columns = columns.iter();
-            columns
-                .map(|column| column.slice(range.start, range.len()))
-                .collect()
-        };
-        let columns: Vec<_> = batch.columns.iter().map(slice).collect();
-        groups.take_grouped(Groups::of(own, n_groups), &columns, batch.are_groups())?;
-        ids = behind;
-    }
-    Ok(())
 }
 
 /// The columns of aggregates of some rows of batches that are like each other.

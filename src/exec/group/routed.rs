@@ -26,6 +26,16 @@ use crate::shuffle::{bucket_of, starts};
 /// Bytes that a row takes on its way: its number, and that in its batch.
 pub(super) const ROUTED_BYTES: u64 = 12;
 
+/// Rows of a stretch, on average, from which on it is taken as it lies.
+pub(super) const STRETCH_ROWS: usize = 64;
+
+/// Rows of a batch that follow each other, as places in `numbers` and `rows`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub batch: usize,
+    pub range: Range<usize>,
+}
+
 /// Keys that are looked at for each bucket to find where ranges of keys end.
 const SAMPLES: usize = 16;
 
@@ -86,6 +96,39 @@ impl Routed {
         let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
         start as usize..self.ends[bucket] as usize
     }
+}
+
+/// Stretches of rows whose numbers ascend, cut so that the numbers of all ascend one
+/// behind the other. None if that leaves short ones.
+pub(super) fn in_order(routed: &[Routed], stretches: &[Stretch]) -> Option<Vec<Stretch>> {
+    let n_rows: usize = stretches.iter().map(|of| of.range.len()).sum();
+    let mut rest = stretches.to_vec();
+    let mut merged = Vec::new();
+    while !rest.is_empty() {
+        if (merged.len() + 1) * STRETCH_ROWS > n_rows {
+            return None;
+        }
+        let first = |of: &Stretch| routed[of.batch].numbers[of.range.start];
+        let least = (0..rest.len()).min_by_key(|idx| first(&rest[*idx]))?;
+        let others = rest.iter().enumerate().filter(|(idx, _)| *idx != least);
+        let next = others.map(|(_, of)| first(of)).min();
+        let Stretch { batch, range } = rest[least].clone();
+        let numbers = &routed[batch].numbers[range.clone()];
+        let len = match next {
+            Some(next) => numbers.partition_point(|number| *number <= next),
+            None => range.len(),
+        };
+        let cut = range.start + len;
+        merged.push(Stretch {
+            batch,
+            range: range.start..cut,
+        });
+        match cut == range.end {
+            true => drop(rest.swap_remove(least)),
+            false => rest[least].range.start = cut,
+        }
+    }
+    Some(merged)
 }
 
 /// The keys of a batch as numbers in the same order, if they are whole numbers,
@@ -162,6 +205,33 @@ mod tests {
         }
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
         assert_eq!(ascending(&[column.clone(), column]), None);
+    }
+
+    #[test]
+    fn stretches_are_cut_so_that_numbers_ascend_or_left_where_they_would_be_short() {
+        let blocks = |turn: u64| (0..1_000).filter(move |n| n / 100 % 2 == turn);
+        let long = Routed::by_range(vec![
+            blocks(0).collect(),
+            blocks(1).collect(),
+            vec![999; 70],
+        ]);
+        let all = |routed: &[Routed]| -> Vec<Stretch> {
+            let whole = |(batch, of): (usize, &Routed)| Stretch {
+                batch,
+                range: 0..of.numbers.len(),
+            };
+            routed.iter().enumerate().map(whole).collect()
+        };
+        let merged = in_order(&long, &all(&long)).unwrap();
+        let numbers = merged
+            .iter()
+            .flat_map(|of| &long[of.batch].numbers[of.range.clone()]);
+        let numbers: Vec<u64> = numbers.copied().collect();
+        assert!(numbers.is_sorted() && numbers.len() == 1_070);
+        assert!(merged.len() <= 12, "{}", merged.len());
+        let turns = |turn: u64| (0..1_000).filter(move |n| n % 2 == turn).collect();
+        let short = Routed::by_range(vec![turns(0), turns(1)]);
+        assert_eq!(in_order(&short, &all(&short)), None);
     }
 
     #[test]
