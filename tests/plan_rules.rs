@@ -242,7 +242,7 @@ fn merges() -> Vec<(&'static str, DataFrame)> {
         .unwrap();
     let slow = by_host.filter("most > 10").unwrap();
     let by_status = logs.groupby(["host", "status"]).unwrap();
-    let by_status = by_status.agg([count()]).unwrap();
+    let by_status = by_status.agg([count()]).unwrap().persist().unwrap();
     let merged = |options: MergeOptions| logs.merge(&by_host, options).unwrap();
     vec![
         (

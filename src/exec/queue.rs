@@ -487,3 +487,72 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::source::Chunk;
+    use crate::memory::Budget;
+    use crate::size::ByteSize;
+
+    /// A reader that nobody asks.
+    struct Silent;
+
+    impl ChunkReader for Silent {
+        fn next(&mut self, _reuse: Vec<u8>) -> Result<Option<Chunk>> {
+            Ok(None)
+        }
+
+        fn stored_bytes_read(&self) -> u64 {
+            0
+        }
+    }
+
+    fn state() -> State {
+        let unit = |_| {
+            Ok(Unit {
+                path: Arc::from("unit"),
+                file: 0,
+                ends_file: false,
+                after_all: false,
+                open: Box::new(|| Ok(Box::new(Silent) as _)),
+            })
+        };
+        let listing = Listing {
+            units: Box::new((0..3).map(unit)),
+            may_wait: false,
+            fronts: Vec::new(),
+            window_bytes: 1 << 20,
+        };
+        State::new(listing, Budget::new(ByteSize::mib(1)).open(), 1)
+    }
+
+    fn unit(next: Next) -> Option<u64> {
+        match next {
+            Next::Do(Task::Open(units)) => units.front().map(|unit| unit.number),
+            Next::Do(Task::Read(number, ..)) => Some(number),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_thread_goes_on_with_its_unit_while_nothing_is_held_ahead() {
+        let mut state = state();
+        assert_eq!(unit(state.next(None)), Some(0));
+        assert_eq!(unit(state.next(None)), Some(1));
+        let give_back = |state: &mut State| {
+            for number in [0, 1] {
+                assert!(state.give_back(number, Box::new(Silent)).is_some());
+            }
+        };
+        give_back(&mut state);
+        assert_eq!(unit(state.next(Some(1))), Some(1));
+        assert_eq!(unit(state.next(Some(1))), Some(0), "its own is being read");
+        assert_eq!(unit(state.next(Some(1))), Some(2));
+        give_back(&mut state);
+        // A chunk of unit 1 waits for those of unit 0, which come first from here on.
+        let waits = Ready::Failed(Error::internal("a chunk that nobody takes"));
+        state.put(1, 0, waits, 100);
+        assert_eq!(unit(state.next(Some(1))), Some(0));
+    }
+}
