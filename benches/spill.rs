@@ -5,7 +5,8 @@
 //! numbers and a fraction; from Parquet to Parquet under 512 MiB.
 //! Sums over all groups, and the order of all rows, are checked before any time is believed.
 //! `SPILL_DATA` names a folder where the input stays, for others to read;
-//! `SPILL_MEMORY` is another budget.
+//! `SPILL_MEMORY` is another budget; `SPILL_PEER` a Python that has DuckDB, which is
+//! asked the same, and whose answer must be the same rows.
 //!
 //! Run with `cargo bench --bench spill [-- group|sort] [ROWS]`; the largest size
 //! of the process is told for one of both alone.
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use windrow::arrow::array::cast::AsArray;
-use windrow::arrow::array::types::Int64Type;
+use windrow::arrow::array::types::{Float64Type, Int64Type};
 use windrow::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use windrow::prelude::*;
 
@@ -51,27 +52,80 @@ fn batch(places: std::ops::Range<u64>, rows: u64) -> RecordBatch {
     .expect("columns of one length")
 }
 
-/// Rows, and what their whole numbers add up to; panics where keys should be in
-/// order and are not.
-fn totals(frame: &DataFrame, columns: &[&str], in_order: bool) -> windrow::Result<(u64, Vec<i64>)> {
-    let (mut rows, mut last) = (0, i64::MIN);
-    let mut sums = vec![0; columns.len()];
-    frame.for_each_batch(|batch| {
-        let ints = |name: &str| {
-            let column = batch.column_by_name(name).expect("a column");
-            column.as_primitive::<Int64Type>().values()
+/// What all rows add up to, whatever their order.
+#[derive(Debug, Clone, PartialEq)]
+struct Totals {
+    rows: u64,
+    /// Of each column of whole numbers.
+    sums: Vec<i64>,
+    /// Of numbers that look random, one for the whole numbers of each row.
+    mixed: u64,
+    /// Of the fractions, which the order of adding changes a little.
+    fractions: f64,
+}
+
+impl Totals {
+    /// Of these columns of whole numbers, the key the first; panics where keys
+    /// should be in order and are not.
+    fn of(frame: &DataFrame, columns: &[&str], in_order: bool) -> windrow::Result<Self> {
+        let mut last = i64::MIN;
+        let mut totals = Totals {
+            rows: 0,
+            sums: vec![0; columns.len()],
+            mixed: 0,
+            fractions: 0.0,
         };
-        for (sum, name) in sums.iter_mut().zip(columns) {
-            *sum += ints(name).iter().sum::<i64>();
-        }
-        for key in ints("k") {
-            assert!(!in_order || last <= *key, "{key} stands behind {last}");
-            last = *key;
-        }
-        rows += batch.num_rows() as u64;
-        Ok(())
-    })?;
-    Ok((rows, sums))
+        frame.for_each_batch(|batch| {
+            let column = |name: &str| batch.column_by_name(name).expect("a column");
+            let ints = |name: &&str| column(name).as_primitive::<Int64Type>().values().as_ref();
+            let ints: Vec<&[i64]> = columns.iter().map(ints).collect();
+            for (sum, values) in totals.sums.iter_mut().zip(&ints) {
+                *sum += values.iter().sum::<i64>();
+            }
+            for row in 0..batch.num_rows() {
+                let of_row = ints.iter().fold(0, |all, of| mixed(all ^ of[row] as u64));
+                totals.mixed = totals.mixed.wrapping_add(of_row);
+            }
+            for key in ints[0] {
+                assert!(!in_order || last <= *key, "{key} stands behind {last}");
+                last = *key;
+            }
+            let fractions = column("v3").as_primitive::<Float64Type>();
+            totals.fractions += fractions.values().iter().sum::<f64>();
+            totals.rows += batch.num_rows() as u64;
+            Ok(())
+        })?;
+        Ok(totals)
+    }
+
+    fn check_like(&self, other: &Totals, what: &str) {
+        let exact = |totals: &Totals| (totals.rows, totals.sums.clone(), totals.mixed);
+        assert_eq!(exact(self), exact(other), "{what}");
+        let apart = (self.fractions - other.fractions).abs();
+        assert!(
+            apart <= 1e-9 * self.fractions.abs(),
+            "{what}: {self:?} {other:?}"
+        );
+    }
+}
+
+/// The same question, asked of DuckDB with the same memory and as many threads by
+/// the Python that `SPILL_PEER` names: seconds, and its answer.
+fn peer(what: &str, input: &Path, memory: ByteSize, to: &Path) -> Option<String> {
+    let python = std::env::var_os("SPILL_PEER")?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/spill.py");
+    let threads = Settings::default().threads.to_string();
+    let asked = std::process::Command::new(python)
+        .arg(script)
+        .arg(what)
+        .args([input, to])
+        .args([memory.bytes().to_string(), threads])
+        .output()
+        .expect("the Python that SPILL_PEER names");
+    let said = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let wrong = String::from_utf8_lossy(&asked.stderr);
+    assert!(asked.status.success(), "{wrong}");
+    Some(said)
 }
 
 fn peak_of_process() -> String {
@@ -108,13 +162,25 @@ fn measure(what: &str, input: &Path, memory: ByteSize, to: &Path) -> windrow::Re
                 peak_of_process(),
                 ByteSize::new(report.spilled_bytes),
             );
-            let (rows, wanted) = totals(&read(input)?, &["v1", "v2"], false)?;
-            let (found_rows, found) = match what {
-                "group" => totals(&read(to)?, &["v1", "v2", "n"], false)?,
-                _ => totals(&read(to)?, &["v1", "v2"], true)?,
+            let ints: &[&str] = match what {
+                "group" => &["k", "v1", "v2", "n"],
+                _ => &["k", "v1", "v2"],
             };
-            let counted = found.get(2).map_or(found_rows, |rows| *rows as u64);
-            assert_eq!((counted, &found[..2]), (rows, &wanted[..]), "{what}");
+            let all = Totals::of(&read(input)?, &["k", "v1", "v2"], false)?;
+            let found = Totals::of(&read(to)?, ints, what == "sort")?;
+            match what {
+                "group" => assert_eq!(
+                    (found.sums[3] as u64, &found.sums[1..3]),
+                    (all.rows, &all.sums[1..3])
+                ),
+                _ => found.check_like(&all, what),
+            }
+            let theirs = to.with_extension("peer");
+            if let Some(said) = peer(what, input, memory, &theirs) {
+                Totals::of(&read(&theirs)?, ints, what == "sort")?.check_like(&found, what);
+                println!("{what:6} DuckDB {said}; {} rows, the same ones", found.rows);
+                std::fs::remove_dir_all(theirs).expect("the folder was just written");
+            }
         }
         fastest = fastest.min(seconds);
         std::fs::remove_dir_all(to).expect("the folder was just written");

@@ -325,6 +325,51 @@ fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
 }
 
 #[test]
+fn a_key_with_half_of_the_rows_is_named_where_groups_are_spilled_and_makes_no_task_large() {
+    let n_rows = 400_000;
+    let key = when((col("n") % 2).eq(lit(0)))
+        .then(lit(-7))
+        .otherwise(col("n"));
+    // The order of rows changes nothing, or it does: then they are grouped chunk by chunk.
+    for text in [col("text").max(), col("text").first()] {
+        let frame = numbered(2, 40, 80).with_column("key", key.clone()).unwrap();
+        let groups = frame.groupby(["key"]).unwrap();
+        let groups = groups.agg([count(), text.alias("text")]).unwrap();
+        let (mut n_groups, mut hot_rows) = (0, 0);
+        let report = groups.for_each_batch(|batch| {
+            let column = |idx: usize| batch.column(idx).as_primitive::<Int64Type>().values();
+            n_groups += batch.num_rows() as i64;
+            let hot = column(0).iter().position(|key| *key == -7);
+            hot_rows += hot.map_or(0, |row| column(1)[row]);
+            Ok(())
+        });
+        let report = report.unwrap();
+        assert_eq!((n_groups, hot_rows), (n_rows / 2 + 1, n_rows / 2));
+        assert!(report.spilled_bytes > 0, "{report}");
+        let stage = report
+            .stages
+            .iter()
+            .find(|stage| stage.name == "agg")
+            .unwrap();
+        let tasks = stage.tasks.as_ref().unwrap();
+        let mean = tasks.rows as f64 / tasks.tasks as f64;
+        assert!(tasks.largest_rows as f64 <= 1.5 * mean, "{report}");
+        let [hot] = &stage.hot_keys[..] else {
+            panic!("{report}");
+        };
+        assert_eq!(
+            (&hot.columns[..], &*hot.value),
+            (&["key".to_owned()][..], "-7")
+        );
+        assert!(
+            (1..=n_rows as u64 / 2).contains(&hot.rows) && hot.tasks > 1,
+            "{hot:?}"
+        );
+        assert!(report.to_string().contains("key = -7 is hot"), "{report}");
+    }
+}
+
+#[test]
 fn groups_of_rows_near_each_other_fill_one_table_after_the_other() {
     // Three neighbours share a key: a table that is full is set aside, and the next one begins.
     let key = col("n") - col("n") % 3;

@@ -16,15 +16,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::group::{Aside, GroupStore, N_BUCKETS};
+use super::hot::{HotKeys, HotRows, TELLING_ROWS, hot, key_text};
 use super::output::room_beside;
+use super::report::HotKeyReport;
 use super::schema::RunSchema;
 use super::together::Together;
 use super::worker::Worked;
 use crate::error::{Error, Result};
+use crate::expr::hash_rows;
 use crate::memory::{Budget, Reservation, SpillDir};
 use crate::ops::{self, Bar, Frequent, Ungrouped};
 use crate::plan::Fold;
@@ -70,6 +73,8 @@ pub(crate) struct Folding {
     pub plan: FoldPlan,
     /// Where groups go that memory does not hold: one for each table of a folder.
     pub stores: Vec<GroupStore>,
+    /// Keys that many rows have, of chunks that came since anything went there.
+    hot: Mutex<HotKeys>,
     /// Whether anything went there: then the rest will, and nothing waits.
     leaves: AtomicBool,
     /// Whether rows can pass by the table: there is one, and it has keys.
@@ -110,6 +115,7 @@ impl Folding {
         });
         Ok(Folding {
             stores: stores.collect(),
+            hot: Mutex::default(),
             leaves: AtomicBool::new(false),
             early: early || together.is_some(),
             passes: together.is_none()
@@ -132,6 +138,9 @@ impl Folding {
     /// takes their place, or stays here. `own` is the thread's.
     pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
         let (rows, schema) = (&worked.batch, &worked.schema);
+        if self.has_left() {
+            self.note_hot(rows, schema)?;
+        }
         if self.pooled {
             let bucket = self.together.as_ref().map(|of| of.bucket(chunk));
             let bucket = bucket.transpose()?;
@@ -170,6 +179,35 @@ impl Folding {
             worked.folded = Some(folder.fold.partial()?);
         }
         worked.count_only()
+    }
+
+    /// Counts the rows of a chunk that have a hot key.
+    fn note_hot(&self, rows: &RecordBatch, schema: &RunSchema) -> Result<()> {
+        let Fold::Groups { keys: names, .. } = &self.plan.fold else {
+            return Ok(());
+        };
+        let hashes = |rows: &RecordBatch| -> Result<(Vec<u64>, Vec<ArrayRef>)> {
+            let seen = schema.finish(rows, schema)?;
+            let keys = names.iter().filter_map(|name| seen.column_by_name(name));
+            let keys: Vec<ArrayRef> = keys.cloned().collect();
+            Ok((hash_rows(&keys)?, keys))
+        };
+        // A few rows tell whether it pays to look at all of them.
+        let few = rows.slice(0, rows.num_rows().min(TELLING_ROWS));
+        if names.is_empty() || hot(&hashes(&few)?.0).is_none() {
+            return Ok(());
+        }
+        let (hashes, keys) = hashes(rows)?;
+        let mut hot = HotRows::default();
+        hot.note(&hashes, |row| key_text(&keys, row))?;
+        lock(&self.hot).add(names, hot);
+        Ok(())
+    }
+
+    /// Keys that many rows have, and whose rows were grouped chunk by chunk where
+    /// groups left for a store.
+    pub fn hot_keys(&self) -> Vec<HotKeyReport> {
+        lock(&self.hot).shared()
     }
 
     /// Lets workers know how good the rows are that were merged so far.

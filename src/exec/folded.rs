@@ -82,6 +82,7 @@ pub(super) fn fold_all(
             }
             let parted = part(&folding, tables, &key_types, &run.drive)?;
             tell(parted.buckets.iter().flatten(), &mut stage.report);
+            stage.report.hot_keys = folding.hot_keys();
             if let (true, Some(way)) = (folding.is_together(), &mut stage.report.way) {
                 way.push_str(", as rows lay before");
             }
@@ -134,6 +135,7 @@ fn group(
     })?;
     let buckets = store.finish(key_types)?;
     tell(buckets.iter(), &mut stage.report);
+    stage.report.hot_keys = folding.hot_keys();
     merge.all(&buckets)?.given(stage)
 }
 

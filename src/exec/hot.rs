@@ -15,8 +15,14 @@ use crate::error::Result;
 /// The share of a batch, as one in so many, that a key has at least where it is hot.
 const HOT_SHARE: u64 = 4;
 
+/// The same where its rows would make one bucket of 64 much larger than others.
+const OUTSTANDING_SHARE: u64 = 64;
+
 /// Rows of a batch below which it tells nothing of hot keys.
-const TELLING_ROWS: usize = 16;
+const LEAST_ROWS: usize = 16;
+
+/// Rows of a batch that tell whether one of its keys is hot.
+pub(super) const TELLING_ROWS: usize = 256;
 
 /// Keys that many of a task's rows have.
 #[derive(Default)]
@@ -39,7 +45,7 @@ impl HotRows {
         {
             self.keys.insert(hash, (value(row)?, 0));
         }
-        if hashes.len() >= TELLING_ROWS {
+        if hashes.len() >= LEAST_ROWS {
             for (hash, (_, rows)) in &mut self.keys {
                 *rows += count(hashes, *hash);
             }
@@ -50,11 +56,22 @@ impl HotRows {
 
 /// A row that has a hot key, and its hash, if there is one.
 pub(super) fn hot(hashes: &[u64]) -> Option<(usize, u64)> {
-    if hashes.len() < TELLING_ROWS {
+    with_share(hashes, HOT_SHARE)
+}
+
+/// Whether a key has so many rows that they are a burden to its bucket.
+pub(super) fn stands_out(hashes: &[u64]) -> bool {
+    with_share(hashes, OUTSTANDING_SHARE).is_some()
+}
+
+/// The key that one row in `share` has, or more.
+fn with_share(hashes: &[u64], share: u64) -> Option<(usize, u64)> {
+    if hashes.len() < LEAST_ROWS {
         return None;
     }
     let (row, hash) = most_common(hashes);
-    (count(hashes, hash) * HOT_SHARE >= hashes.len() as u64).then_some((row, hash))
+    let rows = count(hashes, hash);
+    (rows > 1 && rows * share >= hashes.len() as u64).then_some((row, hash))
 }
 
 /// The text of the key that a row has in these columns.
@@ -102,13 +119,11 @@ fn count(hashes: &[u64], hash: u64) -> u64 {
     hashes.iter().filter(|other| **other == hash).count() as u64
 }
 
-/// Rows of a batch that are asked which key most of them have.
-const ASKED_ROWS: usize = 256;
-
 /// The hash that most of some rows have, spread over a batch, and a row that has it.
 /// Of at least one row.
 fn most_common(hashes: &[u64]) -> (usize, u64) {
-    let step = hashes.len().div_ceil(ASKED_ROWS).max(1);
+    // Odd, since keys often come in turns of two, four or ten.
+    let step = hashes.len().div_ceil(TELLING_ROWS) | 1;
     let rows = (0..hashes.len()).step_by(step);
     let mut asked: Vec<(u64, usize)> = rows.map(|row| (hashes[row], row)).collect();
     asked.sort_unstable();
@@ -126,7 +141,7 @@ mod tests {
     fn the_key_of_most_rows_is_found() {
         for n in [16, 17, 100, 10_000] {
             for share in [2, 3] {
-                let key = |row| if row % share == 1 { 7 } else { 1_000 + row };
+                let key = |row: u64| if row % share == 1 { 7 } else { 1_000 + row };
                 let hashes: Vec<u64> = (0..n).map(key).collect();
                 let (row, hash) = most_common(&hashes);
                 assert_eq!((hash, hashes[row]), (7, 7));
@@ -136,7 +151,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_hot_key_count_from_where_it_is_hot_and_it_was_shared() {
-        let half = |n: u64| (0..40).map(|row| if row % 2 == 0 { 7 } else { n + row });
+        let half = |n: u64| (0..40_u64).map(move |row| if row % 2 == 0 { 7 } else { n + row });
         let (mut all, names) = (HotKeys::default(), ["k".to_owned()]);
         for (tasks, shared) in [(1, 0), (2, 1)] {
             let mut hot = HotRows::default();
@@ -150,6 +165,10 @@ mod tests {
             assert!(found.iter().all(|key| (key.rows, key.tasks) == (80, tasks)));
         }
         let few: Vec<u64> = half(0).take(15).collect();
-        assert_eq!((hot(&few), hot(&[1, 2, 3, 4])), (None, None));
+        assert_eq!((hot(&few), stands_out(&few)), (None, false));
+        let apart: Vec<u64> = (0..40).collect();
+        assert!(hot(&apart).is_none() && !stands_out(&apart));
+        let twice: Vec<u64> = (0..40).map(|row| row.max(1)).collect();
+        assert!(hot(&twice).is_none() && stands_out(&twice));
     }
 }

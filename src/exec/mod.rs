@@ -23,6 +23,7 @@ mod fold;
 mod folded;
 mod group;
 mod handover;
+mod hot;
 mod join;
 mod keep;
 mod output;

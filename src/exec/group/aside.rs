@@ -5,10 +5,12 @@
 //! Out: all of them, to be grouped where they lie; or, where the budget refuses
 //!      as much, partials in the store.
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use super::store::GroupStore;
 use crate::error::Result;
+use crate::exec::hot::{TELLING_ROWS, stands_out};
+use crate::expr::hash_rows;
 use crate::memory::{Budget, HeldBuffers, Reservation};
 use crate::ops::{Aggregate, Ungrouped};
 
@@ -99,7 +101,11 @@ impl Aside {
         while let Some(next) = waiting.next() {
             rows += next.rows.n_rows as u64;
             bytes += next.bytes;
-            partials.push(groups.partial_of(&next.rows)?);
+            // Of a key with many rows each task would have far more than of others.
+            partials.push(match repeats(&next.rows)? {
+                true => groups.grouped_partial_of(&next.rows)?,
+                false => groups.partial_of(&next.rows)?,
+            });
             drop(next);
             let many = rows >= ROWS_AT_ONCE || bytes >= self.bytes_at_once();
             if many || waiting.peek().is_none() {
@@ -142,6 +148,13 @@ impl Aside {
     pub fn has_many(&self) -> bool {
         self.n_rows >= ROWS_AT_ONCE || self.reservation.bytes() >= self.bytes_at_once()
     }
+}
+
+/// Whether a few rows tell that many have one key.
+fn repeats(rows: &Ungrouped) -> Result<bool> {
+    let few = |key: &ArrayRef| key.slice(0, rows.n_rows.min(TELLING_ROWS));
+    let keys: Vec<ArrayRef> = rows.keys.iter().map(few).collect();
+    Ok(!rows.are_groups() && stands_out(&hash_rows(&keys)?))
 }
 
 /// Bytes that go to a store at once, about.

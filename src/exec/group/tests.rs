@@ -339,7 +339,11 @@ fn what_the_budget_refuses_is_not_grouped_where_it_lies() {
         aside.leave_for(&store, &mut groups(&plan)).unwrap();
         let buckets = store.finish(&[DataType::Int64]).unwrap();
         let rows: u64 = buckets.iter().map(|bucket| bucket.rows()).sum();
-        assert_eq!((rows, aside.n_rows()), (CHUNKS * ROWS, 0));
+        // Half of them have one key: those of a chunk are one row by then.
+        assert!(
+            (1_500..1_700).contains(&rows) && aside.n_rows() == 0,
+            "{rows}"
+        );
         drop((aside, buckets));
         assert_eq!(budget.used(), 0);
     }

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::RecordBatch;
 
 use super::joining::Joining;
-use super::tasks::{Cut, HotRows, Tasks};
+use super::tasks::{Cut, Tasks};
 use super::unit_of;
 use crate::error::Result;
+use crate::exec::hot::HotRows;
 use crate::exec::source::{Open, Units, batches_reader};
 use crate::memory::Budget;
 use crate::ops::join::{JoinKind, JoinSpec, JoinTable};

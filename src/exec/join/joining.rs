@@ -14,8 +14,9 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 
 use super::bucket::Pair;
-use super::tasks::{Cut, HotRows, Stretch};
+use super::tasks::{Cut, Stretch, note_hot};
 use crate::error::Result;
+use crate::exec::hot::HotRows;
 use crate::ops::join::{JoinKind, JoinTable, KeyHashes, Matches, Rest};
 use crate::partition::batch_bytes;
 
@@ -178,7 +179,7 @@ impl Joining {
         if self.n_blocks == 1 && self.pair.shares_probe() {
             let keys = (spec.forms.clone(), spec.probe_keys.clone());
             let keys = KeyHashes::new(keys.0, keys.1, spec.nulls_match);
-            self.hot.note(&batch, &keys)?;
+            note_hot(&mut self.hot, &batch, &keys)?;
         }
         let found = table.probe(batch)?;
         if let Some(met) = &mut self.met {
@@ -344,7 +345,7 @@ impl Joining {
             let spec = &self.pair.spec;
             let keys = (spec.forms.clone(), spec.build_keys.clone());
             let keys = KeyHashes::new(keys.0, keys.1, spec.nulls_match);
-            self.hot.note(batch, &keys)?;
+            note_hot(&mut self.hot, batch, &keys)?;
         }
         Ok(batch)
     }

@@ -4,27 +4,19 @@
 //! Out: how many tasks share which side of a bucket, so that none has many more
 //!      rows than others; at the end how many rows each had, and which keys were hot.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use arrow_array::RecordBatch;
-use arrow_cast::display::array_value_to_string;
-
 use crate::error::Result;
-use crate::exec::report::{HotKeyReport, StageReport, TasksReport};
+use crate::exec::hot::{HotKeys, HotRows, key_text};
+use crate::exec::report::{StageReport, TasksReport};
 use crate::ops::join::KeyHashes;
 use crate::shuffle::{Bucket, BucketReader};
+use arrow_array::RecordBatch;
 
 /// Rows of a task below which a bucket is not shared out further: one batch that
 /// is looked up at once.
 const SHARED_ROWS: u64 = 1 << 13;
-
-/// The share of a batch, as one in so many, that a key has at least where it is hot.
-const HOT_SHARE: u64 = 4;
-
-/// Rows of a batch below which it tells nothing of hot keys.
-const TELLING_ROWS: usize = 16;
 
 /// Which rows of a bucket a task takes, and how many tasks there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +77,7 @@ pub(super) struct Tasks {
 #[derive(Default)]
 struct Done {
     report: TasksReport,
-    /// By their hash.
-    hot: BTreeMap<u64, HotKeyReport>,
+    hot: HotKeys,
 }
 
 impl Tasks {
@@ -108,16 +99,7 @@ impl Tasks {
         done.report.tasks += 1;
         done.report.rows += rows;
         done.report.largest_rows = done.report.largest_rows.max(rows);
-        for (hash, (value, rows)) in hot.keys {
-            let key = done.hot.entry(hash).or_insert_with(|| HotKeyReport {
-                columns: self.names.clone(),
-                value,
-                rows: 0,
-                tasks: 0,
-            });
-            key.rows += rows;
-            key.tasks += 1;
-        }
+        done.hot.add(&self.names, hot);
     }
 
     /// Adds all of them to a report, where there were any; hot keys that several
@@ -127,60 +109,16 @@ impl Tasks {
         if done.report.tasks == 0 {
             return;
         }
-        let shared = done.hot.values().filter(|key| key.tasks > 1);
-        report.hot_keys = shared.cloned().collect();
-        report
-            .hot_keys
-            .sort_by_key(|key| std::cmp::Reverse(key.rows));
+        report.hot_keys = done.hot.shared();
         report.tasks = Some(done.report.clone());
     }
 }
 
-/// Keys that many of a task's rows have.
-#[derive(Default)]
-pub(super) struct HotRows {
-    /// By hash: the key's values, and its rows since it was first noticed.
-    keys: BTreeMap<u64, (String, u64)>,
-}
-
-impl HotRows {
-    /// Counts the rows of a batch that have a hot key. A key is one from the first
-    /// batch on of which it has most rows.
-    pub fn note(&mut self, batch: &RecordBatch, keys: &KeyHashes) -> Result<()> {
-        if batch.num_rows() < TELLING_ROWS {
-            return Ok(());
-        }
-        let hashes = keys.of(batch)?;
-        let (row, hash) = most_common(&hashes);
-        let count = |hash: u64| hashes.iter().filter(|other| **other == hash).count() as u64;
-        let is_hot = count(hash) * HOT_SHARE >= hashes.len() as u64;
-        if is_hot && !self.keys.contains_key(&hash) {
-            let values = keys.places().iter();
-            let values = values.map(|idx| array_value_to_string(batch.column(*idx), row));
-            let values: Vec<String> = values.collect::<std::result::Result<_, _>>()?;
-            self.keys.insert(hash, (values.join(", "), 0));
-        }
-        for (hash, (_, rows)) in &mut self.keys {
-            *rows += count(*hash);
-        }
-        Ok(())
-    }
-}
-
-/// The hash that more than half of the rows have, if there is one, and a row
-/// that has it; else any. Of at least one row. Boyer and Moore's vote.
-fn most_common(hashes: &[u64]) -> (usize, u64) {
-    let (mut row, mut votes) = (0, 0_u64);
-    for (idx, hash) in hashes.iter().enumerate() {
-        if votes == 0 {
-            row = idx;
-        }
-        match *hash == hashes[row] {
-            true => votes += 1,
-            false => votes -= 1,
-        }
-    }
-    (row, hashes[row])
+/// Counts the rows of a batch of a task that have a hot key.
+pub(super) fn note_hot(hot: &mut HotRows, batch: &RecordBatch, keys: &KeyHashes) -> Result<()> {
+    hot.note(&keys.of(batch)?, |row| {
+        key_text(keys.places().iter().map(|place| batch.column(*place)), row)
+    })
 }
 
 /// A stretch of the rows of a bucket, in their order.
@@ -253,16 +191,5 @@ mod tests {
         assert!(matches!(cuts[64], Cut::Build(10..)));
         assert_eq!(even_cuts(&[(0, 0), (0, 0)], 1), [Cut::Probe(1); 2]);
         assert_eq!(even_cuts(&rows, 1 << 16)[63], Cut::Probe(1));
-    }
-
-    #[test]
-    fn the_key_of_most_rows_is_found() {
-        for n in [16, 17, 100] {
-            let hashes: Vec<u64> = (0..n)
-                .map(|row| if row % 5 < 3 { 7 } else { row })
-                .collect();
-            let (row, hash) = most_common(&hashes);
-            assert_eq!((hash, hashes[row]), (7, 7));
-        }
     }
 }

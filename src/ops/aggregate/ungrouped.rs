@@ -17,7 +17,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
-use super::{Aggregate, partial_of};
+use super::{Aggregate, groups_of, partial_of};
 use crate::error::{Error, Result};
 use crate::expr::{Accumulator, Groups, plain};
 use crate::ops::places::{PLACE_COLUMNS, PlaceNumbers};
@@ -190,6 +190,28 @@ impl Aggregate {
             }
         }
         partial_of(columns)
+    }
+
+    /// As [`partial_of`](Self::partial_of), with one row for each key of a chunk.
+    ///
+    /// # Errors
+    ///
+    /// As for [`partial_of`](Self::partial_of).
+    pub(crate) fn grouped_partial_of(&mut self, rows: &Ungrouped) -> Result<RecordBatch> {
+        let RowPlaces::Chunk(chunk) = &rows.places else {
+            return self.partial_of(rows);
+        };
+        if self.n_groups() > 0 {
+            return Err(Error::internal("rows are grouped among others"));
+        }
+        let ids = self.assign(&plain(&rows.keys)?)?;
+        let n_groups = self.n_groups();
+        if let (Some(places), Some(ids)) = (&mut self.places, &ids) {
+            places.note(ids, n_groups, *chunk);
+        }
+        let groups = groups_of(&ids, n_groups, rows.n_rows);
+        self.take_grouped(groups, &rows.columns, false)?;
+        self.partial()
     }
 
     /// Takes in rows whose groups are known already: what [`Ungrouped`] has of them,
