@@ -28,6 +28,7 @@
 
 pub mod size;
 pub mod error;
+pub mod cancel;
 pub mod config;
 pub mod partition;
 pub mod expr;
@@ -42,11 +43,10 @@ pub mod inspect;
 pub mod frame;
 pub mod guide;
 
+pub use cancel::Cancel;
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
-pub use exec::{
-    Cancel, HotKeyReport, InputReport, Phase, Progress, RunReport, StageReport, TasksReport,
-};
+pub use exec::{HotKeyReport, InputReport, Phase, Progress, RunReport, StageReport, TasksReport};
 pub use frame::{
     AsofOptions, Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy,
     How, IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep,
@@ -67,7 +67,8 @@ pub use size::ByteSize;
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::exec::{Cancel, RunReport};
+    pub use crate::cancel::Cancel;
+    pub use crate::exec::RunReport;
     pub use crate::expr::{
         AggExpr, Expr, coalesce, col, corr, count, covar, list, lit, row_number, when,
     };

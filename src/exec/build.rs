@@ -98,6 +98,8 @@ pub(super) struct Given {
 /// Builds a pipeline: opens lists, runs stages in front, binds expressions,
 /// stages a rejects file.
 pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) -> Result<Built> {
+    // Stages in front end with work on the calling thread.
+    let _working = context.cancel.enter();
     let schema = &physical.scan.schema;
     let given = match &physical.scan.source {
         Source::Text {

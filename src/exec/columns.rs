@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 
-use super::control::Cancel;
 use super::source::{Chunk, ChunkReader, Passed, Unit, Units, patient};
+use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::io::columns::{Fill, check_widens, for_footers, in_type_of, path_column};

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use super::control::{Cancel, Progress};
+use super::control::Progress;
 use super::shared::SharedParts;
+use crate::cancel::Cancel;
 use crate::config::Settings;
 use crate::io::KnownFiles;
 use crate::memory::{Budget, SpillDir};

@@ -1,40 +1,6 @@
-//! What the outside may see of a run, and how it stops one.
+//! What the outside may see of a run.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use crate::error::{Error, Result};
-
-/// Stops runs. Clones share; once cancelled it stays so.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel {
-    flag: Arc<AtomicBool>,
-}
-
-impl Cancel {
-    /// A flag that is not set.
-    pub fn new() -> Self {
-        Cancel::default()
-    }
-
-    /// Stops every run that holds this flag, within a second; what they staged is removed.
-    pub fn cancel(&self) {
-        self.flag.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was set.
-    pub fn is_cancelled(&self) -> bool {
-        self.flag.load(Ordering::Relaxed)
-    }
-
-    /// [`Error::Cancelled`] once the flag is set.
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        Ok(())
-    }
-}
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters of the run that is under way, for a progress line. All only grow,
 /// but for `memory_bytes`.

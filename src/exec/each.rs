@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::control::Cancel;
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
 /// Does `task(0)`, …, `task(n - 1)` on so many threads, the calling one among them.
@@ -30,6 +30,7 @@ pub(super) fn each<T: Send>(
     let stop = AtomicBool::new(false);
     let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::with_capacity(n_tasks));
     let work = || {
+        let _working = cancel.enter();
         while !stop.load(Ordering::Relaxed) {
             let idx = next.fetch_add(1, Ordering::Relaxed);
             if idx >= n_tasks {

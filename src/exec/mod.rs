@@ -56,7 +56,7 @@ mod write;
 
 pub(crate) use build::longest_record;
 pub use context::Context;
-pub use control::{Cancel, Phase, Progress};
+pub use control::{Phase, Progress};
 pub use keep::{Kept, keep};
 pub use pass::{Collected, bounds, collect, count, last, sizes, visit};
 pub use reader::Batches;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::build::Built;
 use super::context::{Context, Shared};
-use super::control::{Cancel, Phase};
+use super::control::Phase;
 use super::each::each;
 use super::output::{Append, Held, Hold, NoAppend, Output, counted_cut, streaming_cut};
 use super::queue::Listing;
@@ -23,6 +23,7 @@ use super::sequence::Sequencer;
 use super::shared::SharedParts;
 use super::sheet::Sheet;
 use super::source::replay_unit;
+use crate::cancel::Cancel;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
 use crate::memory::{Budget, SpillDir};

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::control::{Cancel, Progress};
+use super::control::Progress;
 use super::output::{Append, Output};
 use super::queue::{Listing, Next, State};
 use super::schema::RunSchema;
@@ -31,6 +31,7 @@ use super::sequence::Sequencer;
 use super::source::{Chunk, ChunkReader, Units};
 use super::task::{Closed, Doing, Ended, Ready, Task, Turn};
 use super::worker::{Worker, WorkerPlan};
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, SpillDir};
 
@@ -119,6 +120,7 @@ struct Shared<'a, O, A> {
 impl<O: Output, A: Append> Shared<'_, O, A> {
     /// The loop of one thread.
     fn work(&self, mut worker: Worker) {
+        let _working = self.drive.cancel.enter();
         let mut ended = Vec::new();
         while let Some(task) = self.next_task(std::mem::take(&mut ended), worker.unit) {
             let mut doing = task.begins();

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::control::Cancel;
 use super::stream::Streamed;
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::io::csv::CsvLayout;
 use crate::io::{self, Damage, FileList, Framing, SourceFile, TextChunk, TextOptions, TextReader};

@@ -10,8 +10,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use super::control::Cancel;
 use super::source::{Chunk, ChunkReader};
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
 /// How often a wait looks up to see whether it is still wanted.

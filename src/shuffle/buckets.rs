@@ -22,6 +22,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
 use super::split::{Section, Shards, buckets_a_section};
+use crate::cancel::check;
 use crate::error::{Error, Result};
 use crate::memory::{
     Budget, Reservation, Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, held_bytes_each,
@@ -309,8 +310,9 @@ impl BucketReader {
     /// # Errors
     ///
     /// [`Error::Io`] if they were spilled and cannot be read; [`Error::Internal`]
-    /// if there are more or fewer rows than went in.
+    /// if there are more or fewer rows than went in; [`Error::Cancelled`].
     pub fn next_stretch(&mut self) -> Result<Option<Stretch>> {
+        check()?;
         let next = self.next_rows()?;
         let rows = next.as_ref().map_or(0, |next| next.places.len() as u64);
         match (self.rows_left.checked_sub(rows), &next) {

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
@@ -156,7 +157,7 @@ impl Merge {
             self.cancel.check()?;
             for partial in bucket.read() {
                 let values = values_of(&partial?, column)?;
-                sift.take(values.as_primitive());
+                sift.take(values.as_primitive::<Float64Type>().values());
             }
             if let Some(answer) = sift.turn() {
                 return Ok(answer);

@@ -14,8 +14,8 @@ use arrow_schema::{Field, Schema, SchemaRef};
 
 use super::runs::{GroupRows, InOrder, Run, first_place, with_places};
 use super::store::{MAX_LEVELS, N_BUCKETS, buckets, cut};
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::exec::control::Cancel;
 use crate::exec::each::each;
 use crate::exec::fold::FoldPlan;
 use crate::exec::output::room_beside;

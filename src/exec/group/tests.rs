@@ -10,7 +10,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::in_place::FEW_ROWS;
 use super::*;
-use crate::exec::control::Cancel;
+use crate::cancel::Cancel;
 use crate::exec::fold::FoldPlan;
 use crate::exec::report::StageReport;
 use crate::exec::sheet::Stage;

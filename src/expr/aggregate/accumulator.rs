@@ -17,6 +17,7 @@ use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType};
 
 use super::bind::{BoundAggregate, Input};
 use super::state::{Groups, State, lists};
+use crate::cancel::check;
 use crate::error::{Error, Result};
 use crate::expr::convert::{Class, Times, Value};
 use crate::expr::group_table::plain_type;
@@ -99,6 +100,7 @@ impl Accumulator {
     ///
     /// [`Error::Plan`] if it holds values of a type that does not meet the one here.
     pub fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
+        check()?;
         self.n_groups = self.n_groups.max(groups.n_groups());
         let mut partial = partial.to_vec();
         if self.holds_values() {
@@ -118,6 +120,7 @@ impl Accumulator {
     ///
     /// [`Error::Plan`] if lists or texts are too large for one array.
     pub fn partial(&mut self) -> Result<Vec<ArrayRef>> {
+        check()?;
         self.n_groups = 0;
         self.state.partial()
     }
@@ -129,6 +132,7 @@ impl Accumulator {
     /// [`Error::External`] if a whole number does not fit its type; [`Error::Plan`] if
     /// lists or texts are too large for one array.
     pub fn finish(&mut self) -> Result<ArrayRef> {
+        check()?;
         self.n_groups = 0;
         self.state.finish()
     }

@@ -19,6 +19,7 @@ use arrow_select::take::take;
 use hashbrown::HashTable;
 
 use super::state::{Groups, State, flat, lists, offsets_of};
+use crate::cancel::stretches;
 use crate::error::Result;
 use crate::expr::group_table::GroupTable;
 use crate::expr::hash::hash_u64;
@@ -46,8 +47,18 @@ impl Distinct {
     }
 
     /// Inserts values, each with its group; none is null.
-    fn insert(&mut self, groups: impl Iterator<Item = u32>, values: &ArrayRef) -> Result<()> {
-        let ids = self.values.assign(&[Arc::clone(values)])?;
+    fn insert(&mut self, mut groups: impl Iterator<Item = u32>, values: &ArrayRef) -> Result<()> {
+        // A partial may bring all values of a large frame.
+        for rows in stretches(values.len()) {
+            let rows = rows?;
+            let some = values.slice(rows.start, rows.len());
+            self.insert_some(groups.by_ref().take(rows.len()), some)?;
+        }
+        Ok(())
+    }
+
+    fn insert_some(&mut self, groups: impl Iterator<Item = u32>, values: ArrayRef) -> Result<()> {
+        let ids = self.values.assign(&[values])?;
         for (group, id) in groups.zip(ids) {
             let pair = u64::from(group) << 32 | u64::from(id);
             let entry = self.set.entry(
@@ -124,5 +135,28 @@ impl State for Distinct {
 
     fn bytes(&self) -> usize {
         self.values.bytes() + self.set.allocation_size() + 8 * self.pairs.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::ROWS_BETWEEN;
+    use crate::cancel::tests::assert_stops;
+
+    #[test]
+    fn values_of_a_large_frame_are_given_up_between_stretches_of_them() {
+        let n_rows = 3 * ROWS_BETWEEN;
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n_rows as i64));
+        let mut part = Distinct::try_new(DataType::Int64).unwrap();
+        part.update(Groups::one(n_rows), &[values]).unwrap();
+        let partial = part.partial().unwrap();
+        assert_stops("different values", 3, || {
+            let mut whole = Distinct::try_new(DataType::Int64)?;
+            whole.merge(Groups::one(1), &partial)?;
+            let counts = whole.finish()?;
+            assert_eq!(counts.as_ref(), &Int64Array::from(vec![n_rows as i64]));
+            Ok(())
+        });
     }
 }

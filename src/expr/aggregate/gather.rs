@@ -18,6 +18,7 @@ use arrow_select::concat::concat;
 use arrow_select::take::take;
 
 use super::state::{Groups, State, flat, lists, offsets_of};
+use crate::cancel::Paced;
 use crate::error::Result;
 use crate::partition::array_bytes;
 
@@ -103,8 +104,10 @@ impl Gather {
         let options = SortOptions::new(matches!(self.keep, Keep::Largest(_)), false);
         let compare = make_comparator(&values, &values, options)?;
         let mut kept = Vec::new();
+        let mut paced = Paced::default();
         for range in offsets.windows(2) {
             let rows = &mut order[range[0] as usize..range[1] as usize];
+            paced.passed(rows.len())?;
             // Stable: equal values stay in input order.
             rows.sort_by(|&a, &b| compare(a as usize, b as usize));
             kept.extend_from_slice(&rows[..rows.len().min(k)]);

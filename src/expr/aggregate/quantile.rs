@@ -5,7 +5,7 @@
 //!
 //! Values wait as they came, beside their groups. At the end those of a group
 //! are brought together, and the one or two that are asked for are selected: no
-//! group is sorted.
+//! group is sorted. Those of a large group are sifted, which can be called off.
 
 use std::sync::Arc;
 
@@ -15,8 +15,13 @@ use arrow_array::{Array, ArrayRef, Float64Array, ListArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use arrow_select::take::take;
 
+use super::sift::Sift;
 use super::state::{Groups, State, lists, nulls_where, offsets_of};
+use crate::cancel::{Paced, check, stretches};
 use crate::error::Result;
+
+/// Most values that one call selects among: 20 ms.
+const AT_ONCE: usize = 1 << 20;
 
 /// Values that wait.
 enum Chunk {
@@ -56,6 +61,7 @@ impl Quantile {
         self.chunk_bytes = 0;
         let mut lengths = vec![0_usize; std::mem::take(&mut self.n_groups)];
         for chunk in &chunks {
+            check()?;
             match chunk {
                 Chunk::Rows(groups, _) => {
                     for &group in groups {
@@ -73,6 +79,7 @@ impl Quantile {
         let mut next: Vec<usize> = offsets.iter().map(|&start| start as usize).collect();
         let mut values = vec![0.0; next.last().copied().unwrap_or(0)];
         for chunk in chunks {
+            check()?;
             match chunk {
                 Chunk::Rows(groups, from) => {
                     for (group, value) in groups.into_iter().zip(from.values()) {
@@ -139,6 +146,22 @@ pub(in crate::expr) fn between(low: f64, high: f64, share: f64) -> f64 {
     }
 }
 
+/// As [`select`], of many values: looked at several times, and called off in between.
+fn sifted(values: &[f64], q: f64) -> Result<f64> {
+    let mut sift = Sift::new(q);
+    loop {
+        for rows in stretches(values.len()) {
+            sift.take(&values[rows?]);
+        }
+        if let Some(answer) = sift.turn() {
+            return Ok(answer.unwrap_or(f64::NAN));
+        }
+        if sift.held_bytes() <= (AT_ONCE * size_of::<f64>()) as u64 {
+            sift.hold();
+        }
+    }
+}
+
 impl State for Quantile {
     fn grow(&mut self, n_groups: usize) {
         self.n_groups = self.n_groups.max(n_groups);
@@ -193,13 +216,18 @@ impl State for Quantile {
         let (values, offsets) = self.take_values()?;
         let mut ranks = Vec::new();
         let mut answers = Vec::with_capacity(offsets.len() - 1);
+        let mut paced = Paced::default();
         for range in offsets.windows(2) {
             let values = &values[range[0] as usize..range[1] as usize];
+            paced.passed(values.len())?;
             ranks.clear();
-            ranks.extend(values.iter().map(|value| rank(*value)));
-            answers.push(match ranks.is_empty() {
-                true => 0.0,
-                false => select(&mut ranks, self.q),
+            answers.push(match values.len() {
+                0 => 0.0,
+                1..=AT_ONCE => {
+                    ranks.extend(values.iter().map(|value| rank(*value)));
+                    select(&mut ranks, self.q)
+                }
+                _ => sifted(values, self.q)?,
             });
         }
         let nulls = nulls_where(offsets.windows(2).map(|range| range[1] > range[0]));
@@ -232,6 +260,8 @@ pub(super) fn select_of(values: &[f64], q: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::ROWS_BETWEEN;
+    use crate::cancel::tests::assert_stops;
 
     /// By sorting.
     fn plain(values: &[f64], q: f64) -> f64 {
@@ -245,6 +275,15 @@ mod tests {
             true => low,
             false => low * (1.0 - place.fract()) + high * place.fract(),
         }
+    }
+
+    #[test]
+    fn a_large_group_is_sifted_and_given_up_between_stretches_of_values() {
+        let n = 2 * ROWS_BETWEEN as u64 + 3;
+        let numbers = (0..n).map(|idx| (idx.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12) as f64);
+        let values: Vec<f64> = numbers.collect();
+        assert_eq!(sifted(&values, 0.3).unwrap(), select_of(&values, 0.3));
+        assert_stops("a quantile", 2 * 3, || sifted(&values, 0.3));
     }
 
     #[test]

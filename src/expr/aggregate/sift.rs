@@ -9,8 +9,6 @@
 //! last     those that are left are held, and the wanted one is selected
 //! ```
 
-use arrow_array::Float64Array;
-
 use super::quantile::{between, of_rank, rank};
 
 /// Bits of ranks that one pass tells apart: its counts take 32 KiB.
@@ -73,9 +71,9 @@ impl Sift {
     }
 
     /// Takes in values of a pass; none is null.
-    pub fn take(&mut self, values: &Float64Array) {
+    pub fn take(&mut self, values: &[f64]) {
         let depth = self.depth;
-        for value in values.values() {
+        for value in values {
             let rank = unsigned(*value);
             let first = rank.checked_shr(64 - depth).unwrap_or(0);
             if first > self.prefix {
@@ -198,7 +196,7 @@ mod tests {
         let (front, back) = values.split_at(values.len() / 3);
         for pass in 1..20 {
             for part in [back, front] {
-                sift.take(&Float64Array::from(part.to_vec()));
+                sift.take(part);
             }
             if let Some(answer) = sift.turn() {
                 return (answer, pass);

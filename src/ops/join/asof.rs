@@ -16,6 +16,7 @@ use arrow_schema::{DataType, TimeUnit};
 use super::index::Index;
 use super::keys::KeyForms;
 use super::table::NONE;
+use crate::cancel::stretches;
 use crate::error::{Error, Result};
 
 /// Which way to look from a row of the left frame.
@@ -182,17 +183,21 @@ impl Timeline {
     /// [`Error::Plan`] naming the first row whose time is before that of a row in front of it.
     pub fn build(times: Times, name: &str, heads: &[u32], codes: &[Option<i64>]) -> Result<Self> {
         let mut before = i64::MIN;
-        for (row, code) in codes.iter().enumerate() {
-            match code {
-                Some(code) if *code < before => return Err(unsorted("right", name, row as u64)),
-                Some(code) => before = *code,
-                None => {}
+        for rows in stretches(codes.len()) {
+            for row in rows? {
+                match codes[row] {
+                    Some(code) if code < before => return Err(unsorted("right", name, row as u64)),
+                    Some(code) => before = code,
+                    None => {}
+                }
             }
         }
         let held = |row: usize| heads[row] != NONE && codes[row].is_some();
         let mut spans = vec![(0_u32, 0_u32); heads.len()];
-        for row in (0..heads.len()).filter(|row| held(*row)) {
-            spans[heads[row] as usize].1 += 1;
+        for rows in stretches(heads.len()) {
+            for row in rows?.filter(|row| held(*row)) {
+                spans[heads[row] as usize].1 += 1;
+            }
         }
         let mut start = 0;
         for span in &mut spans {
@@ -202,11 +207,13 @@ impl Timeline {
         }
         let mut rows = vec![0; start as usize];
         let mut times_of = vec![0; start as usize];
-        for row in (0..heads.len()).filter(|row| held(*row)) {
-            let end = &mut spans[heads[row] as usize].1;
-            rows[*end as usize] = row as u32;
-            times_of[*end as usize] = codes[row].unwrap_or_default();
-            *end += 1;
+        for stretch in stretches(heads.len()) {
+            for row in stretch?.filter(|row| held(*row)) {
+                let end = &mut spans[heads[row] as usize].1;
+                rows[*end as usize] = row as u32;
+                times_of[*end as usize] = codes[row].unwrap_or_default();
+                *end += 1;
+            }
         }
         Ok(Timeline {
             times,
@@ -327,9 +334,13 @@ pub(super) fn heads_of(
     pieces: &[Vec<ArrayRef>],
     rows: &[usize],
 ) -> Result<Vec<u32>> {
-    let mut heads = Vec::new();
+    let mut heads = Vec::with_capacity(rows.iter().sum());
     for (columns, n_rows) in pieces.iter().zip(rows) {
-        heads.extend(index.find(columns, *n_rows)?);
+        for rows in stretches(*n_rows) {
+            let rows = rows?;
+            let some = columns.iter().map(|of| of.slice(rows.start, rows.len()));
+            heads.extend(index.find(&some.collect::<Vec<_>>(), rows.len())?);
+        }
     }
     Ok(heads)
 }

@@ -22,6 +22,7 @@ use arrow_schema::DataType;
 use super::codes::Packing;
 use super::keys::{KeyColumn, KeyForms};
 use super::table::{Blobs, ByteTable, Chains, CodeTable, MOST_ROWS, NONE};
+use crate::cancel::{check, stretches};
 use crate::error::{Error, Result};
 use crate::expr::{hash_rows, hash_u64};
 
@@ -73,7 +74,11 @@ impl Index {
                 MOST_ROWS - 1
             )));
         }
-        let keys = pieces.iter().map(|columns| forms.bring(columns));
+        let bring = |columns: &Vec<ArrayRef>| {
+            check()?;
+            forms.bring(columns)
+        };
+        let keys = pieces.iter().map(bring);
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let (lookup, chains) = lookup(&forms, &keys, options)?;
         Ok(Index {
@@ -209,13 +214,8 @@ fn lookup(
         return Ok((Lookup::All, Chains::default()));
     }
     if let Some(packing) = Packing::of(&types, pieces, nulls_match) {
-        let codes = pieces.iter().map(|keys| packing.codes(keys));
-        let joined = codes.reduce(|mut all, mut more| {
-            all.append(&mut more);
-            all
-        });
-        let codes = joined.unwrap_or_default();
-        let (table, chains) = CodeTable::build(&codes, packing.size, hash_mask, threads);
+        let codes = codes_of(&packing, pieces)?;
+        let (table, chains) = CodeTable::build(&codes, packing.size, hash_mask, threads)?;
         return Ok((Lookup::Codes(packing, table), chains));
     }
     let mut blobs = Blobs::default();
@@ -233,18 +233,32 @@ fn lookup(
             None => meets.append_n(n_rows, true),
         }
         match &converter {
-            None => for_texts(&keys[0].values, |_, text| blobs.push(text)),
+            None => add_texts(&keys[0].values, &mut blobs)?,
             Some(converter) => add_rows(converter, keys, &mut blobs)?,
         }
     }
     let meets = meets.finish();
     let is_held = |row: usize| meets.value(row);
-    let (table, chains) = ByteTable::build(blobs, is_held, texts, hash_mask, threads);
+    let (table, chains) = ByteTable::build(blobs, is_held, texts, hash_mask, threads)?;
     let lookup = match converter {
         None => Lookup::Texts(table),
         Some(converter) => Lookup::Rows(converter, table),
     };
     Ok((lookup, chains))
+}
+
+/// The codes of keys that come in pieces.
+fn codes_of(packing: &Packing, pieces: &[Vec<KeyColumn>]) -> Result<Vec<u64>> {
+    let n_rows = pieces.iter().map(|keys| keys[0].values.len()).sum();
+    let mut codes = Vec::with_capacity(n_rows);
+    for keys in pieces {
+        for rows in stretches(keys[0].values.len()) {
+            let rows = rows?;
+            let keys: Vec<_> = keys.iter().map(|key| key.slice(&rows)).collect();
+            codes.extend(packing.codes(&keys));
+        }
+    }
+    Ok(codes)
 }
 
 fn converter(types: &[DataType]) -> Result<RowConverter> {
@@ -259,13 +273,24 @@ fn converter(types: &[DataType]) -> Result<RowConverter> {
 
 /// The bytes of rows of keys, converted in turn, so that they are not all held twice.
 fn add_rows(converter: &RowConverter, keys: &[KeyColumn], blobs: &mut Blobs) -> Result<()> {
-    const AT_ONCE: usize = 1 << 16;
-    let n_rows = keys[0].values.len();
-    for from in (0..n_rows).step_by(AT_ONCE) {
-        let len = AT_ONCE.min(n_rows - from);
-        let slices: Vec<ArrayRef> = keys.iter().map(|key| key.values.slice(from, len)).collect();
+    for rows in stretches(keys[0].values.len()) {
+        let rows = rows?;
+        let slices = keys
+            .iter()
+            .map(|key| key.values.slice(rows.start, rows.len()));
+        let slices: Vec<ArrayRef> = slices.collect();
         let rows = converter.convert_columns(&slices)?;
         rows.iter().for_each(|row| blobs.push(row.data()));
+    }
+    Ok(())
+}
+
+/// The bytes of a column of text or bytes.
+fn add_texts(column: &ArrayRef, blobs: &mut Blobs) -> Result<()> {
+    for rows in stretches(column.len()) {
+        let rows = rows?;
+        let texts = column.slice(rows.start, rows.len());
+        for_texts(&texts, |_, text| blobs.push(text));
     }
     Ok(())
 }
@@ -301,5 +326,79 @@ fn for_texts(column: &ArrayRef, mut each: impl FnMut(usize, &[u8])) {
     };
     for (row, ends) in offsets.windows(2).enumerate() {
         each(row, &bytes[ends[0] as usize..ends[1] as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, StringArray};
+
+    use super::super::asof::{Direction, Nearest, Timeline, Times, heads_of};
+    use super::*;
+    use crate::cancel::ROWS_BETWEEN;
+    use crate::cancel::tests::assert_stops;
+
+    const STRETCHES: usize = 3;
+
+    fn ints(value: impl Fn(i64) -> i64) -> ArrayRef {
+        let rows = 0..(STRETCHES * ROWS_BETWEEN) as i64;
+        Arc::new(Int64Array::from_iter_values(rows.map(value)))
+    }
+
+    fn build(keys: &ArrayRef, nulls_match: bool, threads: usize) -> Result<Index> {
+        let of = keys.data_type();
+        let forms = KeyForms::try_new(&[("k", of, "k", of)])?;
+        let options = IndexOptions {
+            nulls_match,
+            threads,
+            hash_mask: u64::MAX,
+        };
+        Index::build(forms, &[vec![Arc::clone(keys)]], keys.len(), options)
+    }
+
+    #[test]
+    fn an_index_of_any_kind_is_given_up_between_stretches_of_rows() {
+        let text = |row: i64| format!("key {}", row % 900);
+        let rows = 0..(STRETCHES * ROWS_BETWEEN) as i64;
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.map(text)));
+        // How often each kind passes over all rows.
+        let kinds = [
+            ("dense", ints(|row| row * 7 % 1013), false, 2),
+            ("ranked, in order", ints(|row| row * 5), false, 2),
+            ("ranked", ints(|row| row * 7919 % 999_983), false, 3),
+            (
+                "hashed",
+                ints(|row| row.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)),
+                false,
+                3,
+            ),
+            ("texts", Arc::clone(&texts), false, 4),
+            ("rows", texts, true, 4),
+        ];
+        for (kind, keys, nulls_match, passes) in kinds {
+            for threads in [1, 2] {
+                assert_stops(kind, passes * STRETCHES, || {
+                    build(&keys, nulls_match, threads)
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn rows_by_time_are_given_up_between_stretches_of_rows() {
+        let (keys, times) = (ints(|row| row % 50), ints(|row| row));
+        let index = build(&keys, false, 2).unwrap();
+        let nearest = Nearest {
+            direction: Direction::Backward,
+            tolerance: None,
+            exact: true,
+        };
+        let long = &DataType::Int64;
+        let of = Times::try_new(("t", long), ("t", long), nearest).unwrap();
+        let codes = of.of(&times).unwrap();
+        assert_stops("a timeline", 4 * STRETCHES, || {
+            let heads = heads_of(&index, &[vec![Arc::clone(&keys)]], &[keys.len()])?;
+            Timeline::build(of.clone(), "t", &heads, &codes)
+        });
     }
 }

@@ -7,6 +7,7 @@
 //! Numbers meet by value: 1, 1.0 and 1.00 are one key. Every NaN is one key, and
 //! -0 is 0. Points in time meet as instants, whatever their unit.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -49,6 +50,17 @@ pub(super) struct KeyColumn {
     pub values: ArrayRef,
     /// Rows whose value the form cannot hold. It is not null, and meets nothing.
     pub never: Option<BooleanBuffer>,
+}
+
+impl KeyColumn {
+    /// Some of its rows.
+    pub fn slice(&self, rows: &Range<usize>) -> Self {
+        let never = self.never.as_ref();
+        KeyColumn {
+            values: self.values.slice(rows.start, rows.len()),
+            never: never.map(|never| never.slice(rows.start, rows.len())),
+        }
+    }
 }
 
 /// The forms of the key columns of a join, in order.

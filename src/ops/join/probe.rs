@@ -25,6 +25,7 @@ use super::index::{Index, IndexOptions};
 use super::rows::BuildRows;
 use super::spec::{JoinKind, JoinSpec, NextTo, Taken};
 use super::table::NONE;
+use crate::cancel::{Paced, check, stretches};
 use crate::error::{Error, Result};
 use crate::expr::common_type;
 use crate::memory::Reservation;
@@ -78,6 +79,7 @@ impl JoinTable {
             Some(NextTo { build, times, .. }) => {
                 let mut codes = Vec::with_capacity(rows.n_rows());
                 for column in rows.columns(&[*build]).iter().flatten() {
+                    check()?;
                     codes.extend(times.of(column)?);
                 }
                 let heads = heads_of(&index, &keys, &rows.piece_rows())?;
@@ -169,18 +171,22 @@ impl JoinTable {
     }
 
     /// Where only first rows of keys were noted: notes the others.
-    fn meet_chains(&self) {
-        let heads: Vec<u32> = (0..self.n_rows())
-            .filter(|row| self.is_met(*row))
-            .map(|row| row as u32)
-            .collect();
+    fn meet_chains(&self) -> Result<()> {
+        let mut heads = Vec::new();
+        for rows in stretches(self.n_rows()) {
+            let met = rows?.filter(|row| self.is_met(*row));
+            heads.extend(met.map(|row| row as u32));
+        }
+        let mut paced = Paced::default();
         for head in heads {
             let mut at = self.index.next(head);
             while at != NONE {
+                paced.passed(1)?;
                 self.meet(at);
                 at = self.index.next(at);
             }
         }
+        Ok(())
     }
 
     /// A key of pairs: that of the build row, else of the probe row.
@@ -473,11 +479,13 @@ impl Rest {
     pub fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         let table = &self.table;
         if self.row == 0 && table.spec.kind.is_of_build() {
-            table.meet_chains();
+            table.meet_chains()?;
         }
         let wanted = table.spec.kind == JoinKind::BuildSemi;
         let mut rows = Vec::new();
+        let mut paced = Paced::default();
         while self.row < table.n_rows() && rows.len() < MOST_ROWS {
+            paced.passed(1)?;
             if table.is_met(self.row) == wanted {
                 rows.push(self.row as u32);
             }

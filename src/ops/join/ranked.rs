@@ -14,6 +14,8 @@
 
 use super::codes::MISS;
 use super::table::{Chains, NONE, on_threads};
+use crate::cancel::stretches;
+use crate::error::Result;
 
 /// Bits of a word.
 const WORD: u64 = u64::BITS as u64;
@@ -47,54 +49,62 @@ impl Share<'_> {
 
 impl Ranked {
     /// The rows of `codes`, which are below `size` or [`MISS`].
-    pub fn build(codes: &[u64], size: u64, threads: usize, chains: &Chains) -> Self {
+    pub fn build(codes: &[u64], size: u64, threads: usize, chains: &Chains) -> Result<Self> {
         let mut bits = vec![0_u64; size.div_ceil(WORD) as usize];
         let in_order = codes.windows(2).all(|pair| pair[0] < pair[1]);
         if in_order && codes.last() != Some(&MISS) {
-            for &code in codes {
-                bits[(code / WORD) as usize] |= 1 << (code % WORD);
+            for rows in stretches(codes.len()) {
+                for &code in &codes[rows?] {
+                    bits[(code / WORD) as usize] |= 1 << (code % WORD);
+                }
             }
             let (before, _) = counts(&bits);
-            return Ranked {
+            return Ok(Ranked {
                 bits,
                 before,
                 heads: None,
-            };
+            });
         }
         let each = bits.len().div_ceil(threads.max(1)).max(1);
         let mut shares = shares(&mut bits, &mut [], &[], each);
         on_threads(&mut shares, threads, |_, share| {
-            for &code in codes {
-                if let Some((word, bit)) = share.place(code) {
-                    share.words[word] |= bit;
+            for rows in stretches(codes.len()) {
+                for &code in &codes[rows?] {
+                    if let Some((word, bit)) = share.place(code) {
+                        share.words[word] |= bit;
+                    }
                 }
             }
-        });
+            Ok(())
+        })?;
         drop(shares);
         let (before, n_codes) = counts(&bits);
         let mut heads = vec![NONE; n_codes];
         let mut shares = self::shares(&mut bits, &mut heads, &before, each);
         on_threads(&mut shares, threads, |_, share| {
             let base = before[share.first_word];
-            for (row, &code) in codes.iter().enumerate().rev() {
-                let Some((word, bit)) = share.place(code) else {
-                    continue;
-                };
-                let below = (share.words[word] & (bit - 1)).count_ones();
-                let rank = before[share.first_word + word] - base + below;
-                let head = &mut share.heads[rank as usize];
-                if *head != NONE {
-                    chains.link(row as u32, *head);
+            for rows in stretches(codes.len()).rev() {
+                for row in rows?.rev() {
+                    let Some((word, bit)) = share.place(codes[row]) else {
+                        continue;
+                    };
+                    let below = (share.words[word] & (bit - 1)).count_ones();
+                    let rank = before[share.first_word + word] - base + below;
+                    let head = &mut share.heads[rank as usize];
+                    if *head != NONE {
+                        chains.link(row as u32, *head);
+                    }
+                    *head = row as u32;
                 }
-                *head = row as u32;
             }
-        });
+            Ok(())
+        })?;
         drop(shares);
-        Ranked {
+        Ok(Ranked {
             bits,
             before,
             heads: Some(heads),
-        }
+        })
     }
 
     /// The first row of a code; [`NONE`] if there is none.

@@ -15,6 +15,7 @@ use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
 
 use super::table::NONE;
+use crate::cancel::{OfThread, check};
 use crate::error::Result;
 use crate::memory::{HeldBuffers, held_bytes};
 use crate::partition::{batch_bytes, take_rows};
@@ -87,13 +88,17 @@ impl BuildRows {
                 .iter()
                 .map(|batch| batch.column(idx).as_ref())
                 .collect();
+            check()?;
             Ok(concat(&parts)?)
         };
         let places: Vec<usize> = (0..n_columns).collect();
         let each = n_columns.div_ceil(threads.max(1)).max(1);
+        let cancel = OfThread::here();
         let columns = std::thread::scope(|scope| {
             let shares = places.chunks(each).map(|share| {
+                let cancel = &cancel;
                 let all = move || {
+                    let _working = cancel.enter();
                     share
                         .iter()
                         .map(|idx| column(*idx))

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::codes::MISS;
 use super::ranked::Ranked;
+use crate::cancel::{OfThread, check, stretches};
+use crate::error::{Error, Result};
 use crate::expr::{hash_bytes, hash_u64};
 
 /// No row.
@@ -88,25 +90,32 @@ impl Chains {
 pub(super) fn on_threads<T: Send>(
     parts: &mut [T],
     threads: usize,
-    build: impl Fn(usize, &mut T) + Sync,
-) {
+    build: impl Fn(usize, &mut T) -> Result<()> + Sync,
+) -> Result<()> {
+    let all = |first: usize, parts: &mut [T]| {
+        let mut numbered = parts.iter_mut().enumerate();
+        numbered.try_for_each(|(idx, part)| build(first + idx, part))
+    };
     if threads <= 1 || parts.len() <= 1 {
-        parts
-            .iter_mut()
-            .enumerate()
-            .for_each(|(idx, part)| build(idx, part));
-        return;
+        return all(0, parts);
     }
     let each = parts.len().div_ceil(threads);
+    let cancel = OfThread::here();
     std::thread::scope(|scope| {
-        for (share, parts) in parts.chunks_mut(each).enumerate() {
-            let build = &build;
+        let shares = parts.chunks_mut(each).enumerate().map(|(share, parts)| {
+            let (all, cancel) = (&all, &cancel);
             scope.spawn(move || {
-                let numbered = parts.iter_mut().enumerate();
-                numbered.for_each(|(idx, part)| build(share * each + idx, part));
-            });
-        }
-    });
+                let _working = cancel.enter();
+                all(share * each, parts)
+            })
+        });
+        let shares: Vec<_> = shares.collect();
+        let mut ends = shares.into_iter().map(|share| match share.join() {
+            Ok(end) => end,
+            Err(panic) => Err(Error::panic("looking up keys", &*panic)),
+        });
+        ends.try_for_each(|end| end)
+    })
 }
 
 /// A table by code.
@@ -138,20 +147,24 @@ impl Default for Slot {
 impl CodeTable {
     /// A table of rows by their `codes`, which are below `size`. Only the bits
     /// of `mask` are kept of hashes.
-    pub fn build(codes: &[u64], size: u64, mask: u64, threads: usize) -> (Self, Chains) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`].
+    pub fn build(codes: &[u64], size: u64, mask: u64, threads: usize) -> Result<(Self, Chains)> {
         let chains = Chains::new(codes.len());
         let threads = if codes.len() < ALONE { 1 } else { threads };
         let codes_a_row = size / (codes.len() as u64).max(1);
         let table = if mask != u64::MAX {
-            CodeTable::Hashed(hashed(codes, mask, threads, &chains))
+            CodeTable::Hashed(hashed(codes, mask, threads, &chains)?)
         } else if codes_a_row < DENSE_CODES || size <= 1 << 12 {
-            CodeTable::Dense(dense_heads(codes, size as usize, threads, &chains))
+            CodeTable::Dense(dense_heads(codes, size as usize, threads, &chains)?)
         } else if codes_a_row < RANKED_CODES {
-            CodeTable::Ranked(Ranked::build(codes, size, threads, &chains))
+            CodeTable::Ranked(Ranked::build(codes, size, threads, &chains)?)
         } else {
-            CodeTable::Hashed(hashed(codes, mask, threads, &chains))
+            CodeTable::Hashed(hashed(codes, mask, threads, &chains)?)
         };
-        (table, chains)
+        Ok((table, chains))
     }
 
     /// The first row of each code; [`NONE`] where there is none.
@@ -193,56 +206,62 @@ impl CodeTable {
 
 /// Shares of the codes, one a thread: rows go in last first, so that each chain
 /// has them in order.
-fn dense_heads(codes: &[u64], size: usize, threads: usize, chains: &Chains) -> Vec<u32> {
+fn dense_heads(codes: &[u64], size: usize, threads: usize, chains: &Chains) -> Result<Vec<u32>> {
     let mut heads = vec![NONE; size];
     let each = size.div_ceil(threads).max(1);
     let mut shares: Vec<&mut [u32]> = heads.chunks_mut(each).collect();
     on_threads(&mut shares, threads, |idx, share| {
         let first = (idx * each) as u64;
-        for (row, &code) in codes.iter().enumerate().rev() {
-            let Some(head) = code
-                .checked_sub(first)
-                .and_then(|place| share.get_mut(usize::try_from(place).ok()?))
-            else {
-                continue;
-            };
-            if *head != NONE {
-                chains.link(row as u32, *head);
+        for rows in stretches(codes.len()).rev() {
+            for row in rows?.rev() {
+                let Some(head) = codes[row]
+                    .checked_sub(first)
+                    .and_then(|place| share.get_mut(usize::try_from(place).ok()?))
+                else {
+                    continue;
+                };
+                if *head != NONE {
+                    chains.link(row as u32, *head);
+                }
+                *head = row as u32;
             }
-            *head = row as u32;
         }
-    });
-    heads
+        Ok(())
+    })?;
+    Ok(heads)
 }
 
-fn hashed(codes: &[u64], mask: u64, threads: usize, chains: &Chains) -> Parts<Slot> {
+fn hashed(codes: &[u64], mask: u64, threads: usize, chains: &Chains) -> Result<Parts<Slot>> {
     let hash = |row: usize| (codes[row] != MISS).then(|| hash_u64(codes[row]) & mask);
-    let mut parts = Parts::<Slot>::sized(codes.len(), mask, hash, threads);
+    let mut parts = Parts::<Slot>::sized(codes.len(), mask, hash, threads)?;
     let n_parts = parts.parts.len();
     on_threads(&mut parts.parts, threads, |part, slots| {
-        for (row, &code) in codes.iter().enumerate().rev() {
-            if code == MISS {
-                continue;
+        for rows in stretches(codes.len()).rev() {
+            for row in rows?.rev().filter(|row| codes[*row] != MISS) {
+                let hash = hash_u64(codes[row]) & mask;
+                if scaled(hash, n_parts) == part {
+                    let place = within(hash, n_parts, slots.len());
+                    put(slots, place, (codes[row], row), chains);
+                }
             }
-            let hash = hash_u64(code) & mask;
-            if scaled(hash, n_parts) != part {
-                continue;
-            }
-            let mut place = within(hash, n_parts, slots.len());
-            while slots[place].head != NONE && slots[place].code != code {
-                place = following(place, slots.len());
-            }
-            let slot = &mut slots[place];
-            if slot.head != NONE {
-                chains.link(row as u32, slot.head);
-            }
-            *slot = Slot {
-                code,
-                head: row as u32,
-            };
         }
-    });
-    parts
+        Ok(())
+    })?;
+    Ok(parts)
+}
+
+/// Puts a row in front of those with its code; `place` is the first to look at.
+#[inline]
+fn put(slots: &mut [Slot], mut place: usize, (code, row): (u64, usize), chains: &Chains) {
+    while slots[place].head != NONE && slots[place].code != code {
+        place = following(place, slots.len());
+    }
+    let slot = &mut slots[place];
+    let head = row as u32;
+    if slot.head != NONE {
+        chains.link(head, slot.head);
+    }
+    *slot = Slot { code, head };
 }
 
 /// Slots by shares of the hashes: the high bits choose the part, those behind
@@ -260,17 +279,22 @@ impl<S: Default + Clone> Parts<S> {
         mask: u64,
         hash: impl Fn(usize) -> Option<u64> + Sync,
         threads: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         let n_parts = if n_rows < ALONE { 1 } else { threads.max(1) };
         let mut counts = vec![0; n_parts];
-        for hash in (0..n_rows).filter_map(hash) {
-            counts[scaled(hash, n_parts)] += 1;
+        for rows in stretches(n_rows) {
+            for hash in rows?.filter_map(&hash) {
+                counts[scaled(hash, n_parts)] += 1;
+            }
         }
-        let slots = |count: usize| vec![S::default(); count + count / 2 + 8];
-        Parts {
-            parts: counts.into_iter().map(slots).collect(),
+        let slots = |count: usize| {
+            check()?;
+            Ok(vec![S::default(); count + count / 2 + 8])
+        };
+        Ok(Parts {
+            parts: counts.into_iter().map(slots).collect::<Result<_>>()?,
             mask,
-        }
+        })
     }
 }
 
@@ -401,25 +425,33 @@ impl ByteTable {
         texts: bool,
         mask: u64,
         threads: usize,
-    ) -> (Self, Chains) {
+    ) -> Result<(Self, Chains)> {
         let n_rows = keys.ends.len();
         let threads = if n_rows < ALONE { 1 } else { threads };
         let chains = Chains::new(n_rows);
         let hash = |row: usize| held(row).then(|| hash_bytes(keys.get(row)) & mask);
-        let hashes: Vec<Option<u64>> = (0..n_rows).map(hash).collect();
-        let parts = Parts::sized(n_rows, mask, |row| hashes[row], threads);
+        let mut hashes: Vec<Option<u64>> = Vec::with_capacity(n_rows);
+        for rows in stretches(n_rows) {
+            hashes.extend(rows?.map(hash));
+        }
+        let parts = Parts::sized(n_rows, mask, |row| hashes[row], threads)?;
         let mut table = ByteTable { parts, keys, texts };
         let mut parts = std::mem::take(&mut table.parts.parts);
         let n_parts = parts.len();
         on_threads(&mut parts, threads, |part, slots| {
-            for (row, hash) in hashes.iter().enumerate().rev() {
-                if hash.is_some_and(|hash| scaled(hash, n_parts) == part) {
+            for rows in stretches(n_rows).rev() {
+                let is_of_part = |hash: u64| scaled(hash, n_parts) == part;
+                for row in rows?
+                    .rev()
+                    .filter(|row| hashes[*row].is_some_and(is_of_part))
+                {
                     table.put(slots, n_parts, row, &chains);
                 }
             }
-        });
+            Ok(())
+        })?;
         table.parts.parts = parts;
-        (table, chains)
+        Ok((table, chains))
     }
 
     fn put(&self, slots: &mut [ByteSlot], n_parts: usize, row: usize, chains: &Chains) {
@@ -505,7 +537,7 @@ mod tests {
                 (u64::MAX, u64::MAX, codes.len()),
                 (1013, 3, 500),
             ] {
-                let (table, chains) = CodeTable::build(&codes[..n], size, mask, threads);
+                let (table, chains) = CodeTable::build(&codes[..n], size, mask, threads).unwrap();
                 let asked: Vec<u64> = (0..1013).chain([MISS]).collect();
                 let mut heads = Vec::new();
                 table.find(&asked, &mut heads);
@@ -521,7 +553,7 @@ mod tests {
     #[test]
     fn rows_that_stand_by_code_are_their_own_ranks() {
         let codes: Vec<u64> = (0..1_000).map(|row| row * 37 + row % 5).collect();
-        let (table, chains) = CodeTable::build(&codes, 37_010, u64::MAX, 2);
+        let (table, chains) = CodeTable::build(&codes, 37_010, u64::MAX, 2).unwrap();
         assert!(chains.is_empty() && table.bytes() < 8 * 1_000);
         let mut heads = Vec::new();
         let asked: Vec<u64> = (0..40_000).collect();
@@ -551,7 +583,7 @@ mod tests {
             let mut keys = Blobs::default();
             all.iter().for_each(|key| keys.push(key.as_bytes()));
             let held = |row: usize| !row.is_multiple_of(13);
-            let (table, chains) = ByteTable::build(keys, held, texts, mask, 3);
+            let (table, chains) = ByteTable::build(keys, held, texts, mask, 3).unwrap();
             for asked in (0..60).map(key).chain(["nowhere".into(), "a".into()]) {
                 let with = |row: &u32| held(*row as usize) && all[*row as usize] == asked;
                 let wanted: Vec<u32> = (0..n as u32).filter(with).collect();
