@@ -7,6 +7,7 @@
 //! a [`Position`] counts decompressed bytes and lines from the file's start.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::size::{ByteSize, ParseSizeError};
@@ -219,6 +220,32 @@ impl Error {
                 source: Arc::new(source),
             },
         }
+    }
+
+    /// Of user code that knew no partition: the same, with the place of the one
+    /// it worked on. Other errors stay as they are.
+    pub(crate) fn on_partition(self, place: impl fmt::Display) -> Self {
+        let on = |task: String| format!("{task} on {place}");
+        match self {
+            Error::Panic { task, message } => Error::Panic {
+                task: on(task),
+                message,
+            },
+            Error::Task { task, source } => Error::Task {
+                task: on(task),
+                source,
+            },
+            other => other,
+        }
+    }
+
+    /// Calls user code for `task`: a panic there is an error that names it.
+    pub(crate) fn guarded<T>(
+        task: impl FnOnce() -> String,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(call))
+            .unwrap_or_else(|panic| Err(Error::panic(task(), &*panic)))
     }
 
     /// A panic, from what it left behind.

@@ -9,8 +9,10 @@ use windrow::arrow::array::types::Int64Type;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::arrow::schema::{DataType, Field, Schema, SchemaRef};
 use windrow::expr::col;
+use windrow::expr::{AggExpr, Groups, UserAggregate, UserState};
 use windrow::{
-    By, ByteSize, Cancel, DataFrame, Error, PartitionRows, ReadOptions, Session, Settings, Table,
+    By, ByteSize, Cancel, DataFrame, Error, IndexOptions, PartitionRows, ReadOptions, Session,
+    Settings, Table,
 };
 
 fn session(threads: usize) -> Session {
@@ -530,4 +532,246 @@ fn slices_of_one_batch_hold_its_memory_once() {
     let given = one.map_partitions(schema(), |part| Ok(part.batches));
     assert_eq!(given.count().unwrap(), 100_000);
     assert_eq!(frame.tail(90_000).unwrap().num_rows(), 90_000);
+}
+
+/// Panics, or fails, where a partition of 13s is.
+#[derive(Debug)]
+struct Unlucky {
+    fails: bool,
+}
+
+struct Thirteens(bool);
+
+impl UserAggregate for Unlucky {
+    fn name(&self) -> &str {
+        "unlucky"
+    }
+    fn result_type(&self, _args: &[DataType]) -> windrow::Result<DataType> {
+        Ok(DataType::Int64)
+    }
+    fn n_partial_columns(&self) -> usize {
+        1
+    }
+    fn state(&self, _args: &[DataType]) -> windrow::Result<Box<dyn UserState>> {
+        Ok(Box::new(Thirteens(self.fails)))
+    }
+}
+
+impl UserState for Thirteens {
+    fn update(&mut self, _groups: Groups<'_>, columns: &[ArrayRef]) -> windrow::Result<()> {
+        let thirteen = columns[0]
+            .as_primitive::<Int64Type>()
+            .values()
+            .contains(&13);
+        match thirteen && self.0 {
+            true => Err(Error::config("n", "13")),
+            false => {
+                assert!(!thirteen, "unlucky");
+                Ok(())
+            }
+        }
+    }
+    fn merge(&mut self, _groups: Groups<'_>, _partial: &[ArrayRef]) -> windrow::Result<()> {
+        Ok(())
+    }
+    fn partial(&mut self, n_groups: usize) -> windrow::Result<Vec<ArrayRef>> {
+        Ok(vec![self.finish(n_groups)?])
+    }
+    fn finish(&mut self, n_groups: usize) -> windrow::Result<ArrayRef> {
+        Ok(Arc::new(Int64Array::from(vec![7; n_groups])))
+    }
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn a_panic_of_any_given_function_names_it_and_the_partition() {
+    for threads in [1, 2, 5] {
+        let session = session(threads);
+        let made = || session.from_map(schema(), 40, |idx| Ok(vec![batch([idx as i64; 3])]));
+        let unlucky = |fails| AggExpr::user(Arc::new(Unlucky { fails }), [col("n")]).alias("u");
+        let named = |error: Error, task: &str| match error {
+            Error::Panic { task: found, .. } => assert_eq!(found, task),
+            Error::Task { task: found, .. } => assert_eq!(found, task, "failed"),
+            other => panic!("{other}"),
+        };
+        let whole = "the aggregate unlucky on partition 13 (from_map)";
+        for fails in [false, true] {
+            named(
+                made().agg([unlucky(fails)]).unwrap().compute().unwrap_err(),
+                whole,
+            );
+            let by_n = made()
+                .groupby(["n"])
+                .unwrap()
+                .agg([unlucky(fails)])
+                .unwrap();
+            named(by_n.compute().unwrap_err(), whole);
+            // Behind a step that needs input order, rows are folded where they are laid out.
+            let behind = made().limit(100).agg([unlucky(fails)]).unwrap();
+            named(behind.compute().unwrap_err(), whole);
+        }
+        let shown = made().for_each_batch(|batch| {
+            assert!(!numbers(&[batch]).contains(&13), "unlucky");
+            Ok(())
+        });
+        named(
+            shown.unwrap_err(),
+            "for_each_batch on partition 13 (from_map)",
+        );
+        let refused = made().for_each_batch(|_| Err(Error::config("n", "its own")));
+        assert_eq!(refused.unwrap_err().to_string(), "n: its own");
+        let groups = made().groupby(["n"]).unwrap().map_groups(schema(), |rows| {
+            assert!(
+                !numbers(std::slice::from_ref(&rows)).contains(&13),
+                "unlucky"
+            );
+            Ok(rows)
+        });
+        named(
+            groups.unwrap().compute().unwrap_err(),
+            "partition 0 of map_groups",
+        );
+    }
+}
+
+#[test]
+fn a_function_is_given_and_may_leave_out_columns_that_a_partition_of_text_lacks() {
+    let options = ReadOptions {
+        blocksize: Some(ByteSize::new(20)),
+        ..ReadOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("late.json");
+    std::fs::write(
+        &path,
+        "{\"n\":1}\n{\"n\":2}\n{\"n\":3,\"late\":\"x\"}\n{\"late\":\"y\",\"n\":4.5}\n",
+    )
+    .unwrap();
+    let late = path.to_str().unwrap().to_owned();
+    for (inputs, options) in [
+        (late, options),
+        ("data/logs/*.json.gz".to_owned(), ReadOptions::default()),
+    ] {
+        for threads in [1, 2, 5] {
+            let frame = session(threads)
+                .read_json(inputs.as_str(), options.clone())
+                .unwrap();
+            let known = frame.schema().unwrap();
+            let columns = Arc::clone(&known);
+            let same = frame.map_partitions(Arc::clone(&known), move |part| {
+                let given = part.schema.fields().iter().zip(columns.fields());
+                assert!(given.clone().count() == columns.fields().len());
+                for (given, known) in given {
+                    assert_eq!(
+                        (given.name(), given.data_type()),
+                        (known.name(), known.data_type())
+                    );
+                }
+                assert!(
+                    part.batches
+                        .iter()
+                        .all(|batch| batch.schema() == part.schema)
+                );
+                Ok(part.batches)
+            });
+            assert_eq!(
+                same.compute().unwrap().to_string(),
+                frame.compute().unwrap().to_string()
+            );
+            let first = known.field(0).name().clone();
+            let mut fields = known.fields().to_vec();
+            fields.push(Arc::new(Field::new("more", DataType::Utf8, true)));
+            let wider = Arc::new(Schema::new(fields));
+            let less = frame.map_partitions(wider, move |part| {
+                let batches = part.batches.iter();
+                Ok(batches
+                    .map(|batch| batch.project(&[0]))
+                    .collect::<Result<_, _>>()?)
+            });
+            let only = less.select([first.as_str()]).unwrap().compute().unwrap();
+            let own = frame.select([first.as_str()]).unwrap().compute().unwrap();
+            assert_eq!(only.to_string(), own.to_string());
+            assert_eq!(
+                less.filter("more is null").unwrap().count().unwrap(),
+                frame.count().unwrap()
+            );
+        }
+    }
+    let needed = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, true),
+        Field::new("needed", DataType::Int64, false),
+    ]));
+    let refused = uneven(&session(2), 5)
+        .map_partitions(needed, doubled)
+        .count();
+    let error = refused.unwrap_err().to_string();
+    assert!(
+        error.contains("but (n Int64, needed Int64) were declared"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_frame_says_how_many_partitions_it_has_as_far_as_it_knows() {
+    let session = session(2);
+    let made = uneven(&session, 6);
+    let even = made.repartition(By::Rows(2)).unwrap();
+    let kept = even.persist().unwrap();
+    let rows = session.from_batches(schema(), [batch(0..10)]).unwrap();
+    let given = vec![
+        vec![batch(0..3)],
+        vec![],
+        vec![batch(0..0)],
+        vec![batch(5..6)],
+    ];
+    let given = session.from_partitions(schema(), given).unwrap();
+    let indexed = rows.set_index_with(
+        "n",
+        IndexOptions {
+            by: By::Count(3),
+            ..IndexOptions::default()
+        },
+    );
+    let logs = session
+        .read_json("data/logs/*.json.gz", ReadOptions::default())
+        .unwrap();
+    for (frame, said) in [
+        (made.clone(), "at most 6 partitions"),
+        (kept.clone(), "4 partitions"),
+        (kept.filter("n > 4").unwrap(), "at most 4 partitions"),
+        (kept.select(["n"]).unwrap(), "4 partitions"),
+        (kept.repartition(By::Count(100)).unwrap(), "8 partitions"),
+        (kept.repartition(By::Rows(3)).unwrap(), "3 partitions"),
+        (
+            made.repartition(By::Count(3)).unwrap(),
+            "at most 3 partitions",
+        ),
+        (rows.clone(), "1 partition"),
+        (rows.limit(0), "at most 1 partition"),
+        (given.clone(), "2 partitions"),
+        (windrow::concat([&given, &kept]).unwrap(), "6 partitions"),
+        (indexed.unwrap(), "at most 3 partitions"),
+        (rows.shuffle(["n"], 4).unwrap(), "at most 4 partitions"),
+        (rows.agg([col("n").sum()]).unwrap(), "1 partition"),
+        (rows.get_partition(0), "1 partition"),
+        (logs, "as many partitions as a run will tell"),
+    ] {
+        let text = frame.to_string();
+        let line = text.lines().last().unwrap();
+        assert!(
+            line.contains(&format!("rows, {said}, partitioning ")),
+            "{line}: {said}"
+        );
+        let (n, found) = (
+            said.split(' ').find_map(|word| word.parse().ok()),
+            frame.npartitions().unwrap(),
+        );
+        match n {
+            Some(most) if said.starts_with("at most") => assert!(found <= most, "{found}: {said}"),
+            Some(n) => assert_eq!(found, n, "{said}"),
+            None => assert!(found > 0),
+        }
+    }
 }

@@ -6,7 +6,6 @@
 //! Tasks are begun in order, and one that is begun is finished: so the first
 //! error by order is the same at any number of threads.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -36,10 +35,9 @@ pub(super) fn each<T: Send>(
             if idx >= n_tasks {
                 return;
             }
-            let outcome = cancel.check().and_then(|()| {
-                catch_unwind(AssertUnwindSafe(|| task(idx)))
-                    .unwrap_or_else(|panic| Err(Error::panic(doing, &*panic)))
-            });
+            let outcome = cancel
+                .check()
+                .and_then(|()| Error::guarded(|| doing.to_owned(), || task(idx)));
             if outcome.is_err() {
                 stop.store(true, Ordering::Relaxed);
             }

@@ -329,7 +329,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 let held = worked.held_bytes();
                 state.put(number, place, Ready::Chunk(Box::new(worked)), held);
             }
-            Err(error) => state.put(number, place, Ready::Failed(error), 0),
+            Err(error) => state.put(number, place, Ready::Unworked(error), 0),
         }
         let progress = &self.drive.progress;
         progress.set_memory_bytes(self.drive.budget.used());
@@ -349,6 +349,7 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                     groups.extend(sequencer.accept(turn.file, &turn.path, *worked)?)
                 }
                 Ready::Failed(error) => return Err(error),
+                Ready::Unworked(error) => return Err(sequencer.placed(error, &turn.path)),
                 Ready::End { damage } => {
                     sequencer.end_unit(turn.file, &turn.path, turn.ends_file, damage);
                 }

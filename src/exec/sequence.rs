@@ -104,6 +104,8 @@ pub(crate) struct Sequencer<O> {
     progress: Arc<Progress>,
     /// Whether a partition ends with its file, not with each unit.
     by_file: bool,
+    /// Partitions of the source that came to their end.
+    n_ended: u64,
 }
 
 impl<O: Output> Sequencer<O> {
@@ -130,6 +132,7 @@ impl<O: Output> Sequencer<O> {
             physical_lines: 0,
             progress,
             by_file: false,
+            n_ended: 0,
         }
     }
 
@@ -177,8 +180,14 @@ impl<O: Output> Sequencer<O> {
             self.progress.add_files_done(1);
         }
         if ends_file || !self.by_file {
+            self.n_ended += 1;
             self.output.end_unit();
         }
+    }
+
+    /// An error of a chunk, which names the partition of the source if it is of user code.
+    pub fn placed(&self, error: Error, path: &str) -> Error {
+        error.on_partition(format_args!("partition {} ({path})", self.n_ended))
     }
 
     /// Takes the next chunk in input order. Its failure counts only if the
@@ -219,7 +228,8 @@ impl<O: Output> Sequencer<O> {
             (ahead, failure) = (step, Some(earlier));
         }
         self.progress.add_rows(rows.batch.num_rows() as u64);
-        let groups = self.output.push(rows, &self.schema)?;
+        let pushed = self.output.push(rows, &self.schema);
+        let groups = pushed.map_err(|error| self.placed(error, path))?;
         match failure {
             Some(error) if !self.is_done_behind(ahead) => Err(error),
             _ => Ok(groups),
@@ -338,7 +348,8 @@ impl<O: Output> Sequencer<O> {
                 return Err(too_many(first.clone(), &which, &format!("{max}%")));
             }
         }
-        self.output.finish(&self.schema)
+        let last = self.output.finish(&self.schema);
+        last.map_err(|error| error.on_partition("all partitions"))
     }
 
     /// What gives the rows, where other runs do.

@@ -26,7 +26,10 @@ pub(super) enum Task {
 /// A chunk that waits for its turn, or the end of its unit.
 pub(super) enum Ready {
     Chunk(Box<Worked>),
+    /// There is no chunk to be read.
     Failed(Error),
+    /// There was one, and it could not be worked: user code does not know where it lay.
+    Unworked(Error),
     End { damage: Option<String> },
 }
 

@@ -346,11 +346,13 @@ impl DataFrame {
     ///
     /// # Errors
     ///
-    /// The first error of the input in input order, or of `each`.
+    /// The first error of the input in input order, or of `each`; a panic of that
+    /// is an error that names the partition of the source.
     pub fn for_each_batch(
         &self,
         mut each: impl FnMut(RecordBatch) -> Result<()> + Send,
     ) -> Result<RunReport> {
+        let mut each = |batch| Error::guarded(|| "for_each_batch".to_owned(), || each(batch));
         Ok(exec::visit(&self.lower(), self.session.context(), &mut each)?.1)
     }
 
@@ -482,9 +484,10 @@ impl fmt::Display for DataFrame {
                 let estimate = self.plan.estimate();
                 write!(
                     f,
-                    "{}{} rows, partitioning {}",
+                    "{}{} rows, {}, partitioning {}",
                     if estimate.exact { "" } else { "about " },
                     estimate.rows,
+                    self.plan.partition_count(),
                     self.plan.partitioning()
                 )
             }

@@ -59,7 +59,8 @@ impl GroupBy {
     ///
     /// [`Error::Plan`] for a key whose values cannot be told apart; those of
     /// [`DataFrame::persist`] where the input is read. A panic of `map`, an error
-    /// of it, and rows of other columns end the run with an error.
+    /// of it, and rows of other columns end the run with an error that names the
+    /// partition of groups.
     pub fn map_groups(
         &self,
         schema: SchemaRef,
@@ -82,7 +83,7 @@ impl GroupBy {
         let (n_keys, known) = (keys.len(), Arc::clone(frame.known()));
         let groups = by.agg(lists)?;
         Ok(
-            groups.map_partitions(schema, move |partition: PartitionRows| {
+            groups.map_named("map_groups", schema, move |partition: PartitionRows| {
                 let mut made = Vec::new();
                 for batch in &partition.batches {
                     for group in 0..batch.num_rows() {

@@ -53,7 +53,8 @@ impl Session {
         self.scan(source, schema, Estimate::default())
     }
 
-    /// A frame of rows in memory, in the partitions in which they are given.
+    /// A frame of rows in memory, in the partitions in which they are given. One
+    /// without rows is none.
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl Session {
     pub fn from_partitions(
         &self,
         schema: SchemaRef,
-        partitions: Vec<Vec<RecordBatch>>,
+        mut partitions: Vec<Vec<RecordBatch>>,
     ) -> Result<DataFrame> {
         let batches = || partitions.iter().flatten();
         super::session::check_schemas(&schema, batches())?;
@@ -70,6 +71,7 @@ impl Session {
             bytes: batches().map(batch_bytes).sum(),
             exact: true,
         };
+        partitions.retain(|batches| batches.iter().any(|batch| batch.num_rows() > 0));
         let n_partitions = partitions.len();
         let make = Local::holding("from_partitions", move |idx| {
             Ok(Box::new(partitions[idx].clone().into_iter().map(Ok)))
@@ -81,8 +83,13 @@ impl Session {
 
 impl DataFrame {
     /// What `map` makes of each partition: it is given the rows of one and gives
-    /// batches of the columns `schema`, which is checked. Partitions keep their
+    /// batches of the columns `schema`, which is checked: their names, order and
+    /// types, where nullable columns that a batch lacks are null. Partitions keep their
     /// order and bounds; one that becomes empty is none. The rows of a partition are held while it is worked on.
+    ///
+    /// Rows that are given have all columns of this frame's [`schema`](DataFrame::schema),
+    /// nulls where a partition of text has none of them, and in wider types where
+    /// the schema knows of such; text may bring more columns behind those.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -112,9 +119,20 @@ impl DataFrame {
         schema: SchemaRef,
         map: impl Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> DataFrame {
+        self.map_named("map_partitions", schema, map)
+    }
+
+    /// As [`DataFrame::map_partitions`], under the name that plans and errors show.
+    pub(super) fn map_named(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        map: impl Fn(PartitionRows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+    ) -> DataFrame {
+        let known = Arc::clone(self.known());
         let plan = Logical::MapPartitions {
             input: self.input(),
-            map: Local::mapping("map_partitions", map),
+            map: Local::mapping(name, move |part| map(part.with_columns_of(&known)?)),
             schema: Arc::clone(&schema),
         };
         DataFrame::new(self.session().clone(), plan, schema)
@@ -238,9 +256,10 @@ impl DataFrame {
     ) -> Result<Option<T>> {
         let values = Arc::new(Mutex::new(BTreeMap::new()));
         let folded = Arc::clone(&values);
+        let known = Arc::clone(self.known());
         let map = move |partition: PartitionRows| {
             let idx = partition.idx;
-            let value = fold(partition)?;
+            let value = fold(partition.with_columns_of(&known)?)?;
             let mut values = folded.lock().unwrap_or_else(PoisonError::into_inner);
             values.insert(idx, value);
             Ok(Vec::new())

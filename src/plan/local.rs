@@ -5,23 +5,46 @@
 //! Out: something that a plan can hold, clone and show.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 
+use super::union::united;
 use crate::error::{Error, Result};
+use crate::expr::fit;
 
 /// One partition, as a function is given it.
 #[derive(Debug, Clone)]
 pub struct PartitionRows {
     /// Its place among the partitions, from 0.
     pub idx: usize,
-    /// The columns of its batches. Text may bring more in later partitions.
+    /// The columns of its batches: those that the frame is known to have, and
+    /// behind them others that text brought so far.
     pub schema: SchemaRef,
     /// Its rows, in order.
     pub batches: Vec<RecordBatch>,
+}
+
+impl PartitionRows {
+    /// The same rows with all columns of `known` in front: null where there is none,
+    /// in the type that takes in both where they differ and one does.
+    pub(crate) fn with_columns_of(self, known: &SchemaRef) -> Result<Self> {
+        let own = |field: &FieldRef| self.schema.column_with_name(field.name());
+        let has = |(idx, field): (usize, &FieldRef)| {
+            own(field).is_some_and(|(at, own)| at == idx && own.data_type() == field.data_type())
+        };
+        if known.fields().iter().enumerate().all(has) {
+            return Ok(self);
+        }
+        let schema = united([known, &self.schema])?;
+        let batches = self.batches.iter().map(|batch| fit(batch, &schema));
+        Ok(PartitionRows {
+            idx: self.idx,
+            batches: batches.collect::<Result<_>>()?,
+            schema,
+        })
+    }
 }
 
 /// Batches that come when they are asked for.
@@ -158,17 +181,24 @@ impl<F: ?Sized> Local<F> {
 
     /// Calls foreign code: a panic there is an error that names the partition.
     fn guarded<T>(&self, idx: usize, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(call))
-            .unwrap_or_else(|panic| Err(Error::panic(task(&self.name, idx), &*panic)))
+        Error::guarded(|| task(&self.name, idx), call)
     }
 
     /// A batch of the declared columns: same names, same types, in the same order.
+    /// Nullable ones that it lacks are null.
     fn checked(&self, batch: RecordBatch, idx: usize, schema: &SchemaRef) -> Result<RecordBatch> {
-        let held = batch.schema_ref().fields();
-        let fits = held.len() == schema.fields().len()
-            && held.iter().zip(schema.fields()).all(|(held, wanted)| {
-                held.name() == wanted.name() && held.data_type() == wanted.data_type()
-            });
+        let is_same = |held: &Field, wanted: &Field| {
+            held.name() == wanted.name() && held.data_type() == wanted.data_type()
+        };
+        let held = batch.schema();
+        let mut held = held.fields().iter().peekable();
+        let mut lacks = false;
+        let mut fits = schema.fields().iter().all(|wanted| {
+            let there = held.next_if(|held| is_same(held, wanted)).is_some();
+            lacks |= !there;
+            there || wanted.is_nullable()
+        });
+        fits &= held.next().is_none();
         if !fits {
             return Err(Error::plan(format!(
                 "{} has the columns ({}), but ({}) were declared",
@@ -176,6 +206,9 @@ impl<F: ?Sized> Local<F> {
                 columns(batch.schema_ref()),
                 columns(schema)
             )));
+        }
+        if lacks {
+            return fit(&batch, schema);
         }
         batch
             .with_schema(Arc::clone(schema))

@@ -176,6 +176,15 @@ impl Guarded {
         })
     }
 
+    /// Calls the state. Its errors name the aggregate, and its panics are such.
+    fn call<T>(&mut self, call: impl FnOnce(&mut dyn UserState) -> Result<T>) -> Result<T> {
+        let task = || format!("the aggregate {}", self.user.0.name());
+        Error::guarded(task, || call(&mut *self.state)).map_err(|error| match error {
+            panic @ Error::Panic { .. } => panic,
+            error => Error::of_task(task(), error),
+        })
+    }
+
     fn wrong(&self, what: &str) -> Error {
         Error::plan(format!("{} gave {what}", self.user.0.name()))
     }
@@ -194,18 +203,18 @@ impl State for Guarded {
             true => Ok(Arc::clone(column)),
             false => Ok(cast(column, of)?),
         });
-        self.state
-            .update(groups, &columns.collect::<Result<Vec<_>>>()?)
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        self.call(|state| state.update(groups, &columns))
     }
 
     fn merge(&mut self, groups: Groups<'_>, partial: &[ArrayRef]) -> Result<()> {
         self.grow(groups.n_groups());
-        self.state.merge(groups, partial)
+        self.call(|state| state.merge(groups, partial))
     }
 
     fn partial(&mut self) -> Result<Vec<ArrayRef>> {
         let n_groups = std::mem::take(&mut self.n_groups);
-        let columns = self.state.partial(n_groups)?;
+        let columns = self.call(|state| state.partial(n_groups))?;
         if columns.len() != self.user.0.n_partial_columns() {
             return Err(self.wrong(&format!("a partial of {} columns", columns.len())));
         }
@@ -217,7 +226,7 @@ impl State for Guarded {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         let n_groups = std::mem::take(&mut self.n_groups);
-        let column = self.state.finish(n_groups)?;
+        let column = self.call(|state| state.finish(n_groups))?;
         if column.len() != n_groups {
             return Err(self.wrong(&format!("{} results for {n_groups} groups", column.len())));
         }
