@@ -300,3 +300,139 @@ fn a_compressed_buffer_takes_no_more_memory_than_comes_out_of_it() {
         assert!(error.contains("fewer than the"), "{error}");
     }
 }
+
+/// Where a file lies in the memory of this process.
+fn maps_of(path: &Path) -> Vec<std::ops::Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let of_file = maps
+        .lines()
+        .filter(|line| line.ends_with(path.to_str().unwrap()));
+    let range = |line: &str| {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let number = |text| usize::from_str_radix(text, 16).unwrap();
+        number(from)..number(to)
+    };
+    of_file.map(range).collect()
+}
+
+fn buffers_of(data: &arrow_data::ArrayData, found: &mut Vec<usize>) {
+    let own = data
+        .buffers()
+        .iter()
+        .chain(data.nulls().map(|nulls| nulls.buffer()));
+    found.extend(
+        own.filter(|buffer| !buffer.is_empty())
+            .map(|buffer| buffer.as_ptr() as usize),
+    );
+    data.child_data()
+        .iter()
+        .for_each(|child| buffers_of(child, found));
+}
+
+#[test]
+fn a_mapped_file_gives_the_same_rows_and_those_not_compressed_lie_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap().join("a.arrow");
+    let all = [
+        batch(0, 900, &["x", "y"]),
+        batch(900, 40, &["x", "y"]),
+        batch(7, 0, &["x", "y"]),
+    ];
+    for codec in [
+        None,
+        Some(CompressionType::LZ4_FRAME),
+        Some(CompressionType::ZSTD),
+    ] {
+        for stream in [false, true] {
+            write(&path, &all, stream, codec);
+            let read = open(&path).unwrap();
+            let mapped = open(&path).unwrap().memory_mapped();
+            for columns in [None, Some(vec!["id".to_owned(), "view".to_owned()])] {
+                for n in 0..=read.n_batches() {
+                    let rows = |input: &IpcInput| {
+                        let batches = input
+                            .read(n..input.n_batches(), columns.as_deref())
+                            .unwrap();
+                        batches.map(Result::unwrap).collect::<Vec<_>>()
+                    };
+                    assert_eq!(rows(&read), rows(&mapped), "{codec:?}, {stream}, {n}");
+                }
+            }
+            for threads in [1, 2, 5] {
+                let session = Session::new(Settings {
+                    threads,
+                    ..Settings::default()
+                });
+                let with = |memory_map| {
+                    let options = windrow::ColumnOptions {
+                        memory_map,
+                        ..Default::default()
+                    };
+                    session.read_ipc_with(&path, options).unwrap()
+                };
+                let found = with(true).select(["id"]).unwrap().compute().unwrap();
+                assert_eq!(
+                    found.to_string(),
+                    with(false)
+                        .select(["id"])
+                        .unwrap()
+                        .compute()
+                        .unwrap()
+                        .to_string()
+                );
+                let maps = maps_of(&path);
+                assert_eq!(
+                    maps.is_empty(),
+                    codec.is_some(),
+                    "compressed columns are copies, which need no map"
+                );
+                for batch in found.batches().filter(|batch| batch.num_rows() > 0) {
+                    let mut at = Vec::new();
+                    buffers_of(&batch.column(0).to_data(), &mut at);
+                    let lie = at.iter().all(|at| maps.iter().any(|map| map.contains(at)));
+                    assert!(!at.is_empty() && lie == codec.is_none(), "{codec:?}");
+                }
+                drop(found);
+                assert!(
+                    maps_of(&path).is_empty(),
+                    "who drops the rows lets go of the file"
+                );
+            }
+        }
+    }
+    let options = windrow::ColumnOptions {
+        memory_map: true,
+        ..Default::default()
+    };
+    let error = Session::default()
+        .read_parquet_with(&path, options)
+        .unwrap_err();
+    assert!(error.to_string().contains("Arrow IPC"), "{error}");
+}
+
+#[test]
+fn damage_of_a_mapped_file_is_an_error_as_of_one_that_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.arrow");
+    write(&path, &[batch(0, 60, &["x", "y"])], false, None);
+    let whole = std::fs::read(&path).unwrap();
+    let read = |input: IpcInput| {
+        input
+            .batches()
+            .and_then(Iterator::collect::<windrow::Result<Vec<_>>>)
+    };
+    for at in (0..whole.len()).step_by(61) {
+        for value in [0, 0x7f, 0xff] {
+            let mut changed = whole.clone();
+            changed[at] = value;
+            std::fs::write(&path, &changed).unwrap();
+            let by_place = open(&path).and_then(read);
+            let by_map = open(&path).and_then(|input| read(input.memory_mapped()));
+            match (by_place, by_map) {
+                (Ok(read), Ok(mapped)) => assert_eq!(read, mapped),
+                (Err(read), Err(mapped)) => assert_eq!(read.to_string(), mapped.to_string()),
+                (read, mapped) => panic!("{at}: {read:?}, {mapped:?}"),
+            }
+        }
+    }
+}

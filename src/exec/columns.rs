@@ -91,6 +91,7 @@ pub(crate) fn units(
         coded: scan.coded.into(),
         folders: files.folders.to_vec(),
         include_path: files.options.include_path.clone(),
+        memory_map: files.options.memory_map,
         ready: VecDeque::new(),
     }))
 }
@@ -115,6 +116,8 @@ struct ColumnUnits {
     folders: Vec<Folder>,
     /// The column that holds the path.
     include_path: Option<String>,
+    /// Whether Arrow IPC files are mapped into memory.
+    memory_map: bool,
     ready: VecDeque<Unit>,
 }
 
@@ -181,7 +184,10 @@ impl ColumnUnits {
     }
 
     fn add_ipc(&mut self, file: &SourceFile) -> Result<()> {
-        let input = self.known.ipc(file)?;
+        let mut input = self.known.ipc(file)?;
+        if self.memory_map {
+            input = input.memory_mapped();
+        }
         let fill = self.fill(file, input.schema())?;
         let wanted: Arc<[String]> = (fill.asked().fields().iter())
             .map(|field| field.name().clone())

@@ -275,6 +275,12 @@ impl Session {
         inputs: impl IntoInputs,
         options: ColumnOptions,
     ) -> Result<DataFrame> {
+        if options.memory_map {
+            return Err(Error::config(
+                "memory_map",
+                "it is for Arrow IPC files: Parquet is decoded from what is read",
+            ));
+        }
         self.columns(inputs, FileFormat::Parquet, options)
     }
 

@@ -1,6 +1,6 @@
 //! An open file, read at places.
 //!
-//! In:  one descriptor, or an object behind a URL.
+//! In:  one descriptor, a file in the memory, or an object behind a URL.
 //! Out: the reads the Parquet decoder asks for, each at its own place.
 //!
 //! Reading at a place leaves no cursor to share, so one descriptor serves all
@@ -62,6 +62,8 @@ pub(super) struct Pread {
 #[derive(Clone)]
 enum Stored {
     Local(Arc<File>),
+    /// All of a file, as memory that the system fills when it is looked at.
+    Mapped(Bytes),
     #[cfg(feature = "cloud")]
     Remote(Chunks),
 }
@@ -95,6 +97,24 @@ impl Pread {
         })
     }
 
+    /// Reads a file that lies in memory.
+    pub(super) fn of_map(map: Bytes, reads: &Arc<Reads>) -> Self {
+        Pread {
+            bytes: map.len() as u64,
+            stored: Stored::Mapped(map),
+            reads: Arc::clone(reads),
+            failure: Arc::default(),
+        }
+    }
+
+    /// The bytes in a range that lies in the file, if they are in memory: nothing is copied.
+    pub(super) fn mapped(&self, range: Range<u64>) -> Option<Bytes> {
+        match &self.stored {
+            Stored::Mapped(map) => Some(map.slice(range.start as usize..range.end as usize)),
+            _ => None,
+        }
+    }
+
     /// Exactly `n` bytes from `at` on.
     pub(super) fn read(&self, at: u64, n: usize) -> std::io::Result<Bytes> {
         if !self.holds(at, n) {
@@ -109,6 +129,7 @@ impl Pread {
         self.reads.add_bytes(n);
         self.noted(match &self.stored {
             Stored::Local(file) => read_exactly(file, at, n).map(Bytes::from),
+            Stored::Mapped(map) => Ok(map.slice(at as usize..at as usize + n)),
             #[cfg(feature = "cloud")]
             Stored::Remote(chunks) => chunks.read(at, n),
         })
@@ -151,6 +172,12 @@ impl Pread {
     fn read_some(&self, at: u64, buf: &mut [u8]) -> std::io::Result<usize> {
         self.noted(match &self.stored {
             Stored::Local(file) => file.read_at(buf, at),
+            Stored::Mapped(map) => {
+                let left = map.get(at as usize..).unwrap_or_default();
+                let n = left.len().min(buf.len());
+                buf[..n].copy_from_slice(&left[..n]);
+                Ok(n)
+            }
             #[cfg(feature = "cloud")]
             Stored::Remote(chunks) => chunks.read_some(at, buf.len()).map(|some| {
                 buf[..some.len()].copy_from_slice(&some);
@@ -190,6 +217,17 @@ fn open(file: &SourceFile, wanted: Vec<Range<u64>>, room: u64) -> std::io::Resul
 #[cfg(not(feature = "cloud"))]
 fn open(file: &SourceFile, _wanted: Vec<Range<u64>>, _room: u64) -> std::io::Result<(Stored, u64)> {
     open_local(file)
+}
+
+/// A file as memory. What others write to it shows in what was read of it, and
+/// where they cut it short, looking behind its new end kills the process.
+pub(super) fn map(file: &SourceFile) -> std::io::Result<Bytes> {
+    let file = File::open(file.location())?;
+    // SAFETY: nothing here writes to the map or outlives it: `Bytes` owns it. That no
+    // other process changes the file is what whoever asks for a map has to see to.
+    // Measured: benches are spared a copy of every column (`memory_map` of `ColumnOptions`).
+    let map = unsafe { memmap2::Mmap::map(&file)? };
+    Ok(Bytes::from_owner(map))
 }
 
 fn open_local(file: &SourceFile) -> std::io::Result<(Stored, u64)> {

@@ -272,6 +272,12 @@ pub struct ColumnOptions {
     /// these is not read, and types must widen to these. Default: all columns
     /// of all files, for which every footer is read before the plan is made.
     pub schema: Option<SchemaRef>,
+    /// Whether Arrow IPC files are mapped into memory, where columns that are not
+    /// compressed are used as they lie, without a copy. Default: no, they are read at
+    /// their places: where somebody else cuts a mapped file short, or writes to it,
+    /// while its rows are in use, the system kills the process (SIGBUS), or rows change.
+    /// For Arrow IPC alone; objects behind URLs are read as ever.
+    pub memory_map: bool,
 }
 
 impl Default for ColumnOptions {
@@ -280,6 +286,7 @@ impl Default for ColumnOptions {
             hive_folders: true,
             include_path: None,
             schema: None,
+            memory_map: false,
         }
     }
 }

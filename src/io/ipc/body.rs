@@ -13,6 +13,8 @@
 //! wanted       a                          c
 //! put together [n][v][n][v]
 //! ```
+//!
+//! Of a file that lies in memory they stay where they are, unless they are compressed.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -108,10 +110,11 @@ fn parts(
     })
 }
 
-/// Reads the columns `wanted` of a batch of `schema`.
+/// Reads the columns `wanted` of a batch of `schema`. Where all bytes of the body are
+/// in memory, `mapped`, arrays of buffers that are not compressed lie in those.
 pub(super) fn read(
     batch: arrow_ipc::RecordBatch<'_>,
-    body_bytes: u64,
+    (body_bytes, mapped): (u64, Option<bytes::Bytes>),
     schema: &Schema,
     wanted: &[usize],
     dictionaries: &HashMap<i64, ArrayRef>,
@@ -122,7 +125,10 @@ pub(super) fn read(
     let mut all_counts = batch.variadicBufferCounts().into_iter().flatten();
     let mut nodes = batch.nodes().into_iter().flatten();
     let mut buffers = batch.buffers().into_iter().flatten();
-    let mut chosen = Chosen::default();
+    let mut chosen = Chosen {
+        mapped: mapped.filter(|_| codec.is_none()),
+        ..Chosen::default()
+    };
     for (idx, field) in schema.fields().iter().enumerate() {
         let mut counts = Vec::new();
         let mut data_buffers = all_counts.by_ref().inspect(|count| counts.push(*count));
@@ -142,7 +148,10 @@ pub(super) fn read(
                 .ok_or("a batch has too few buffers".to_owned())?;
             if is_wanted {
                 let bytes = stored(buffer, body_bytes, read_bytes)?;
-                chosen.push(&bytes, codec)?;
+                match &chosen.mapped {
+                    Some(_) => chosen.keep(buffer, bytes.len()),
+                    None => chosen.push(&bytes, codec)?,
+                }
             }
         }
         if is_wanted {
@@ -183,10 +192,20 @@ struct Chosen {
     nodes: Vec<FieldNode>,
     buffers: Vec<arrow_ipc::Buffer>,
     counts: Vec<i64>,
+    /// Their buffers, put together.
     body: MutableBuffer,
+    /// The body as it lies in memory, of which buffers are parts as they are.
+    mapped: Option<bytes::Bytes>,
 }
 
 impl Chosen {
+    /// Adds a buffer where it lies.
+    fn keep(&mut self, stored: &arrow_ipc::Buffer, length: usize) {
+        let at = if length == 0 { 0 } else { stored.offset() };
+        let kept = arrow_ipc::Buffer::new(at, length as i64);
+        self.buffers.push(kept);
+    }
+
     /// Adds a buffer, decompressed.
     fn push(&mut self, stored: &[u8], codec: Option<CompressionType>) -> Result<(), String> {
         let start = self.body.len();
@@ -271,7 +290,10 @@ impl Chosen {
         fbb.finish(root, None);
         let described = flatbuffers::root::<arrow_ipc::RecordBatch<'_>>(fbb.finished_data())
             .map_err(|error| error.to_string())?;
-        let body = Buffer::from(self.body);
+        let body = match self.mapped {
+            Some(mapped) => Buffer::from(mapped),
+            None => Buffer::from(self.body),
+        };
         RecordBatchDecoder::try_new(&body, described, schema, dictionaries, &version)
             .and_then(RecordBatchDecoder::read_record_batch)
             .map_err(|error| error.to_string())

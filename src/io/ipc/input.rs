@@ -8,17 +8,18 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat;
+use bytes::Bytes;
 
 use super::body::{self, Failure};
 use super::messages::{Contents, Described, Place, Reader};
 use crate::error::{Error, Result};
 use crate::io::guard::guarded;
-use crate::io::pread::{Pread, Reads};
+use crate::io::pread::{self, Pread, Reads};
 use crate::io::source::AHEAD_BYTES;
 use crate::io::store::SourceFile;
 
@@ -29,6 +30,8 @@ pub struct IpcInput {
     reads: Arc<Reads>,
     contents: Arc<Contents>,
     stored_bytes: u64,
+    /// The file as memory, once somebody reads it so; none where it is read at places.
+    map: Option<Arc<Mutex<Option<Bytes>>>>,
 }
 
 impl IpcInput {
@@ -54,6 +57,7 @@ impl IpcInput {
                 reads: Arc::clone(reads),
                 contents: Arc::new(contents),
                 stored_bytes: parquet::file::reader::Length::len(&file),
+                map: None,
             })
         })
     }
@@ -64,6 +68,43 @@ impl IpcInput {
             file: Arc::new(file.clone()),
             ..self.clone()
         }
+    }
+
+    /// The same, with batches whose arrays lie in the file itself, which is mapped
+    /// into memory by the first read: what is not compressed is not copied. Dictionaries
+    /// and columns that do not lie as their type asks are copied, and an object behind
+    /// a URL is read as ever. Nobody may cut the file short while any such batch is
+    /// there: that kills the process.
+    #[must_use]
+    pub fn memory_mapped(mut self) -> Self {
+        if !self.file.may_wait() {
+            self.map = Some(Arc::default());
+        }
+        self
+    }
+
+    /// The file, to be read at places or in memory.
+    fn reader(&self, wanted: Vec<Range<u64>>) -> Result<Pread> {
+        let Some(map) = &self.map else {
+            return open(&self.file, wanted, &self.reads);
+        };
+        let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = match &mut *map {
+            Some(map) => map,
+            none => {
+                let mapped = pread::map(&self.file);
+                let name = &self.file.path;
+                none.insert(mapped.map_err(|source| Error::io(name, "map", source))?)
+            }
+        };
+        if map.len() as u64 != self.stored_bytes {
+            return Err(Error::corrupt(
+                &self.file.path,
+                None,
+                "its length has changed",
+            ));
+        }
+        Ok(Pread::of_map(map.clone(), &self.reads))
     }
 
     /// Bytes of memory that what is known of the file takes.
@@ -154,7 +195,7 @@ impl IpcInput {
             body..body + batch.place.body_bytes
         });
         Ok(IpcBatches {
-            file: open(&self.file, bodies.collect(), &self.reads)?,
+            file: self.reader(bodies.collect())?,
             projected: schema.project(&wanted)?,
             contents: Arc::clone(&self.contents),
             dictionaries: HashMap::new(),
@@ -232,9 +273,11 @@ impl IpcBatches {
             let read = self.file.read(place.body() + at, n);
             read.map_err(|source| Error::io(&self.name, "read", source))
         };
+        let body = place.body();
+        let mapped = self.file.mapped(body..body + place.body_bytes);
         body::read(
             batch,
-            place.body_bytes,
+            (place.body_bytes, mapped),
             schema,
             wanted,
             &self.dictionaries,
