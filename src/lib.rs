@@ -62,7 +62,7 @@ pub use partition::By;
 pub use plan::{
     ColumnOptions, FileFormat, MaxRejects, MergeHow, OnBadRecord, PartitionRows, ReadOptions,
 };
-pub use sink::{Codec, CsvStyle, Existing, Format, WriteOptions, verify};
+pub use sink::{Codec, CsvStyle, Existing, Format, PartName, WriteOptions, verify};
 pub use size::ByteSize;
 
 /// What most programs need.

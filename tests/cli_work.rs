@@ -614,3 +614,57 @@ fn inspect_takes_files_of_mixed_formats() {
         (&Value::from(90), &Value::from("u0"))
     );
 }
+
+#[test]
+fn the_output_has_the_columns_and_the_names_that_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("logs/a.json.gz"), &logs(300));
+    let columns = |given: &str| std::fs::write(dir.path().join("out.json"), given).unwrap();
+    let args = [
+        "convert",
+        "logs",
+        "--to",
+        "out",
+        "--columns",
+        "status,id",
+        "--output-schema",
+        "out.json",
+        "--name-template",
+        "day-{i:02}",
+        "--quiet",
+    ];
+    columns(
+        "[{\"name\":\"id\",\"type\":\"float64\"},{\"name\":\"more\",\"type\":\"utf8\"},{\"name\":\"status\",\"type\":\"int16\"}]",
+    );
+    windrow(dir.path(), &args).expect(0);
+    assert!(dir.path().join("out/day-00.parquet").exists());
+    let printed = windrow(dir.path(), &["schema", "out", "--output", "json"]).expect(0);
+    let found: Vec<Value> = serde_json::from_str(&printed.stdout).unwrap();
+    let found: Vec<(&str, &str)> = (found.iter())
+        .map(|c| (c["name"].as_str().unwrap(), c["type"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [("id", "float64"), ("more", "utf8"), ("status", "int16")]
+    );
+    windrow(dir.path(), &["verify", "out"]).expect(0);
+    columns("[{\"name\":\"id\",\"type\":\"int64\"},{\"name\":\"state\",\"type\":\"int64\"}]");
+    let again = [&args[..], &["--overwrite"]].concat();
+    let end = windrow(dir.path(), &again).expect(2);
+    assert!(
+        end.stderr
+            .contains("\"status\" is not in the schema of the output"),
+        "{}",
+        end.stderr
+    );
+    let end = windrow(
+        dir.path(),
+        &["convert", "logs", "--to", "o", "--name-template", "day"],
+    )
+    .expect(2);
+    assert!(
+        end.stderr.contains("no place for the number"),
+        "{}",
+        end.stderr
+    );
+}

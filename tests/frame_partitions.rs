@@ -775,3 +775,94 @@ fn a_frame_says_how_many_partitions_it_has_as_far_as_it_knows() {
         }
     }
 }
+
+/// A reader that counts what was taken of it, and ends as it is told.
+struct Counted {
+    left: usize,
+    taken: Arc<AtomicUsize>,
+    end: &'static str,
+}
+
+impl Iterator for Counted {
+    type Item = Result<RecordBatch, windrow::arrow::schema::ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let n = self.taken.fetch_add(1, Ordering::Relaxed) as i64;
+        if self.left == 0 {
+            assert!(self.end != "panics", "no more");
+            let wrong = || windrow::arrow::schema::ArrowError::ComputeError("torn".into());
+            return (self.end == "fails").then(|| Err(wrong()));
+        }
+        self.left -= 1;
+        Some(Ok(batch([n, n])))
+    }
+}
+
+impl windrow::arrow::array::RecordBatchReader for Counted {
+    fn schema(&self) -> SchemaRef {
+        schema()
+    }
+}
+
+#[test]
+fn a_reader_is_read_when_a_run_asks_and_its_rows_are_there_once() {
+    for threads in [1, 2, 5] {
+        let session = session(threads);
+        let read = |end| {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let reader = Counted {
+                left: 500,
+                taken: Arc::clone(&taken),
+                end,
+            };
+            (session.from_reader(reader), taken)
+        };
+        let (frame, taken) = read("ends");
+        let doubled = frame.with_column("n", col("n") * 2).unwrap();
+        assert!(doubled.explain().to_string().contains("from_reader"));
+        assert_eq!(taken.load(Ordering::Relaxed), 0, "a plan reads nothing");
+        let found = partitions(&doubled.compute().unwrap());
+        let wanted: Vec<i64> = (0..500).flat_map(|n| [2 * n, 2 * n]).collect();
+        assert_eq!(found, [wanted]);
+        for frame in [&frame, &doubled] {
+            let error = frame.count().unwrap_err().to_string();
+            assert!(error.contains("read already: persist"), "{error}");
+        }
+        let (frame, taken) = read("ends");
+        assert_eq!(frame.head(3).unwrap().num_rows(), 3);
+        assert!(
+            taken.load(Ordering::Relaxed) < 500,
+            "rows behind those asked for stay"
+        );
+        let (frame, _) = read("ends");
+        let sum = frame.agg([col("n").sum()]).unwrap();
+        let both = windrow::compute_all([&sum, &frame.limit(1)]).unwrap();
+        assert_eq!(numbers_of(&both[0]), [2 * 499 * 500 / 2]);
+        let (frame, _) = read("fails");
+        let error = frame.count().unwrap_err();
+        assert!(matches!(error, Error::External { .. }));
+        assert!(
+            error.to_string().contains("batch 500 of from_reader")
+                && error.to_string().contains("torn"),
+            "{error}"
+        );
+        let (frame, _) = read("panics");
+        let error = frame.count().unwrap_err().to_string();
+        assert_eq!(error, "batch 500 of from_reader panicked: no more");
+        let (frame, taken) = read("ends");
+        let kept = frame.persist().unwrap();
+        assert_eq!((kept.count().unwrap(), kept.count().unwrap()), (1000, 1000));
+        assert!(taken.load(Ordering::Relaxed) <= 501);
+    }
+}
+
+fn numbers_of(table: &Table) -> Vec<i64> {
+    let column = |batch: &RecordBatch| {
+        batch
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .values()
+            .to_vec()
+    };
+    table.batches().flat_map(column).collect()
+}

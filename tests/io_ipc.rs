@@ -336,7 +336,7 @@ fn a_mapped_file_gives_the_same_rows_and_those_not_compressed_lie_in_it() {
     let all = [
         batch(0, 900, &["x", "y"]),
         batch(900, 40, &["x", "y"]),
-        batch(7, 0, &["x", "y"]),
+        batch(7, 1, &["x", "y"]).slice(0, 0),
     ];
     for codec in [
         None,
@@ -358,6 +358,7 @@ fn a_mapped_file_gives_the_same_rows_and_those_not_compressed_lie_in_it() {
                     assert_eq!(rows(&read), rows(&mapped), "{codec:?}, {stream}, {n}");
                 }
             }
+            drop((read, mapped));
             for threads in [1, 2, 5] {
                 let session = Session::new(Settings {
                     threads,

@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::expr::{Origin, Shape, Slot};
+use crate::expr::{Origin, Shape, Slot, fit};
 use crate::io::columns::{path_column, path_field};
 use crate::io::json::{JsonSchema, conform};
+use crate::sink::check_known;
 
 /// What rows look like at one moment of a run. Clones are cheap.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct RunSchema {
     shape: Arc<Shape>,
     /// Columns that do not come out: they are folder names.
     folders: Arc<[String]>,
+    /// What rows are brought to in the end, if that was asked for.
+    given: Option<SchemaRef>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +54,7 @@ impl RunSchema {
             computed: Arc::new([]),
             shape: Arc::new(Shape::all()),
             folders: Arc::new([]),
+            given: None,
         }
     }
 
@@ -61,6 +65,7 @@ impl RunSchema {
             computed: Arc::new([]),
             shape: Arc::new(Shape::all()),
             folders: Arc::new([]),
+            given: None,
         }
     }
 
@@ -80,6 +85,43 @@ impl RunSchema {
     pub fn with_folders(mut self, folders: &[String]) -> Self {
         self.folders = Arc::from(folders);
         self
+    }
+
+    /// Brings rows to these columns in the end, which count whatever is found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] for a column that is none of these, and for one of these that
+    /// holds no nulls and is not there.
+    pub fn with_given(mut self, given: &SchemaRef) -> Result<Self> {
+        self.given = Some(Arc::clone(given));
+        let all = self.all();
+        let found = shown(&all, self.outputs_and_folders(&all)?);
+        check_known(&found, given)?;
+        let mut needed = given.fields().iter().filter(|field| !field.is_nullable());
+        match needed.find(|field| found.column_with_name(field.name()).is_none()) {
+            // Text may have it later.
+            Some(_) if self.decoded().is_some() => Ok(self),
+            None => Ok(self),
+            Some(field) => Err(Error::plan(format!(
+                "there is no column {:?}, which the schema of the output says is never null",
+                field.name()
+            ))),
+        }
+    }
+
+    /// Whether a column comes out in the type in which it was found.
+    pub fn keeps_type(&self, name: &str) -> Result<bool> {
+        let Some(given) = &self.given else {
+            return Ok(true);
+        };
+        let all = self.all();
+        let found = shown(&all, self.outputs_and_folders(&all)?);
+        let of = |schema: &Schema| {
+            let found = schema.column_with_name(name);
+            found.map(|(_, field)| field.data_type().clone())
+        };
+        Ok(of(&found) == of(given))
     }
 
     /// Starts from the columns of files that are there already: an append must
@@ -138,6 +180,7 @@ impl RunSchema {
                 computed: Arc::clone(&self.computed),
                 shape: Arc::clone(&self.shape),
                 folders: Arc::clone(&self.folders),
+                given: self.given.clone(),
             },
             Kind::Fixed(_) => self.clone(),
         }
@@ -172,8 +215,12 @@ impl RunSchema {
             ));
         }
         *schema = wider;
-        // A late column may have a name that another was given.
-        self.outputs(&self.all())?;
+        // A late column may have a name that another was given, or be one too many.
+        let all = self.all();
+        let outputs = self.outputs(&all)?;
+        if let Some(given) = &self.given {
+            check_known(&shown(&all, outputs), given)?;
+        }
         Ok(true)
     }
 
@@ -201,11 +248,28 @@ impl RunSchema {
     ///
     /// [`Error::Plan`] if a chosen column does not exist.
     pub fn output(&self) -> Result<SchemaRef> {
+        if let Some(given) = &self.given {
+            return Ok(self.in_files(given));
+        }
         let all = self.all();
         if self.lets_all_out() {
             return Ok(all);
         }
         Ok(shown(&all, self.outputs(&all)?))
+    }
+
+    /// The columns of these that do not name folders.
+    fn in_files(&self, given: &SchemaRef) -> SchemaRef {
+        if self.folders.is_empty() {
+            return Arc::clone(given);
+        }
+        let fields = given.fields().iter();
+        let fields = fields.filter(|field| !self.folders.contains(field.name()));
+        let metadata = given.metadata().clone();
+        Arc::new(Schema::new_with_metadata(
+            fields.cloned().collect::<Vec<_>>(),
+            metadata,
+        ))
     }
 
     fn lets_all_out(&self) -> bool {
@@ -248,10 +312,17 @@ impl RunSchema {
             let field = schema.field(idx).clone().with_name(name);
             (Arc::new(field), Arc::clone(batch.column(idx)))
         });
-        let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.unzip();
+        let (mut fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.unzip();
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let schema = Arc::new(Schema::new(fields));
-        Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
+        let schema = Arc::new(Schema::new(fields.clone()));
+        let found = RecordBatch::try_new_with_options(schema, columns, &rows)?;
+        let Some(given) = &self.given else {
+            return Ok(found);
+        };
+        for field in &mut fields {
+            *field = Arc::new(given.field_with_name(field.name())?.clone());
+        }
+        in_given(&found, &Arc::new(Schema::new(fields)))
     }
 
     /// Brings rows of schema `from` up to this one, all columns.
@@ -344,6 +415,15 @@ impl RunSchema {
     ///
     /// As [`RunSchema::conform`].
     pub fn finish(&self, batch: &RecordBatch, from: &RunSchema) -> Result<RecordBatch> {
+        let found = self.chosen(batch, from)?;
+        match &self.given {
+            None => Ok(found),
+            Some(given) => in_given(&found, &self.in_files(given)),
+        }
+    }
+
+    /// The chosen columns in the types in which they were found.
+    fn chosen(&self, batch: &RecordBatch, from: &RunSchema) -> Result<RecordBatch> {
         let batch = self.conform(batch, from)?;
         if self.lets_all_out() {
             return Ok(batch);
@@ -376,6 +456,20 @@ impl RunSchema {
         };
         add_path(&batch, name, path)
     }
+}
+
+/// Rows with the columns that an output was given, exactly.
+fn in_given(found: &RecordBatch, given: &SchemaRef) -> Result<RecordBatch> {
+    for field in given.fields().iter().filter(|field| !field.is_nullable()) {
+        let column = found.column_by_name(field.name());
+        if found.num_rows() > 0 && column.is_none_or(|column| column.logical_null_count() > 0) {
+            return Err(Error::plan(format!(
+                "column {:?} has a null, and the schema of the output says that it has none",
+                field.name()
+            )));
+        }
+    }
+    fit(found, given)
 }
 
 /// Adds a last column that holds `path` in every row.

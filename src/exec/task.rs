@@ -30,7 +30,9 @@ pub(super) enum Ready {
     Failed(Error),
     /// There was one, and it could not be worked: user code does not know where it lay.
     Unworked(Error),
-    End { damage: Option<String> },
+    End {
+        damage: Option<String>,
+    },
 }
 
 /// A chunk, or the end of a unit, whose turn in the input has come.

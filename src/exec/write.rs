@@ -22,7 +22,9 @@ use crate::error::{Error, Place, Result};
 use crate::io;
 use crate::partition::By;
 use crate::plan::{Layout, Physical, Source};
-use crate::sink::{FinishedPart, Format, Job, ManifestInfo, SORTED_BY, Staging, WriteOptions};
+use crate::sink::{
+    FinishedPart, Format, Job, ManifestInfo, PartName, SORTED_BY, Staging, WriteOptions,
+};
 
 /// Writes the rows of a pipeline: all of them, or nothing is visible.
 ///
@@ -85,6 +87,9 @@ fn prepared(
             .starting_from(&existing, &options.partition_on)?;
     }
     built.schema = built.schema.with_folders(&options.partition_on);
+    if let Some(given) = &options.schema {
+        built.schema = built.schema.with_given(given)?;
+    }
     if options.format == Format::Csv {
         options.csv.check_columns(&*built.schema.output()?)?;
     }
@@ -139,8 +144,14 @@ fn commit(
         rejects,
         raced,
     } = sheet;
+    let sorted_by = match &physical.sorted_by {
+        // What is appended, or lies in folders by value, has no one order; another
+        // type may have another one.
+        Some(key) if options.keeps_order() && schema.keeps_type(key)? => Some(key.as_str()),
+        _ => None,
+    };
     let mut manifest = ManifestInfo {
-        options: manifest_options(physical, options),
+        options: manifest_options(physical, sorted_by, options),
         ..ManifestInfo::default()
     };
     // The same input and options give the same manifest.
@@ -212,7 +223,11 @@ fn balance(report: &RunReport) -> serde_json::Value {
     })
 }
 
-fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::Value {
+fn manifest_options(
+    physical: &Physical,
+    sorted_by: Option<&str>,
+    options: &WriteOptions,
+) -> serde_json::Value {
     let mut all = serde_json::json!({
         "plan": crate::plan::physical_text(physical),
         "format": options.format.to_string(),
@@ -227,9 +242,11 @@ fn manifest_options(physical: &Physical, options: &WriteOptions) -> serde_json::
     if !options.metadata.is_empty() {
         all["metadata"] = serde_json::json!(options.metadata);
     }
-    // What is appended, or lies in folders by value, has no one order.
-    if let (Some(key), true) = (&physical.sorted_by, options.keeps_order()) {
-        all[SORTED_BY] = key.as_str().into();
+    if options.part_name != PartName::default() {
+        all["part_name"] = options.part_name.to_string().into();
+    }
+    if let Some(key) = sorted_by {
+        all[SORTED_BY] = key.into();
     }
     if options.format == Format::Csv {
         all["csv"] = serde_json::json!({

@@ -78,7 +78,7 @@ pub(crate) use hash::{hash_bytes, hash_u64};
 #[doc(hidden)]
 pub use key_set::KeySet;
 pub(crate) use lists::{Items, item_type};
-pub(crate) use names::unknown_column;
+pub(crate) use names::{nearest, unknown_column};
 pub(crate) use order::order_columns;
 pub(crate) use projection::roots;
 pub use projection::{Named, Projection, Rest};

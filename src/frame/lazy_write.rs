@@ -106,6 +106,9 @@ impl LazyWrite {
             let columns = options.partition_on.join(", ");
             stage.push_str(&format!(", a folder for each {columns}"));
         }
+        if options.schema.is_some() {
+            stage.push_str(", in the columns of a given schema");
+        }
         if !options.bloom.is_empty() {
             let columns = options.bloom.join(", ");
             stage.push_str(&format!(", with Bloom filters of {columns}"));

@@ -15,6 +15,7 @@ mod groups;
 mod info;
 mod inputs;
 mod inspect;
+mod from_reader;
 mod lazy_write;
 mod look;
 mod merge;

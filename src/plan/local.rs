@@ -84,6 +84,17 @@ impl Local<Make> {
         }
     }
 
+    /// A function whose batches come when they are asked for, under a name.
+    pub fn streaming(
+        name: &str,
+        make: impl Fn(usize) -> Result<Batches> + Send + Sync + 'static,
+    ) -> Self {
+        Local {
+            ready: false,
+            ..Local::holding(name, make)
+        }
+    }
+
     /// A function that hands out partitions that are there, under a name.
     pub fn holding(
         name: &str,

@@ -141,7 +141,7 @@ impl Physical {
 }
 
 /// Logical bytes per partition where nothing else decides (128 MiB).
-pub(super) const DEFAULT_BYTES: u64 = 128 << 20;
+pub(crate) const DEFAULT_BYTES: u64 = 128 << 20;
 
 /// Lowers a plan. `blocksize` is that of the session, for sources that name none.
 #[must_use]

@@ -42,6 +42,7 @@ pub use join::{ColumnOf, Join};
 pub use join_way::{JoinWay, OneOrder};
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Logical, Scan};
+pub(crate) use lower::DEFAULT_BYTES;
 pub use lower::{Layout, Physical, Step, lower, lower_without};
 pub use merge_how::{MergeHow, Side};
 pub use partition_count::PartitionCount;

@@ -15,7 +15,7 @@ use super::lower::DEFAULT_BYTES;
 use super::shuffle::ShuffleBy;
 use super::sort::SortInto;
 use super::source::Source;
-use crate::partition::By;
+use crate::partition::{By, Partitioning};
 
 /// A number of partitions, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ fn of_scan(scan: &Scan) -> PartitionCount {
             true => Exactly(*n_partitions as u64),
             false => AtMost(*n_partitions as u64),
         },
-        Source::Columns { .. } if scan.sorted_by.is_some() => Unknown,
+        Source::Columns { .. } if matches!(scan.lies, Partitioning::Range { .. }) => Unknown,
         Source::Batches(_) => by_bytes(scan.estimate, DEFAULT_BYTES),
         // What footers say of bytes is not what they take in memory.
         Source::Columns { .. } => match by_bytes(scan.estimate, DEFAULT_BYTES) {

@@ -6,6 +6,7 @@
 //! `README.md` beside this file shows how a run is staged and committed.
 
 mod codec;
+mod part_name;
 mod options;
 mod file;
 mod rows;
@@ -31,9 +32,11 @@ pub use csv::CsvStyle;
 pub use encode::{EncodeJob, Encoded, jobs};
 pub use hive::{HivePath, split};
 pub use json::json_lines;
+pub(crate) use options::check_known;
 pub use options::{Existing, Format, WriteOptions};
 pub(crate) use parquet::codec_name;
 pub use part::{FinishedPart, Flush, PartWriter};
+pub use part_name::PartName;
 pub use report::{MANIFEST, Manifest, ManifestInfo, OutputReport, Range, SORTED_BY};
 pub use schema::ColumnSchema;
 pub use staging::{Beside, Committed, Job, Staging};

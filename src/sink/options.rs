@@ -7,14 +7,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use arrow_schema::{FieldRef, Schema};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Codec, Codecs};
 use super::csv::CsvStyle;
 use super::parquet::Blooms;
+use super::part_name::PartName;
 use crate::error::{Error, Result};
+use crate::expr::nearest;
 
 /// The format of part files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -90,6 +92,14 @@ pub struct WriteOptions {
     /// Whether a run without rows leaves one part file that holds only the
     /// schema (for JSON, which has none, an empty file). Default no.
     pub schema_file_if_empty: bool,
+    /// The columns of the output, in this order and these types: values are cast,
+    /// and one that the type does not hold exactly is an error; nullable columns
+    /// that the rows lack are null. A column of the rows that is none of these is
+    /// refused, also one that text brings late. Columns of `partition_on` are among
+    /// them. Default: the columns that there are.
+    pub schema: Option<SchemaRef>,
+    /// What part files are called. Default `part-{i:06}`, for `part-000042.parquet`.
+    pub part_name: PartName,
     /// Columns whose values become folders `column=value`. Default none.
     pub partition_on: Vec<String>,
     /// Columns of Parquet that get a Bloom filter in each row group, for readers
@@ -118,6 +128,8 @@ impl Default for WriteOptions {
             column_codecs: Vec::new(),
             existing: Existing::default(),
             schema_file_if_empty: false,
+            schema: None,
+            part_name: PartName::default(),
             partition_on: Vec::new(),
             bloom: Vec::new(),
             metadata: Vec::new(),
@@ -252,13 +264,20 @@ impl WriteOptions {
         Ok(())
     }
 
-    /// Refuses codecs and Bloom filters of columns that are not there, and
-    /// filters of a type without them.
+    /// Refuses columns that the output is not to have, codecs and Bloom filters of
+    /// columns that are not there, and filters of a type without them.
     ///
     /// # Errors
     ///
     /// [`Error::Plan`] for an unknown column, with near names; [`Error::Config`] for a type.
     pub(crate) fn check_columns(&self, schema: &Schema) -> Result<()> {
+        let schema = match &self.schema {
+            Some(given) => {
+                check_known(schema, given)?;
+                given
+            }
+            None => schema,
+        };
         let in_files = |field: &&FieldRef| !self.partition_on.contains(field.name());
         let fields = schema.fields().iter().filter(in_files).cloned();
         let schema = Schema::new(fields.collect::<Vec<_>>());
@@ -278,6 +297,25 @@ impl WriteOptions {
             (Format::Csv, Codec::Zstd(_)) => "csv.zst",
             (Format::Csv, _) => "csv",
         })
+    }
+}
+
+/// Refuses a column that an output with the columns `given` would leave out.
+///
+/// # Errors
+///
+/// [`Error::Plan`] naming it, with near names.
+pub(crate) fn check_known(found: &Schema, given: &Schema) -> Result<()> {
+    let names = || given.fields().iter().map(|field| field.name().as_str());
+    let mut found = found.fields().iter().map(|field| field.name());
+    match found.find(|name| names().all(|given| given != name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(Error::Plan {
+            reason: format!(
+                "column {unknown:?} is not in the schema of the output: leave it out, or add it there"
+            ),
+            near: nearest(unknown, names()),
+        }),
     }
 }
 

@@ -6,11 +6,12 @@
 //! A flag is here only if the engine does what it says. Names and units are
 //! those of the library's options, which also hold the defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{ArgAction, Args, ValueEnum};
+use windrow::arrow::schema::SchemaRef;
 use windrow::inspect::parse_schema;
 use windrow::{
     By, ByteSize, Encoding, Error, FileFormat, MaxRejects, OnBadRecord, ReadOptions, Result,
@@ -251,23 +252,9 @@ impl ReadArgs {
     /// If `--schema` cannot be read or parsed.
     pub fn options(&self, include_path: Option<String>) -> Result<ReadOptions> {
         let defaults = ReadOptions::default();
-        let schema = match &self.schema {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| Error::io(path.display(), "read", source))?;
-                let schema = parse_schema(&text).map_err(|error| match error {
-                    Error::Config { reason, .. } => {
-                        Error::config(format!("schema {}", path.display()), reason)
-                    }
-                    other => other,
-                })?;
-                Some(Arc::new(schema))
-            }
-            None => None,
-        };
         Ok(ReadOptions {
             blocksize: self.blocksize,
-            schema,
+            schema: self.schema.as_deref().map(read_schema).transpose()?,
             schema_mode: match self.schema_mode {
                 Mode::Widen => SchemaMode::Widen,
                 Mode::Strict => SchemaMode::Strict,
@@ -395,4 +382,21 @@ pub enum Print {
     Table,
     /// For programs
     Json,
+}
+
+/// Columns and types, as a file says them.
+///
+/// # Errors
+///
+/// [`Error::Io`] if it cannot be read, [`Error::Config`] naming it if it says none.
+pub fn read_schema(path: &Path) -> Result<SchemaRef> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::io(path.display(), "read", source))?;
+    match parse_schema(&text) {
+        Ok(schema) => Ok(Arc::new(schema)),
+        Err(Error::Config { reason, .. }) => {
+            Err(Error::config(format!("schema {}", path.display()), reason))
+        }
+        Err(other) => Err(other),
+    }
 }

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use windrow::{CsvStyle, Error, Existing, Format, Result, WriteOptions};
+use windrow::{CsvStyle, Error, Existing, Format, PartName, Result, WriteOptions};
 
-use crate::args::{first_given, value};
+use crate::args::{first_given, read_schema, value};
 use crate::codec_args::{CodecArg, with_codecs};
 use crate::csv_args::character;
 
@@ -39,6 +39,14 @@ pub struct WriteArgs {
     /// Write this key and value into the footer of each Parquet file; may be given more than once
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub metadata: Vec<(String, String)>,
+
+    /// Columns and types of the output, as `windrow schema --output json` prints them: values that do not fit are an error, columns that are not there are null, others are refused [default: those of the rows]
+    #[arg(long, value_name = "FILE")]
+    pub output_schema: Option<PathBuf>,
+
+    /// What part files are called, with {i} for their number, or {i:06} for six digits
+    #[arg(long, value_name = "TEXT", default_value_t = PartName::default(), value_parser = value::<PartName>)]
+    pub name_template: PartName,
 
     /// What stands between the fields of CSV output, or \t for a tab [default: a comma]
     #[arg(long, value_name = "CHAR", value_parser = character)]
@@ -106,6 +114,8 @@ impl WriteArgs {
             },
             format: self.format,
             partition_on: self.partition_on.clone(),
+            schema: self.output_schema.as_deref().map(read_schema).transpose()?,
+            part_name: self.name_template.clone(),
             bloom: self.bloom.clone(),
             metadata: self.metadata.clone(),
             existing: match (self.append, self.overwrite) {

@@ -101,7 +101,7 @@ impl Staging {
         target::check_inputs(&path, inputs)?;
         let work = Work::take(&path)?;
         let target = Target::look(&path)?;
-        target.check(options.existing)?;
+        target.check(options.existing, &options.part_name)?;
         if target.exists {
             place::check_writable(&target.path)?;
         }
@@ -116,7 +116,7 @@ impl Staging {
         fs::create_dir(&segments)
             .map_err(|source| Error::io(segments.display(), "create", source))?;
         let first = match options.existing {
-            Existing::Append => target.next_number(),
+            Existing::Append => target.next_number(&options.part_name),
             _ => 0,
         };
         Ok(Staging {
@@ -354,7 +354,7 @@ impl Staging {
     }
 
     fn file_name(&self, number: u64) -> String {
-        format!("part-{number:06}.{}", self.extension)
+        self.options.part_name.of(number, self.extension)
     }
 
     /// The one moment: what is below `new`, with the manifest, becomes the target.

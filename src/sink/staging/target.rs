@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::super::options::{Existing, Format};
+use super::super::part_name::{PartName, is_part_name, part_number};
 use super::super::report::{MANIFEST, Manifest};
 use crate::error::{Error, Result};
 
@@ -65,7 +66,7 @@ impl Target {
     }
 
     /// Refuses a used folder that may not be written.
-    pub(super) fn check(&self, existing: Existing) -> Result<()> {
+    pub(super) fn check(&self, existing: Existing, named: &PartName) -> Result<()> {
         let Some(first) = self.holds.first() else {
             return Ok(());
         };
@@ -87,29 +88,35 @@ impl Target {
                 ))
             }
             Existing::Append => Ok(()),
-            Existing::Overwrite => match self.holds.iter().find(|held| !self.is_ours(held)) {
-                None => Ok(()),
-                Some(foreign) => Err(Error::config(
-                    "overwrite",
-                    format!(
-                        "{} holds {}, which is not a part file and would be lost; move it away or choose another folder",
-                        self.path.display(),
-                        foreign.display()
-                    ),
-                )),
-            },
+            Existing::Overwrite => {
+                match self.holds.iter().find(|held| !self.is_ours(held, named)) {
+                    None => Ok(()),
+                    Some(foreign) => Err(Error::config(
+                        "overwrite",
+                        format!(
+                            "{} holds {}, which is not a part file and would be lost; move it away or choose another folder",
+                            self.path.display(),
+                            foreign.display()
+                        ),
+                    )),
+                }
+            }
         }
     }
 
-    /// The number after that of every part file there is.
-    pub(super) fn next_number(&self) -> u64 {
+    /// The number after that of every part file there is, under its usual name or
+    /// one of the form `named`.
+    pub(super) fn next_number(&self, named: &PartName) -> u64 {
         let listed = self.manifest.iter().flat_map(|manifest| &manifest.parts);
         let listed = listed.map(|part| Path::new(&part.path));
         self.holds
             .iter()
             .map(PathBuf::as_path)
             .chain(listed)
-            .filter_map(|path| part_number(path.file_name()?.to_str()?))
+            .filter_map(|path| {
+                let name = path.file_name()?.to_str()?;
+                named.number(name).or_else(|| part_number(name))
+            })
             .max()
             .map_or(0, |number| number + 1)
     }
@@ -147,7 +154,7 @@ impl Target {
 
     /// Whether a file is part of a data set: listed in the manifest, named as
     /// part files and their markers are, or an empty folder.
-    fn is_ours(&self, held: &Path) -> bool {
+    fn is_ours(&self, held: &Path, named: &PartName) -> bool {
         let full = self.path.join(held);
         let Ok(found) = fs::symlink_metadata(&full) else {
             return true; // gone already
@@ -171,40 +178,8 @@ impl Target {
             name,
             "_SUCCESS" | "_metadata" | "_common_metadata" | MANIFEST
         ) || (name.starts_with('.') && name.ends_with(".crc"));
-        listed || marker || is_part_name(name)
+        listed || marker || is_part_name(name) || named.is_of(name)
     }
-}
-
-/// Whether a name is that of a part file, of windrow or of its peers.
-pub(super) fn is_part_name(name: &str) -> bool {
-    const DATA: [&str; 10] = [
-        ".parquet",
-        ".json",
-        ".json.gz",
-        ".json.zst",
-        ".jsonl",
-        ".arrow",
-        ".feather",
-        ".csv",
-        ".csv.gz",
-        ".csv.zst",
-    ];
-    let number = name
-        .strip_prefix("part-")
-        .or_else(|| name.strip_prefix("part."));
-    number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-        && DATA.iter().any(|ending| name.ends_with(ending))
-}
-
-/// The number in the name of a part file.
-pub(super) fn part_number(name: &str) -> Option<u64> {
-    let number = name
-        .strip_prefix("part-")
-        .or_else(|| name.strip_prefix("part."))?;
-    let end = number
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(number.len());
-    number[..end].parse().ok()
 }
 
 /// A path without links and dots, whose last components need not exist.
