@@ -5,7 +5,7 @@
 //!
 //! A loop over all rows stands deep in a table, a sort or a state of an
 //! aggregate, which know of no run. So threads know it: whoever starts work for a
-//! run [`enter`](Cancel::enter)s its flag, and [`check`] asks the flag of its thread.
+//! run enters its flag, and `check` asks the flag of its thread.
 //! Nothing else hangs on it: what a loop gives never does.
 
 use std::cell::RefCell;

@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 
 use super::keys::{At, KeyColumn};
 use super::merge::Merge;
-use super::runs::{RANGE_ROWS, one_by_one};
+use super::runs::{bounds, one_by_one};
 use crate::error::Result;
 use crate::exec::build::Given;
 use crate::exec::report::HotKeyReport;
@@ -115,22 +115,21 @@ impl PlacedGroups {
         }
     }
 
-    /// A unit for each range of places, of about [`RANGE_ROWS`] rows.
+    /// A unit for each range of places.
     fn units(self: Arc<Self>) -> Units {
-        let n_rows: usize = self.buckets.iter().map(|bucket| bucket.places.len()).sum();
-        let longest = self.buckets.iter().map(|bucket| &bucket.places);
-        let Some(longest) = longest.max_by_key(|places| places.len()) else {
+        let places: Vec<&[u64]> = self
+            .buckets
+            .iter()
+            .map(|bucket| &bucket.places[..])
+            .collect();
+        let lens: Vec<usize> = places.iter().map(|places| places.len()).collect();
+        if lens.iter().all(|len| *len == 0) {
             return one_by_one(Vec::new());
-        };
-        // Buckets have their groups from all over the input: one of them tells where to cut.
-        let n_ranges = n_rows.div_ceil(RANGE_ROWS).clamp(1, longest.len());
+        }
+        let bounds = bounds(&lens, |bucket, row| places[bucket][row]);
         let mut starts = vec![0; self.buckets.len()];
         let mut opens: Vec<Open> = Vec::new();
-        for range in 1..=n_ranges {
-            let bound = match range == n_ranges {
-                true => u64::MAX,
-                false => longest[range * longest.len() / n_ranges - 1],
-            };
+        for bound in bounds.into_iter().chain([u64::MAX]) {
             let ends = self.buckets.iter().zip(&starts).map(|(bucket, start)| {
                 start + bucket.places[*start..].partition_point(|place| *place <= bound)
             });

@@ -28,7 +28,7 @@ use crate::ops::{PLACE_COLUMNS, input_order};
 use crate::partition::batch_bytes;
 
 /// Rows of a range that one thread puts in order, and that come out as a batch.
-pub(super) const RANGE_ROWS: usize = 32_768;
+const RANGE_ROWS: usize = 32_768;
 
 /// Bytes of a batch on disk: one of each run is in memory while runs are merged.
 const DISK_BATCH_BYTES: u64 = 64 << 10;
@@ -278,21 +278,36 @@ impl GroupRows {
     }
 }
 
-/// A unit for each range of places, of about [`RANGE_ROWS`] rows.
-fn range_units(runs: &[RecordBatch], schema: &SchemaRef, held: &Arc<[Run]>) -> Units {
-    let n_rows: usize = runs.iter().map(RecordBatch::num_rows).sum();
-    let Some(longest) = runs.iter().max_by_key(|run| run.num_rows()) else {
-        return one_by_one(Vec::new());
+/// Places that cut the groups of buckets into ranges of about [`RANGE_ROWS`], each the last
+/// of its range; the last range has none. A bucket may have its groups from all over the
+/// input or from one stretch of it, so some of each are looked at.
+///
+/// `lens` has the groups of each bucket, in the order of their places, and `place` gives
+/// that of a group by its bucket and its row there.
+pub(super) fn bounds<P: Copy + Ord>(lens: &[usize], place: impl Fn(usize, usize) -> P) -> Vec<P> {
+    let n_ranges = lens.iter().sum::<usize>().div_ceil(RANGE_ROWS);
+    let step = (RANGE_ROWS / (4 * lens.len().max(1))).max(1);
+    let rows = |(bucket, len): (usize, &usize)| {
+        let rows = (step - 1..*len).step_by(step);
+        rows.map(move |row| (bucket, row))
     };
-    // Buckets have their groups from all over the input: one of them tells where to cut.
-    let n_ranges = n_rows.div_ceil(RANGE_ROWS).min(longest.num_rows()).max(1);
+    let some = lens.iter().enumerate().flat_map(rows);
+    let mut some: Vec<P> = some.map(|(bucket, row)| place(bucket, row)).collect();
+    some.sort_unstable();
+    let bounds = (1..n_ranges).filter_map(|range| some.get(range * some.len() / n_ranges));
+    bounds.copied().collect()
+}
+
+/// A unit for each range of places.
+fn range_units(runs: &[RecordBatch], schema: &SchemaRef, held: &Arc<[Run]>) -> Units {
+    let lens: Vec<usize> = runs.iter().map(RecordBatch::num_rows).collect();
+    if lens.iter().all(|len| *len == 0) {
+        return one_by_one(Vec::new());
+    }
+    let bounds = bounds(&lens, |run, row| place(&runs[run], row));
     let mut starts = vec![0; runs.len()];
     let mut opens: Vec<Open> = Vec::new();
-    for range in 1..=n_ranges {
-        let bound = match range == n_ranges {
-            true => (u64::MAX, u32::MAX),
-            false => place(longest, range * longest.num_rows() / n_ranges - 1),
-        };
+    for bound in bounds.into_iter().chain([(u64::MAX, u32::MAX)]) {
         let slices = runs.iter().zip(&mut starts).map(|(run, start)| {
             let end = rows_up_to(run, bound);
             let slice = run.slice(*start, end - *start);
@@ -347,4 +362,48 @@ pub(super) fn in_types(rows: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch
         .collect();
     let columns = in_key_types(rows.columns(), &types)?;
     Ok(RecordBatch::try_new(Arc::clone(to), columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most groups that one range has.
+    fn most(buckets: &[Vec<u64>]) -> usize {
+        let lens: Vec<usize> = buckets.iter().map(Vec::len).collect();
+        let bounds = bounds(&lens, |bucket, row| buckets[bucket][row]);
+        let within = |from: u64, to: u64| {
+            let places = buckets.iter().flatten();
+            places.filter(|place| (from..to).contains(*place)).count()
+        };
+        let froms = [0].into_iter().chain(bounds.iter().map(|bound| bound + 1));
+        let tos = bounds.iter().map(|bound| bound + 1).chain([u64::MAX]);
+        froms
+            .zip(tos)
+            .map(|(from, to)| within(from, to))
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn ranges_are_even_wherever_the_groups_of_a_bucket_come_from() {
+        let n_rows = 20 * RANGE_ROWS as u64;
+        let n_buckets = 64;
+        let all_over = |bucket| (bucket..n_rows).step_by(n_buckets as usize).collect();
+        let stretch = n_rows / n_buckets;
+        let of_stretch = |bucket| (bucket * stretch..(bucket + 1) * stretch).collect();
+        let uneven = |bucket: u64| match bucket {
+            0 => (0..n_rows / 2).collect(),
+            1 => (n_rows / 2..n_rows).collect(),
+            _ => Vec::new(),
+        };
+        for buckets in [
+            (0..n_buckets).map(all_over).collect::<Vec<Vec<u64>>>(),
+            (0..n_buckets).map(of_stretch).collect(),
+            (0..n_buckets).map(uneven).collect(),
+        ] {
+            assert!(most(&buckets) <= 2 * RANGE_ROWS, "{}", most(&buckets));
+        }
+        assert_eq!(most(&[vec![7]]), 1);
+    }
 }
