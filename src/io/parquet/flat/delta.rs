@@ -7,7 +7,8 @@
 //! the rest of each difference takes.
 
 use super::fault::{Outcome, damaged};
-use super::hybrid::{packed, unpack, varint};
+use super::hybrid::varint;
+use super::unpack::{packed, unpack};
 
 /// Numbers of one page.
 #[derive(Debug, Default)]

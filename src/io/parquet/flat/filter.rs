@@ -98,14 +98,29 @@ const LOOKED_UP: usize = 16;
 
 /// Finds the rows that pass among all. Where few do, most are only looked up.
 fn find(codes: &[u32], table: &[bool], rows: &mut Vec<u32>) {
-    let passes = |code: &u32| table[*code as usize];
-    for (at, few) in codes.chunks(LOOKED_UP).enumerate() {
-        if few.iter().fold(false, |any, code| any | passes(code)) {
-            let first = (at * LOOKED_UP) as u32;
-            let found = (first..).zip(few).filter(|(_, code)| passes(code));
-            rows.extend(found.map(|(row, _)| row));
+    let (whole, rest) = codes.as_chunks::<LOOKED_UP>();
+    let mut row = 0;
+    for few in whole {
+        let mut passes = [false; LOOKED_UP];
+        for (passes, code) in passes.iter_mut().zip(few) {
+            *passes = table[*code as usize];
         }
+        if passes != [false; LOOKED_UP] {
+            let mut found = [0; LOOKED_UP];
+            let mut kept = 0;
+            // Written whether it passes or not: what passes is as good as random.
+            for (at, passes) in passes.iter().enumerate() {
+                found[kept % LOOKED_UP] = row + at as u32;
+                kept += usize::from(*passes);
+            }
+            let before = rows.len();
+            rows.extend_from_slice(&found);
+            rows.truncate(before + kept);
+        }
+        row += LOOKED_UP as u32;
     }
+    let found = (row..).zip(rest).filter(|(_, code)| table[**code as usize]);
+    rows.extend(found.map(|(row, _)| row));
 }
 
 /// Keeps the rows that pass.
@@ -190,5 +205,29 @@ impl Loading<'_> {
         let options = RecordBatchOptions::new().with_row_count(rows);
         let batch = RecordBatch::try_new_with_options(SchemaRef::new(schema), arrays, &options)?;
         Ok(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_pass_are_found_be_they_few_or_most() {
+        let codes: Vec<u32> = (0..1000u32)
+            .map(|row| row.wrapping_mul(2_654_435_761) >> 25)
+            .collect();
+        for few in [0, 1, 20, 64, 127, 128] {
+            let table: Vec<bool> = (0..128).map(|code| code * 37 % 128 < few).collect();
+            for n in [0, 1, 15, 16, 17, 32, 1000] {
+                let mut found = vec![5];
+                find(&codes[..n], &table, &mut found);
+                let want = (0..n as u32).filter(|row| table[codes[*row as usize] as usize]);
+                assert!(
+                    found[1..].iter().copied().eq(want),
+                    "{few} of 128 codes, {n} rows"
+                );
+            }
+        }
     }
 }

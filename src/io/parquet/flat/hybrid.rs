@@ -7,6 +7,7 @@
 //! eight, which end at a byte.
 
 use super::fault::{Outcome, damaged};
+use super::unpack::{flags, unpack};
 
 /// Numbers of up to 32 bits.
 #[derive(Debug, Default)]
@@ -90,9 +91,7 @@ impl Hybrid {
                     if (*bit + now).div_ceil(8) > bytes.len() {
                         return damaged("packed flags are cut short");
                     }
-                    let flags = (*bit..*bit + now).map(|at| bytes[at / 8] >> (at % 8) & 1 == 1);
-                    set += flags.clone().filter(|flag| *flag).count();
-                    out.extend(flags);
+                    set += flags(bytes, *bit, now, out);
                     *bit += now;
                     *left -= now;
                 }
@@ -169,85 +168,6 @@ pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Outcome<u64> {
         }
     }
     damaged("a number of more than ten bytes")
-}
-
-/// `n` numbers of `width` bits each, at most 32, from `bit` on.
-pub(super) fn unpack(
-    bytes: &[u8],
-    bit: usize,
-    width: usize,
-    n: usize,
-    out: &mut Vec<u32>,
-) -> Outcome<()> {
-    let end = n.checked_mul(width).and_then(|bits| bits.checked_add(bit));
-    if end.is_none_or(|end| end.div_ceil(8) > bytes.len()) {
-        return damaged("packed numbers are cut short");
-    }
-    let mut done = 0;
-    // One by one up to where a group begins, then in groups, then what is left.
-    while done < n && !(bit + done * width).is_multiple_of(8) {
-        out.push(packed(bytes, bit + done * width, width) as u32);
-        done += 1;
-    }
-    let from = &bytes[(bit + done * width) / 8..];
-    done += 8 * groups(from, width, (n - done) / 8, out);
-    out.extend((done..n).map(|idx| packed(bytes, bit + idx * width, width) as u32));
-    Ok(())
-}
-
-/// Bytes behind a group that are loaded with it.
-const BEHIND: usize = 8;
-
-/// Up to `n` groups of eight numbers; how many, which is fewer at the very end of a page.
-fn groups(bytes: &[u8], width: usize, n: usize, out: &mut Vec<u32>) -> usize {
-    macro_rules! of_width {
-        ($($width:literal)*) => {
-            match width {
-                $($width => of::<$width>(bytes, n, out),)*
-                _ => 0,
-            }
-        };
-    }
-    fn of<const WIDTH: usize>(bytes: &[u8], n: usize, out: &mut Vec<u32>) -> usize {
-        let n = n.min(bytes.len().saturating_sub(BEHIND) / WIDTH);
-        for group in 0..n {
-            let from = &bytes[group * WIDTH..][..WIDTH + BEHIND];
-            out.extend_from_slice(&eight::<WIDTH>(from));
-        }
-        n
-    }
-    of_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
-}
-
-/// A group of eight numbers. Width and places are constants, so nothing is left
-/// of them but loads, shifts and masks: twice as fast as with calls in between.
-#[inline(always)]
-fn eight<const WIDTH: usize>(from: &[u8]) -> [u32; 8] {
-    let mask = ((1u64 << WIDTH) - 1) as u32;
-    let mut numbers = [0; 8];
-    for (idx, number) in numbers.iter_mut().enumerate() {
-        if let Some(word) = from[idx * WIDTH / 8..].first_chunk() {
-            *number = (u64::from_le_bytes(*word) >> (idx * WIDTH % 8)) as u32 & mask;
-        }
-    }
-    numbers
-}
-
-/// The number of up to 64 bits at a place, whose bytes are there.
-#[inline]
-pub(super) fn packed(bytes: &[u8], bit: usize, width: usize) -> u64 {
-    let (at, shift) = (bit / 8, bit % 8);
-    let mask = u64::MAX.checked_shr(64 - width as u32).unwrap_or(0);
-    if let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk)
-        && shift + width <= 64
-    {
-        return (u64::from_le_bytes(*word) >> shift) & mask;
-    }
-    let mut wide = [0; 16];
-    let last = bytes.len().min(at + 9);
-    let from = bytes.get(at..last).unwrap_or_default();
-    wide[..from.len()].copy_from_slice(from);
-    (u128::from_le_bytes(wide) >> shift) as u64 & mask
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod unpack;
 mod values;
 
 pub(super) use rows::FlatRows;
