@@ -7,6 +7,9 @@
 //! names a folder where it stays, for others to read. Every answer is checked against sums over all rows, and, for the first 20,000 rows, against
 //! plain maps.
 
+#[path = "measure/allocator.rs"]
+mod allocator;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +19,6 @@ use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::{Float64Type, Int64Type};
 use windrow::arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use windrow::prelude::*;
-
-/// As the command and the engines that it is compared with have one.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Groups of a low key.
 const K: u64 = 100;
@@ -254,6 +253,7 @@ fn total(table: &Table, column: &str) -> i64 {
 }
 
 fn main() -> windrow::Result<()> {
+    allocator::keep_pages();
     let from_env = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let n_rows: u64 = from_env("ROWS").unwrap_or(10_000_000);
     let repeats: u64 = from_env("REPEATS").unwrap_or(3);

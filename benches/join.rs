@@ -10,6 +10,8 @@
 //! `JOIN_FROM` names such a folder: then its files are read, and each question is asked once, so
 //! that the whole process can be measured; what it prints of rows is for others to compare.
 
+#[path = "measure/allocator.rs"]
+mod allocator;
 #[path = "generate/mod.rs"]
 mod generate;
 
@@ -22,10 +24,6 @@ use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use generate::{Random, Seed};
 use windrow::{DataFrame, MergeHow, Session, Table};
-
-/// As the command and the engines that it is compared with have one.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rows of a batch, as a Parquet reader gives them.
 const BATCH_ROWS: usize = 8_192;
@@ -192,6 +190,7 @@ fn ask_files(dir: &Path) {
 }
 
 fn main() {
+    allocator::keep_pages();
     if let Some(dir) = std::env::var_os("JOIN_FROM") {
         return ask_files(Path::new(&dir));
     }

@@ -10,6 +10,8 @@
 //! it is told that none was checked. The time is that of the whole question, from reading on; of
 //! several runs the fastest counts. Settings come from `WINDROW_*` variables.
 
+#[path = "../measure/allocator.rs"]
+mod allocator;
 mod answers;
 mod data;
 mod queries;
@@ -24,9 +26,6 @@ use data::Tables;
 use queries::{QUERIES, Query};
 use tpchgen::q_and_a::QueryAndAnswer;
 use windrow::{Result, Session};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The 22 questions of TPC-H.
 #[derive(Parser)]
@@ -55,6 +54,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_pages();
     match run(&Options::parse()) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(wrong) => {
