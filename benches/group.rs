@@ -253,7 +253,7 @@ fn total(table: &Table, column: &str) -> i64 {
 }
 
 fn main() -> windrow::Result<()> {
-    allocator::keep_pages();
+    allocator::settle();
     let from_env = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let n_rows: u64 = from_env("ROWS").unwrap_or(10_000_000);
     let repeats: u64 = from_env("REPEATS").unwrap_or(3);

@@ -1,6 +1,9 @@
 //! The allocator of the benchmarks that ask questions, set as a program sets it
-//! that asks many: freed pages are kept, since the next question needs as many.
+//! that asks many: pages are small, and kept when they are freed, since the next
+//! question needs as many.
 //!
+//! Huge pages, which the kernel may give mimalloc, come fresh from the host of a
+//! virtual machine: with them the first question of joins took twice the time.
 //! mimalloc hands them back every second by default, and the kernel clears them
 //! again: 5 to 8 % of the time of all questions, at the same peak of memory.
 
@@ -17,7 +20,11 @@ unsafe extern "C" {
 }
 
 /// To be called before there are other threads.
-pub fn keep_pages() {
+pub fn settle() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        eprintln!("memory may come in huge pages: {error}");
+    }
     // SAFETY: the signature is that of mimalloc.h, and options are not read while
     // the only thread sets one.
     unsafe { mi_option_set(KEEP.0, KEEP.1) };

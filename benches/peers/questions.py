@@ -80,7 +80,10 @@ def windrow(what, folder, chosen):
     if what == "group":
         more |= {"GROUP_FROM": "parquet", "GROUP_DATA": str(folder), "REPEATS": str(chosen.runs)}
     elif what == "join":
-        more |= {"JOIN_FROM" if chosen.runs == 1 else "JOIN_DATA": str(folder)}
+        if not (folder / "large").exists():
+            only_write = {**more, "JOIN_DATA": str(folder)}
+            run.child([*command, "no-question"], chosen.timeout, chosen.cache / "questions/windrow.log", only_write)
+        more |= {"JOIN_FROM": str(folder), "REPEATS": str(chosen.runs)}
     else:
         command += ["--scale", str(chosen.scale), "--data", str(folder), "--runs", str(chosen.runs)]
     done = run.child(command, chosen.timeout, chosen.cache / "questions/windrow.log", more)

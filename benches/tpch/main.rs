@@ -54,7 +54,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    allocator::keep_pages();
+    allocator::settle();
     match run(&Options::parse()) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(wrong) => {

@@ -15,4 +15,4 @@ pub use by::{By, Partitioning};
 pub use cut::{Cut, Cutter, Piece};
 pub use sizes::{PartitionSize, batch_bytes, row_bytes};
 pub(crate) use sizes::{array_bytes, most_bytes};
-pub(crate) use take::take_rows;
+pub(crate) use take::{RowNumbers, take_rows};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
@@ -21,7 +21,7 @@ use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::scatter::ScatteredUnits;
 use crate::exec::source::{Open, Units, batches_reader};
-use crate::partition::take_rows;
+use crate::partition::{RowNumbers, take_rows};
 use crate::shuffle::{Bucket, BucketReader, Route};
 
 /// The column that holds the place of a row: no column of a source is called so.
@@ -109,7 +109,7 @@ struct Ordered {
 enum Now {
     Nothing,
     /// Rows that were sorted; how many of them came out.
-    Sorted(RecordBatch, UInt32Array, usize),
+    Sorted(RecordBatch, Vec<u32>, usize),
     /// Rows of this place, as they lie in the bucket.
     One(BucketReader, u64),
 }
@@ -153,7 +153,7 @@ impl Ordered {
         // Runs of rows that are in order already, one for each bucket of keys: a
         // stable sort that merges them.
         order.sort_by_key(|row| sorted[*row as usize]);
-        self.now = Now::Sorted(rows, order.into(), 0);
+        self.now = Now::Sorted(rows, order, 0);
         Ok(true)
     }
 
@@ -162,7 +162,8 @@ impl Ordered {
             match &mut self.now {
                 Now::Nothing => {}
                 Now::Sorted(rows, order, done) if *done < order.len() => {
-                    let some = order.slice(*done, BATCH_ROWS.min(order.len() - *done));
+                    let some = &order[*done..order.len().min(*done + BATCH_ROWS)];
+                    let some = RowNumbers::from(some.to_vec());
                     *done += some.len();
                     let columns = rows.columns()[..self.schema.fields().len()].iter();
                     let columns = columns.map(|column| take_rows(column, &some));

@@ -35,6 +35,13 @@ struct Digit {
     first: u64,
 }
 
+/// Values of one column whose codes are how far each is above the least one of the
+/// build side; what is below it wraps, to codes that no build row has.
+pub(super) enum Steps<'a> {
+    Signed(&'a [i64], i64),
+    Unsigned(&'a [u64], u64),
+}
+
 /// From keys to codes.
 #[derive(Debug, Clone)]
 pub(super) struct Packing {
@@ -84,6 +91,23 @@ impl Packing {
             self.add(digit, column, &mut codes);
         }
         codes
+    }
+
+    /// The codes of every row as steps, where they are no more than that: one pass
+    /// fewer over all rows.
+    pub fn steps<'a>(&self, columns: &'a [KeyColumn]) -> Option<Steps<'a>> {
+        let ([digit], [column]) = (&self.digits[..], columns) else {
+            return None;
+        };
+        let meets_all = column.never.is_none() && column.values.null_count() == 0;
+        if !meets_all || digit.first > 0 {
+            return None;
+        }
+        match Whole::of(&column.values)? {
+            Whole::Signed(array) => Some(Steps::Signed(array.values(), digit.low as i64)),
+            Whole::Unsigned(array) => Some(Steps::Unsigned(array.values(), digit.low as u64)),
+            Whole::Wide(_) => None,
+        }
     }
 
     fn add(&self, digit: &Digit, column: &KeyColumn, codes: &mut [u64]) {

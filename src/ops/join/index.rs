@@ -19,7 +19,7 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
-use super::codes::Packing;
+use super::codes::{Packing, Steps};
 use super::keys::{KeyColumn, KeyForms};
 use super::table::{Blobs, ByteTable, Chains, CodeTable, MOST_ROWS, NONE};
 use crate::cancel::{check, stretches};
@@ -100,7 +100,17 @@ impl Index {
         let keys = self.forms.bring(columns)?;
         match &self.lookup {
             Lookup::All => heads.resize(n_rows, if self.n_rows > 0 { 0 } else { NONE }),
-            Lookup::Codes(packing, table) => table.find(&packing.codes(&keys), &mut heads),
+            Lookup::Codes(packing, table) => match packing.steps(&keys) {
+                Some(Steps::Signed(values, low)) => {
+                    let steps = values.iter().map(|value| value.wrapping_sub(low) as u64);
+                    table.find(steps, &mut heads);
+                }
+                Some(Steps::Unsigned(values, low)) => {
+                    let steps = values.iter().map(|value| value.wrapping_sub(low));
+                    table.find(steps, &mut heads);
+                }
+                None => table.find(packing.codes(&keys).into_iter(), &mut heads),
+            },
             Lookup::Texts(table) => {
                 let valid = keys[0].values.nulls();
                 for_texts(&keys[0].values, |row, text| {

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow_buffer::BooleanBuffer;
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
@@ -29,7 +29,7 @@ use crate::cancel::{Paced, check, stretches};
 use crate::error::{Error, Result};
 use crate::expr::common_type;
 use crate::memory::Reservation;
-use crate::partition::take_rows;
+use crate::partition::{RowNumbers, take_rows};
 
 /// Rows that come out at once at most, where one batch meets many.
 const MOST_ROWS: usize = 1 << 16;
@@ -245,7 +245,7 @@ impl JoinTable {
         build: Vec<u32>,
     ) -> Result<RecordBatch> {
         let n_rows = build.len();
-        let probe = probe.map(UInt32Array::from);
+        let probe = probe.map(RowNumbers::from);
         let mut taken = self.spec.output.iter();
         let both = taken.any(|taken| matches!(taken, Taken::KeyOfBuild { .. }));
         let found = if both { build.clone() } else { Vec::new() };
@@ -338,9 +338,7 @@ impl Matches {
         }
         let mut probe = None;
         if !kind.keeps_probe() && build.contains(&NONE) {
-            let rows = (0..build.len() as u32).filter(|row| build[*row as usize] != NONE);
-            probe = Some(rows.collect::<Vec<u32>>());
-            build.retain(|row| *row != NONE);
+            probe = Some(drop_alone(&mut build));
         }
         self.table.assemble(&self.batch, probe, build)
     }
@@ -383,6 +381,21 @@ impl Matches {
         self.table
             .assemble(&self.batch, Some(pairs.probe), pairs.build)
     }
+}
+
+/// Drops [`NONE`] from the build rows of a batch; gives the probe rows of the others.
+fn drop_alone(build: &mut Vec<u32>) -> Vec<u32> {
+    let mut probe = vec![0; build.len()];
+    let mut n_kept = 0;
+    // Written and then kept or not: which rows are dropped can hardly be foreseen.
+    for row in 0..build.len() {
+        let head = build[row];
+        (probe[n_kept], build[n_kept]) = (row as u32, head);
+        n_kept += usize::from(head != NONE);
+    }
+    probe.truncate(n_kept);
+    build.truncate(n_kept);
+    probe
 }
 
 /// Chains that are walked side by side.

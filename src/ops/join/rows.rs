@@ -8,8 +8,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array, new_null_array};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array, new_null_array};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
@@ -18,7 +17,7 @@ use super::table::NONE;
 use crate::cancel::{OfThread, check};
 use crate::error::Result;
 use crate::memory::{HeldBuffers, held_bytes};
-use crate::partition::{batch_bytes, take_rows};
+use crate::partition::{RowNumbers, batch_bytes, take_rows};
 
 /// Bytes of a piece at most: offsets of texts and lists have 31 bits, and of a
 /// dictionary each batch may bring its values.
@@ -145,7 +144,7 @@ impl BuildRows {
     /// Chooses rows, to gather columns of.
     pub fn choose(&self, rows: Vec<u32>) -> Chosen<'_> {
         let places = match self.pieces.len() {
-            0 | 1 => Places::One(indices(rows)),
+            0 | 1 => Places::One(RowNumbers::or_none(rows, NONE)),
             // Null is the only row of an array behind those of the pieces.
             n_pieces => Places::Many(
                 rows.into_iter()
@@ -163,16 +162,8 @@ impl BuildRows {
     }
 }
 
-/// Numbers of rows as indices; [`NONE`] is null.
-fn indices(rows: Vec<u32>) -> UInt32Array {
-    let present = BooleanBuffer::collect_bool(rows.len(), |idx| rows[idx] != NONE);
-    let nulls = NullBuffer::new(present);
-    let nulls = (nulls.null_count() > 0).then_some(nulls);
-    UInt32Array::new(rows.into(), nulls)
-}
-
 enum Places {
-    One(UInt32Array),
+    One(RowNumbers),
     Many(Vec<(usize, usize)>),
 }
 
@@ -191,15 +182,15 @@ impl Chosen<'_> {
     pub fn column(&self, idx: usize) -> Result<ArrayRef> {
         let field = self.rows.schema.field(idx);
         match &self.places {
-            Places::One(indices) => {
+            Places::One(rows) => {
                 let column = match self.rows.pieces.first() {
                     Some(piece) => Arc::clone(piece.column(idx)),
                     None => new_empty_array(field.data_type()),
                 };
                 if column.is_empty() {
-                    return Ok(new_null_array(field.data_type(), indices.len()));
+                    return Ok(new_null_array(field.data_type(), rows.len()));
                 }
-                Ok(take_rows(&column, indices)?)
+                Ok(take_rows(&column, rows)?)
             }
             Places::Many(places) => {
                 let null = new_null_array(field.data_type(), 1);

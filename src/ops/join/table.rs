@@ -167,17 +167,16 @@ impl CodeTable {
         Ok((table, chains))
     }
 
-    /// The first row of each code; [`NONE`] where there is none.
-    pub fn find(&self, codes: &[u64], heads: &mut Vec<u32>) {
+    /// The first row of each code; [`NONE`] where there is none, as of all codes
+    /// that the table was not built for.
+    pub fn find(&self, codes: impl Iterator<Item = u64>, heads: &mut Vec<u32>) {
         match self {
-            CodeTable::Dense(table) => heads.extend(codes.iter().map(|&code| {
+            CodeTable::Dense(table) => heads.extend(codes.map(|code| {
                 let place = usize::try_from(code).unwrap_or(usize::MAX);
                 table.get(place).copied().unwrap_or(NONE)
             })),
-            CodeTable::Ranked(ranked) => {
-                heads.extend(codes.iter().map(|&code| ranked.find(code)));
-            }
-            CodeTable::Hashed(parts) => heads.extend(codes.iter().map(|&code| {
+            CodeTable::Ranked(ranked) => heads.extend(codes.map(|code| ranked.find(code))),
+            CodeTable::Hashed(parts) => heads.extend(codes.map(|code| {
                 if code == MISS {
                     return NONE;
                 }
@@ -540,7 +539,7 @@ mod tests {
                 let (table, chains) = CodeTable::build(&codes[..n], size, mask, threads).unwrap();
                 let asked: Vec<u64> = (0..1013).chain([MISS]).collect();
                 let mut heads = Vec::new();
-                table.find(&asked, &mut heads);
+                table.find(asked.iter().copied(), &mut heads);
                 assert_eq!(heads[1013], NONE);
                 for (head, wanted) in heads.into_iter().zip(&of_code) {
                     let n_wanted = wanted.partition_point(|row| (*row as usize) < n);
@@ -557,7 +556,7 @@ mod tests {
         assert!(chains.is_empty() && table.bytes() < 8 * 1_000);
         let mut heads = Vec::new();
         let asked: Vec<u64> = (0..40_000).collect();
-        table.find(&asked, &mut heads);
+        table.find(asked.iter().copied(), &mut heads);
         for (code, head) in asked.iter().zip(heads) {
             let row = codes.binary_search(code).map_or(NONE, |row| row as u32);
             assert_eq!(head, row, "{code}");
