@@ -198,7 +198,9 @@ fn main() -> windrow::Result<()> {
     let dir = tempfile::tempdir().expect("a folder for the rows");
     let kept = std::env::var_os("SPILL_DATA").map(PathBuf::from);
     let input = kept.unwrap_or_else(|| dir.path().join("in"));
-    if !input.exists() {
+    let files = std::fs::read_dir(&input).into_iter().flatten().flatten();
+    let mut names = files.map(|file| file.path());
+    if !names.any(|path| path.extension().is_some_and(|name| name == "parquet")) {
         let make = move |idx: usize| {
             let first = idx as u64 * BATCH_ROWS;
             Ok(vec![batch(first..(first + BATCH_ROWS).min(rows), rows)])

@@ -11,10 +11,12 @@
 //! See `README.md` in this folder for what is guaranteed.
 
 mod buckets;
+mod gather;
 mod route;
 mod split;
 
 pub use buckets::{Bucket, BucketReader, Buckets, Stretch};
 pub use route::{ByHash, ByRange, Route, bucket_of};
 pub use split::{Shards, split, split_all};
-pub(crate) use split::{gather, starts};
+pub(crate) use gather::{At, gather};
+pub(crate) use split::starts;

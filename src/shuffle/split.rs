@@ -15,11 +15,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_schema::{DataType, SchemaRef};
-use arrow_select::interleave::interleave;
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::SchemaRef;
 use arrow_select::take::take_record_batch;
 
+use super::gather::{At, gather};
 use crate::error::{Error, Result};
 use crate::partition::batch_bytes;
 
@@ -200,9 +200,9 @@ pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> 
     let Some(first) = batches.first() else {
         return Err(Error::internal("there is no batch to split"));
     };
-    let mut places = vec![(0, 0); n_rows];
+    let mut places: Vec<At> = vec![(0, 0); n_rows];
     let rows = (0..).zip(batches);
-    let rows = rows.flat_map(|(idx, batch)| (0..batch.num_rows()).map(move |row| (idx, row)));
+    let rows = rows.flat_map(|(idx, batch)| (0..batch.num_rows() as u32).map(move |row| (idx, row)));
     for (place, &bucket) in rows.zip(buckets) {
         let next = &mut ends[bucket as usize];
         places[*next as usize] = place;
@@ -223,18 +223,6 @@ pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> 
             schema, columns, &options,
         )?)
     })
-}
-
-/// The values at `places`, each a column of one type and a row of it. There is a column.
-///
-/// # Errors
-///
-/// [`Error::External`] if the values of all together are too many for one array.
-pub(crate) fn gather(columns: &[&dyn Array], places: &[(usize, usize)]) -> Result<ArrayRef> {
-    match columns[0].data_type() {
-        DataType::Null => Ok(Arc::new(NullArray::new(places.len()))),
-        _ => Ok(interleave(columns, places)?),
-    }
 }
 
 /// Where the rows of each bucket start. As they are placed, starts become ends.
@@ -266,7 +254,7 @@ pub(crate) fn starts(buckets: &[u32], n_buckets: usize, n_rows: usize) -> Result
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::Int64Array;
+    use arrow_array::{ArrayRef, Int64Array, NullArray};
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
 

@@ -19,7 +19,7 @@ use arrow_schema::{DataType, Field, Schema};
 
 use super::aside::fitting;
 use super::merge::{Made, Merge};
-use super::store::GroupStore;
+use super::store::{GroupStore, partials};
 use crate::error::{Error, Result};
 use crate::exec::fold::FoldPlan;
 use crate::expr::{GroupTable, OfValues, Sift};
@@ -39,7 +39,7 @@ impl Merge {
     pub(super) fn is_alone(&self, bucket: &Bucket) -> Result<bool> {
         let n_keys = self.groups()?.n_keys();
         let mut table: Option<GroupTable> = None;
-        for partial in bucket.read() {
+        for partial in partials(bucket) {
             let partial = partial?;
             let keys = &partial.columns()[..n_keys];
             let types = keys.iter().map(|key| key.data_type().clone()).collect();
@@ -71,7 +71,7 @@ impl Merge {
         }
         tracing::debug!(rows = bucket.rows(), wanted, "a group does not fit");
         let mut reservation = self.budget.open();
-        for partial in bucket.read() {
+        for partial in partials(bucket) {
             groups.merge(&without_values(&partial?, &columns)?)?;
             let wanted = 2 * groups.bytes() as u64;
             if !self.reserve(&mut reservation, wanted) {
@@ -115,7 +115,7 @@ impl Merge {
         };
         let mut each = values.groups()?;
         let store = GroupStore::new(each.n_keys(), &self.budget, self.room, &self.spill_dir);
-        for partial in bucket.read() {
+        for partial in partials(bucket) {
             self.cancel.check()?;
             let values = values_of(&partial?, column)?;
             self.leave_values(&values, &mut each, &store)?;
@@ -155,7 +155,7 @@ impl Merge {
         let mut sift = Sift::new(q);
         loop {
             self.cancel.check()?;
-            for partial in bucket.read() {
+            for partial in partials(bucket) {
                 let values = values_of(&partial?, column)?;
                 sift.take(values.as_primitive::<Float64Type>().values());
             }

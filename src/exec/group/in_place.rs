@@ -23,7 +23,7 @@ use arrow_ord::cmp::not_distinct;
 use arrow_schema::DataType;
 
 use super::aside::Aside;
-use super::keys::{At, KeyColumn};
+use super::keys::KeyColumn;
 use super::merge::Merge;
 use super::placed::{Grouped, HotGroup, PlacedGroups};
 use super::routed::{ROUTED_BYTES, Routed, STRETCH_ROWS, Stretch, ascending, in_order};
@@ -33,11 +33,11 @@ use crate::exec::each::each;
 use crate::expr::{GroupTable, Groups};
 use crate::memory::{HeldBuffers, Reservation};
 use crate::ops::{Aggregate, PlaceNumbers, Ungrouped};
-use crate::shuffle::gather;
+use crate::shuffle::{At, gather};
 
 /// Bytes that a row of a bucket takes while its group is found: its hash, its
 /// place, where it lies, and its group.
-const FOUND_BYTES: u64 = 8 + 8 + 16 + 4;
+const FOUND_BYTES: u64 = 8 + 8 + 8 + 4;
 
 /// Rows that are being grouped.
 struct InPlace<'a> {
@@ -336,15 +336,12 @@ impl<'a> InPlace<'a> {
             false => {
                 // Stable, since that is quick where much stands in order.
                 order.sort();
-                let at: Vec<At> = order.iter().map(|(_, id)| (0, *id as usize)).collect();
+                let at: Vec<At> = order.iter().map(|(_, id)| (0, *id)).collect();
                 let results = results.iter().map(|results| gather(&[results], &at));
                 results.collect::<Result<_>>()?
             }
         };
-        let keys_at = order.iter().map(|(_, id)| {
-            let (batch, row) = heads.at[*id as usize];
-            (batch as u32, row as u32)
-        });
+        let keys_at = order.iter().map(|(_, id)| heads.at[*id as usize]);
         let mut buffers = HeldBuffers::default();
         let kept = 16 * n_groups as u64 + buffers.add_columns(&results);
         self.reserve(&mut held, kept)?;
@@ -385,7 +382,7 @@ impl<'a> InPlace<'a> {
             rows.numbers.extend_from_slice(numbers);
             let own = &routed.rows[range.clone()];
             rows.at
-                .extend(own.iter().map(|row| (*batch, *row as usize)));
+                .extend(own.iter().map(|row| (*batch as u32, *row)));
             self.rows[*batch].add_places(own, self.numbers, &mut rows.places);
         }
         rows.stretches = stretches;
@@ -482,7 +479,7 @@ impl<'a> InPlace<'a> {
             let n_rows: usize = routed.iter().map(|of| of.range(bucket).len()).sum();
             let rows = row..row + n_rows;
             let at = found.rows.at[rows.clone()].iter();
-            let at: Vec<At> = at.map(|(of, row)| (of - batch, *row)).collect();
+            let at: Vec<At> = at.map(|(of, row)| (of - batch as u32, *row)).collect();
             let columns = gather_all(alike, &at)?;
             let ids = Groups::of(&found.ids[rows], n_groups);
             groups.take_grouped(ids, &columns, alike[0].are_groups())?;

@@ -10,10 +10,7 @@ use arrow_schema::DataType;
 
 use crate::error::Result;
 use crate::expr::{in_key_types, plain};
-use crate::shuffle::gather;
-
-/// An array, or a batch, and a row of it.
-pub(super) type At = (usize, usize);
+use crate::shuffle::{At, gather};
 
 /// The arrays of a column.
 pub(super) struct KeyColumn<'a> {
@@ -77,11 +74,11 @@ impl<'a> KeyColumn<'a> {
         }
         let mut values = self.values.clone();
         values.push(&self.null);
-        let of_null = (self.values.len(), 0);
-        let decoded = at.iter().map(|&(array, row)| match self.coded[array] {
+        let of_null = (self.values.len() as u32, 0);
+        let decoded = at.iter().map(|&(array, row)| match self.coded[array as usize] {
             None => (array, row),
-            Some(coded) if coded.is_null(row) => of_null,
-            Some(coded) => (array, coded.keys().values()[row] as usize),
+            Some(coded) if coded.is_null(row as usize) => of_null,
+            Some(coded) => (array, coded.keys().values()[row as usize] as u32),
         });
         gather(&values, &decoded.collect::<Vec<_>>())
     }

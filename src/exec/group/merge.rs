@@ -12,8 +12,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 
+use super::narrow::Narrowing;
 use super::runs::{GroupRows, InOrder, Run, first_place, with_places};
-use super::store::{MAX_LEVELS, N_BUCKETS, buckets, cut};
+use super::store::{MAX_LEVELS, N_BUCKETS, buckets, cut, partials};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::exec::each::each;
@@ -142,7 +143,7 @@ impl Merge {
     fn fit(&self, bucket: &Bucket) -> Result<Fit> {
         let mut reservation = self.budget.open();
         let mut groups = self.groups()?;
-        for partial in bucket.read() {
+        for partial in partials(bucket) {
             groups.merge(&partial?)?;
             // The answer stands beside the states that it is made of.
             let wanted = 2 * groups.bytes() as u64;
@@ -194,8 +195,11 @@ impl Merge {
         );
         let n_keys = self.groups()?.n_keys();
         let mut smaller = buckets(N_BUCKETS, &self.budget, self.room, &self.spill_dir);
-        for partial in bucket.read() {
-            smaller.push(cut(&[partial?], n_keys, level + 1)?)?;
+        let mut narrowing = Narrowing::default();
+        for partial in partials(bucket) {
+            let partial = partial?;
+            narrowing.add(&Narrowing::of(&partial));
+            smaller.push(cut(&[partial], n_keys, level + 1, &narrowing)?)?;
         }
         let merged: Result<Vec<T>> = smaller
             .finish()

@@ -26,6 +26,7 @@ mod aside;
 mod in_place;
 mod keys;
 mod merge;
+mod narrow;
 mod placed;
 mod routed;
 mod runs;

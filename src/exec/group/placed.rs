@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Schema, SchemaRef};
 
-use super::keys::{At, KeyColumn};
+use super::keys::KeyColumn;
 use super::merge::Merge;
 use super::runs::{bounds, one_by_one};
 use crate::error::Result;
@@ -20,13 +20,13 @@ use crate::exec::sheet::Stage;
 use crate::exec::source::{Open, Units, batches_reader};
 use crate::expr::{common_type, in_key_types};
 use crate::memory::{HeldBuffers, Reservation};
-use crate::shuffle::gather;
+use crate::shuffle::{At, gather};
 
 /// The groups of a bucket, in the order of their places.
 pub(super) struct Grouped {
     pub places: Vec<u64>,
     /// For each its batch and the row of that.
-    pub keys_at: Vec<(u32, u32)>,
+    pub keys_at: Vec<At>,
     pub results: Vec<ArrayRef>,
     /// The one with the most rows, where several tasks shared them.
     pub hot: Option<HotGroup>,
@@ -166,7 +166,7 @@ impl PlacedGroups {
         let mut columns = self.keys_at(&groups)?;
         let at: Vec<At> = groups
             .iter()
-            .map(|(_, bucket, idx)| (*bucket, *idx))
+            .map(|(_, bucket, idx)| (*bucket as u32, *idx as u32))
             .collect();
         for column in 0..self.schema.fields().len() - columns.len() {
             let all = self.buckets.iter().map(|bucket| &*bucket.results[column]);
@@ -178,17 +178,17 @@ impl PlacedGroups {
     /// The keys of some groups.
     fn keys_at(&self, groups: &[(u64, usize, usize)]) -> Result<Vec<ArrayRef>> {
         // Most batches have none of them, and need not be looked at.
-        let mut local = vec![usize::MAX; self.keys.len()];
+        let mut local = vec![u32::MAX; self.keys.len()];
         let mut used: Vec<usize> = Vec::new();
         let mut at: Vec<At> = Vec::with_capacity(groups.len());
         for (_, bucket, idx) in groups {
             let (batch, row) = self.buckets[*bucket].keys_at[*idx];
             let local = &mut local[batch as usize];
-            if *local == usize::MAX {
-                *local = used.len();
+            if *local == u32::MAX {
+                *local = used.len() as u32;
                 used.push(batch as usize);
             }
-            at.push((*local, row as usize));
+            at.push((*local, row));
         }
         let types = self.key_types.iter().enumerate();
         let keys = types.map(|(idx, of)| {
@@ -209,7 +209,7 @@ fn hot_keys(
     let hot = buckets.iter().filter_map(|bucket| bucket.hot.as_ref());
     let report = |hot: &HotGroup| {
         let (batch, row) = hot.key_at;
-        let values = key_types.iter().zip(&keys[batch]).map(|(of, keys)| {
+        let values = key_types.iter().zip(&keys[batch as usize]).map(|(of, keys)| {
             let value = KeyColumn::new(of, std::iter::once(keys)).gather(&[(0, row)])?;
             Ok(array_value_to_string(&value, 0)?)
         });

@@ -12,12 +12,13 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
+use super::narrow::{Narrowing, number, widened};
 use crate::error::{Error, Result};
 use crate::exec::build::Given;
 use crate::exec::sheet::Stage;
@@ -33,7 +34,7 @@ const RANGE_ROWS: usize = 32_768;
 /// Bytes of a batch on disk: one of each run is in memory while runs are merged.
 const DISK_BATCH_BYTES: u64 = 64 << 10;
 
-/// Rows in the order of their places.
+/// Rows in the order of their places, some of them narrowed.
 #[derive(Clone)]
 pub(super) enum Run {
     /// All of them, and what they hold of the budget.
@@ -48,6 +49,7 @@ impl Run {
         mut reservation: Reservation,
         spill_dir: &SpillDir,
     ) -> Result<Run> {
+        let rows = Narrowing::of(&rows).narrowed(&rows)?;
         if reservation.try_resize(held_bytes(&rows)) {
             return Ok(Run::Memory(rows, Arc::new(reservation)));
         }
@@ -99,11 +101,9 @@ pub(in crate::exec) fn places(rows: &RecordBatch) -> &[ArrayRef] {
 }
 
 fn place(rows: &RecordBatch, row: usize) -> Place {
-    let places = places(rows);
-    (
-        places[0].as_primitive::<UInt64Type>().value(row),
-        places[1].as_primitive::<UInt32Type>().value(row),
-    )
+    let chunk = rows.num_columns() - PLACE_COLUMNS;
+    let rows_of_chunks = rows.column(chunk + 1).as_primitive::<UInt32Type>();
+    (number(rows, chunk, row), rows_of_chunks.value(row))
 }
 
 /// Rows of sorted ones that stand before a place, or at it.
@@ -135,7 +135,7 @@ impl Cursor {
     fn fill(&mut self) -> Result<bool> {
         while self.rows.num_rows() == 0 {
             match self.batches.next() {
-                Some(rows) => self.rows = in_types(&rows?, self.rows.schema_ref())?,
+                Some(rows) => self.rows = in_types(&widened(&rows?)?, self.rows.schema_ref())?,
                 None => return Ok(false),
             }
         }
@@ -252,7 +252,7 @@ impl GroupRows {
     /// What a pipeline reads: ranges of places are units where all is in memory,
     /// so that any thread puts one in order; else one unit merges all.
     pub fn given(self, stage: Stage) -> Result<Given> {
-        let units = match self.in_memory()? {
+        let units = match self.in_memory() {
             Some(rows) => range_units(&rows, &self.placed, &self.runs.into()),
             None => {
                 let merged = InOrder::new(&self.runs, &self.placed)?;
@@ -269,12 +269,12 @@ impl GroupRows {
         })
     }
 
-    fn in_memory(&self) -> Result<Option<Vec<RecordBatch>>> {
+    fn in_memory(&self) -> Option<Vec<RecordBatch>> {
         let runs = self.runs.iter().map(|run| match run {
-            Run::Memory(rows, _) => Some(in_types(rows, &self.placed)),
+            Run::Memory(rows, _) => Some(rows.clone()),
             Run::Disk(_) => None,
         });
-        runs.collect::<Option<Result<Vec<_>>>>().transpose()
+        runs.collect()
     }
 }
 
@@ -326,7 +326,8 @@ fn range_units(runs: &[RecordBatch], schema: &SchemaRef, held: &Arc<[Run]>) -> U
 }
 
 fn in_one_order(slices: &[RecordBatch], schema: &SchemaRef) -> Result<RecordBatch> {
-    let rows = match slices {
+    let wide = slices.iter().map(|rows| in_types(&widened(rows)?, schema));
+    let rows = match &wide.collect::<Result<Vec<_>>>()?[..] {
         [one] => one.clone(),
         many => concat_batches(schema, many)?,
     };

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
+use super::narrow::{Narrowing, widened};
 use crate::error::Result;
 use crate::expr::{hash_rows, in_key_types};
 use crate::memory::{Budget, SpillDir};
@@ -44,11 +45,18 @@ struct State {
     buckets: Option<Buckets>,
     /// The types that keys had, each list once.
     key_types: Vec<Vec<DataType>>,
+    /// Of all that came.
+    narrowing: Narrowing,
 }
 
 /// Cuts partials by the hash of their first `n_keys` columns, on a level below
-/// others. All have the same columns.
-pub(super) fn cut(partials: &[RecordBatch], n_keys: usize, level: u32) -> Result<Shards> {
+/// others. All have the same columns. They are narrowed for their way.
+pub(super) fn cut(
+    partials: &[RecordBatch],
+    n_keys: usize,
+    level: u32,
+    narrowing: &Narrowing,
+) -> Result<Shards> {
     let mut to = Vec::new();
     for partial in partials {
         if n_keys == 0 {
@@ -58,10 +66,16 @@ pub(super) fn cut(partials: &[RecordBatch], n_keys: usize, level: u32) -> Result
         let hashes = hash_rows(&partial.columns()[..n_keys])?.into_iter();
         to.extend(hashes.map(|hash| bucket_of(hash << (level * LEVEL_BITS), N_BUCKETS)));
     }
-    match partials {
+    let narrowed = partials.iter().map(|partial| narrowing.narrowed(partial));
+    match &narrowed.collect::<Result<Vec<_>>>()?[..] {
         [one] => split(one, &to, n_buckets(n_keys)),
         many => split_all(many, &to, n_buckets(n_keys)),
     }
+}
+
+/// The partials of a bucket, as they came.
+pub(super) fn partials(bucket: &Bucket) -> impl Iterator<Item = Result<RecordBatch>> {
+    bucket.read().map(|narrowed| widened(&narrowed?))
 }
 
 /// Empty buckets.
@@ -117,7 +131,8 @@ impl GroupStore {
     pub fn push(&self, partials: &[RecordBatch]) -> Result<()> {
         let alike = |a: &RecordBatch, b: &RecordBatch| a.schema_ref() == b.schema_ref();
         for partials in partials.chunk_by(alike) {
-            let shards = cut(partials, self.n_keys, 0)?;
+            let narrowing = self.narrowing(partials);
+            let shards = cut(partials, self.n_keys, 0, &narrowing)?;
             self.append(shards, types_of(&partials[0], self.n_keys))?;
         }
         Ok(())
@@ -134,8 +149,18 @@ impl GroupStore {
         let has_null = |row: usize| keys.iter().any(|key| key.is_null(row));
         let rows = 0..partial.num_rows();
         let to = rows.map(|row| if has_null(row) { 0 } else { bucket });
-        let shards = split(partial, &to.collect::<Vec<_>>(), self.n_buckets)?;
+        let to: Vec<u32> = to.collect();
+        let narrowing = self.narrowing(std::slice::from_ref(partial));
+        let shards = split(&narrowing.narrowed(partial)?, &to, self.n_buckets)?;
         self.append(shards, types_of(partial, self.n_keys))
+    }
+
+    /// What all need that came, these among them.
+    fn narrowing(&self, partials: &[RecordBatch]) -> Narrowing {
+        let each: Vec<Narrowing> = partials.iter().map(Narrowing::of).collect();
+        let all = &mut self.state().narrowing;
+        each.iter().for_each(|each| all.add(each));
+        all.clone()
     }
 
     fn append(&self, shards: Shards, key_types: Vec<DataType>) -> Result<()> {
@@ -167,10 +192,12 @@ impl GroupStore {
             return Ok(filled.finish());
         }
         let mut routed = self.empty(n_buckets(self.n_keys));
+        let mut narrowing = Narrowing::default();
         for bucket in filled.finish() {
-            for partial in bucket.read() {
+            for partial in partials(&bucket) {
                 let partial = with_key_types(&partial?, key_types)?;
-                routed.push(cut(&[partial], self.n_keys, 0)?)?;
+                narrowing.add(&Narrowing::of(&partial));
+                routed.push(cut(&[partial], self.n_keys, 0, &narrowing)?)?;
             }
         }
         Ok(routed.finish())

@@ -23,6 +23,7 @@ mod header;
 mod hybrid;
 mod kind;
 mod pages;
+mod planes;
 mod room;
 mod rows;
 #[cfg(test)]
