@@ -62,7 +62,7 @@ pub use aggregate::{
     Accumulator, AggExpr, Aggregate, BoundAggregate, Groups, UserAggregate, UserState, corr, count,
     covar, output_names,
 };
-pub(crate) use aggregate::{OfValues, Sift};
+pub(crate) use aggregate::{OfValues, RowCounts, Sift};
 pub use ast::{BinaryOp, Expr, MAX_DEPTH};
 pub use bounds::{Facts, Known, PathRef, Sought};
 pub use build::{IntoExpr, Then, When, call, coalesce, col, list, lit, when};

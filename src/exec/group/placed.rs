@@ -3,8 +3,14 @@
 //! In:  the groups of buckets, each with its place, the row that has its key, and
 //!      its results.
 //! Out: all of them in the order of their places; ranges of those on any thread.
+//!
+//! Where most groups have few rows, ranges follow the input: the keys of a batch go
+//! once the last range that has any of them was read, and as much memory is free for
+//! the answer.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::array_value_to_string;
@@ -13,7 +19,7 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use super::keys::KeyColumn;
 use super::merge::Merge;
 use super::runs::{bounds, one_by_one};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::build::Given;
 use crate::exec::report::HotKeyReport;
 use crate::exec::sheet::Stage;
@@ -49,12 +55,57 @@ pub(crate) struct PlacedGroups {
     pub tasks: Vec<u64>,
     /// Keys with many of them, most first.
     pub hot_keys: Vec<HotKeyReport>,
-    keys: Vec<Vec<ArrayRef>>,
+    keys: Vec<KeyBatch>,
     buckets: Vec<Grouped>,
     key_types: Vec<DataType>,
     schema: SchemaRef,
-    /// Of the keys.
+}
+
+/// The keys of a batch, until nobody needs them any more.
+struct KeyBatch {
+    /// Ranges of places that are to be read and have some of them.
+    readers: AtomicUsize,
+    keys: Mutex<Option<HeldKeys>>,
+}
+
+/// Key columns, and what they hold of the budget.
+struct HeldKeys {
+    columns: Vec<ArrayRef>,
     held: Reservation,
+}
+
+impl KeyBatch {
+    fn new(columns: Vec<ArrayRef>, held: Reservation) -> Self {
+        KeyBatch {
+            readers: AtomicUsize::new(0),
+            keys: Mutex::new(Some(HeldKeys { columns, held })),
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Option<HeldKeys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn columns(&self) -> Result<Vec<ArrayRef>> {
+        let keys = self.keys();
+        let columns = keys.as_ref().map(|keys| keys.columns.clone());
+        columns.ok_or_else(|| Error::internal("keys went before all groups had theirs"))
+    }
+
+    /// One reader less; the last one takes the keys along.
+    fn leave(&self) {
+        if self.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            *self.keys() = None;
+        }
+    }
+}
+
+/// Groups whose places are in one range.
+struct PlaceRange {
+    /// Those of each bucket.
+    of_buckets: Vec<Range<usize>>,
+    /// The batches that have their keys.
+    batches: Vec<usize>,
 }
 
 impl PlacedGroups {
@@ -90,22 +141,26 @@ impl PlacedGroups {
         Ok(PlacedGroups {
             hot_keys: hot_keys(&buckets, &keys, key_types, &names)?,
             tasks,
-            keys,
+            keys: keys
+                .into_iter()
+                .map(|columns| KeyBatch::new(columns, merge.budget.open()))
+                .collect(),
             buckets,
             key_types: key_types.to_vec(),
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-            held: merge.budget.open(),
         })
     }
 
     /// What a pipeline reads: ranges of places are units, so that any thread puts
     /// one in order. What waited is to be dropped before.
-    pub fn given(mut self, stage: Stage) -> Given {
+    pub fn given(self, stage: Stage) -> Given {
         let mut buffers = HeldBuffers::default();
-        let keys = self.keys.iter().map(|keys| buffers.add_columns(keys));
-        let keys: u64 = keys.sum();
-        // They were held before, with all else that waited.
-        self.held.resize_anyway(keys);
+        for batch in &self.keys {
+            if let Some(keys) = &mut *batch.keys() {
+                // They were held before, with all else that waited.
+                keys.held.resize_anyway(buffers.add_columns(&keys.columns));
+            }
+        }
         Given {
             schema: Arc::clone(&self.schema),
             units: Arc::new(self).units(),
@@ -117,43 +172,69 @@ impl PlacedGroups {
 
     /// A unit for each range of places.
     fn units(self: Arc<Self>) -> Units {
-        let places: Vec<&[u64]> = self
-            .buckets
-            .iter()
-            .map(|bucket| &bucket.places[..])
-            .collect();
-        let lens: Vec<usize> = places.iter().map(|places| places.len()).collect();
-        if lens.iter().all(|len| *len == 0) {
-            return one_by_one(Vec::new());
+        let ranges = self.ranges();
+        for batch in ranges.iter().flat_map(|range| &range.batches) {
+            self.keys[*batch].readers.fetch_add(1, Ordering::AcqRel);
         }
-        let bounds = bounds(&lens, |bucket, row| places[bucket][row]);
-        let mut starts = vec![0; self.buckets.len()];
-        let mut opens: Vec<Open> = Vec::new();
-        for bound in bounds.into_iter().chain([u64::MAX]) {
-            let ends = self.buckets.iter().zip(&starts).map(|(bucket, start)| {
-                start + bucket.places[*start..].partition_point(|place| *place <= bound)
-            });
-            let ends: Vec<usize> = ends.collect();
-            let ranges: Vec<_> = starts
-                .iter()
-                .zip(&ends)
-                .map(|(start, end)| *start..*end)
-                .collect();
-            starts = ends;
+        for batch in &self.keys {
+            if batch.readers.load(Ordering::Acquire) == 0 {
+                *batch.keys() = None;
+            }
+        }
+        let opens = ranges.into_iter().map(|range| {
             let groups = Arc::clone(&self);
-            opens.push(Box::new(move || {
-                let rows = groups.range(&ranges)?;
+            let open: Open = Box::new(move || {
+                let rows = groups.rows(&range)?;
                 drop(groups);
                 Ok(batches_reader(Box::new(std::iter::once(Ok(rows)))))
-            }));
-        }
-        one_by_one(opens)
+            });
+            open
+        });
+        one_by_one(opens.collect())
     }
 
-    /// Some groups of each bucket, in one order.
-    fn range(&self, ranges: &[std::ops::Range<usize>]) -> Result<RecordBatch> {
+    /// All groups, in ranges of their places.
+    fn ranges(&self) -> Vec<PlaceRange> {
+        let lens: Vec<usize> = self.buckets.iter().map(|of| of.places.len()).collect();
+        if lens.iter().all(|len| *len == 0) {
+            return Vec::new();
+        }
+        let bounds = bounds(&lens, |bucket, row| self.buckets[bucket].places[row]);
+        let mut starts = vec![0; self.buckets.len()];
+        // For each batch the last range that has some of its keys, counted from 1.
+        let mut last_of = vec![0; self.keys.len()];
+        let bounds = bounds.into_iter().chain([u64::MAX]);
+        let ranges = (1..).zip(bounds).map(|(number, bound)| {
+            let buckets = self.buckets.iter().zip(&mut starts);
+            let of_buckets = buckets.map(|(bucket, start)| {
+                let len = bucket.places[*start..].partition_point(|place| *place <= bound);
+                let range = *start..*start + len;
+                *start = range.end;
+                range
+            });
+            let of_buckets: Vec<Range<usize>> = of_buckets.collect();
+            let mut batches = Vec::new();
+            for (bucket, range) in self.buckets.iter().zip(&of_buckets) {
+                for (batch, _) in &bucket.keys_at[range.clone()] {
+                    let batch = *batch as usize;
+                    if last_of[batch] != number {
+                        last_of[batch] = number;
+                        batches.push(batch);
+                    }
+                }
+            }
+            PlaceRange {
+                of_buckets,
+                batches,
+            }
+        });
+        ranges.collect()
+    }
+
+    /// The groups of a range, in one order.
+    fn rows(&self, range: &PlaceRange) -> Result<RecordBatch> {
         let mut groups: Vec<(u64, usize, usize)> = Vec::new();
-        for (bucket, range) in ranges.iter().enumerate() {
+        for (bucket, range) in range.of_buckets.iter().enumerate() {
             let places = self.buckets[bucket].places[range.clone()].iter();
             groups.extend(
                 places
@@ -163,7 +244,11 @@ impl PlacedGroups {
         }
         // Stable, since that is quick where much stands in order.
         groups.sort_by_key(|(place, _, _)| *place);
-        let mut columns = self.keys_at(&groups)?;
+        let mut columns = self.keys_of(&groups, &range.batches)?;
+        range
+            .batches
+            .iter()
+            .for_each(|batch| self.keys[*batch].leave());
         let at: Vec<At> = groups
             .iter()
             .map(|(_, bucket, idx)| (*bucket as u32, *idx as u32))
@@ -175,24 +260,26 @@ impl PlacedGroups {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
-    /// The keys of some groups.
-    fn keys_at(&self, groups: &[(u64, usize, usize)]) -> Result<Vec<ArrayRef>> {
-        // Most batches have none of them, and need not be looked at.
-        let mut local = vec![u32::MAX; self.keys.len()];
-        let mut used: Vec<usize> = Vec::new();
-        let mut at: Vec<At> = Vec::with_capacity(groups.len());
-        for (_, bucket, idx) in groups {
-            let (batch, row) = self.buckets[*bucket].keys_at[*idx];
-            let local = &mut local[batch as usize];
-            if *local == u32::MAX {
-                *local = used.len() as u32;
-                used.push(batch as usize);
-            }
-            at.push((*local, row));
+    /// The keys of some groups, which are in these batches.
+    fn keys_of(
+        &self,
+        groups: &[(u64, usize, usize)],
+        batches: &[usize],
+    ) -> Result<Vec<ArrayRef>> {
+        let used = batches.iter().map(|batch| self.keys[*batch].columns());
+        let used: Vec<Vec<ArrayRef>> = used.collect::<Result<_>>()?;
+        let mut local = vec![0; self.keys.len()];
+        for (idx, batch) in (0..).zip(batches) {
+            local[*batch] = idx;
         }
+        let at = groups.iter().map(|(_, bucket, idx)| {
+            let (batch, row) = self.buckets[*bucket].keys_at[*idx];
+            (local[batch as usize], row)
+        });
+        let at: Vec<At> = at.collect();
         let types = self.key_types.iter().enumerate();
         let keys = types.map(|(idx, of)| {
-            let columns = used.iter().map(|batch| &self.keys[*batch][idx]);
+            let columns = used.iter().map(|columns| &columns[idx]);
             KeyColumn::new(of, columns).gather(&at)
         });
         keys.collect()

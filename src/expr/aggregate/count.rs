@@ -10,7 +10,6 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array};
 use arrow_buffer::BooleanBuffer;
 
-use super::few::Few;
 use super::state::{Groups, Seen, State};
 use crate::error::Result;
 
@@ -36,9 +35,9 @@ impl State for Count {
             return Ok(());
         }
         let counts = &mut self.counts;
-        if let (None, Some(few)) = (&nulls, Few::of(groups)) {
-            let more = counts.iter_mut().zip(few.counts());
-            more.for_each(|(count, more)| *count += more);
+        if let (None, Some(more)) = (&nulls, groups.counts()) {
+            let more = counts.iter_mut().zip(more);
+            more.for_each(|(count, more)| *count += *more as i64);
             return Ok(());
         }
         groups.for_valid(nulls.as_ref(), |_, group| counts[group] += 1);

@@ -64,8 +64,9 @@ impl<'a> Few<'a> {
     }
 
     /// How many rows each group has.
-    pub fn counts(self) -> Vec<i64> {
-        self.sums(self.ids, |_| 1)
+    pub fn counts(self) -> Vec<u64> {
+        let counts = self.sums(self.ids, |_| 1).into_iter();
+        counts.map(|count| count as u64).collect()
     }
 }
 
@@ -80,7 +81,7 @@ mod tests {
                 .map(|row| row * row % n_groups as u32)
                 .collect();
             let values: Vec<i64> = (0..n_rows as i64).map(|row| row * 7 - 900).collect();
-            let (mut sums, mut counts) = (vec![0; n_groups], vec![0; n_groups]);
+            let (mut sums, mut counts) = (vec![0; n_groups], vec![0_u64; n_groups]);
             for (id, value) in ids.iter().zip(&values) {
                 sums[*id as usize] += value;
                 counts[*id as usize] += 1;

@@ -55,5 +55,6 @@ pub(super) use product::Factors;
 pub(super) use quantile::between;
 pub(crate) use sift::Sift;
 pub use state::Groups;
+pub(crate) use state::RowCounts;
 pub(super) use state::nulls_where;
 pub use user::{UserAggregate, UserState};

@@ -10,13 +10,14 @@
 //! A row of a partial is a group. States with no rows yet have no groups:
 //! `grow` makes them, so that a frame without rows still has its one result.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::{Array, ArrayRef, BooleanArray, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::Field;
 
+use super::few::Few;
 use crate::error::{Error, Result};
 
 /// The group of each row of a batch.
@@ -25,7 +26,17 @@ pub struct Groups<'a> {
     ids: Option<&'a [u32]>,
     n_rows: usize,
     n_groups: usize,
+    counts: Option<&'a RowCounts>,
 }
+
+/// How many rows of a batch each group has, once somebody asked: several aggregates
+/// of the same rows may.
+#[derive(Debug, Default)]
+pub(crate) struct RowCounts(OnceLock<Vec<u64>>);
+
+/// Rows a group of a batch, on average, from which on counting them for all
+/// aggregates is less work than for each.
+const COUNTED_ROWS: usize = 16;
 
 impl<'a> Groups<'a> {
     /// All rows in the one group there is.
@@ -34,6 +45,7 @@ impl<'a> Groups<'a> {
             ids: None,
             n_rows,
             n_groups: 1,
+            counts: None,
         }
     }
 
@@ -44,7 +56,35 @@ impl<'a> Groups<'a> {
             ids: Some(ids),
             n_rows: ids.len(),
             n_groups,
+            counts: None,
         }
+    }
+
+    /// The same; whoever counts the rows of each group does so in `counts`, for all
+    /// that are given these.
+    #[must_use]
+    pub(crate) fn counted_in(self, counts: &'a RowCounts) -> Self {
+        Groups {
+            counts: Some(counts),
+            ..self
+        }
+    }
+
+    /// How many rows each group has, where that is less work than to count them
+    /// one by one.
+    pub(super) fn counts(self) -> Option<&'a [u64]> {
+        let (RowCounts(counts), ids) = (self.counts?, self.ids?);
+        if ids.len() < COUNTED_ROWS * self.n_groups {
+            return None;
+        }
+        Some(counts.get_or_init(|| match Few::of(self) {
+            Some(few) => few.counts(),
+            None => {
+                let mut counts = vec![0; self.n_groups];
+                ids.iter().for_each(|id| counts[*id as usize] += 1);
+                counts
+            }
+        }))
     }
 
     /// How many rows.

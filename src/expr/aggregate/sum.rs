@@ -172,9 +172,9 @@ impl Sum {
             self.seen.note(groups, nulls);
         } else if groups.is_one() {
             counts[0] += (groups.n_rows() - nulls.map_or(0, NullBuffer::null_count)) as u64;
-        } else if let (None, Some(few)) = (nulls, Few::of(groups)) {
-            let more = counts.iter_mut().zip(few.counts());
-            more.for_each(|(count, more)| *count += more as u64);
+        } else if let (None, Some(more)) = (nulls, groups.counts()) {
+            let more = counts.iter_mut().zip(more);
+            more.for_each(|(count, more)| *count += more);
         } else {
             groups.for_valid(nulls, |_, group| counts[group] += 1);
         }

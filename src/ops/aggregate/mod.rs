@@ -28,7 +28,7 @@ use arrow_select::take::{take, take_record_batch};
 use super::places::{PLACE_COLUMNS, Places, input_order};
 use crate::error::{Error, Result};
 use crate::expr::{
-    Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues, plain_type,
+    Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues, RowCounts, plain_type,
 };
 
 pub(crate) use ungrouped::Ungrouped;
@@ -283,6 +283,8 @@ impl Aggregate {
         columns: &[Vec<ArrayRef>],
         take: fn(&mut Accumulator, Groups<'_>, &[ArrayRef]) -> Result<()>,
     ) -> Result<()> {
+        let counts = RowCounts::default();
+        let groups = groups.counted_in(&counts);
         for (accumulator, columns) in self.accumulators.iter_mut().zip(columns) {
             take(accumulator, groups, columns)?;
         }
