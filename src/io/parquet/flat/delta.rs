@@ -31,8 +31,9 @@ pub(super) struct Deltas {
     width: usize,
     bit: usize,
     part_left: usize,
-    /// Room for a part.
+    /// Room for a part: as it is stored, and its numbers.
     unpacked: Vec<u32>,
+    numbers: Vec<i64>,
 }
 
 impl Deltas {
@@ -72,6 +73,7 @@ impl Deltas {
     pub fn behind(&self, page: &[u8]) -> Outcome<usize> {
         let mut rest = Deltas {
             unpacked: Vec::new(),
+            numbers: Vec::new(),
             ..*self
         };
         let mut left = self.left.saturating_sub(usize::from(self.first.is_some()));
@@ -87,8 +89,8 @@ impl Deltas {
         Ok(rest.at)
     }
 
-    /// Hands the next `n` numbers to `each`.
-    pub fn read(&mut self, page: &[u8], n: usize, mut each: impl FnMut(i64)) -> Outcome<()> {
+    /// Hands the next `n` numbers to `each`, some at a time.
+    pub fn read(&mut self, page: &[u8], n: usize, mut each: impl FnMut(&[i64])) -> Outcome<()> {
         let Some(left) = self.left.checked_sub(n) else {
             return damaged("fewer differences than values");
         };
@@ -96,7 +98,7 @@ impl Deltas {
         let mut n = n;
         if let Some(first) = self.first.take_if(|_| n > 0) {
             self.last = first;
-            each(first);
+            each(&[first]);
             n -= 1;
         }
         while n > 0 {
@@ -112,18 +114,22 @@ impl Deltas {
                 return damaged("differences are cut short");
             }
             let (mut last, least) = (self.last, self.least);
-            let mut add = |above: u64| {
-                last = last.wrapping_add(least).wrapping_add(above.cast_signed());
-                each(last);
+            let add = |above: u64| {
+                last = last.wrapping_add(least.wrapping_add(above.cast_signed()));
+                last
             };
+            self.numbers.clear();
             if self.width <= 32 {
                 self.unpacked.clear();
                 unpack(bytes, self.bit, self.width, now, &mut self.unpacked)?;
-                self.unpacked.iter().for_each(|above| add((*above).into()));
+                let above = self.unpacked.iter().map(|above| u64::from(*above));
+                self.numbers.extend(above.map(add));
             } else {
                 let bits = (0..now).map(|idx| self.bit + idx * self.width);
-                bits.for_each(|bit| add(packed(bytes, bit, self.width)));
+                let above = bits.map(|bit| packed(bytes, bit, self.width));
+                self.numbers.extend(above.map(add));
             }
+            each(&self.numbers);
             self.last = last;
             self.bit += now * self.width;
             self.part_left -= now;
@@ -249,7 +255,9 @@ mod tests {
                 let mut found = Vec::new();
                 for start in (0..values.len()).step_by(step) {
                     let n = step.min(values.len() - start);
-                    deltas.read(&page, n, |value| found.push(value)).unwrap();
+                    deltas
+                        .read(&page, n, |values| found.extend_from_slice(values))
+                        .unwrap();
                 }
                 assert_eq!(found, values);
                 assert!(deltas.read(&page, 1, |_| ()).is_err());
@@ -265,7 +273,9 @@ mod tests {
                 let mut found = Vec::new();
                 let deltas = Deltas::try_new(&page, 0, end);
                 let read = deltas.and_then(|mut deltas| {
-                    deltas.read(&page, values.len(), |value| found.push(value))
+                    deltas.read(&page, values.len(), |values| {
+                        found.extend_from_slice(values)
+                    })
                 });
                 // The last part may be cut short behind the last value.
                 let is_whole = read.is_ok() && found == values;

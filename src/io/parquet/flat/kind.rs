@@ -178,7 +178,9 @@ impl<S: Stored, T: Becomes<S>> Kind for Numbers<S, T> {
             }
             NumberPage::Delta(deltas) => {
                 out.reserve(n);
-                deltas.read(page, n, |number| out.push(T::of(S::of_i64(number))))
+                deltas.read(page, n, |numbers| {
+                    out.extend(numbers.iter().map(|number| T::of(S::of_i64(*number))));
+                })
             }
         }
     }
@@ -316,7 +318,17 @@ impl Kind for Strings {
                 *at += total;
                 out.push_all(texts, &lengths)
             }
-            TextPage::Fronts { .. } => Self::fronts(of, page, n, |text| out.push(text)),
+            TextPage::Fronts {
+                fronts,
+                lengths,
+                at,
+                last,
+            } => {
+                let (fronts, _) = lengths_of(fronts, page, n)?;
+                let (lengths, _) = lengths_of(lengths, page, n)?;
+                *at = out.push_behind(last, &fronts, (page, *at), &lengths)?;
+                Ok(())
+            }
         }
     }
 
@@ -336,19 +348,14 @@ impl Kind for Strings {
                     false => damaged("texts are cut short"),
                 }
             }
-            TextPage::Fronts { .. } => Self::fronts(of, page, n, |_| Ok(())),
+            TextPage::Fronts { .. } => Self::pass_by(of, page, n),
         }
     }
 }
 
 impl Strings {
-    /// Hands the next `n` texts that share their beginnings to `each`.
-    fn fronts(
-        of: &mut TextPage,
-        page: &[u8],
-        n: usize,
-        mut each: impl FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    /// Steps over `n` texts that share their beginnings.
+    fn pass_by(of: &mut TextPage, page: &[u8], n: usize) -> Outcome<()> {
         let TextPage::Fronts {
             fronts,
             lengths,
@@ -370,7 +377,6 @@ impl Strings {
             last.truncate(front as usize);
             last.extend_from_slice(rest);
             *at += rest.len();
-            each(last)?;
         }
         Ok(())
     }
@@ -380,11 +386,14 @@ impl Strings {
 fn lengths_of(lengths: &mut Deltas, page: &[u8], n: usize) -> Outcome<(Vec<u32>, usize)> {
     let mut found = Vec::with_capacity(n.min(lengths.left()));
     let (mut total, mut negative) = (0usize, false);
-    lengths.read(page, n, |length| {
-        let length = length as i32;
-        negative |= length < 0;
-        total = total.saturating_add(length.cast_unsigned() as usize);
-        found.push(length.cast_unsigned());
+    lengths.read(page, n, |lengths| {
+        let lengths = lengths.iter().map(|length| *length as i32);
+        negative |= lengths.clone().any(|length| length < 0);
+        let each = lengths.map(i32::cast_unsigned);
+        total = each
+            .clone()
+            .fold(total, |total, length| total.saturating_add(length as usize));
+        found.extend(each);
     })?;
     match negative {
         true => damaged("a text of negative length"),

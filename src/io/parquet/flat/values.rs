@@ -145,13 +145,6 @@ impl Default for Texts {
 pub(super) const AT_ONCE: usize = 16;
 
 impl Texts {
-    #[inline]
-    pub fn push(&mut self, text: &[u8]) -> Outcome<()> {
-        self.bytes.extend_from_slice(text);
-        self.offsets.push(offset(self.bytes.len() as u64)?);
-        Ok(())
-    }
-
     /// Appends texts that lie behind each other, by their lengths.
     pub fn push_all(&mut self, texts: &[u8], lengths: &[u32]) -> Outcome<()> {
         let mut end = self.bytes.len() as u64;
@@ -188,6 +181,55 @@ impl Texts {
         Ok(from)
     }
 
+    /// Appends texts of which each has so many bytes of the one before it in
+    /// front of its own, which lie behind each other from a place of a page on;
+    /// where they end. `last` is the text before the first, and then the last.
+    pub fn push_behind(
+        &mut self,
+        last: &mut Vec<u8>,
+        fronts: &[u32],
+        (page, at): (&[u8], usize),
+        lengths: &[u32],
+    ) -> Outcome<usize> {
+        self.offsets.reserve(fronts.len());
+        let (mut own, mut before) = (at as u64, last.len() as u64);
+        let mut end = self.bytes.len() as u64;
+        for (front, length) in fronts.iter().zip(lengths) {
+            let (front, length) = (u64::from(*front), u64::from(*length));
+            if front > before {
+                return damaged("a text has more of the one before it than that has");
+            }
+            (before, own) = (front + length, own + length);
+            end += before;
+            self.offsets.push(offset(end)?);
+        }
+        let behind = usize::try_from(own).ok().filter(|own| *own <= page.len());
+        let Some(behind) = behind else {
+            return damaged("texts are cut short");
+        };
+        let mut texts = fronts.iter().zip(lengths);
+        let mut copying = Copying::to(&mut self.bytes, end);
+        let (mut own, mut before) = (at, copying.at);
+        if let Some((front, length)) = texts.next() {
+            copying.copy(last, 0, *front as usize);
+            copying.copy(page, own, *length as usize);
+            own += *length as usize;
+        }
+        for (front, length) in texts {
+            let start = copying.at;
+            copying.copy_own(before, *front as usize);
+            copying.copy(page, own, *length as usize);
+            own += *length as usize;
+            before = start;
+        }
+        copying.end();
+        if !fronts.is_empty() {
+            last.clear();
+            last.extend_from_slice(&self.bytes[before..]);
+        }
+        Ok(behind)
+    }
+
     #[inline]
     fn text(&self, place: usize) -> (usize, usize) {
         let (start, end) = (self.offsets[place], self.offsets[place + 1]);
@@ -220,6 +262,19 @@ impl<'a> Copying<'a> {
                 let bytes = &from[start..start + length];
                 self.to[self.at..self.at + length].copy_from_slice(bytes);
             }
+        }
+        self.at += length;
+    }
+
+    /// Copies what was copied before.
+    #[inline]
+    fn copy_own(&mut self, start: usize, length: usize) {
+        match self.to.get(start..).and_then(<[u8]>::first_chunk) {
+            Some(bytes) if length <= AT_ONCE => {
+                let bytes: [u8; AT_ONCE] = *bytes;
+                self.to[self.at..self.at + AT_ONCE].copy_from_slice(&bytes);
+            }
+            _ => self.to.copy_within(start..start + length, self.at),
         }
         self.at += length;
     }
@@ -343,9 +398,12 @@ mod tests {
             numbers.extend(0..n as i64);
             Values::spread(&mut numbers, present, n).unwrap();
             let mut texts = Texts::default();
-            texts.push(b"in front").unwrap();
+            texts.push_all(b"in front", &[8]).unwrap();
             for idx in 0..n {
-                texts.push(idx.to_string().as_bytes()).unwrap();
+                let text = idx.to_string();
+                texts
+                    .push_all(text.as_bytes(), &[text.len() as u32])
+                    .unwrap();
             }
             Values::spread(&mut texts, present, n).unwrap();
             let nulls = |front: usize| {
@@ -370,9 +428,52 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_refused() {
         let mut texts = Texts::default();
-        texts.push(&[0xc3]).unwrap();
-        texts.push(&[0xa9]).unwrap();
+        texts.push_all(&[0xc3], &[1]).unwrap();
+        texts.push_all(&[0xa9], &[1]).unwrap();
         assert!(texts.finish(&DataType::Utf8, None).is_err());
         assert_eq!(texts.len(), 0);
+    }
+
+    #[test]
+    fn texts_that_share_their_beginnings_come_however_many_are_read_at_once() {
+        let long = |idx: usize| "0123456789".repeat(idx % 7) + &idx.to_string();
+        let want: Vec<String> = (0..60).map(long).collect();
+        let (mut page, mut fronts, mut lengths) = (vec![b'x'], Vec::new(), Vec::new());
+        let mut before = "";
+        for text in &want {
+            let same = text.bytes().zip(before.bytes()).take_while(|(a, b)| a == b);
+            let front = same.count();
+            page.extend(&text.as_bytes()[front..]);
+            fronts.push(front as u32);
+            lengths.push((text.len() - front) as u32);
+            before = text;
+        }
+        for step in [1, 7, 60] {
+            let (mut texts, mut last, mut at) = (Texts::default(), Vec::new(), 1);
+            let mut found = Vec::new();
+            for (fronts, lengths) in fronts.chunks(step).zip(lengths.chunks(step)) {
+                at = texts
+                    .push_behind(&mut last, fronts, (&page, at), lengths)
+                    .unwrap();
+                let array = texts.finish(&DataType::Utf8, None).unwrap();
+                let array = array.as_any().downcast_ref::<StringArray>().unwrap();
+                found.extend(array.iter().flatten().map(str::to_owned));
+            }
+            assert_eq!(found, want, "{step} at once");
+            assert_eq!(at, page.len());
+        }
+        let mut texts = Texts::default();
+        let too_short = texts.push_behind(
+            &mut Vec::new(),
+            &fronts,
+            (&page[..page.len() - 1], 1),
+            &lengths,
+        );
+        assert!(too_short.is_err());
+        assert!(
+            texts
+                .push_behind(&mut vec![b'1'], &[2], (&page, 1), &[1])
+                .is_err()
+        );
     }
 }
