@@ -111,7 +111,7 @@ enum Now {
     /// Rows that were sorted; how many of them came out.
     Sorted(RecordBatch, Vec<u32>, usize),
     /// Rows of this place, as they lie in the bucket.
-    One(BucketReader, u64),
+    One(Box<BucketReader>, u64),
 }
 
 impl Ordered {
@@ -134,7 +134,7 @@ impl Ordered {
             return Ok(false);
         };
         if range.end - range.start == 1 {
-            self.now = Now::One(self.bucket.read(), range.start);
+            self.now = Now::One(Box::new(self.bucket.read()), range.start);
             return Ok(true);
         }
         let mut kept = Vec::new();
