@@ -77,10 +77,16 @@ mod tests {
         let arrays: Vec<ArrayRef> = vec![
             Arc::new(Int8Array::from_iter_values(0..40)),
             Arc::new(UInt16Array::from_iter_values(0..40)),
-            Arc::new(Float64Array::from_iter_values(numbers.clone().map(f64::from))),
+            Arc::new(Float64Array::from_iter_values(
+                numbers.clone().map(f64::from),
+            )),
             Arc::new(decimals.with_precision_and_scale(20, 3).unwrap()),
-            Arc::new(UInt16Array::from_iter((0..40).map(|n| (n % 5 > 0).then_some(n)))),
-            Arc::new(StringArray::from_iter_values(numbers.map(|n| n.to_string()))),
+            Arc::new(UInt16Array::from_iter(
+                (0..40).map(|n| (n % 5 > 0).then_some(n)),
+            )),
+            Arc::new(StringArray::from_iter_values(
+                numbers.map(|n| n.to_string()),
+            )),
             Arc::new(NullArray::new(40)),
         ];
         for array in arrays {

@@ -16,7 +16,7 @@ mod route;
 mod split;
 
 pub use buckets::{Bucket, BucketReader, Buckets, Stretch};
-pub use route::{ByHash, ByRange, Route, bucket_of};
-pub use split::{Shards, split, split_all};
 pub(crate) use gather::{At, gather};
+pub use route::{ByHash, ByRange, Route, bucket_of};
 pub(crate) use split::starts;
+pub use split::{Shards, split, split_all};

@@ -202,7 +202,8 @@ pub fn split_all(batches: &[RecordBatch], buckets: &[u32], n_buckets: usize) -> 
     };
     let mut places: Vec<At> = vec![(0, 0); n_rows];
     let rows = (0..).zip(batches);
-    let rows = rows.flat_map(|(idx, batch)| (0..batch.num_rows() as u32).map(move |row| (idx, row)));
+    let rows =
+        rows.flat_map(|(idx, batch)| (0..batch.num_rows() as u32).map(move |row| (idx, row)));
     for (place, &bucket) in rows.zip(buckets) {
         let next = &mut ends[bucket as usize];
         places[*next as usize] = place;
@@ -254,9 +255,9 @@ pub(crate) fn starts(buckets: &[u32], n_buckets: usize, n_rows: usize) -> Result
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{ArrayRef, Int64Array, NullArray};
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
+    use arrow_array::{ArrayRef, Int64Array, NullArray};
 
     use super::*;
 

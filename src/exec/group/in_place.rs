@@ -381,8 +381,7 @@ impl<'a> InPlace<'a> {
             let numbers = &routed.numbers[range.clone()];
             rows.numbers.extend_from_slice(numbers);
             let own = &routed.rows[range.clone()];
-            rows.at
-                .extend(own.iter().map(|row| (*batch as u32, *row)));
+            rows.at.extend(own.iter().map(|row| (*batch as u32, *row)));
             self.rows[*batch].add_places(own, self.numbers, &mut rows.places);
         }
         rows.stretches = stretches;

@@ -75,11 +75,13 @@ impl<'a> KeyColumn<'a> {
         let mut values = self.values.clone();
         values.push(&self.null);
         let of_null = (self.values.len() as u32, 0);
-        let decoded = at.iter().map(|&(array, row)| match self.coded[array as usize] {
-            None => (array, row),
-            Some(coded) if coded.is_null(row as usize) => of_null,
-            Some(coded) => (array, coded.keys().values()[row as usize] as u32),
-        });
+        let decoded = at
+            .iter()
+            .map(|&(array, row)| match self.coded[array as usize] {
+                None => (array, row),
+                Some(coded) if coded.is_null(row as usize) => of_null,
+                Some(coded) => (array, coded.keys().values()[row as usize] as u32),
+            });
         gather(&values, &decoded.collect::<Vec<_>>())
     }
 }

@@ -120,16 +120,17 @@ impl Narrowing {
     /// Rows, which were looked at, in the narrowest types for all that were.
     pub fn narrowed(&self, rows: &RecordBatch) -> Result<RecordBatch> {
         let columns = rows.columns().iter().zip(rows.schema_ref().fields());
-        let narrowed = columns.zip(&self.needs).map(|((column, field), need)| {
-            match narrow(column, *need) {
-                Some((column, was)) => {
-                    let metadata = HashMap::from([(WAS.to_owned(), was.to_owned())]);
-                    let field = Field::new(field.name(), column.data_type().clone(), true);
-                    (Arc::new(field.with_metadata(metadata)), column)
-                }
-                None => (Arc::clone(field), Arc::clone(column)),
-            }
-        });
+        let narrowed =
+            columns
+                .zip(&self.needs)
+                .map(|((column, field), need)| match narrow(column, *need) {
+                    Some((column, was)) => {
+                        let metadata = HashMap::from([(WAS.to_owned(), was.to_owned())]);
+                        let field = Field::new(field.name(), column.data_type().clone(), true);
+                        (Arc::new(field.with_metadata(metadata)), column)
+                    }
+                    None => (Arc::clone(field), Arc::clone(column)),
+                });
         let (fields, columns): (Vec<_>, Vec<_>) = narrowed.unzip();
         batch_of(Schema::new(fields), columns, rows.num_rows())
     }
@@ -282,7 +283,10 @@ mod tests {
             (unsigned(vec![0, 255]), DataType::UInt8),
             (unsigned(vec![256]), DataType::UInt16),
             (unsigned(vec![u32s]), DataType::UInt32),
-            (unsigned(vec![7 << 32 | 41, 65_535 << 32, 3]), DataType::UInt32),
+            (
+                unsigned(vec![7 << 32 | 41, 65_535 << 32, 3]),
+                DataType::UInt32,
+            ),
             (unsigned(vec![7 << 32 | 65_536]), DataType::UInt64),
             (unsigned(vec![u64::MAX, 0]), DataType::UInt64),
         ] {

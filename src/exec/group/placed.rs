@@ -261,11 +261,7 @@ impl PlacedGroups {
     }
 
     /// The keys of some groups, which are in these batches.
-    fn keys_of(
-        &self,
-        groups: &[(u64, usize, usize)],
-        batches: &[usize],
-    ) -> Result<Vec<ArrayRef>> {
+    fn keys_of(&self, groups: &[(u64, usize, usize)], batches: &[usize]) -> Result<Vec<ArrayRef>> {
         let used = batches.iter().map(|batch| self.keys[*batch].columns());
         let used: Vec<Vec<ArrayRef>> = used.collect::<Result<_>>()?;
         let mut local = vec![0; self.keys.len()];
@@ -296,10 +292,13 @@ fn hot_keys(
     let hot = buckets.iter().filter_map(|bucket| bucket.hot.as_ref());
     let report = |hot: &HotGroup| {
         let (batch, row) = hot.key_at;
-        let values = key_types.iter().zip(&keys[batch as usize]).map(|(of, keys)| {
-            let value = KeyColumn::new(of, std::iter::once(keys)).gather(&[(0, row)])?;
-            Ok(array_value_to_string(&value, 0)?)
-        });
+        let values = key_types
+            .iter()
+            .zip(&keys[batch as usize])
+            .map(|(of, keys)| {
+                let value = KeyColumn::new(of, std::iter::once(keys)).gather(&[(0, row)])?;
+                Ok(array_value_to_string(&value, 0)?)
+            });
         let columns = names.fields().iter().take(key_types.len());
         Ok(HotKeyReport {
             columns: columns.map(|field| field.name().clone()).collect(),

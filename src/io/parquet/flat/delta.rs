@@ -113,23 +113,28 @@ impl Deltas {
             if (self.bit + now * self.width).div_ceil(8) > bytes.len() {
                 return damaged("differences are cut short");
             }
-            let (mut last, least) = (self.last, self.least);
-            let add = |above: u64| {
-                last = last.wrapping_add(least.wrapping_add(above.cast_signed()));
-                last
-            };
-            self.numbers.clear();
+            let room = self.numbers.len().max(now);
+            self.numbers.resize(room, 0);
+            let numbers = &mut self.numbers[..now];
             if self.width <= 32 {
                 self.unpacked.clear();
                 unpack(bytes, self.bit, self.width, now, &mut self.unpacked)?;
-                let above = self.unpacked.iter().map(|above| u64::from(*above));
-                self.numbers.extend(above.map(add));
+                for (number, above) in numbers.iter_mut().zip(&self.unpacked) {
+                    *number = i64::from(*above);
+                }
             } else {
-                let bits = (0..now).map(|idx| self.bit + idx * self.width);
-                let above = bits.map(|bit| packed(bytes, bit, self.width));
-                self.numbers.extend(above.map(add));
+                for (idx, number) in numbers.iter_mut().enumerate() {
+                    let bit = self.bit + idx * self.width;
+                    *number = packed(bytes, bit, self.width).cast_signed();
+                }
             }
-            each(&self.numbers);
+            // What is above the least difference becomes the number itself.
+            let (mut last, least) = (self.last, self.least);
+            for number in &mut *numbers {
+                last = last.wrapping_add(least.wrapping_add(*number));
+                *number = last;
+            }
+            each(numbers);
             self.last = last;
             self.bit += now * self.width;
             self.part_left -= now;
