@@ -46,7 +46,10 @@ pub mod guide;
 pub use cancel::Cancel;
 pub use config::{SchedulerKind, Settings};
 pub use error::{Error, Place, Position, Result};
-pub use exec::{HotKeyReport, InputReport, Phase, Progress, RunReport, StageReport, TasksReport};
+pub use exec::{
+    HotKeyReport, InputReport, Phase, PipelineReport, Progress, RunReport, RuntimeFilterReport,
+    StageReport, TasksReport,
+};
 pub use frame::{
     AsofOptions, Between, ColumnInfo, DataFrame, Divisions, Estimate, EstimatedColumn, GroupBy,
     How, IndexOptions, Info, InspectOptions, IntoAggregate, IntoColumn, IntoInputs, Keep,

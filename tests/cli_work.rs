@@ -472,6 +472,19 @@ fn count_and_explain_say_what_a_convert_would_do() {
     );
     assert_eq!(optimized[0]["exact"], false);
     assert!(!plan["stages"].as_array().unwrap().is_empty());
+    let analyzed = [&args[..], &["--analyze"]].concat();
+    let ran = windrow(dir.path(), &analyzed).expect(0).stdout;
+    assert!(
+        ran.contains("plan as built") && ran.contains("files: 3"),
+        "{ran}"
+    );
+    let analyzed = [&json[..], &["--analyze"]].concat();
+    let ran = windrow(dir.path(), &analyzed).expect(0).json();
+    let (stage, report) = (&ran["stages"][0]["ran"], &ran["report"]);
+    assert_eq!(stage["rows_in"], 990, "{ran}");
+    assert_eq!(stage["filtered"], report["filtered"]);
+    assert_eq!(stage["rows_out"], ran["partitions"]["rows"]["total"]);
+    assert_eq!(ran["partitions"]["n_partitions"], 2);
     assert_eq!(
         std::fs::read_dir(dir.path()).unwrap().count(),
         1,

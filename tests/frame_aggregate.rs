@@ -354,11 +354,12 @@ fn a_key_with_half_of_the_rows_makes_no_task_large_where_groups_are_spilled() {
         let tasks = stage.tasks.as_ref().unwrap();
         let mean = tasks.rows as f64 / tasks.tasks as f64;
         assert!(tasks.largest_rows as f64 <= 1.5 * mean, "{report}");
-        // It is told of chunks that came since groups first left their tables: that may be none.
-        for hot in &stage.hot_keys {
-            assert_eq!((&hot.columns[0][..], &hot.value[..]), ("key", "-7"));
-            assert!(hot.rows <= n_rows as u64 / 2 && hot.tasks > 1, "{hot:?}");
-        }
+        let [hot] = &stage.hot_keys[..] else {
+            panic!("{report}");
+        };
+        assert_eq!((&hot.columns[0][..], &hot.value[..]), ("key", "-7"));
+        let share = hot.rows as f64 / n_rows as f64;
+        assert!((0.45..0.55).contains(&share) && hot.tasks > 1, "{hot:?}");
     }
 }
 

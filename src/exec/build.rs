@@ -61,6 +61,8 @@ pub(super) struct Built {
     pub units_wait: bool,
     /// Whether text is decoded.
     pub decodes: bool,
+    /// Which pipeline of its plan it is; none of rows that were held.
+    pub number: Option<usize>,
 }
 
 impl Built {
@@ -79,6 +81,7 @@ impl Built {
             stage: None,
             units_wait: false,
             decodes: false,
+            number: None,
         }
     }
 }
@@ -282,6 +285,7 @@ fn assemble(
         stage: None,
         units_wait: true,
         decodes,
+        number: Some(physical.number),
         known_rows: (estimate.exact && !steps.changes_rows).then_some(estimate.rows),
         known_bytes: None,
     })

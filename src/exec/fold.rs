@@ -16,18 +16,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 
 use super::group::{Aside, GroupStore, N_BUCKETS};
-use super::hot::{HotKeys, HotRows, TELLING_ROWS, hot, key_text};
+use super::hot_groups::ChunkKeys;
 use super::output::room_beside;
-use super::report::HotKeyReport;
 use super::schema::RunSchema;
 use super::together::Together;
 use super::worker::Worked;
 use crate::error::{Error, Result};
-use crate::expr::hash_rows;
 use crate::memory::{Budget, Reservation, SpillDir};
 use crate::ops::{self, Bar, Frequent, Ungrouped};
 use crate::plan::Fold;
@@ -73,8 +71,6 @@ pub(crate) struct Folding {
     pub plan: FoldPlan,
     /// Where groups go that memory does not hold: one for each table of a folder.
     pub stores: Vec<GroupStore>,
-    /// Keys that many rows have, of chunks that came since anything went there.
-    hot: Mutex<HotKeys>,
     /// Whether anything went there: then the rest will, and nothing waits.
     leaves: AtomicBool,
     /// Whether rows can pass by the table: there is one, and it has keys.
@@ -96,7 +92,7 @@ pub(crate) struct Folding {
 impl Folding {
     /// The way that gives the same answer however many threads there are. Not
     /// `early`, all rows pass by the tables of workers, where they can. `together`
-    /// is for rows whose order changes nothing, and which are folded where they are.
+    /// is for rows that are folded where they are.
     pub fn new(
         plan: FoldPlan,
         early: bool,
@@ -115,7 +111,6 @@ impl Folding {
         });
         Ok(Folding {
             stores: stores.collect(),
-            hot: Mutex::default(),
             leaves: AtomicBool::new(false),
             early: early || together.is_some(),
             passes: together.is_none()
@@ -138,23 +133,16 @@ impl Folding {
     /// takes their place, or stays here. `own` is the thread's.
     pub fn fold(&self, own: &mut Option<Folder>, worked: &mut Worked, chunk: u64) -> Result<()> {
         let (rows, schema) = (&worked.batch, &worked.schema);
-        if self.has_left() {
-            self.note_hot(rows, schema)?;
-        }
+        worked.hot = self.hot_keys(rows, schema, chunk)?;
+        let bucket = self.together.as_ref().map(|of| of.bucket(chunk));
+        let bucket = bucket.transpose()?;
         if self.pooled {
-            let bucket = self.together.as_ref().map(|of| of.bucket(chunk));
-            let bucket = bucket.transpose()?;
             let mut held = match self.take_idle(bucket) {
                 Some(held) => held,
                 None => self.open()?,
             };
             held.thread = Some(std::thread::current().id());
-            if held.bucket != bucket {
-                if held.rows > 0 {
-                    held.leave_for(&self.stores)?;
-                }
-                held.bucket = bucket;
-            }
+            held.go_on_in(bucket, &self.stores)?;
             match held.passing {
                 0 => {
                     held.folder.push(rows, schema, schema, chunk)?;
@@ -177,37 +165,22 @@ impl Folding {
             folder.push(rows, schema, schema, chunk)?;
             folder.held = None;
             worked.folded = Some(folder.fold.partial()?);
+            worked.bucket = bucket;
         }
         worked.count_only()
     }
 
-    /// Counts the rows of a chunk that have a hot key.
-    fn note_hot(&self, rows: &RecordBatch, schema: &RunSchema) -> Result<()> {
-        let Fold::Groups { keys: names, .. } = &self.plan.fold else {
-            return Ok(());
-        };
-        let hashes = |rows: &RecordBatch| -> Result<(Vec<u64>, Vec<ArrayRef>)> {
-            let seen = schema.finish(rows, schema)?;
-            let keys = names.iter().filter_map(|name| seen.column_by_name(name));
-            let keys: Vec<ArrayRef> = keys.cloned().collect();
-            Ok((hash_rows(&keys)?, keys))
-        };
-        // A few rows tell whether it pays to look at all of them.
-        let few = rows.slice(0, rows.num_rows().min(TELLING_ROWS));
-        if names.is_empty() || hot(&hashes(&few)?.0).is_none() {
-            return Ok(());
+    /// Keys that many rows of chunk `chunk` have, where rows are grouped by keys.
+    pub fn hot_keys(
+        &self,
+        rows: &RecordBatch,
+        schema: &RunSchema,
+        chunk: u64,
+    ) -> Result<Option<ChunkKeys>> {
+        match &self.plan.fold {
+            Fold::Groups { keys, .. } => ChunkKeys::of(rows, schema, keys, chunk),
+            _ => Ok(None),
         }
-        let (hashes, keys) = hashes(rows)?;
-        let mut hot = HotRows::default();
-        hot.note(&hashes, |row| key_text(&keys, row))?;
-        lock(&self.hot).add(names, hot);
-        Ok(())
-    }
-
-    /// Keys that many rows have, and whose rows were grouped chunk by chunk where
-    /// groups left for a store.
-    pub fn hot_keys(&self) -> Vec<HotKeyReport> {
-        lock(&self.hot).shared()
     }
 
     /// Lets workers know how good the rows are that were merged so far.
@@ -397,6 +370,15 @@ impl Held {
         // An empty table is small and must be.
         self.reservation.resize_anyway(self.folder.bytes());
         Ok(groups)
+    }
+
+    /// Goes on with groups of a bucket; those of another one leave for the stores.
+    pub fn go_on_in(&mut self, bucket: Option<u32>, stores: &[GroupStore]) -> Result<()> {
+        if self.bucket != bucket && self.rows > 0 {
+            self.leave_for(stores)?;
+        }
+        self.bucket = bucket;
+        Ok(())
     }
 
     /// Puts all there is into the stores.

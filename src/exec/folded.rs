@@ -9,20 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
-use super::build::Given;
+use super::build::{Built, Given};
 use super::context::Context;
 use super::control::Phase;
 use super::each::each;
 use super::fold::{FoldPlan, Folder, Folding, Held};
-use super::group::{Made, Merge, in_place, places};
+use super::group::{Made, Merge, N_BUCKETS, in_place, places};
 use super::output::{Answer, Folded, NoAppend};
-use super::report::{StageReport, TasksReport};
+use super::report::{HotKeyReport, StageReport, TasksReport};
 use super::run::Run;
 use super::scheduler::Drive;
 use super::schema::RunSchema;
 use super::sheet::{Front, Stage};
 use super::source::memory_unit;
-use super::together::build_together;
+use super::together::{Together, build_together, reads_again};
 use crate::error::{Error, Result};
 use crate::memory::held_bytes;
 use crate::ops::Frequent;
@@ -42,7 +42,28 @@ pub(super) fn fold_all(
 ) -> Result<Given> {
     let run = Run::new(context)?;
     context.progress.set_phase(Phase::Reading);
-    let (mut built, together) = build_together(fold, physical, &run.context)?;
+    let (built, together) = build_together(fold, physical, &run.context)?;
+    // Rows that are not in their order: one that a step fails on may not be the first.
+    let again = together.as_ref().is_some_and(|of| of.place.is_some()) && reads_again(physical);
+    match fold_built(fold, (built, together), ways, &run) {
+        Err(Error::Evaluate { .. }) if again => {
+            let in_order = Physical {
+                ways: physical.ways.leaving_off(Way::GroupsTogether),
+                ..physical.clone()
+            };
+            fold_all(fold, &in_order, ways, context)
+        }
+        done => done,
+    }
+}
+
+/// Folds the rows of a pipeline that was built.
+fn fold_built(
+    fold: &Fold,
+    (mut built, together): (Built, Option<Together>),
+    ways: Ways,
+    run: &Run,
+) -> Result<Given> {
     built.layout = Layout::Coalesce(u64::MAX);
     let plan = FoldPlan {
         operator: fold.name(),
@@ -67,6 +88,7 @@ pub(super) fn fold_all(
                 Answer::Tables(..) if !folding.is_together() => 1,
                 _ => 0,
             },
+            hot_keys: hot_keys(fold, &done.output),
             ..StageReport::of(fold.name())
         },
         keeps_rows: false,
@@ -82,7 +104,6 @@ pub(super) fn fold_all(
             }
             let parted = part(&folding, tables, &key_types, &run.drive)?;
             tell(parted.buckets.iter().flatten(), &mut stage.report);
-            stage.report.hot_keys = folding.hot_keys();
             if let (true, Some(way)) = (folding.is_together(), &mut stage.report.way) {
                 way.push_str(", as rows lay before");
             }
@@ -109,6 +130,19 @@ pub(super) fn fold_all(
     })
 }
 
+/// Keys that many of the rows had that were grouped, where there are more groups
+/// than buckets: of a few groups each has many rows.
+fn hot_keys(fold: &Fold, folded: &Folded) -> Vec<HotKeyReport> {
+    let many = match &folded.answer {
+        Answer::Rows(rows) => rows.iter().map(RecordBatch::num_rows).sum::<usize>() > N_BUCKETS,
+        Answer::Tables(..) => true,
+    };
+    match fold {
+        Fold::Groups { keys, .. } if many => folded.hot.report(keys),
+        _ => Vec::new(),
+    }
+}
+
 /// Groups what is in tables, beside them and in the store: where it lies, if
 /// nothing of it is in the store and memory allows it.
 fn group(
@@ -124,7 +158,6 @@ fn group(
     {
         drop(asides);
         tell_tasks(&groups.tasks, 0, &mut stage.report);
-        stage.report.hot_keys.clone_from(&groups.hot_keys);
         return Ok(groups.given(stage));
     }
     let [store] = &folding.stores[..] else {
@@ -135,7 +168,6 @@ fn group(
     })?;
     let buckets = store.finish(key_types)?;
     tell(buckets.iter(), &mut stage.report);
-    stage.report.hot_keys = folding.hot_keys();
     merge.all(&buckets)?.given(stage)
 }
 

@@ -55,7 +55,7 @@ impl HotRows {
 }
 
 /// A row that has a hot key, and its hash, if there is one.
-pub(super) fn hot(hashes: &[u64]) -> Option<(usize, u64)> {
+fn hot(hashes: &[u64]) -> Option<(usize, u64)> {
     with_share(hashes, HOT_SHARE)
 }
 
@@ -79,12 +79,17 @@ pub(super) fn key_text<'a>(
     keys: impl IntoIterator<Item = &'a ArrayRef>,
     row: usize,
 ) -> Result<String> {
-    let values = keys.into_iter().map(|keys| match keys.is_null(row) {
-        true => Ok("null".to_owned()),
-        false => array_value_to_string(keys, row),
+    let keys: Vec<Option<&ArrayRef>> = keys.into_iter().map(Some).collect();
+    Ok(key_values(&keys, row)?.join(", "))
+}
+
+/// The texts of the values that a row has in these columns; of one that is not there, null.
+pub(super) fn key_values(keys: &[Option<&ArrayRef>], row: usize) -> Result<Vec<String>> {
+    let values = keys.iter().map(|keys| match keys {
+        Some(keys) if !keys.is_null(row) => array_value_to_string(keys, row),
+        _ => Ok("null".to_owned()),
     });
-    let values: Vec<String> = values.collect::<std::result::Result<_, _>>()?;
-    Ok(values.join(", "))
+    Ok(values.collect::<std::result::Result<_, _>>()?)
 }
 
 /// Hot keys of all tasks.

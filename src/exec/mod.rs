@@ -24,6 +24,7 @@ mod folded;
 mod group;
 mod handover;
 mod hot;
+mod hot_groups;
 mod join;
 mod keep;
 mod output;
@@ -60,6 +61,9 @@ pub use control::{Phase, Progress};
 pub use keep::{Kept, keep};
 pub use pass::{Collected, bounds, collect, count, last, sizes, visit};
 pub use reader::Batches;
-pub use report::{HotKeyReport, InputReport, RunReport, StageReport, TasksReport, WidenedReport};
+pub use report::{
+    HotKeyReport, InputReport, PipelineReport, RunReport, RuntimeFilterReport, StageReport,
+    TasksReport, WidenedReport,
+};
 pub(crate) use stream::patiently;
 pub use write::write;

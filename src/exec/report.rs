@@ -73,6 +73,9 @@ pub struct StageReport {
     /// Keys that had so many rows that several tasks shared them, those with most rows first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hot_keys: Vec<HotKeyReport>,
+    /// Filters on the rows of one side of a merge, made of the keys of the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runtime_filters: Vec<RuntimeFilterReport>,
 }
 
 impl StageReport {
@@ -83,6 +86,77 @@ impl StageReport {
             ..StageReport::default()
         }
     }
+}
+
+/// What came of the rows that one pipeline of a plan read.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct PipelineReport {
+    /// Tells it from others of its plan.
+    #[serde(skip)]
+    pub(crate) number: usize,
+    /// Files that were opened, or passed over; none of what a stage in front gave.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub files: u64,
+    /// Rows that came to it, those passed over among them.
+    pub rows_in: u64,
+    /// Bytes of text, or logical bytes of Arrow data, that were decoded or taken
+    /// from a stage in front; not of rows that were passed over.
+    pub bytes_in: u64,
+    /// Rows that came out.
+    pub rows_out: u64,
+    /// Lines that did not decode.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rejected: u64,
+    /// Rows for which its filters were not true.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub filtered: u64,
+    /// Rows that were made of items of lists, beyond one for each row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub exploded: u64,
+    /// Rows that a limit cut off.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub limited: u64,
+    /// Row groups that were not read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_row_groups: u64,
+    /// Files that were not read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_files: u64,
+    /// Wall time from its first row to its last; none where the stage behind it
+    /// ran it along with its own rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// What gave the rows, where other runs did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageReport>,
+}
+
+impl PipelineReport {
+    /// Of a run whose report so far tells of its own rows only.
+    pub(super) fn of(number: usize, report: &RunReport, read: Read) -> Self {
+        PipelineReport {
+            number,
+            files: report.inputs.len() as u64,
+            rows_in: report.rows,
+            bytes_in: read.bytes,
+            rows_out: report.rows_out(),
+            rejected: report.rejected,
+            filtered: report.filtered,
+            exploded: report.exploded,
+            limited: report.limited,
+            skipped_row_groups: report.skipped_row_groups,
+            skipped_files: report.skipped_files,
+            seconds: read.seconds,
+            stage: None,
+        }
+    }
+}
+
+/// How much was read, and how long that took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Read {
+    pub bytes: u64,
+    pub seconds: Option<f64>,
 }
 
 /// Tasks that shared the rows of a stage.
@@ -96,6 +170,21 @@ pub struct TasksReport {
     pub largest_rows: u64,
 }
 
+/// A filter that was made of the keys of one side of a merge while it ran, for rows
+/// of the other side: what came of the rows that got to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RuntimeFilterReport {
+    /// The key of those rows.
+    pub column: String,
+    /// Rows of which it was asked whether they may meet one. What files tell of
+    /// stretches of rows is not counted.
+    pub asked: u64,
+    /// Those of them that may.
+    pub passed: u64,
+    /// Rows that were let by unasked, since most beside them may meet one.
+    pub unasked: u64,
+}
+
 /// A key with so many rows that several tasks shared them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct HotKeyReport {
@@ -103,10 +192,11 @@ pub struct HotKeyReport {
     pub columns: Vec<String>,
     /// Their values.
     pub value: String,
-    /// Rows that have them, as far as tasks counted: each from the batch on in
-    /// which it first had many.
+    /// Rows that have them. Tasks of a merge count them, each from the batch on in
+    /// which it first had many; of rows that are grouped, a few of some chunks tell
+    /// about how many they are.
     pub rows: u64,
-    /// Tasks that had such rows.
+    /// Tasks that had such rows; where rows are grouped, about how many chunks.
     pub tasks: u64,
 }
 
@@ -128,6 +218,9 @@ pub struct RunReport {
     /// got when a limit was reached behind it depends on timing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageReport>,
+    /// What came of each pipeline of the plan, for who knows the plan.
+    #[serde(skip)]
+    pub(crate) pipelines: Vec<PipelineReport>,
     /// Per part file, in row order.
     pub outputs: Vec<OutputReport>,
     /// Of all inputs.
@@ -265,8 +358,13 @@ impl RunReport {
                 stage.rows_out,
             )?;
         }
-        let mut widened = Vec::new();
+        for own in &mut self.pipelines {
+            own.files = 0;
+            own.stage = Some(stage.clone());
+        }
+        let (mut widened, mut pipelines) = (Vec::new(), Vec::new());
         for front in fronts {
+            pipelines.extend(front.pipelines);
             self.inputs.extend(front.inputs);
             self.stages.extend(front.stages);
             self.limited += front.limited;
@@ -277,6 +375,8 @@ impl RunReport {
             self.spilled_runs += front.spilled_runs;
             widened.extend(front.widened);
         }
+        pipelines.append(&mut self.pipelines);
+        self.pipelines = pipelines;
         widened.append(&mut self.widened);
         for column in widened {
             if !self.widened.contains(&column) {

@@ -153,6 +153,17 @@ impl Display for StageReport {
                 ", {columns} = {value} is hot: {rows} rows shared by {tasks} tasks"
             )?;
         }
+        for filter in &self.runtime_filters {
+            let (asked, passed) = (filter.asked, filter.passed);
+            write!(
+                f,
+                ", {passed} of {asked} rows passed the filter on {}",
+                filter.column
+            )?;
+            if filter.unasked > 0 {
+                write!(f, " and {} unasked", filter.unasked)?;
+            }
+        }
         Ok(())
     }
 }

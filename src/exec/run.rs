@@ -15,7 +15,7 @@ use super::control::Phase;
 use super::each::each;
 use super::output::{Append, Held, Hold, NoAppend, Output, counted_cut, streaming_cut};
 use super::queue::Listing;
-use super::report::{RunReport, WidenedReport};
+use super::report::{PipelineReport, Read, RunReport, WidenedReport};
 use super::scatter::ScatterPlan;
 use super::scheduler::{self, Drive};
 use super::schema::RunSchema;
@@ -138,6 +138,7 @@ impl Run {
                 false => window_bytes(&self.context.settings),
             },
         };
+        let (number, started) = (built.number, Instant::now());
         let mut ordered = built.ordered;
         for step in &mut ordered {
             step.take_from(&self.drive.budget);
@@ -153,7 +154,10 @@ impl Run {
         .by_file(built.layout == Layout::Files);
         let mut ahead = self.drive.budget.open();
         ahead.resize_anyway(built.ahead_bytes);
-        scheduler::run(&self.drive, listing, &built.workers, sequencer, appender)
+        let (mut sequencer, appender) =
+            scheduler::run(&self.drive, listing, &built.workers, sequencer, appender)?;
+        sequencer.ran = number.map(|number| (number, started.elapsed()));
+        Ok((sequencer, appender))
     }
 
     /// Holds the rows of a pipeline until all were read.
@@ -241,6 +245,13 @@ impl Run {
                 .collect();
         }
         report.add_up()?;
+        if let Some((number, took)) = sequencer.ran {
+            let read = Read {
+                bytes: sequencer.counts.bytes,
+                seconds: Some(took.as_secs_f64()),
+            };
+            report.pipelines = vec![PipelineReport::of(number, &report, read)];
+        }
         let mut sheet = Sheet {
             report,
             rejects: sequencer.take_rejects().into_iter().collect(),

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::control::Progress;
 use super::output::{Group, Output, Rows};
@@ -81,6 +82,8 @@ pub(crate) struct Counts {
     pub typed: BTreeSet<Arc<str>>,
     pub limited: u64,
     pub exploded: u64,
+    /// Bytes of text, or logical ones.
+    pub bytes: u64,
 }
 
 /// Takes chunks in input order.
@@ -106,6 +109,8 @@ pub(crate) struct Sequencer<O> {
     by_file: bool,
     /// Partitions of the source that came to their end.
     n_ended: u64,
+    /// Which pipeline of the plan it was, and how long it took, once it is over.
+    pub ran: Option<(usize, Duration)>,
 }
 
 impl<O: Output> Sequencer<O> {
@@ -133,6 +138,7 @@ impl<O: Output> Sequencer<O> {
             progress,
             by_file: false,
             n_ended: 0,
+            ran: None,
         }
     }
 
@@ -222,6 +228,8 @@ impl<O: Output> Sequencer<O> {
             from: worked.schema,
             text_bytes: worked.text_bytes,
             folded: worked.folded,
+            bucket: worked.bucket,
+            hot: worked.hot,
             shards: worked.shards,
         };
         if let Some((step, earlier)) = self.take_steps(&mut rows, places, &chunk)? {
@@ -272,6 +280,7 @@ impl<O: Output> Sequencer<O> {
         self.counts.ignored_values += worked.ignored_values;
         self.counts.typed.extend(worked.typed.iter().cloned());
         self.counts.exploded += worked.added;
+        self.counts.bytes += worked.text_bytes;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rejects::{self, Rejects};
-use super::report::{InputReport, RunReport, StageReport};
+use super::report::{InputReport, PipelineReport, Read, RunReport, StageReport};
 use super::worker::Worked;
 use crate::error::Result;
 
@@ -57,6 +57,8 @@ struct Shared {
     tally: Mutex<Tally>,
     /// What gives the rows of such a pipeline, where other runs do.
     stage: Option<Stage>,
+    /// Which pipeline of the plan that is.
+    number: Option<usize>,
     /// Whether it was over before its rows were read.
     was_over: bool,
     dismissed: AtomicBool,
@@ -67,6 +69,7 @@ struct Tally {
     /// By the place of the file among the inputs.
     inputs: BTreeMap<u32, InputReport>,
     exploded: u64,
+    bytes: u64,
 }
 
 impl Front {
@@ -81,9 +84,10 @@ impl Front {
     }
 
     /// A pipeline without bad records that is run unit by unit, behind `stage` if there is one.
-    pub fn tallied(stage: Option<Stage>) -> Self {
+    pub fn tallied(stage: Option<Stage>, number: Option<usize>) -> Self {
         Front(Arc::new(Shared {
             stage,
+            number,
             ..Shared::default()
         }))
     }
@@ -102,6 +106,7 @@ impl Front {
             input.skipped_row_groups += chunk.skipped.row_groups;
             input.skipped_files += chunk.skipped.files;
             tally.exploded += chunk.added;
+            tally.bytes += chunk.text_bytes;
         }
     }
 
@@ -138,6 +143,13 @@ impl Front {
         sheet.report.inputs = tally.inputs.into_values().collect();
         sheet.report.exploded = tally.exploded;
         sheet.report.add_up()?;
+        if let Some(number) = self.0.number {
+            let read = Read {
+                bytes: tally.bytes,
+                seconds: None,
+            };
+            sheet.report.pipelines = vec![PipelineReport::of(number, &sheet.report, read)];
+        }
         if let Some(stage) = &self.0.stage {
             stage.put_before(&mut sheet, whole)?;
         }

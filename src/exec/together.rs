@@ -12,15 +12,20 @@
 //! ```
 //!
 //! Joined rows come bucket by bucket then, and the column of their places tells in
-//! which order groups first appear. So this is for aggregates to which the order of
-//! rows is all the same, and, of joined rows, for steps of which none can fail on a
-//! row: which row comes first would depend on the memory.
+//! which order groups first appear. Where aggregates look at the order of rows, those
+//! of a key have to come in their order, which buckets that are joined in one go give.
+//! Which row a step fails on first shows in input order only: then all is read once
+//! more the other way, or, where that cannot be, rows are brought together as ever.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
 
 use super::bind::Steps;
 use super::build::{Built, build, from_given};
 use super::context::Context;
 use super::join::{before_steps, join_by_key};
-use super::parts::widens;
 use super::run::CHUNK_BYTES;
 use super::scheduler::unit_of;
 use super::shuffled::shuffle_all;
@@ -28,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Named, Projection, col};
 use crate::ops;
 use crate::partition::Partitioning;
-use crate::plan::{Fold, Physical, ShuffleBy, Source, Step, Way};
+use crate::plan::{Fold, Join, Physical, ShuffleBy, Source, Step, Way};
 
 /// Which units have the rows of which keys.
 #[derive(Debug, Clone)]
@@ -40,6 +45,18 @@ pub(crate) struct Together {
     /// The column of places, where rows do not come in their order.
     pub place: Option<String>,
 }
+
+/// How rows may come that lie together by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByKey {
+    /// In any order.
+    AnyOrder,
+    /// Those of one key in their order.
+    InOrder,
+}
+
+/// Tells whether joined rows may come by key, by the columns that both sides have.
+pub(super) type MayComeByKey<'a> = &'a dyn Fn(&SchemaRef, &SchemaRef) -> Result<Option<ByKey>>;
 
 impl Together {
     /// Each of so many units has keys of its own.
@@ -77,23 +94,25 @@ pub(super) fn build_together(
     context: &Context,
 ) -> Result<(Built, Option<Together>)> {
     let whole = || Ok((build(physical, context, CHUNK_BYTES)?, None));
-    if !physical.ways.takes(Way::GroupsTogether) {
-        return whole();
-    }
-    let Some(keys) = keys_in_front(fold, physical)? else {
+    let Fold::Groups { keys, .. } = fold else {
         return whole();
     };
+    let takes = physical.ways.takes(Way::GroupsTogether);
+    if !takes || keys.is_empty() || !physical.ordered.is_empty() {
+        return whole();
+    }
     match &physical.scan.source {
         Source::Joined {
             join,
             left,
             right,
             way,
-        } if join.brings_together(&keys, &*left.output()?, &*right.output()?)
-            && !Steps::bind(physical, false)?.read.may_fail() =>
-        {
-            let (given, together) =
-                join_by_key(join, (left, right), (way, physical.ways), context)?;
+        } => {
+            let may = |of_left: &SchemaRef, of_right: &SchemaRef| {
+                by_key(fold, physical, join, (of_left, of_right))
+            };
+            let sides = (left, right);
+            let (given, together) = join_by_key(join, sides, (way, physical.ways), &may, context)?;
             let place = together.as_ref().and_then(|of| of.place.as_deref());
             let built = match place {
                 Some(place) => from_given(&keeping(physical, place), given)?,
@@ -102,15 +121,20 @@ pub(super) fn build_together(
             Ok((built, together))
         }
         Source::Shuffled { by, input } => match by {
-            ShuffleBy::Hash { keys: own, count } if own.iter().all(|key| keys.contains(key)) => {
-                let built = from_given(physical, shuffle_all(by, input, context)?)?;
-                Ok((built, Some(Together::of_units(*count))))
+            ShuffleBy::Hash { keys: own, count } => {
+                let given = shuffle_all(by, input, context)?;
+                let keys = keys_in_front(keys, &with_columns(physical, &given.schema))?;
+                let built = from_given(physical, given)?;
+                let lie_together = own.iter().all(|key| keys.contains(key));
+                Ok((built, lie_together.then(|| Together::of_units(*count))))
             }
-            _ => whole(),
+            ShuffleBy::Divisions { .. } => whole(),
         },
         // Partitions that were kept.
         Source::Made { n_partitions, .. } => match &physical.scan.lies {
-            Partitioning::Hash { keys: own, .. } if own.iter().all(|key| keys.contains(key)) => {
+            Partitioning::Hash { keys: own, .. }
+                if keys_in_front(keys, physical)?.is_superset(&own.iter().cloned().collect()) =>
+            {
                 let together = Together::of_units(*n_partitions);
                 Ok((build(physical, context, CHUNK_BYTES)?, Some(together)))
             }
@@ -120,28 +144,69 @@ pub(super) fn build_together(
     }
 }
 
-/// What the keys of groups are called where the rows of a pipeline come from; none
-/// if one is not there as it is, if the order of rows changes an answer, or if text
-/// may have other types than is known.
-fn keys_in_front(fold: &Fold, physical: &Physical) -> Result<Option<Vec<String>>> {
-    let (Fold::Groups { keys, .. }, true) = (fold, physical.ordered.is_empty()) else {
+/// Whether rows that are joined by key may be grouped as they come, where the sides
+/// have these columns.
+fn by_key(
+    fold: &Fold,
+    physical: &Physical,
+    join: &Join,
+    (left, right): (&SchemaRef, &SchemaRef),
+) -> Result<Option<ByKey>> {
+    let Fold::Groups { keys, .. } = fold else {
         return Ok(None);
     };
-    let is_by_key = matches!(
-        physical.scan.source,
-        Source::Joined { .. } | Source::Shuffled { .. } | Source::Made { .. }
-    );
-    if keys.is_empty() || !is_by_key || widens(&physical.scan.source) {
+    let join = join.with_late(left, right)?;
+    let physical = with_columns(physical, &join.schema(left, right)?);
+    let keys = keys_in_front(keys, &physical)?;
+    if !join.brings_together(&keys, left, right) {
+        return Ok(None);
+    }
+    if Steps::bind(&physical, false)?.read.may_fail() && !reads_again(&physical) {
         return Ok(None);
     }
     let ops::Fold::Groups(groups) = fold.bind(&*physical.output()?)? else {
         return Ok(None);
     };
-    if !groups.is_order_free() {
-        return Ok(None);
+    Ok(Some(match groups.is_order_free() {
+        true => ByKey::AnyOrder,
+        false => ByKey::InOrder,
+    }))
+}
+
+/// The same pipeline, whose source turned out to have these columns.
+fn with_columns(physical: &Physical, columns: &SchemaRef) -> Physical {
+    let mut late = physical.clone();
+    late.scan.schema = Arc::clone(columns);
+    late
+}
+
+/// What the keys of groups are called where the rows of a pipeline come from, those
+/// that are there as they are. Rows that lie together by some keys do so by more.
+fn keys_in_front(keys: &[String], physical: &Physical) -> Result<BTreeSet<String>> {
+    let mut in_front = BTreeSet::new();
+    for key in keys {
+        in_front.extend(before_steps(physical, key)?);
     }
-    let keys = keys.iter().map(|key| before_steps(physical, key));
-    keys.collect()
+    Ok(in_front)
+}
+
+/// Whether all rows of a pipeline can be read a second time, and are the same then.
+pub(super) fn reads_again(physical: &Physical) -> bool {
+    match &physical.scan.source {
+        Source::Columns { .. } | Source::Batches(_) => true,
+        Source::Joined { left, right, .. } => reads_again(left) && reads_again(right),
+        Source::Folded { input, .. }
+        | Source::Sorted { input, .. }
+        | Source::Shuffled { input, .. }
+        | Source::Ahead { input, .. }
+        | Source::Picked { input, .. } => reads_again(input),
+        Source::Union(inputs) => inputs.iter().all(|(input, _)| reads_again(input)),
+        // Text may come from a pipe, and functions may be asked once; what is shared
+        // is gone once all have read it.
+        Source::Text { .. } | Source::Made { .. } | Source::Mapped { .. } | Source::Shared(_) => {
+            false
+        }
+    }
 }
 
 /// The same pipeline, from which a column of its source comes out, too.

@@ -12,6 +12,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 
 use super::fold::{Folder, Folding};
+use super::hot_groups::ChunkKeys;
 use super::predicate::Predicate;
 use super::scatter::ScatterPlan;
 use super::schema::RunSchema;
@@ -75,6 +76,10 @@ pub(crate) struct Worked {
     /// What the rows were folded into, if that is asked for; then `batch` only
     /// counts them. Nothing where it stayed with a pool of folders.
     pub folded: Option<Vec<RecordBatch>>,
+    /// The bucket that all groups of the rows are of, where that is known.
+    pub bucket: Option<u32>,
+    /// Keys that many of the rows have that were folded, if it was looked for them.
+    pub hot: Option<ChunkKeys>,
     /// Its rows cut by bucket, if that is asked for; then `batch` only counts them.
     pub shards: Option<Shards>,
     /// Why nothing behind these rows was looked at.
@@ -315,6 +320,8 @@ impl Worker {
                 places: places.filter(|_| self.plan.keep_places),
                 batch: kept,
                 folded: None,
+                bucket: None,
+                hot: None,
                 shards: None,
                 failed,
             });
@@ -417,6 +424,8 @@ impl Worker {
             places: places.filter(|_| self.plan.keep_places),
             batch: kept,
             folded: None,
+            bucket: None,
+            hot: None,
             shards: None,
             failed,
         })

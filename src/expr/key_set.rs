@@ -9,6 +9,11 @@
 //! keys that lie far apart ─▶ four bits of one word, chosen by the hash; if they are
 //!                            few, also the keys in order, to find stretches without any
 //! ```
+//!
+//! Where most values of an array are keys, asking costs more than it spares: a few
+//! of them tell, each array anew, so that it never depends on what came before.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -33,17 +38,51 @@ const HASHED_BITS: usize = 16;
 /// Keys that are kept in order at most: of more, one lies in nearly every page.
 const SORTED_KEYS: usize = 1 << 16;
 
+/// Values that are asked first of those that are tested at once: where most of them
+/// may be keys, the others pass unasked.
+const SAMPLED: usize = 64;
+
+/// Values of which so many are too few for that.
+const FEW_VALUES: usize = 8 * SAMPLED;
+
+/// Most of the first values: so many of [`SAMPLED`].
+const MOST: usize = 56;
+
 /// A set of whole numbers, some of which may not be in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct KeySet {
     n_rows: usize,
     /// The least and the largest key.
     least: i64,
     most: i64,
     held: Held,
+    /// Values that were tested, those of them that may be keys, and those that
+    /// passed unasked, nulls among them.
+    asked: AtomicU64,
+    found: AtomicU64,
+    unasked: AtomicU64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// What came of the values that were tested so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tested {
+    /// Values that were looked up.
+    pub asked: u64,
+    /// Those of them that may be keys.
+    pub found: u64,
+    /// Values that were let by, since most beside them may be keys.
+    pub unasked: u64,
+}
+
+/// Whatever was tested.
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        let ends = |set: &Self| (set.n_rows, set.least, set.most);
+        ends(self) == ends(other) && self.held == other.held
+    }
+}
+
+#[derive(Debug, PartialEq)]
 enum Held {
     /// A bit for each number from the least key on.
     Close(Vec<u64>),
@@ -111,6 +150,9 @@ impl KeySet {
             least,
             most,
             held,
+            asked: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+            unasked: AtomicU64::new(0),
         })
     }
 
@@ -154,8 +196,19 @@ impl KeySet {
         })
     }
 
-    /// For each value whether it may be a key; null is none. Nothing for values
-    /// of a type that is not tested.
+    /// What came of all values that were tested. The same at any number of threads,
+    /// if they are the same values in the same arrays.
+    pub fn tested(&self) -> Tested {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        Tested {
+            asked: count(&self.asked),
+            found: count(&self.found),
+            unasked: count(&self.unasked),
+        }
+    }
+
+    /// For each value whether it may be a key; null is none. Where most of a few
+    /// values are keys, all may be. Nothing for values of a type that is not tested.
     pub fn test(&self, values: &ArrayRef) -> Option<BooleanArray> {
         macro_rules! tested {
             ($type:ty) => {
@@ -177,21 +230,64 @@ impl KeySet {
     }
 
     fn test_natives<N: Copy + Into<i64>>(&self, values: &[N]) -> BooleanBuffer {
+        let count = |of: &AtomicU64, values: usize| of.fetch_add(values as u64, Ordering::Relaxed);
+        if values.len() >= FEW_VALUES {
+            // Odd, since keys often come in turns of two, four or ten.
+            let step = (values.len() / SAMPLED - 1) | 1;
+            let sampled = values.iter().step_by(step).take(SAMPLED);
+            let found = sampled.filter(|value| self.may_be_key((**value).into()));
+            let found = found.count();
+            if found >= MOST {
+                count(&self.asked, SAMPLED);
+                count(&self.found, found);
+                count(&self.unasked, values.len() - SAMPLED);
+                return BooleanBuffer::new_set(values.len());
+            }
+        }
+        let found = self.may_be_keys(values);
+        count(&self.asked, values.len());
+        count(&self.found, found.count_set_bits());
+        found
+    }
+
+    fn may_be_keys<N: Copy + Into<i64>>(&self, values: &[N]) -> BooleanBuffer {
         match &self.held {
             Held::Close(words) => {
                 let last = self.most.wrapping_sub(self.least) as u64;
                 BooleanBuffer::collect_bool(values.len(), |row| {
-                    // What lies below wraps around to far above.
-                    let place = values[row].into().wrapping_sub(self.least) as u64;
-                    place <= last && words[(place / 64) as usize] >> (place % 64) & 1 == 1
+                    is_close(words, self.least, last, values[row].into())
                 })
             }
             Held::Hashed { words, .. } => BooleanBuffer::collect_bool(values.len(), |row| {
-                let (word, bits) = place_of(values[row].into(), words.len());
-                words[word] & bits == bits
+                is_hashed(words, values[row].into())
             }),
         }
     }
+
+    fn may_be_key(&self, value: i64) -> bool {
+        match &self.held {
+            Held::Close(words) => {
+                let last = self.most.wrapping_sub(self.least) as u64;
+                is_close(words, self.least, last, value)
+            }
+            Held::Hashed { words, .. } => is_hashed(words, value),
+        }
+    }
+}
+
+/// Whether a value has its bit, of those between the least key and the one `last` behind it.
+#[inline]
+fn is_close(words: &[u64], least: i64, last: u64, value: i64) -> bool {
+    // What lies below wraps around to far above.
+    let place = value.wrapping_sub(least) as u64;
+    place <= last && words[(place / 64) as usize] >> (place % 64) & 1 == 1
+}
+
+/// Whether a value has its bits.
+#[inline]
+fn is_hashed(words: &[u64], value: i64) -> bool {
+    let (word, bits) = place_of(value, words.len());
+    words[word] & bits == bits
 }
 
 /// The word that a key has its bits in, and these bits.
@@ -296,6 +392,39 @@ mod tests {
         assert!(KeySet::of(&[&texts], (0, 0)).is_none());
         let nulls: ArrayRef = Arc::new(Int32Array::from(vec![None, None]));
         assert_eq!(KeySet::range_of(&[&nulls]), Some(None));
+    }
+
+    #[test]
+    fn where_most_are_keys_the_others_pass_unasked_and_nulls_do_not() {
+        let even: Vec<Option<i64>> = (0..4_000).map(|n| Some(n * 2)).collect();
+        for far in [1, 1_000_003] {
+            let keys: Vec<Option<i64>> = even.iter().map(|key| key.map(|key| key * far)).collect();
+            let set = set(&keys);
+            let mut wanted = set.tested();
+            // Of a hundred so many are keys.
+            for (share, passes) in [
+                (0, false),
+                (50, false),
+                (80, false),
+                (97, true),
+                (100, true),
+            ] {
+                let value = |n: i64| (n * 7 % 4_000 * 2 + i64::from(n % 100 >= share)) * far;
+                let values = (0..3_000).map(|n| (n % 11 != 0).then(|| value(n)));
+                let values = Int64Array::from_iter(values);
+                let found = found(&set, Arc::new(values.clone()));
+                for (row, found) in found.iter().enumerate() {
+                    assert_eq!(found.is_none(), values.is_null(row), "{share}");
+                    let is_key = row as i64 % 100 < share;
+                    assert!(!is_key || *found != Some(false), "{share}, row {row}");
+                }
+                let tested = set.tested();
+                let unasked = tested.unasked - wanted.unasked;
+                assert_eq!(unasked > 0, passes, "{share} of a hundred, {far} apart");
+                assert_eq!(tested.asked - wanted.asked + unasked, 3_000);
+                wanted = tested;
+            }
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(crate) use group_table::{in_key_types, plain, plain_type};
 pub use hash::keep_hash_bits;
 pub(crate) use hash::{hash_bytes, hash_u64};
 #[doc(hidden)]
-pub use key_set::KeySet;
+pub use key_set::{KeySet, Tested};
 pub(crate) use lists::{Items, item_type};
 pub(crate) use names::{nearest, unknown_column};
 pub(crate) use order::order_columns;

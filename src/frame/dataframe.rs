@@ -12,7 +12,7 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
 use crate::expr::{IntoExpr, Projection};
-use crate::inspect::{PartitionSizes, PlanGraph};
+use crate::inspect::{Analyzed, PartitionSizes, PlanGraph};
 use crate::partition::By;
 use crate::plan::{self, Explained, FileFormat, Logical, Physical, Source};
 use crate::sink::{Format, WriteOptions};
@@ -374,6 +374,38 @@ impl DataFrame {
     /// estimated rows and bytes. Nothing is read.
     pub fn explain(&self) -> Explained {
         plan::explain(&self.plan, self.session.settings().blocksize)
+    }
+
+    /// Runs the plan, keeps no row, and tells what came of each stage: rows and bytes
+    /// beside those that [`explain`](Self::explain) expects, what was passed over,
+    /// which keys were hot, shuffles, memory and spilled runs, and wall times.
+    ///
+    /// It takes as long as [`partition_sizes`](Self::partition_sizes). Counts are the same
+    /// in every run under the same settings, but for stages in front of a limit, of which
+    /// timing decides how far they got, and for memory and what was spilled.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFrame::partition_sizes`].
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use windrow::Session;
+    /// # fn main() -> windrow::Result<()> {
+    /// # let n: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    /// # let batch = RecordBatch::try_from_iter([("n", n)])?;
+    /// let frame = Session::default().from_batches(batch.schema(), [batch])?;
+    /// let ran = frame.filter("n > 3")?.explain_analyze()?;
+    /// assert!(ran.to_string().contains("rows: 10 in, 4 filtered out, 6 out"));
+    /// assert_eq!(ran.stages[0].ran.as_ref().unwrap().rows_out, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain_analyze(&self) -> Result<Analyzed> {
+        let physical = self.lower();
+        let (sizes, report) = exec::sizes(&physical, self.session.context())?;
+        Ok(Analyzed::new(self.explain(), &physical, &sizes, report))
     }
 
     /// The plan after the rules as a picture: SVG, or DOT for Graphviz. Nothing is read.

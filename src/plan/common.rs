@@ -35,7 +35,7 @@ impl Shared {
     }
 
     /// The pipeline, the same for all who read it.
-    pub(super) fn lowered(&self, to: Lowering) -> &Physical {
+    pub(super) fn lowered(&self, to: Lowering<'_>) -> &Physical {
         self.pipeline.get_or_init(|| stage(self.plan.clone(), to))
     }
 

@@ -52,15 +52,24 @@ pub fn explain(plan: &Logical, blocksize: ByteSize) -> Explained {
     Explained {
         built: chain(plan),
         optimized: chain(&optimized),
-        stages: physical_text(&lower(optimized, blocksize))
-            .lines()
-            .map(|line| line.trim_start().to_owned())
-            .collect(),
+        stages: numbered(&stages(&lower(optimized, blocksize))),
     }
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_plans(f)?;
+        writeln!(f, "stages")?;
+        for stage in &self.stages {
+            writeln!(f, "  {stage}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Explained {
+    /// The plan as built and after the rules, a node a line.
+    pub(crate) fn write_plans(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (title, nodes) in [
             ("plan as built", &self.built),
             ("after the rules", &self.optimized),
@@ -80,21 +89,36 @@ impl fmt::Display for Explained {
                 )?;
             }
         }
-        writeln!(f, "stages")?;
-        for stage in &self.stages {
-            writeln!(f, "  {stage}")?;
-        }
         Ok(())
     }
 }
 
 /// The stages of a pipeline, a line each.
 pub fn physical_text(physical: &Physical) -> String {
+    let lines = numbered(&stages(physical)).into_iter();
+    lines.map(|line| format!("  {line}\n")).collect()
+}
+
+/// What is done in one go.
+pub(crate) struct PlannedStage {
+    /// In words.
+    pub text: String,
+    /// That of the pipeline whose rows it reads; none of rows that another stage held.
+    pub number: Option<usize>,
+}
+
+/// The stages of a pipeline, the first one first.
+pub(crate) fn stages(physical: &Physical) -> Vec<PlannedStage> {
     let mut stages = Vec::new();
     add_stages(physical, None, &mut stages);
+    stages
+}
+
+/// Stages in words, each with its place.
+fn numbered(stages: &[PlannedStage]) -> Vec<String> {
     let lines = stages.iter().enumerate();
     lines
-        .map(|(idx, stage)| format!("  {}. {stage}\n", idx + 1))
+        .map(|(idx, stage)| format!("{}. {}", idx + 1, stage.text))
         .collect()
 }
 
@@ -102,7 +126,7 @@ pub fn physical_text(physical: &Physical) -> String {
 const HELD: &str = "hold rows until all came";
 
 /// The stages of a pipeline; what goes to another at its `end` lies in no partitions.
-fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut Vec<String>) {
+fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut Vec<PlannedStage>) {
     match &physical.scan.source {
         Source::Mapped { input, .. } | Source::Picked { input, .. } => {
             add_stages(input, None, stages);
@@ -110,7 +134,7 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
         Source::Shared(shared) => {
             // Those who come later read what the first has kept.
             let kept = format!("keep as shared rows {}", shared.number);
-            let is_new = !stages.iter().any(|stage: &String| stage.ends_with(&kept));
+            let is_new = !stages.iter().any(|stage| stage.text.ends_with(&kept));
             if let (true, Some(pipeline)) = (is_new, shared.pipeline()) {
                 add_stages(pipeline, Some(&kept), stages);
             }
@@ -154,19 +178,33 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
                 let by = By::Bytes(ByteSize::new(bytes));
                 let _ = write!(line, ", cut into partitions: {by}");
             }
-            layout => add_layout(layout, &mut line, stages),
+            layout => {
+                if let Some(behind) = add_layout(layout, &mut line) {
+                    stages.push(PlannedStage {
+                        text: line,
+                        number: Some(physical.number),
+                    });
+                    stages.push(PlannedStage {
+                        text: behind,
+                        number: None,
+                    });
+                    return;
+                }
+            }
         },
     }
-    stages.push(line);
+    stages.push(PlannedStage {
+        text: line,
+        number: Some(physical.number),
+    });
 }
 
-/// How partitions are laid out; a layout that waits for totals is a stage of its own.
-fn add_layout(layout: Layout, line: &mut String, stages: &mut Vec<String>) {
+/// Adds how partitions are laid out. A layout that waits for totals is a stage of its own.
+fn add_layout(layout: Layout, line: &mut String) -> Option<String> {
     match layout {
         Layout::By(by @ (By::Count(_) | By::Bytes(_))) => {
             line.push_str(", hold rows until all are counted");
-            stages.push(std::mem::take(line));
-            *line = format!("cut into partitions: {by}");
+            return Some(format!("cut into partitions: {by}"));
         }
         Layout::By(by) => {
             let _ = write!(line, ", cut into partitions: {by}");
@@ -188,6 +226,7 @@ fn add_layout(layout: Layout, line: &mut String, stages: &mut Vec<String>) {
         Layout::Files => line.push_str(", a partition for each file"),
         Layout::Given => line.push_str(", partitions as they are given"),
     }
+    None
 }
 
 fn step_text(step: &Step) -> String {
@@ -272,7 +311,10 @@ fn reads_files(physical: &Physical) -> bool {
         && match &physical.scan.source {
             Source::Columns { .. } => true,
             Source::Joined { left, right, .. } => reads_files(left) || reads_files(right),
-            Source::Folded { input, .. } => reads_files(input),
+            Source::Folded { input, .. }
+            | Source::Sorted { input, .. }
+            | Source::Shuffled { input, .. } => reads_files(input),
+            Source::Union(inputs) => inputs.iter().any(|(input, _)| reads_files(input)),
             _ => false,
         }
 }

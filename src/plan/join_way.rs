@@ -4,6 +4,7 @@
 //!      of the order of their rows.
 //! Out: the side that is held, or the order in which both go side by side.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use arrow_schema::Schema;
@@ -196,9 +197,14 @@ impl Join {
     }
 
     /// Whether rows with equal values in the columns `shown` of joined rows have
-    /// equal keys, and the other way round: those of one key are cut to one place then.
-    pub(crate) fn brings_together(&self, shown: &[String], left: &Schema, right: &Schema) -> bool {
-        if self.next_to.is_some() || self.on.is_empty() || self.on.len() != shown.len() {
+    /// equal keys: they are cut to one place then.
+    pub(crate) fn brings_together(
+        &self,
+        shown: &BTreeSet<String>,
+        left: &Schema,
+        right: &Schema,
+    ) -> bool {
+        if self.next_to.is_some() || self.on.is_empty() {
             return false;
         }
         let (keeps_left, keeps_right) = (self.how.keeps_left(), self.how.keeps_right());

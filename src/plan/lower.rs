@@ -4,6 +4,7 @@
 //! Out: a scan, steps that any thread may do to any batch, steps that need
 //!      input order, and the layout of what comes out.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
@@ -103,6 +104,8 @@ pub struct Physical {
     pub coded: Vec<String>,
     /// How work may be spared.
     pub ways: Ways,
+    /// Tells it from the other pipelines of its plan: a report says by it what came of which.
+    pub number: usize,
 }
 
 impl Physical {
@@ -153,12 +156,17 @@ pub fn lower(plan: Logical, blocksize: ByteSize) -> Physical {
 /// their order are the same.
 #[must_use]
 pub fn lower_without(plan: Logical, blocksize: ByteSize, off: &[&str]) -> Physical {
-    let ways = Ways::without(off);
-    stage(plan, Lowering { blocksize, ways })
+    let (ways, numbers) = (Ways::without(off), Cell::new(0));
+    let to = Lowering {
+        blocksize,
+        ways,
+        numbers: &numbers,
+    };
+    stage(plan, to)
 }
 
 /// A plan as a pipeline that ends here: others read what comes out of it.
-pub(super) fn stage(plan: Logical, to: Lowering) -> Physical {
+pub(super) fn stage(plan: Logical, to: Lowering<'_>) -> Physical {
     let sorted_by = match plan.partitioning() {
         Partitioning::Range { key } => Some(key),
         _ => None,
@@ -171,14 +179,14 @@ pub(super) fn stage(plan: Logical, to: Lowering) -> Physical {
 }
 
 /// A pipeline to which no step is added any more.
-fn ended(physical: Physical, to: Lowering) -> Physical {
+fn ended(physical: Physical, to: Lowering<'_>) -> Physical {
     match to.ways.takes(Way::Fusion) {
         true => physical,
         false => unfused(physical, to),
     }
 }
 
-fn lower_node(plan: Logical, to: Lowering) -> Physical {
+fn lower_node(plan: Logical, to: Lowering<'_>) -> Physical {
     match plan {
         Logical::Scan(scan) => scanned(*scan, to),
         Logical::Union { inputs, schema } => united(inputs, schema, to),
@@ -255,7 +263,7 @@ fn columns_of(plan: &Logical) -> SchemaRef {
 }
 
 /// What is read, in the partitions in which it lies.
-fn scanned(scan: Scan, to: Lowering) -> Physical {
+fn scanned(scan: Scan, to: Lowering<'_>) -> Physical {
     let layout = match &scan.source {
         Source::Text { options, .. } => {
             Layout::Blocks(options.blocksize.unwrap_or(to.blocksize).bytes())
@@ -286,11 +294,12 @@ fn scanned(scan: Scan, to: Lowering) -> Physical {
         sorted_by: None,
         coded: Vec::new(),
         ways: to.ways,
+        number: to.next_number(),
     }
 }
 
 /// A stage of the rows of several inputs.
-fn united(inputs: Vec<Logical>, schema: SchemaRef, to: Lowering) -> Physical {
+fn united(inputs: Vec<Logical>, schema: SchemaRef, to: Lowering<'_>) -> Physical {
     let estimates = inputs.iter().map(Logical::estimate);
     let estimate = estimates.reduce(Estimate::and).unwrap_or_default();
     let lowered = inputs.into_iter().map(|input| {
@@ -301,7 +310,7 @@ fn united(inputs: Vec<Logical>, schema: SchemaRef, to: Lowering) -> Physical {
 }
 
 /// A stage of what all rows are folded into.
-fn folded(input: Logical, fold: Fold, schema: SchemaRef, to: Lowering) -> Physical {
+fn folded(input: Logical, fold: Fold, schema: SchemaRef, to: Lowering<'_>) -> Physical {
     let input = Arc::new(Physical {
         coded: fold.coded(),
         ..stage(input, to)
@@ -319,7 +328,7 @@ fn folded(input: Logical, fold: Fold, schema: SchemaRef, to: Lowering) -> Physic
 }
 
 /// A stage of sorted rows; of rows that are said to be sorted, a step that checks it.
-fn sorted(input: Logical, sort: Sort, to: Lowering) -> Physical {
+fn sorted(input: Logical, sort: Sort, to: Lowering<'_>) -> Physical {
     let layout = match sort.into {
         SortInto::Given => {
             let checks = sort.by.into_iter().map(|by| Step::CheckSorted(by.column));
@@ -338,7 +347,7 @@ fn sorted(input: Logical, sort: Sort, to: Lowering) -> Physical {
 
 /// Windows over rows so far as a step; those that look at rows behind as a stage
 /// behind it, laid out as its rows were where somebody asked for that.
-fn windows_over(input: Logical, windows: Vec<NamedWindow>, to: Lowering) -> Physical {
+fn windows_over(input: Logical, windows: Vec<NamedWindow>, to: Lowering<'_>) -> Physical {
     let (columns, estimate) = (columns_of(&input), input.estimate());
     let (ahead, along): (Vec<_>, Vec<_>) = windows
         .into_iter()
@@ -377,7 +386,7 @@ fn asked_layout(layout: Layout) -> Layout {
 
 /// A stage of joined rows. It is laid out as the frame was whose order it has,
 /// where somebody asked for that.
-fn joined(left: Logical, right: Logical, join: Join, to: Lowering) -> Physical {
+fn joined(left: Logical, right: Logical, join: Join, to: Lowering<'_>) -> Physical {
     let estimate = Estimate::default();
     let way = join.way(&left, &right, to.ways);
     let schema = join.schema(&columns_of(&left), &columns_of(&right));
@@ -404,7 +413,7 @@ pub(super) fn given(
     source: Source,
     schema: SchemaRef,
     estimate: Estimate,
-    to: Lowering,
+    to: Lowering<'_>,
 ) -> Physical {
     Physical {
         scan: Scan {
@@ -421,6 +430,7 @@ pub(super) fn given(
         sorted_by: None,
         coded: Vec::new(),
         ways: to.ways,
+        number: to.next_number(),
     }
 }
 

@@ -34,6 +34,7 @@ mod ways;
 mod window;
 
 pub use common::Shared;
+pub(crate) use display::stages;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub use estimate::Estimate;
 pub(crate) use explode::exploded;

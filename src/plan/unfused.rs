@@ -14,7 +14,7 @@ use super::source::Source;
 use super::ways::Lowering;
 
 /// The same pipeline with a stage for each step.
-pub(super) fn unfused(physical: Physical, to: Lowering) -> Physical {
+pub(super) fn unfused(physical: Physical, to: Lowering<'_>) -> Physical {
     let n_fused = match physical.scan.source {
         Source::Text { .. } => {
             let mut steps = physical.steps.iter();
@@ -40,6 +40,7 @@ pub(super) fn unfused(physical: Physical, to: Lowering) -> Physical {
         sorted_by: None,
         coded: Vec::new(),
         ways: physical.ways,
+        number: physical.number,
     };
     let mut n_stages = 1;
     for (step, in_order) in steps {

@@ -5,6 +5,8 @@
 //!
 //! The rules of [`super::optimize`] change what is asked for; these, how it is done.
 
+use std::cell::Cell;
+
 use crate::size::ByteSize;
 
 /// A way to spare work.
@@ -76,6 +78,14 @@ impl Ways {
         }
     }
 
+    /// The same but for one.
+    #[must_use]
+    pub fn leaving_off(self, way: Way) -> Self {
+        Ways {
+            off: self.off | 1 << way as u16,
+        }
+    }
+
     /// Whether one is taken.
     pub fn takes(self, way: Way) -> bool {
         self.off & 1 << way as u16 == 0
@@ -84,10 +94,21 @@ impl Ways {
 
 /// What a plan is lowered under.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lowering {
+pub(super) struct Lowering<'a> {
     /// That of the session, for sources that name none.
     pub blocksize: ByteSize,
     pub ways: Ways,
+    /// Pipelines so far.
+    pub numbers: &'a Cell<usize>,
+}
+
+impl Lowering<'_> {
+    /// The number of one more pipeline.
+    pub fn next_number(self) -> usize {
+        let number = self.numbers.get() + 1;
+        self.numbers.set(number);
+        number
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +121,10 @@ mod tests {
             let ways = Ways::without(&[left_off.name(), "another"]);
             for way in Way::ALL {
                 assert_eq!(ways.takes(way), way != left_off);
+                assert_eq!(
+                    Ways::default().leaving_off(left_off).takes(way),
+                    way != left_off
+                );
                 assert!(Ways::default().takes(way));
             }
         }

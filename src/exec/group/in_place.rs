@@ -25,7 +25,7 @@ use arrow_schema::DataType;
 use super::aside::Aside;
 use super::keys::KeyColumn;
 use super::merge::Merge;
-use super::placed::{Grouped, HotGroup, PlacedGroups};
+use super::placed::{Grouped, PlacedGroups};
 use super::routed::{ROUTED_BYTES, Routed, STRETCH_ROWS, Stretch, ascending, in_order};
 use super::store::N_BUCKETS;
 use crate::error::{Error, Result};
@@ -87,8 +87,6 @@ struct Part {
 struct Piece {
     bucket: usize,
     heads: BucketRows,
-    /// How many rows each group has.
-    n_rows: Vec<u64>,
     states: Vec<Vec<ArrayRef>>,
     _held: Reservation,
 }
@@ -248,20 +246,17 @@ impl<'a> InPlace<'a> {
     fn piece(&self, part: &Part) -> Result<Piece> {
         let (found, mut groups, mut held) =
             self.group_rows(part.bucket, &part.batches, part.n_rows)?;
-        let mut n_rows = vec![0; found.heads.len()];
-        found.ids.iter().for_each(|id| n_rows[*id as usize] += 1);
         let states = groups.states()?;
         let mut buffers = HeldBuffers::default();
         let states_bytes = buffers.add_columns(states.iter().flatten());
         let heads = found.heads();
         self.reserve(
             &mut held,
-            (FOUND_BYTES + 8) * n_rows.len() as u64 + states_bytes,
+            FOUND_BYTES * heads.at.len() as u64 + states_bytes,
         )?;
         Ok(Piece {
             bucket: part.bucket,
             heads,
-            n_rows,
             states,
             _held: held,
         })
@@ -279,24 +274,13 @@ impl<'a> InPlace<'a> {
         self.reserve(&mut held, FOUND_BYTES * rows.at.len() as u64)?;
         let found = self.find(rows)?;
         let mut groups = self.merge.groups()?;
-        let mut n_rows = vec![0; found.heads.len()];
         let mut ids = &found.ids[..];
         for piece in pieces {
-            let (own, behind) = ids.split_at(piece.n_rows.len());
-            groups.take_grouped(Groups::of(own, n_rows.len()), &piece.states, true)?;
-            for (id, rows) in own.iter().zip(&piece.n_rows) {
-                n_rows[*id as usize] += rows;
-            }
+            let (own, behind) = ids.split_at(piece.heads.at.len());
+            groups.take_grouped(Groups::of(own, found.heads.len()), &piece.states, true)?;
             ids = behind;
         }
-        let hottest = (0..n_rows.len()).max_by_key(|id| n_rows[*id]);
-        let hot = hottest.map(|id| HotGroup {
-            key_at: found.rows.at[found.heads[id] as usize],
-            rows: n_rows[id],
-            tasks: pieces.len() as u64,
-        });
-        let grouped = self.results(found, groups, held)?;
-        Ok(Grouped { hot, ..grouped })
+        self.results(found, groups, held)
     }
 
     /// Groups some rows of a bucket, with what that holds of the budget.
@@ -349,7 +333,6 @@ impl<'a> InPlace<'a> {
             places: order.iter().map(|(place, _)| *place).collect(),
             keys_at: keys_at.collect(),
             results,
-            hot: None,
             _held: held,
         })
     }

@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Schema, SchemaRef};
 
 use super::keys::KeyColumn;
@@ -21,7 +20,6 @@ use super::merge::Merge;
 use super::runs::{bounds, one_by_one};
 use crate::error::{Error, Result};
 use crate::exec::build::Given;
-use crate::exec::report::HotKeyReport;
 use crate::exec::sheet::Stage;
 use crate::exec::source::{Open, Units, batches_reader};
 use crate::expr::{common_type, in_key_types};
@@ -34,27 +32,13 @@ pub(super) struct Grouped {
     /// For each its batch and the row of that.
     pub keys_at: Vec<At>,
     pub results: Vec<ArrayRef>,
-    /// The one with the most rows, where several tasks shared them.
-    pub hot: Option<HotGroup>,
     pub _held: Reservation,
 }
-
-/// A group with so many rows that several tasks shared them.
-pub(super) struct HotGroup {
-    pub key_at: At,
-    pub rows: u64,
-    pub tasks: u64,
-}
-
-/// Most hot keys that a report names.
-const MOST_HOT_KEYS: usize = 10;
 
 /// One row for each group, to be read in the order of their places.
 pub(crate) struct PlacedGroups {
     /// Rows that each task took.
     pub tasks: Vec<u64>,
-    /// Keys with many of them, most first.
-    pub hot_keys: Vec<HotKeyReport>,
     keys: Vec<KeyBatch>,
     buckets: Vec<Grouped>,
     key_types: Vec<DataType>,
@@ -139,7 +123,6 @@ impl PlacedGroups {
         let fields = names.fields().iter().zip(types);
         let fields = fields.map(|(field, of)| field.as_ref().clone().with_data_type(of));
         Ok(PlacedGroups {
-            hot_keys: hot_keys(&buckets, &keys, key_types, &names)?,
             tasks,
             keys: keys
                 .into_iter()
@@ -280,35 +263,4 @@ impl PlacedGroups {
         });
         keys.collect()
     }
-}
-
-/// The groups that several tasks shared, with their keys.
-fn hot_keys(
-    buckets: &[Grouped],
-    keys: &[Vec<ArrayRef>],
-    key_types: &[DataType],
-    names: &Schema,
-) -> Result<Vec<HotKeyReport>> {
-    let hot = buckets.iter().filter_map(|bucket| bucket.hot.as_ref());
-    let report = |hot: &HotGroup| {
-        let (batch, row) = hot.key_at;
-        let values = key_types
-            .iter()
-            .zip(&keys[batch as usize])
-            .map(|(of, keys)| {
-                let value = KeyColumn::new(of, std::iter::once(keys)).gather(&[(0, row)])?;
-                Ok(array_value_to_string(&value, 0)?)
-            });
-        let columns = names.fields().iter().take(key_types.len());
-        Ok(HotKeyReport {
-            columns: columns.map(|field| field.name().clone()).collect(),
-            value: values.collect::<Result<Vec<_>>>()?.join(", "),
-            rows: hot.rows,
-            tasks: hot.tasks,
-        })
-    };
-    let mut hot_keys = hot.map(report).collect::<Result<Vec<_>>>()?;
-    hot_keys.sort_by_key(|key| std::cmp::Reverse(key.rows));
-    hot_keys.truncate(MOST_HOT_KEYS);
-    Ok(hot_keys)
 }

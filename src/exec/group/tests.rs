@@ -290,7 +290,7 @@ fn rows_in_the_order_of_their_keys_are_grouped_in_stretches() {
 }
 
 #[test]
-fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_named() {
+fn a_key_with_half_of_the_rows_is_shared_by_tasks() {
     const ROWS: u64 = 4_000;
     let plan = plan(&["id"], true);
     let parent = tempfile::tempdir().unwrap();
@@ -309,9 +309,6 @@ fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_named() {
     let most = placed.tasks.iter().max().unwrap();
     assert!(*most <= FEW_ROWS, "{most} of {}", CHUNKS * ROWS);
     assert_eq!(placed.tasks.iter().sum::<u64>(), CHUNKS * ROWS);
-    let hot = &placed.hot_keys[0];
-    assert_eq!((&hot.columns[0][..], &hot.value[..]), ("id", "7"));
-    assert!(hot.rows >= CHUNKS * ROWS / 2 && hot.tasks > 5, "{hot:?}");
     let given = placed.given(stage());
     let rows = arrow_select::concat::concat_batches(&given.schema, &read(given.units));
     assert_eq!(rows.unwrap(), whole.finish().unwrap());

@@ -14,19 +14,21 @@
 //! block; one with far more rows than others is shared out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::SchemaRef;
 
 use super::bucket::{BucketJoin, bucket_units};
 use super::order::{ByPlace, PLACE, UNMET, ordered_units, with_place};
-use super::tasks::{Tasks, cuts};
+use super::tasks::{Cut, Tasks, cuts};
 use crate::error::Result;
 use crate::exec::run::Run;
 use crate::exec::scatter::{ScatteredUnits, scatter_units};
 use crate::exec::source::{Units, batch_unit, map_batches};
-use crate::exec::together::Together;
+use crate::exec::together::{ByKey, Together};
 use crate::ops::join::{JoinKind, JoinSpec, KeyHashes, Taken};
+use crate::partition::row_bytes;
 use crate::shuffle::{Bucket, Route, bucket_of};
 
 /// Buckets of one shuffle at most: each is a segment of every spill file.
@@ -51,8 +53,8 @@ pub(super) struct CutRows {
 pub(super) struct Cutting<'a> {
     /// Bytes of one side, of all that are joined at the same time.
     pub limit: u64,
-    /// Whether rows may come by key, with their places in a last column.
-    pub by_key: bool,
+    /// Whether rows may come by key, with their places in a last column, and how.
+    pub by_key: Option<ByKey>,
     /// Where it is counted how many rows each task had.
     pub tasks: &'a Arc<Tasks>,
 }
@@ -78,15 +80,16 @@ pub(super) fn grace(
     let (schema, build_schema) = (Arc::clone(&spec.schema), Arc::clone(&spec.build_schema));
     let spec = Arc::new(placed(spec, probe_schema));
     let route = |keys: &[usize]| {
-        Arc::new(ByKey {
+        Arc::new(ByKeys {
             keys: KeyHashes::new(spec.forms.clone(), keys.to_vec(), spec.nulls_match),
-            n_buckets: n_keys,
+            bytes: (0..n_keys).map(|_| AtomicU64::new(0)).collect(),
+            counts_bytes: cutting.by_key == Some(ByKey::InOrder),
         })
     };
     let by_build = route(&spec.build_keys);
     let first = (spec.kind == JoinKind::KeepBoth).then_some(UNMET);
     let rows = batch_unit(build.batches);
-    let build_rows = scattered(run, rows, &build_schema, by_build, first)?;
+    let build_rows = scattered(run, rows, &build_schema, Arc::clone(&by_build), first)?;
     let by_probe = route(&spec.probe_keys);
     let probe_rows = scattered(run, probe, probe_schema, by_probe, Some(0))?;
     let total = |buckets: &[Bucket]| buckets.iter().map(Bucket::rows).sum::<u64>();
@@ -110,7 +113,20 @@ pub(super) fn grace(
         budget: run.drive.budget.clone(),
         tasks: Arc::clone(cutting.tasks),
     };
-    if cutting.by_key {
+    let comes_by_key = match cutting.by_key {
+        Some(ByKey::AnyOrder) => true,
+        // Build rows in one block: probe rows go past it in their order.
+        Some(ByKey::InOrder) => {
+            matches!(join.spec.kind, JoinKind::Inner | JoinKind::Semi)
+                && join
+                    .cuts
+                    .iter()
+                    .all(|cut| matches!(cut, Cut::Probe(_) | Cut::Build(1)))
+                && by_build.most_bytes() <= at_once
+        }
+        None => false,
+    };
+    if comes_by_key {
         return Ok(CutRows {
             schema: Arc::clone(&spec.schema),
             together: Some(Together {
@@ -159,7 +175,7 @@ fn scattered(
     run: &Run,
     units: Units,
     schema: &SchemaRef,
-    route: Arc<ByKey>,
+    route: Arc<ByKeys>,
     first: Option<u64>,
 ) -> Result<ScatteredUnits> {
     if first.is_none() {
@@ -177,18 +193,35 @@ fn scattered(
 }
 
 /// Rows whose keys meet go to one bucket.
-struct ByKey {
+struct ByKeys {
     keys: KeyHashes,
-    n_buckets: usize,
+    /// Logical bytes of the rows of each bucket, if they are counted.
+    bytes: Vec<AtomicU64>,
+    counts_bytes: bool,
 }
 
-impl Route for ByKey {
+impl ByKeys {
+    /// Logical bytes of the largest bucket so far, if they are counted.
+    fn most_bytes(&self) -> u64 {
+        let bytes = self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed));
+        bytes.max().unwrap_or(0)
+    }
+}
+
+impl Route for ByKeys {
     fn n_buckets(&self) -> usize {
-        self.n_buckets
+        self.bytes.len()
     }
 
     fn route(&self, rows: &RecordBatch) -> Result<Vec<u32>> {
         let hashes = self.keys.of(rows)?.into_iter();
-        Ok(hashes.map(|hash| bucket_of(hash, self.n_buckets)).collect())
+        let to = hashes.map(|hash| bucket_of(hash, self.bytes.len()));
+        let to: Vec<u32> = to.collect();
+        if self.counts_bytes {
+            for (bucket, bytes) in to.iter().zip(row_bytes(rows)) {
+                self.bytes[*bucket as usize].fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
+        Ok(to)
     }
 }

@@ -142,7 +142,7 @@ impl Windows {
             let spec = (*self.spec).clone();
             let cutting = Cutting {
                 limit,
-                by_key: false,
+                by_key: None,
                 tasks: &self.tasks,
             };
             let schema = &self.probe_schema;

@@ -42,12 +42,13 @@ use self::tasks::Tasks;
 use super::build::Given;
 use super::context::Context;
 use super::pass::{HeldRows, hold_all};
-use super::report::StageReport;
+use super::report::{RuntimeFilterReport, StageReport};
 use super::run::Run;
 use super::sheet::{Front, Late, Stage};
 use super::source::{Open, Unit, Units};
-use super::together::Together;
+use super::together::{MayComeByKey, Together};
 use crate::error::{Error, Result};
+use crate::expr::KeySet;
 use crate::memory::Reservation;
 use crate::ops::join::{JoinSpec, JoinTable};
 use crate::plan::{Join, JoinWay, OneOrder, Physical, Side, Way, Ways};
@@ -86,7 +87,7 @@ struct Sides<'a> {
     probe_is: Side,
     limit: ByteSize,
     /// Whether rows may come by key, with their places, where they are cut by key.
-    by_key: bool,
+    by_key: MayComeByKey<'a>,
     ways: Ways,
     run: Run,
 }
@@ -103,6 +104,30 @@ struct Joined {
     together: Option<Together>,
     /// Of rows that are joined as they are read.
     tasks: Option<Arc<Tasks>>,
+    /// What rows of the side that streams were asked for.
+    asked: Vec<(String, Arc<KeySet>)>,
+}
+
+impl Joined {
+    /// What is known of tasks and filters once all rows came out.
+    fn late(&mut self) -> Late {
+        let (tasks, asked) = (self.tasks.take(), std::mem::take(&mut self.asked));
+        Arc::new(move |report| {
+            if let Some(tasks) = &tasks {
+                tasks.tell(report);
+            }
+            let filters = asked.iter().map(|(column, keys)| {
+                let tested = keys.tested();
+                RuntimeFilterReport {
+                    column: column.clone(),
+                    asked: tested.asked,
+                    passed: tested.found,
+                    unasked: tested.unasked,
+                }
+            });
+            report.runtime_filters = filters.collect();
+        })
+    }
 }
 
 /// Reads the side that is held, and opens the one that streams past it; or
@@ -118,11 +143,11 @@ pub(super) fn join_rows(
     way: (&JoinWay, Ways),
     context: &Context,
 ) -> Result<Given> {
-    Ok(joined(join, sides, way, false, context)?.0)
+    Ok(joined(join, sides, way, &|_, _| Ok(None), context)?.0)
 }
 
 /// As [`join_rows`], for whoever brings rows together by their keys: where they are
-/// cut by key they stay so, and a last column tells their places.
+/// cut by key, and `may` says so, they stay so, and a last column tells their places.
 ///
 /// # Errors
 ///
@@ -131,16 +156,17 @@ pub(super) fn join_by_key(
     join: &Join,
     sides: (&Arc<Physical>, &Arc<Physical>),
     way: (&JoinWay, Ways),
+    may: MayComeByKey<'_>,
     context: &Context,
 ) -> Result<(Given, Option<Together>)> {
-    joined(join, sides, way, true, context)
+    joined(join, sides, way, may, context)
 }
 
 fn joined(
     join: &Join,
     (left, right): (&Arc<Physical>, &Arc<Physical>),
     (way, ways): (&JoinWay, Ways),
-    by_key: bool,
+    by_key: MayComeByKey<'_>,
     context: &Context,
 ) -> Result<(Given, Option<Together>)> {
     let (probe_is, _) = join.how.probe();
@@ -160,7 +186,7 @@ fn joined(
         ways,
         run,
     };
-    let joined = match way {
+    let mut joined = match way {
         JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context)?,
         JoinWay::Hold(_, order) => sides.holding_build(None, order.as_ref(), context)?,
         JoinWay::InOrder(order) => {
@@ -168,10 +194,8 @@ fn joined(
             sides.in_order(build, order, context)?
         }
     };
+    let late = Some(joined.late());
     let (probe, build) = (joined.probe, joined.build);
-    let late = joined
-        .tasks
-        .map(|tasks| -> Late { Arc::new(move |report| tasks.tell(report)) });
     let given = Given {
         units: joined.units,
         schema: joined.schema,
@@ -242,7 +266,7 @@ impl Sides<'_> {
             }),
         };
         let mut reservation = self.run.drive.budget.open();
-        let mut told = String::new();
+        let mut near = Near::all(self.probe);
         let probe = match (read, &build) {
             (Some(rows), _) => ProbeSide::held(rows),
             (None, Build::Whole(rows)) => {
@@ -251,8 +275,7 @@ impl Sides<'_> {
                     schema: &held.schema,
                     rows,
                 };
-                let near = self.near(self.probe, self.probe_is, &held, &mut reservation)?;
-                told = near.told(self.probe_is);
+                near = self.near(self.probe, self.probe_is, &held, &mut reservation)?;
                 ProbeSide::open(&near.pipeline, context)?
             }
             (None, Build::Cut(_)) => ProbeSide::open(self.probe, context)?,
@@ -261,7 +284,7 @@ impl Sides<'_> {
         let sides = (probe, Front::over(held.sheet));
         match build {
             Build::Cut(rows) => self.cut(rows, spec, sides),
-            Build::Whole(rows) => self.past((rows, reservation), &told, held.bytes, spec, sides),
+            Build::Whole(rows) => self.past((rows, reservation), near, held.bytes, spec, sides),
         }
     }
 
@@ -273,10 +296,15 @@ impl Sides<'_> {
         (probe, build): (ProbeSide, Front),
     ) -> Result<Joined> {
         let bytes = ByteSize::new(rows.bytes);
+        let (of_probe, of_build) = (&probe.schema, &spec.build_schema);
+        let by_key = match self.probe_is {
+            Side::Left => (self.by_key)(of_probe, of_build)?,
+            Side::Right => (self.by_key)(of_build, of_probe)?,
+        };
         let tasks = Arc::new(Tasks::new(self.key_names()));
         let cutting = Cutting {
             limit: self.limit.bytes(),
-            by_key: self.by_key,
+            by_key,
             tasks: &tasks,
         };
         let CutRows {
@@ -299,20 +327,22 @@ impl Sides<'_> {
             },
             together,
             tasks: Some(tasks),
+            asked: Vec::new(),
         })
     }
 
     /// The joined rows of probe rows that stream past all build rows, which are so
-    /// many `bytes`; `told` is what is said of the probe side.
+    /// many `bytes`; `near` is what the probe rows come from.
     fn past(
         &self,
         (rows, reservation): (Vec<RecordBatch>, Reservation),
-        told: &str,
+        near: Near,
         bytes: u64,
         spec: JoinSpec,
         (probe, build): (ProbeSide, Front),
     ) -> Result<Joined> {
         let (other, bytes) = (self.probe_is.other(), ByteSize::new(bytes));
+        let told = near.told(self.probe_is);
         let schema = Arc::clone(&spec.schema);
         let threads = self.run.drive.threads;
         let table = JoinTable::build(Arc::new(spec), rows, threads, reservation)?;
@@ -328,6 +358,7 @@ impl Sides<'_> {
             },
             together: None,
             tasks: None,
+            asked: near.asked,
         })
     }
 
@@ -374,6 +405,7 @@ impl Sides<'_> {
             },
             together: None,
             tasks: None,
+            asked: near.asked,
         })
     }
 
@@ -406,6 +438,7 @@ impl Sides<'_> {
             report,
             together: None,
             tasks: Some(tasks),
+            asked: Vec::new(),
         })
     }
 

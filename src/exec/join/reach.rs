@@ -12,8 +12,13 @@
 //! ```text
 //! held keys ─▶ filter ─▶ joined rows ─▶ the side that has the column, and the other one by its key
 //!                     ─▶ groups      ─▶ the rows that are grouped by it
+//!                     ─▶ sorted rows, partitions by key, frames one behind the other ─▶ their rows
 //!                     ─▶ files       ─▶ the reader
+//!                     ─▶ rows in memory, shared ones, … ─▶ a step in front of the next stage
 //! ```
+//!
+//! Rows that several stages read are left out where one of them reads them: the others
+//! may want them.
 
 use std::sync::Arc;
 
@@ -27,7 +32,7 @@ use crate::exec::bind::Steps;
 use crate::exec::parts::widens;
 use crate::expr::{Expr, KeySet, col, lit};
 use crate::memory::Reservation;
-use crate::plan::{ColumnOf, Fold, Join, MergeHow, Physical, Side, Source, Step};
+use crate::plan::{ColumnOf, Fold, Join, MergeHow, Physical, ShuffleBy, Side, Source, Step};
 
 /// Rows of one side of a join that are held.
 pub(super) struct Held<'a> {
@@ -42,6 +47,8 @@ pub(super) struct Near {
     pub pipeline: Arc<Physical>,
     /// The keys by which rows are left out.
     by: Vec<String>,
+    /// Of those the ones that are looked up one by one.
+    pub asked: Vec<(String, Arc<KeySet>)>,
 }
 
 impl Near {
@@ -50,6 +57,7 @@ impl Near {
         Near {
             pipeline: Arc::clone(pipeline),
             by: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -95,9 +103,15 @@ pub(super) fn within_reach(
         let Some(reach) = Reach::of(&columns, chosen, reservation) else {
             continue;
         };
-        if let Some(narrowed) = narrowed(&near.pipeline, name, &reach)? {
+        if let Some(narrowed) = narrowed(&near.pipeline, name, &reach, Ahead::Nothing)? {
             near.pipeline = narrowed;
             near.by.push(name.clone());
+            if let Reach::Whole {
+                keys: Some(keys), ..
+            } = reach
+            {
+                near.asked.push((name.clone(), keys));
+            }
         }
     }
     Ok(near)
@@ -195,9 +209,23 @@ impl Reach {
     }
 }
 
+/// What rows that are left out would have gone through before they met nobody.
+#[derive(Clone, Copy, PartialEq)]
+enum Ahead {
+    /// The lookup by their key: that is as quick as a filter.
+    Nothing,
+    /// Another stage.
+    Stage,
+}
+
 /// A pipeline without rows out of reach in the column `name` that comes out of
 /// it; none if they cannot be left out sooner than they come out.
-fn narrowed(pipeline: &Physical, name: &str, reach: &Reach) -> Result<Option<Arc<Physical>>> {
+fn narrowed(
+    pipeline: &Physical,
+    name: &str,
+    reach: &Reach,
+    ahead: Ahead,
+) -> Result<Option<Arc<Physical>>> {
     let stays = !pipeline.ordered.is_empty() || widens(&pipeline.scan.source);
     if stays || Steps::bind(pipeline, false)?.read.may_fail() {
         return Ok(None);
@@ -209,26 +237,39 @@ fn narrowed(pipeline: &Physical, name: &str, reach: &Reach) -> Result<Option<Arc
     let Some(condition) = reach.on(name, field.data_type()) else {
         return Ok(None);
     };
-    let Some(source) = (match &pipeline.scan.source {
-        Source::Columns { .. } => {
-            let mut narrowed = pipeline.clone();
-            narrowed.steps.push(Step::Filter(condition));
-            return Ok(Some(Arc::new(narrowed)));
-        }
-        // Bounds that leave out little are not worth a column that is decoded sooner.
-        Source::Joined { .. } | Source::Folded { .. } => match before_steps(pipeline, name)? {
-            Some(name) if reach.is_narrow() => {
-                narrowed_source(&pipeline.scan.source, &name, reach)?
-            }
-            _ => None,
-        },
-        _ => None,
-    }) else {
-        return Ok(None);
+    let source = &pipeline.scan.source;
+    // Bounds that leave out little are not worth a column that is decoded sooner.
+    let in_front = match is_stage(source) && reach.is_narrow() {
+        true => before_steps(pipeline, name)?,
+        false => None,
+    };
+    let in_front = match in_front {
+        Some(name) => narrowed_source(source, &name, reach, ahead)?,
+        None => None,
     };
     let mut narrowed = pipeline.clone();
-    narrowed.scan.source = source;
+    match in_front {
+        Some(source) => narrowed.scan.source = source,
+        None if matches!(source, Source::Columns { .. })
+            || ahead == Ahead::Stage && reach.is_narrow() =>
+        {
+            narrowed.steps.push(Step::Filter(condition));
+        }
+        None => return Ok(None),
+    }
     Ok(Some(Arc::new(narrowed)))
+}
+
+/// Whether rows come from a stage in front that may give fewer.
+fn is_stage(source: &Source) -> bool {
+    matches!(
+        source,
+        Source::Joined { .. }
+            | Source::Folded { .. }
+            | Source::Sorted { .. }
+            | Source::Shuffled { .. }
+            | Source::Union(_)
+    )
 }
 
 /// What a column that comes out of a pipeline is called in front of its steps,
@@ -257,7 +298,12 @@ pub(in crate::exec) fn before_steps(pipeline: &Physical, name: &str) -> Result<O
 }
 
 /// A stage in front of a pipeline without rows out of reach in one of its columns.
-fn narrowed_source(source: &Source, name: &str, reach: &Reach) -> Result<Option<Source>> {
+fn narrowed_source(
+    source: &Source,
+    name: &str,
+    reach: &Reach,
+    ahead: Ahead,
+) -> Result<Option<Source>> {
     match source {
         // Groups are left out whole.
         Source::Folded {
@@ -266,9 +312,35 @@ fn narrowed_source(source: &Source, name: &str, reach: &Reach) -> Result<Option<
         } if keys.iter().any(|key| key == name)
             && !aggregates.iter().any(|(_, of)| of.may_fail()) =>
         {
-            let input = narrowed(input, name, reach)?;
+            let input = narrowed(input, name, reach, Ahead::Stage)?;
             let fold = fold.clone();
             Ok(input.map(|input| Source::Folded { fold, input }))
+        }
+        // Rows that are left keep their order, and each its partition.
+        Source::Sorted { sort, input } => {
+            let input = narrowed(input, name, reach, Ahead::Stage)?;
+            let sort = sort.clone();
+            Ok(input.map(|input| Source::Sorted { sort, input }))
+        }
+        // Between divisions, a row may lie outside of all of them, which is an error.
+        Source::Shuffled {
+            by: by @ ShuffleBy::Hash { .. },
+            input,
+        } => {
+            let input = narrowed(input, name, reach, Ahead::Stage)?;
+            let by = by.clone();
+            Ok(input.map(|input| Source::Shuffled { by, input }))
+        }
+        Source::Union(inputs) => {
+            let mut any = false;
+            let mut near = Vec::with_capacity(inputs.len());
+            for (input, schema) in inputs {
+                let narrowed = narrowed(input, name, reach, ahead)?;
+                any |= narrowed.is_some();
+                let input = narrowed.unwrap_or_else(|| Arc::clone(input));
+                near.push((input, Arc::clone(schema)));
+            }
+            Ok(any.then_some(Source::Union(near)))
         }
         Source::Joined {
             join,
@@ -278,7 +350,7 @@ fn narrowed_source(source: &Source, name: &str, reach: &Reach) -> Result<Option<
         } => {
             let (of_left, of_right) = on_sides(join, name);
             let side = |pipeline: &Arc<Physical>, name: Option<&str>| match name {
-                Some(name) => narrowed(pipeline, name, reach),
+                Some(name) => narrowed(pipeline, name, reach, Ahead::Stage),
                 None => Ok(None),
             };
             let (new_left, new_right) = (side(left, of_left)?, side(right, of_right)?);

@@ -92,7 +92,7 @@ impl ProbeSide {
             return ProbeSide::running(physical, context);
         }
         let mut built = build(physical, context, CHUNK_BYTES)?;
-        let front = Front::tallied(built.stage.take());
+        let front = Front::tallied(built.stage.take(), built.number);
         let schema = built.schema.output()?;
         Ok(ProbeSide {
             schema,

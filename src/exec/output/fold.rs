@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::fold::{Folding, Held};
+use crate::exec::hot_groups::HotGroups;
 use crate::exec::schema::RunSchema;
 
 /// Merges partials in input order, under the budget.
@@ -19,6 +20,8 @@ pub(crate) struct Folded {
     held: Held,
     /// Chunks so far.
     chunks: u64,
+    /// Keys that many rows have.
+    pub hot: HotGroups,
     /// The answer, at the end.
     pub answer: Answer,
 }
@@ -37,6 +40,7 @@ impl Folded {
             held: folding.open()?,
             folding,
             chunks: 0,
+            hot: HotGroups::default(),
             answer: Answer::Rows(Vec::new()),
         })
     }
@@ -72,9 +76,17 @@ impl Output for Folded {
         let chunk = self.chunks;
         self.chunks += 1;
         let held = &mut self.held;
+        let hot = match &rows.folded {
+            Some(_) => rows.hot,
+            None => self.folding.hot_keys(&rows.batch, &rows.from, chunk)?,
+        };
+        self.hot.push(rows.batch.num_rows() as u64, hot);
         match &rows.folded {
             Some(partial) if partial.is_empty() => return Ok(Vec::new()),
-            Some(partial) => held.folder.merge(partial, &rows.from, schema)?,
+            Some(partial) => {
+                held.go_on_in(rows.bucket, &self.folding.stores)?;
+                held.folder.merge(partial, &rows.from, schema)?;
+            }
             None => held.folder.push(&rows.batch, &rows.from, schema, chunk)?,
         }
         held.rows += rows.batch.num_rows() as u64;

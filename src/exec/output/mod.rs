@@ -22,6 +22,7 @@ mod waiting;
 
 use arrow_array::RecordBatch;
 
+use super::hot_groups::ChunkKeys;
 use super::schema::RunSchema;
 use crate::error::Result;
 use crate::partition::{By, Cut};
@@ -53,6 +54,10 @@ pub(crate) struct Rows {
     pub text_bytes: u64,
     /// What a worker folded them into; then `batch` only counts them.
     pub folded: Option<Vec<RecordBatch>>,
+    /// The bucket that all groups of those are of that were folded, where that is known.
+    pub bucket: Option<u32>,
+    /// Keys that many of those have that were folded.
+    pub hot: Option<ChunkKeys>,
     /// They, cut by bucket; then `batch` only counts them.
     pub shards: Option<Shards>,
 }

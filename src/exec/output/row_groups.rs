@@ -292,6 +292,8 @@ impl Output for RowGroups {
                     from: schema.clone(),
                     text_bytes: 0,
                     folded: None,
+                    bucket: None,
+                    hot: None,
                     shards: None,
                 };
                 self.add(Some(&path), rows, schema, &mut groups)?;
