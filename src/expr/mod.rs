@@ -74,7 +74,7 @@ pub use group_table::GroupTable;
 pub(crate) use group_table::{in_key_types, plain, plain_type};
 #[doc(hidden)]
 pub use hash::keep_hash_bits;
-pub(crate) use hash::{hash_bytes, hash_u64};
+pub(crate) use hash::{hash_bytes, hash_u64, up_to_eight};
 #[doc(hidden)]
 pub use key_set::{KeySet, Tested};
 pub(crate) use lists::{Items, item_type};

@@ -19,9 +19,10 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
+use super::bytes::{Blobs, ByteTable};
 use super::codes::{Packing, Steps};
 use super::keys::{KeyColumn, KeyForms};
-use super::table::{Blobs, ByteTable, Chains, CodeTable, MOST_ROWS, NONE};
+use super::table::{Chains, CodeTable, MOST_ROWS, NONE};
 use crate::cancel::{check, stretches};
 use crate::error::{Error, Result};
 use crate::expr::{hash_rows, hash_u64};

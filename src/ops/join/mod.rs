@@ -12,12 +12,15 @@
 //! as in a group-by.
 
 mod asof;
+mod bytes;
 mod codes;
 mod index;
 mod keys;
+mod pairs;
 mod probe;
 mod ranked;
 mod rows;
+mod slots;
 mod spec;
 mod table;
 

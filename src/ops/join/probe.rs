@@ -22,6 +22,7 @@ use arrow_select::zip::zip;
 
 use super::asof::{Run, Timeline, heads_of};
 use super::index::{Index, IndexOptions};
+use super::pairs::{CHAINS, MOST_ROWS, Pairs, drop_alone};
 use super::rows::BuildRows;
 use super::spec::{JoinKind, JoinSpec, NextTo, Taken};
 use super::table::NONE;
@@ -30,9 +31,6 @@ use crate::error::{Error, Result};
 use crate::expr::common_type;
 use crate::memory::Reservation;
 use crate::partition::{RowNumbers, take_rows};
-
-/// Rows that come out at once at most, where one batch meets many.
-const MOST_ROWS: usize = 1 << 16;
 
 /// The build side of a join, ready to be probed by any thread.
 #[derive(Debug)]
@@ -62,31 +60,42 @@ impl JoinTable {
         threads: usize,
         mut reservation: Reservation,
     ) -> Result<Self> {
-        let rows = BuildRows::new(Arc::clone(&spec.build_schema), batches, threads)?;
+        let columns = |places: &[usize]| -> Vec<Vec<ArrayRef>> {
+            let of = |batch: &RecordBatch| {
+                let columns = places.iter().map(|idx| Arc::clone(batch.column(*idx)));
+                columns.collect()
+            };
+            batches.iter().map(of).collect()
+        };
+        let n_rows = batches.iter().map(RecordBatch::num_rows).sum();
         let options = IndexOptions {
             nulls_match: spec.nulls_match,
             threads,
             hash_mask: spec.hash_mask,
         };
-        let keys = rows.columns(&spec.build_keys);
-        let index = Index::build(spec.forms.clone(), &keys, rows.n_rows(), options)?;
+        let keys = columns(&spec.build_keys);
+        let index = Index::build(spec.forms.clone(), &keys, n_rows, options)?;
         let mut met = Vec::new();
         if spec.kind.keeps_build() || spec.kind.is_of_build() {
-            met.resize_with(rows.n_rows().div_ceil(64), AtomicU64::default);
+            met.resize_with(n_rows.div_ceil(64), AtomicU64::default);
         }
         let timeline = match &spec.next_to {
             None => None,
             Some(NextTo { build, times, .. }) => {
-                let mut codes = Vec::with_capacity(rows.n_rows());
-                for column in rows.columns(&[*build]).iter().flatten() {
+                let mut codes = Vec::with_capacity(n_rows);
+                for column in columns(&[*build]).iter().flatten() {
                     check()?;
                     codes.extend(times.of(column)?);
                 }
-                let heads = heads_of(&index, &keys, &rows.piece_rows())?;
+                let piece_rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
+                let heads = heads_of(&index, &keys, &piece_rows)?;
                 let name = spec.build_schema.field(*build).name();
                 Some(Timeline::build(times.clone(), name, &heads, &codes)?)
             }
         };
+        drop(keys);
+        // Keys are looked up where they lie: only what comes out is put together.
+        let rows = BuildRows::new(&spec.build_schema, &spec.taken_of_build(), batches, threads)?;
         let of_timeline = timeline.as_ref().map_or(0, Timeline::bytes);
         // Whoever builds a table has seen to it that there is room.
         let beside = index.bytes() + 8 * met.len() + of_timeline;
@@ -383,99 +392,6 @@ impl Matches {
     }
 }
 
-/// Drops [`NONE`] from the build rows of a batch; gives the probe rows of the others.
-fn drop_alone(build: &mut Vec<u32>) -> Vec<u32> {
-    let mut probe = vec![0; build.len()];
-    let mut n_kept = 0;
-    // Written and then kept or not: which rows are dropped can hardly be foreseen.
-    for row in 0..build.len() {
-        let head = build[row];
-        (probe[n_kept], build[n_kept]) = (row as u32, head);
-        n_kept += usize::from(head != NONE);
-    }
-    probe.truncate(n_kept);
-    build.truncate(n_kept);
-    probe
-}
-
-/// Chains that are walked side by side.
-const CHAINS: usize = 1 << 10;
-
-/// Rows of both sides beside each other.
-struct Pairs {
-    probe: Vec<u32>,
-    /// [`NONE`] beside a probe row without partner.
-    build: Vec<u32>,
-    keeps_probe: bool,
-}
-
-impl Pairs {
-    /// Adds the partners of one probe row from `at` on, as many as there is room
-    /// for; gives the first that is left over.
-    fn add_chain(&mut self, mut at: u32, row: u32, index: &Index) -> Option<u32> {
-        if at == NONE && self.keeps_probe {
-            self.probe.push(row);
-            self.build.push(NONE);
-        }
-        while at != NONE && self.build.len() < MOST_ROWS {
-            self.probe.push(row);
-            self.build.push(at);
-            at = index.next(at);
-        }
-        (at != NONE).then_some(at)
-    }
-
-    /// Adds all partners of the probe rows with these `heads`, the first of which
-    /// is `row`; nothing if there is no room for them: then it says no.
-    ///
-    /// All chains go on by one row at a time. Where rows of a key lie far from
-    /// each other, the wait for the memory of one is that of all.
-    fn add_chains(&mut self, heads: &[u32], row: u32, index: &Index) -> bool {
-        let numbered = (0..).zip(heads.iter().copied());
-        let mut found: Vec<(u32, u32)> = numbered.filter(|(_, at)| *at != NONE).collect();
-        let alone = if self.keeps_probe {
-            heads.len() - found.len()
-        } else {
-            0
-        };
-        let room = MOST_ROWS - self.build.len();
-        let mut counts = vec![0_u32; heads.len()];
-        let mut walked = 0;
-        loop {
-            if found.len() + alone > room {
-                return false;
-            }
-            if walked == found.len() {
-                break;
-            }
-            let step = walked..found.len();
-            walked = step.end;
-            for idx in step {
-                let (chain, at) = found[idx];
-                counts[chain as usize] += 1;
-                let next = index.next(at);
-                if next != NONE {
-                    found.push((chain, next));
-                }
-            }
-        }
-        // From how many there are of each to where its next one goes.
-        let mut places = counts;
-        for (place, row) in places.iter_mut().zip(row..) {
-            let count = (*place).max(u32::from(self.keeps_probe)) as usize;
-            *place = self.probe.len() as u32;
-            self.probe.resize(self.probe.len() + count, row);
-        }
-        self.build.resize(self.probe.len(), NONE);
-        for (chain, at) in found {
-            let place = &mut places[chain as usize];
-            self.build[*place as usize] = at;
-            *place += 1;
-        }
-        true
-    }
-}
-
 /// The build rows that come out at the end, in order.
 #[derive(Debug)]
 pub struct Rest {
@@ -516,58 +432,5 @@ impl Rest {
             Taken::Probe(_) => Ok(new_null_array(&DataType::Null, n_rows)),
         })?;
         Ok(Some(rows))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow_array::Int64Array;
-
-    use super::*;
-    use crate::ops::join::KeyForms;
-
-    #[test]
-    fn chains_walked_side_by_side_give_the_pairs_of_one_after_the_other() {
-        let long = DataType::Int64;
-        let forms = KeyForms::try_new(&[("k", &long, "k", &long)]).unwrap();
-        // Keys with no row, with one, and with many.
-        let key = |row: i64| match row % 4 {
-            0 => 5,
-            _ => row * row % 61,
-        };
-        let keys: ArrayRef = Arc::new((0..900).map(key).map(Some).collect::<Int64Array>());
-        let options = IndexOptions {
-            nulls_match: false,
-            threads: 1,
-            hash_mask: u64::MAX,
-        };
-        let index = Index::build(forms, &[vec![keys]], 900, options).unwrap();
-        let asked: ArrayRef = Arc::new((0..70).map(Some).collect::<Int64Array>());
-        let heads = index.find(&[asked], 70).unwrap();
-        for keeps_probe in [false, true] {
-            let pairs = || Pairs {
-                probe: Vec::new(),
-                build: Vec::new(),
-                keeps_probe,
-            };
-            let (mut slow, mut fast) = (pairs(), pairs());
-            for (row, head) in (7..).zip(&heads) {
-                assert_eq!(slow.add_chain(*head, row, &index), None);
-            }
-            assert!(fast.add_chains(&heads, 7, &index));
-            assert_eq!(slow.probe, fast.probe);
-            assert_eq!(slow.build, fast.build);
-            let n_pairs = slow.build.len();
-            assert_eq!(n_pairs > 900, keeps_probe);
-            // With as much room as they need, and with less.
-            for (left, fits) in [(n_pairs, true), (n_pairs - 1, false), (3, false)] {
-                let mut full = pairs();
-                full.probe = vec![0; MOST_ROWS - left];
-                full.build = vec![0; MOST_ROWS - left];
-                assert_eq!(full.add_chains(&heads, 7, &index), fits);
-                let wanted = if fits { MOST_ROWS } else { MOST_ROWS - left };
-                assert_eq!((full.probe.len(), full.build.len()), (wanted, wanted));
-            }
-        }
     }
 }

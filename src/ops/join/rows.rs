@@ -1,7 +1,7 @@
 //! The rows of the build side, to be gathered from.
 //!
-//! In:  its batches.
-//! Out: columns of chosen rows, any row any number of times, null where none is chosen.
+//! In:  its batches, and which of their columns come out.
+//! Out: these columns of chosen rows, any row any number of times, null where none is chosen.
 //!
 //! Batches are put together, as far as one array can hold them: gathering from
 //! one array is several times faster than from many.
@@ -13,9 +13,9 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
 
-use super::table::NONE;
-use crate::cancel::{OfThread, check};
-use crate::error::Result;
+use super::table::{ALONE, NONE, on_threads};
+use crate::cancel::check;
+use crate::error::{Error, Result};
 use crate::memory::{HeldBuffers, held_bytes};
 use crate::partition::{RowNumbers, batch_bytes, take_rows};
 
@@ -26,7 +26,10 @@ const PIECE_BYTES: u64 = 1 << 30;
 /// Rows by number, over all pieces.
 #[derive(Debug)]
 pub(super) struct BuildRows {
+    /// Of the columns that come out.
     schema: SchemaRef,
+    /// Their places among all columns, ascending.
+    taken: Vec<usize>,
     pieces: Vec<RecordBatch>,
     /// The number of the first row of each piece.
     starts: Vec<u32>,
@@ -34,14 +37,21 @@ pub(super) struct BuildRows {
 }
 
 impl BuildRows {
-    /// Takes batches of `schema`; at most 2^32 - 2 rows are of use.
+    /// Takes batches of `schema`, and of their columns those at the places `taken`,
+    /// which ascend; at most 2^32 - 2 rows are of use.
     ///
     /// # Errors
     ///
     /// None that can happen: types agree, and sizes are watched.
-    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>, threads: usize) -> Result<Self> {
+    pub fn new(
+        schema: &SchemaRef,
+        taken: &[usize],
+        batches: Vec<RecordBatch>,
+        threads: usize,
+    ) -> Result<Self> {
         let mut rows = BuildRows {
-            schema,
+            schema: Arc::new(schema.project(taken)?),
+            taken: taken.to_vec(),
             pieces: Vec::new(),
             starts: Vec::new(),
             n_rows: 0,
@@ -49,6 +59,7 @@ impl BuildRows {
         let (mut open, mut bytes) = (Vec::new(), 0);
         let mut buffers = HeldBuffers::default();
         for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+            let batch = batch.project(taken)?;
             // Of slices of one batch the rows count, of dictionaries what stands in them.
             let more = buffers.more_of(&batch).max(batch_bytes(&batch));
             if bytes + more > PIECE_BYTES && !open.is_empty() {
@@ -90,27 +101,11 @@ impl BuildRows {
             check()?;
             Ok(concat(&parts)?)
         };
-        let places: Vec<usize> = (0..n_columns).collect();
-        let each = n_columns.div_ceil(threads.max(1)).max(1);
-        let cancel = OfThread::here();
-        let columns = std::thread::scope(|scope| {
-            let shares = places.chunks(each).map(|share| {
-                let cancel = &cancel;
-                let all = move || {
-                    let _working = cancel.enter();
-                    share
-                        .iter()
-                        .map(|idx| column(*idx))
-                        .collect::<Result<Vec<_>>>()
-                };
-                scope.spawn(all)
-            });
-            let shares: Vec<_> = shares.collect();
-            let joined = shares.into_iter().map(|share| match share.join() {
-                Ok(columns) => columns,
-                Err(panic) => Err(crate::error::Error::panic("putting rows together", &*panic)),
-            });
-            joined.collect::<Result<Vec<_>>>()
+        let threads = if n_rows < ALONE { 1 } else { threads };
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; n_columns];
+        on_threads(&mut columns, threads, |idx, put| {
+            *put = Some(column(idx)?);
+            Ok(())
         })?;
         let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(n_rows));
         let columns = columns.into_iter().flatten().collect();
@@ -118,22 +113,8 @@ impl BuildRows {
         Ok(RecordBatch::try_new_with_options(schema, columns, &rows)?)
     }
 
-    /// Rows of each piece.
-    pub fn piece_rows(&self) -> Vec<usize> {
-        self.pieces.iter().map(RecordBatch::num_rows).collect()
-    }
-
     pub fn n_rows(&self) -> usize {
         self.n_rows
-    }
-
-    /// The columns at `places`, piece by piece.
-    pub fn columns(&self, places: &[usize]) -> Vec<Vec<ArrayRef>> {
-        let of = |piece: &RecordBatch| {
-            let columns = places.iter().map(|idx| Arc::clone(piece.column(*idx)));
-            columns.collect()
-        };
-        self.pieces.iter().map(of).collect()
     }
 
     /// Bytes held.
@@ -174,12 +155,14 @@ pub(super) struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// A column of the chosen rows.
+    /// The column at a place among all columns, of the chosen rows.
     ///
     /// # Errors
     ///
     /// If texts of the chosen rows take more than 2 GiB.
-    pub fn column(&self, idx: usize) -> Result<ArrayRef> {
+    pub fn column(&self, place: usize) -> Result<ArrayRef> {
+        let idx = self.rows.taken.binary_search(&place);
+        let idx = idx.map_err(|_| Error::internal("a column comes out that was not taken"))?;
         let field = self.rows.schema.field(idx);
         match &self.places {
             Places::One(rows) => {

@@ -6,6 +6,7 @@
 //! The *probe* side is the one whose order the rows that come out have; the
 //! *build* side is looked up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -164,6 +165,18 @@ impl JoinSpec {
             build_schema: Arc::clone(probe_schema),
             ..self
         }
+    }
+
+    /// The columns of the build side that come out, in order, each once.
+    pub(super) fn taken_of_build(&self) -> Vec<usize> {
+        let alone = self.kind.keeps_build() || self.kind.is_of_build();
+        let of_build = |taken: &Taken| match taken {
+            Taken::Build(idx) | Taken::KeyOfBuild { build: idx, .. } => Some(*idx),
+            Taken::Key { build, .. } => alone.then_some(*build),
+            Taken::Probe(_) => None,
+        };
+        let taken: BTreeSet<usize> = self.output.iter().filter_map(of_build).collect();
+        taken.into_iter().collect()
     }
 
     /// A batch of `n_rows` rows of the columns that come out, which `column` gives.

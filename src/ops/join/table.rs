@@ -8,7 +8,7 @@
 //! dense    codes are places       heads[code]
 //! ranked   codes are bits         heads[how many bits are set before the code's]
 //! hashed   code and row in one slot, linear probing over a share of the hashes
-//! bytes    as hashed: length and first 12 bytes, or hash and length, in the slot
+//! bytes    as hashed, by more than a code: see `bytes.rs`
 //! ```
 //!
 //! Tables are built by several threads, each of which owns a share of the codes
@@ -19,9 +19,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::codes::MISS;
 use super::ranked::Ranked;
-use crate::cancel::{OfThread, check, stretches};
+use super::slots::{Parts, following, scaled, within};
+use crate::cancel::{OfThread, stretches};
 use crate::error::{Error, Result};
-use crate::expr::{hash_bytes, hash_u64};
+use crate::expr::hash_u64;
 
 /// No row.
 pub(super) const NONE: u32 = u32::MAX;
@@ -29,8 +30,8 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The most rows a table holds: numbers of rows are 32 bits, and one of them is [`NONE`].
 pub(super) const MOST_ROWS: usize = NONE as usize;
 
-/// Keys below which one thread builds a table before others have started.
-const ALONE: usize = 1 << 15;
+/// Rows below which one thread is done before others have started.
+pub(super) const ALONE: usize = 1 << 15;
 
 /// Codes for each row below which a table has a place for every code: at four
 /// bytes each, these are fewer than bits, counts and rows together.
@@ -48,7 +49,7 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    fn new(n_rows: usize) -> Self {
+    pub fn new(n_rows: usize) -> Self {
         Chains {
             n_rows,
             next: OnceLock::new(),
@@ -112,7 +113,7 @@ pub(super) fn on_threads<T: Send>(
         let shares: Vec<_> = shares.collect();
         let mut ends = shares.into_iter().map(|share| match share.join() {
             Ok(end) => end,
-            Err(panic) => Err(Error::panic("looking up keys", &*panic)),
+            Err(panic) => Err(Error::panic("holding the rows of a merge", &*panic)),
         });
         ends.try_for_each(|end| end)
     })
@@ -263,255 +264,12 @@ fn put(slots: &mut [Slot], mut place: usize, (code, row): (u64, usize), chains: 
     *slot = Slot { code, head };
 }
 
-/// Slots by shares of the hashes: the high bits choose the part, those behind
-/// them the slot.
-#[derive(Debug)]
-pub(super) struct Parts<S> {
-    parts: Vec<Vec<S>>,
-    pub mask: u64,
-}
-
-impl<S: Default + Clone> Parts<S> {
-    /// Parts with room for half as many rows again as fall into each.
-    fn sized(
-        n_rows: usize,
-        mask: u64,
-        hash: impl Fn(usize) -> Option<u64> + Sync,
-        threads: usize,
-    ) -> Result<Self> {
-        let n_parts = if n_rows < ALONE { 1 } else { threads.max(1) };
-        let mut counts = vec![0; n_parts];
-        for rows in stretches(n_rows) {
-            for hash in rows?.filter_map(&hash) {
-                counts[scaled(hash, n_parts)] += 1;
-            }
-        }
-        let slots = |count: usize| {
-            check()?;
-            Ok(vec![S::default(); count + count / 2 + 8])
-        };
-        Ok(Parts {
-            parts: counts.into_iter().map(slots).collect::<Result<_>>()?,
-            mask,
-        })
-    }
-}
-
-impl<S> Parts<S> {
-    /// The slots that a hash belongs to, and the first place to look at.
-    #[inline]
-    fn slots(&self, hash: u64) -> (&[S], usize) {
-        let slots = &self.parts[scaled(hash, self.parts.len())];
-        (slots, within(hash, self.parts.len(), slots.len()))
-    }
-
-    fn bytes(&self) -> usize {
-        let slots: usize = self.parts.iter().map(Vec::capacity).sum();
-        slots * size_of::<S>()
-    }
-}
-
-/// A hash as a number below `n`.
-#[inline]
-fn scaled(hash: u64, n: usize) -> usize {
-    ((u128::from(hash) * n as u128) >> 64) as usize
-}
-
-/// The place of a hash among the `slots` of its part of `n_parts`: what the
-/// choice of the part leaves of it, as a number below `slots`.
-#[inline]
-fn within(hash: u64, n_parts: usize, slots: usize) -> usize {
-    scaled(hash.wrapping_mul(n_parts as u64), slots)
-}
-
-#[inline]
-fn following(place: usize, slots: usize) -> usize {
-    if place + 1 == slots { 0 } else { place + 1 }
-}
-
-/// Byte strings, one after the other.
-#[derive(Debug, Default)]
-pub(super) struct Blobs {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Blobs {
-    pub fn push(&mut self, blob: &[u8]) {
-        self.bytes.extend_from_slice(blob);
-        self.ends.push(self.bytes.len());
-    }
-
-    #[inline]
-    fn get(&self, idx: usize) -> &[u8] {
-        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[idx]]
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<usize>() * self.ends.capacity()
-    }
-}
-
-/// A key of bytes as it is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag {
-    /// Length and first bytes, or hash and length.
-    view: [u64; 2],
-    hash: u64,
-}
-
-/// The longest text that its tag holds whole.
-const INLINE: usize = 12;
-
-impl Tag {
-    /// Of a text: short ones are all there.
-    #[inline]
-    fn of_text(text: &[u8], mask: u64) -> Self {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&(text.len() as u32).to_le_bytes());
-        let inline = text.len().min(INLINE);
-        bytes[4..4 + inline].copy_from_slice(&text[..inline]);
-        let whole = u128::from_le_bytes(bytes);
-        Tag {
-            view: [whole as u64, (whole >> 64) as u64],
-            hash: hash_bytes(text) & mask,
-        }
-    }
-
-    /// Of a row, whose first bytes tell little.
-    #[inline]
-    fn of_row(row: &[u8], mask: u64) -> Self {
-        let hash = hash_bytes(row) & mask;
-        Tag {
-            view: [hash, row.len() as u64],
-            hash,
-        }
-    }
-}
-
-/// A place in a table of byte strings; it is free if it has no row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ByteSlot {
-    view: [u64; 2],
-    head: u32,
-}
-
-impl Default for ByteSlot {
-    fn default() -> Self {
-        ByteSlot {
-            view: [0; 2],
-            head: NONE,
-        }
-    }
-}
-
-/// A table by byte strings.
-#[derive(Debug)]
-pub(super) struct ByteTable {
-    parts: Parts<ByteSlot>,
-    /// The key of every row.
-    keys: Blobs,
-    /// Whether keys are texts, and not rows of several columns.
-    texts: bool,
-}
-
-impl ByteTable {
-    /// A table of rows by their keys, less those that meet nothing.
-    pub fn build(
-        keys: Blobs,
-        held: impl Fn(usize) -> bool + Sync,
-        texts: bool,
-        mask: u64,
-        threads: usize,
-    ) -> Result<(Self, Chains)> {
-        let n_rows = keys.ends.len();
-        let threads = if n_rows < ALONE { 1 } else { threads };
-        let chains = Chains::new(n_rows);
-        let hash = |row: usize| held(row).then(|| hash_bytes(keys.get(row)) & mask);
-        let mut hashes: Vec<Option<u64>> = Vec::with_capacity(n_rows);
-        for rows in stretches(n_rows) {
-            hashes.extend(rows?.map(hash));
-        }
-        let parts = Parts::sized(n_rows, mask, |row| hashes[row], threads)?;
-        let mut table = ByteTable { parts, keys, texts };
-        let mut parts = std::mem::take(&mut table.parts.parts);
-        let n_parts = parts.len();
-        on_threads(&mut parts, threads, |part, slots| {
-            for rows in stretches(n_rows).rev() {
-                let is_of_part = |hash: u64| scaled(hash, n_parts) == part;
-                for row in rows?
-                    .rev()
-                    .filter(|row| hashes[*row].is_some_and(is_of_part))
-                {
-                    table.put(slots, n_parts, row, &chains);
-                }
-            }
-            Ok(())
-        })?;
-        table.parts.parts = parts;
-        Ok((table, chains))
-    }
-
-    fn put(&self, slots: &mut [ByteSlot], n_parts: usize, row: usize, chains: &Chains) {
-        let key = self.keys.get(row);
-        let tag = self.tag(key);
-        let place = self.place(slots, within(tag.hash, n_parts, slots.len()), tag, key);
-        let slot = &mut slots[place];
-        if slot.head != NONE {
-            chains.link(row as u32, slot.head);
-        }
-        *slot = ByteSlot {
-            view: tag.view,
-            head: row as u32,
-        };
-    }
-
-    #[inline]
-    fn tag(&self, key: &[u8]) -> Tag {
-        match self.texts {
-            true => Tag::of_text(key, self.parts.mask),
-            false => Tag::of_row(key, self.parts.mask),
-        }
-    }
-
-    /// The slot that holds a key, or that it would stand in.
-    #[inline]
-    fn place(&self, slots: &[ByteSlot], from: usize, tag: Tag, key: &[u8]) -> usize {
-        let mut place = from;
-        loop {
-            let slot = &slots[place];
-            if slot.head == NONE || (slot.view == tag.view && self.same(slot, key)) {
-                return place;
-            }
-            place = following(place, slots.len());
-        }
-    }
-
-    #[inline]
-    fn same(&self, slot: &ByteSlot, key: &[u8]) -> bool {
-        (self.texts && key.len() <= INLINE) || self.keys.get(slot.head as usize) == key
-    }
-
-    /// The first row that has a key; [`NONE`] if there is none.
-    #[inline]
-    pub fn find(&self, key: &[u8]) -> u32 {
-        let tag = self.tag(key);
-        let (slots, from) = self.parts.slots(tag.hash);
-        slots[self.place(slots, from, tag, key)].head
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.parts.bytes() + self.keys.bytes()
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// All rows with a key, by the chain from its head.
-    fn rows(head: u32, chains: &Chains) -> Vec<u32> {
+    pub fn rows(head: u32, chains: &Chains) -> Vec<u32> {
         let next = |row: &u32| Some(chains.next(*row)).filter(|row| *row != NONE);
         std::iter::successors(Some(head).filter(|row| *row != NONE), next).collect()
     }
@@ -560,38 +318,6 @@ mod tests {
         for (code, head) in asked.iter().zip(heads) {
             let row = codes.binary_search(code).map_or(NONE, |row| row as u32);
             assert_eq!(head, row, "{code}");
-        }
-    }
-
-    #[test]
-    fn byte_strings_are_told_apart_by_all_their_bytes() {
-        let key = |row: usize| match row % 5 {
-            0 => String::new(),
-            1 => format!("short {}", row % 9),
-            2 => format!("{}long enough to stand elsewhere", row % 3),
-            3 => format!("the same first bytes {}", row % 11),
-            _ => "a\0".repeat(row % 4),
-        };
-        for (texts, mask, n) in [
-            (true, u64::MAX, 40_000),
-            (false, u64::MAX, 40_000),
-            (true, 0, 300),
-            (false, 0, 300),
-        ] {
-            let all: Vec<String> = (0..n).map(key).collect();
-            let mut keys = Blobs::default();
-            all.iter().for_each(|key| keys.push(key.as_bytes()));
-            let held = |row: usize| !row.is_multiple_of(13);
-            let (table, chains) = ByteTable::build(keys, held, texts, mask, 3).unwrap();
-            for asked in (0..60).map(key).chain(["nowhere".into(), "a".into()]) {
-                let with = |row: &u32| held(*row as usize) && all[*row as usize] == asked;
-                let wanted: Vec<u32> = (0..n as u32).filter(with).collect();
-                assert_eq!(
-                    rows(table.find(asked.as_bytes()), &chains),
-                    wanted,
-                    "{asked}"
-                );
-            }
         }
     }
 }
