@@ -76,7 +76,11 @@ pub(super) fn grace(
     // As much again stands beside it while it is put together.
     let at_once = (cutting.limit / (2 * run.drive.threads as u64)).max(1);
     let n_buckets = |bytes: u64| bytes.div_ceil(at_once).clamp(1, MOST_BUCKETS) as usize;
-    let n_keys = n_buckets(build.bytes);
+    // Where each has to fit as a whole, most do if they are half as large.
+    let n_keys = match cutting.by_key {
+        Some(ByKey::InOrder) => n_buckets(build.bytes.saturating_mul(2)),
+        _ => n_buckets(build.bytes),
+    };
     let (schema, build_schema) = (Arc::clone(&spec.schema), Arc::clone(&spec.build_schema));
     let spec = Arc::new(placed(spec, probe_schema));
     let route = |keys: &[usize]| {
