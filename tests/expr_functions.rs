@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int64Builder, ListBuilder};
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
@@ -12,7 +14,7 @@ use arrow_array::{
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Schema};
-use windrow::expr::{BoundExpr, Expr, RowError, functions};
+use windrow::expr::{BoundExpr, Expr, RowError, col, functions};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(
@@ -451,6 +453,16 @@ fn powers_roots_and_logarithms_are_null_where_there_are_none() {
         ("ln(-1)", "Float64 -"),
         ("log10(1000)", "Float64 3.0"),
         ("log10(0)", "Float64 -"),
+        ("is_nan(cast('NaN' as float64))", "Boolean true"),
+        ("is_nan('nan')", "Boolean true"),
+        ("is_nan(1)", "Boolean false"),
+        ("is_nan(1e308 * 10)", "Boolean false"),
+        ("is_nan(null)", "Boolean -"),
+        ("is_nan('n/a')", "Boolean -"),
+        (
+            "nullif(cast('NaN' as float64), cast('NaN' as float64))",
+            "Float64 -",
+        ),
     ]);
 }
 
@@ -1088,6 +1100,47 @@ fn a_strict_cast_quotes_the_value_that_does_not_fit() {
     assert_eq!(message, "evaluating cast(s as int64): \"n/a\" is not int64");
     assert_eq!(row, 2);
     assert_eq!(run("try_cast(s as int64)", &batch), "Int64 1|-|-|-");
+}
+
+#[test]
+fn a_strict_cast_loses_nothing_inside_lists_and_objects_and_no_bytes() {
+    let mut lists = ListBuilder::new(Int64Builder::new());
+    lists.append_value([Some(1), None]);
+    lists.append_null();
+    lists.append_value([Some(2), Some(1_000)]);
+    let bytes = BinaryArray::from(vec![Some(&b"a"[..]), None, Some(&b"\xff"[..])]);
+    let batch = batch(vec![
+        ("l", Arc::new(lists.finish())),
+        ("b", Arc::new(bytes)),
+    ]);
+    let narrow = DataType::new_list(DataType::Int8, true);
+    let fails = |expr: Expr| {
+        let bound = expr.bind(&batch.schema()).unwrap();
+        let error = bound.evaluate(&batch).unwrap_err();
+        (error.to_string(), RowError::of(&error).unwrap().row)
+    };
+    let (message, row) = fails(col("l").cast(narrow.clone()));
+    assert!(message.contains("\"[2, 1000]\" is not"), "{message}");
+    assert_eq!(row, 2);
+    let (message, row) = fails(col("b").cast(DataType::Utf8));
+    assert!(message.contains("\"ff\" is not text"), "{message}");
+    assert_eq!(row, 2);
+    let kept = |expr: Expr| {
+        let bound = expr.bind(&batch.schema()).unwrap();
+        bound.evaluate(&batch).unwrap()
+    };
+    let lists = kept(col("l").try_cast(narrow));
+    assert_eq!(lists.as_list::<i32>().value(2).null_count(), 1);
+    assert!(kept(col("b").try_cast(DataType::Utf8)).is_null(2));
+    // What fits comes out, nulls and all.
+    let wide = kept(col("l").cast(DataType::new_list(DataType::Float64, true)));
+    assert_eq!(
+        (
+            wide.null_count(),
+            wide.as_list::<i32>().value(0).null_count()
+        ),
+        (1, 1)
+    );
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The text of an expression: what it means, that it survives printing, and
 //! what is said about text that means nothing.
 
+#[path = "common/golden.rs"]
+mod golden;
+
 use std::fmt::Write;
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use golden::assert_reads_as_it_did;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use windrow::expr::{BinaryOp, Expr, MAX_DEPTH, Scalar, call, col, functions, list, lit};
@@ -362,7 +366,7 @@ fn nesting_has_a_limit_and_chains_have_none() {
 }
 
 /// Everything that is said about text that cannot be read, or read but not
-/// bound, beside what was given. `WINDROW_BLESS=1` writes the file anew.
+/// bound, beside what was given.
 #[test]
 fn errors_say_what_is_wrong_and_what_would_do() {
     let net = DataType::Struct(vec![Field::new("ip", DataType::Utf8, true)].into());
@@ -462,12 +466,7 @@ fn errors_say_what_is_wrong_and_what_would_do() {
         };
         writeln!(found, "{text:?}\n    {message}").unwrap();
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/expr_errors.txt");
-    if std::env::var_os("WINDROW_BLESS").is_some() {
-        std::fs::write(path, &found).unwrap();
-    }
-    let expected = std::fs::read_to_string(path).unwrap();
-    assert_eq!(found, expected);
+    assert_reads_as_it_did("expr_errors.txt", &found);
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::Int64Type;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use windrow::arrow::schema::{DataType, Schema};
+use windrow::arrow::schema::{DataType, Field, Schema};
 use windrow::partition::Partitioning;
 use windrow::{
     By, ByteSize, Cancel, DataFrame, Error, ReadOptions, SchedulerKind, Session, Settings,
@@ -517,6 +517,62 @@ fn small_partitions_are_joined_and_large_ones_cut_as_they_stream() {
     assert_ne!(known, Partitioning::Unknown);
     let cut = sorted.coalesce(of_ten).unwrap();
     assert_eq!(cut.plan().partitioning(), known);
+}
+
+#[test]
+fn batches_are_taken_by_names_and_types_and_what_they_say_of_nulls_gives_way() {
+    let field = |nullable| Field::new("n", DataType::Int64, nullable);
+    let schema = |fields: Vec<Field>| Arc::new(Schema::new(fields));
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let of = |nullable| {
+        RecordBatch::try_new(schema(vec![field(nullable)]), vec![Arc::clone(&values)]).unwrap()
+    };
+    let session = Session::default();
+    for declared in [true, false] {
+        let given = [of(true), of(false)];
+        let one = session.from_batches(schema(vec![field(declared)]), given.clone());
+        let two = session.from_partitions(schema(vec![field(declared)]), vec![given.to_vec()]);
+        for frame in [one.unwrap(), two.unwrap()] {
+            let table = frame.compute().unwrap();
+            assert_eq!(table.num_rows(), 4);
+            for batch in table.batches() {
+                assert_eq!(batch.schema(), frame.schema().unwrap());
+                assert!(Arc::ptr_eq(batch.column(0), &values), "without a copy");
+            }
+        }
+    }
+    let null: ArrayRef = Arc::new(Int64Array::from(vec![None]));
+    let null = RecordBatch::try_new(schema(vec![field(true)]), vec![null]).unwrap();
+    let refused = |fields: Vec<Field>, batch: &RecordBatch| {
+        let frame = session.from_batches(schema(fields), [batch.clone()]);
+        frame.unwrap_err().to_string()
+    };
+    let error = refused(vec![field(false)], &null);
+    assert!(error.contains("null"), "{error}");
+    let text = Field::new("n", DataType::Utf8, true);
+    assert_eq!(
+        refused(vec![text], &of(true)),
+        "a batch has the columns (n Int64), not (n Utf8)"
+    );
+    assert_eq!(
+        refused(vec![field(true), field(true)], &of(true)),
+        "there are two columns \"n\"; rename one of them"
+    );
+}
+
+#[test]
+fn a_folder_that_was_written_without_rows_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("none");
+    let n: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let rows = RecordBatch::try_from_iter([("n", n)]).unwrap();
+    let frame = session(1).from_batches(rows.schema(), [rows]).unwrap();
+    frame.filter("n > 3").unwrap().to_parquet(&out).unwrap();
+    let error = windrow::read_parquet(&out).unwrap_err().to_string();
+    assert!(
+        error.ends_with("what was written there has no rows"),
+        "{error}"
+    );
 }
 
 #[test]

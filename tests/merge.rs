@@ -824,7 +824,15 @@ fn a_merge_that_means_nothing_is_refused_before_anything_is_read() {
         error.contains("\"user\" (Int64)") && error.contains("(Utf8)"),
         "{error}"
     );
-    assert!(refused("usr".into()).contains("user"));
+    assert_eq!(
+        refused("usr".into()),
+        "the left frame: there is no column \"usr\"; did you mean \"user\"?"
+    );
+    let only_left = MergeOptions::on_pairs(["user"], ["nobody"]).unwrap();
+    assert_eq!(
+        refused(only_left),
+        "the right frame: there is no column \"nobody\"; there are \"user\", \"v\""
+    );
     assert!(refused(MergeOptions::on(Vec::<String>::new())).contains("no keys"));
     let crossed = MergeOptions::on(["user"]).how(MergeHow::Cross);
     assert!(refused(crossed).contains("cross"));

@@ -1,6 +1,11 @@
 //! Plans as text, and the same answer whichever rules are on.
 
+#[path = "common/golden.rs"]
+mod golden;
+
 use std::path::PathBuf;
+
+use golden::assert_reads_as_it_did;
 
 use windrow::arrow::array::RecordBatch;
 use windrow::arrow::schema::{DataType, Field, Schema};
@@ -398,15 +403,7 @@ fn plans_read_as_they_did() {
     }
     // The path differs from machine to machine.
     let text = text.replace(&logs(), "logs");
-    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plans.txt");
-    if std::env::var_os("WINDROW_BLESS").is_some() {
-        std::fs::write(&golden, &text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&golden).unwrap();
-    assert!(
-        text == expected,
-        "plans have changed; look at them, then run this test with WINDROW_BLESS=1:\n{text}"
-    );
+    assert_reads_as_it_did("plans.txt", &text);
 }
 
 #[test]

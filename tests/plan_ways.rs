@@ -1,9 +1,13 @@
 //! What lowering does to spare work: seen in plans and in what runs, and of no
 //! effect on rows and their order.
 
+#[path = "common/golden.rs"]
+mod golden;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use golden::assert_reads_as_it_did;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -180,15 +184,7 @@ fn every_way_to_spare_work_shows_in_a_plan_which_reads_as_it_did() {
             "== {name}\nwith {way}\n{with}without {way}\n{without}\n"
         ));
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/ways.txt");
-    if std::env::var_os("WINDROW_BLESS").is_some() {
-        std::fs::write(&golden, &text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&golden).unwrap();
-    assert!(
-        text == expected,
-        "plans have changed; look at them, then run this test with WINDROW_BLESS=1:\n{text}"
-    );
+    assert_reads_as_it_did("ways.txt", &text);
 }
 
 #[test]

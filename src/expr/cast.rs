@@ -10,7 +10,9 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt64Array, new_null_array};
+use arrow_buffer::NullBuffer;
 use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
 use super::convert::{Class, Value};
@@ -45,25 +47,62 @@ pub(crate) fn cast(
     if value.array.data_type() == to && !value.json {
         return Ok(Arc::clone(&value.array));
     }
+    if !lenient && to.is_nested() {
+        return whole(value, to);
+    }
     let result = leniently(value, Class::of(bound), to)?;
-    if !lenient && result.logical_null_count() > value.array.logical_null_count() {
-        let (before, after) = (value.array.logical_nulls(), result.logical_nulls());
-        let is_null = |nulls: &Option<arrow_buffer::NullBuffer>, row| {
-            nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-        };
-        let lost = (0..result.len()).find(|row| is_null(&after, *row) && !is_null(&before, *row));
-        if let Some(row) = lost {
-            let texts = value.texts()?;
-            if texts.is_valid(row) {
-                let quoted = quote(texts.value(row));
-                return Err(Failure::at(
-                    row,
-                    format!("{quoted} is not {}", types::name(to)),
-                ));
-            }
-        }
+    if !lenient {
+        nothing_is_lost(value, &result, to)?;
     }
     Ok(result)
+}
+
+/// Refuses a value that is null in `result` only. The text null of JSON was none before.
+fn nothing_is_lost(value: &Value, result: &ArrayRef, to: &DataType) -> Result<(), Failure> {
+    if result.logical_null_count() <= value.array.logical_null_count() {
+        return Ok(());
+    }
+    let (before, after) = (value.array.logical_nulls(), result.logical_nulls());
+    let is_null =
+        |nulls: &Option<NullBuffer>, row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let texts = value.texts()?;
+    let lost = (0..result.len())
+        .filter(|row| is_null(&after, *row) && !is_null(&before, *row))
+        .find(|row| !value.json || texts.is_valid(*row));
+    match lost {
+        None => Ok(()),
+        Some(row) if texts.is_valid(row) => Err(unfit(row, texts.value(row), to)),
+        // Bytes that are no text are shown as what they are.
+        Some(row) => Err(unfit(row, &shown(value, row)?, to)),
+    }
+}
+
+/// Casts lists and objects, all that is in them included: the first row whose values do
+/// not fit is an error.
+fn whole(value: &Value, to: &DataType) -> Result<ArrayRef, Failure> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(&value.array, to, &strict).or_else(|error| {
+        let fails =
+            |row: &usize| cast_with_options(&value.array.slice(*row, 1), to, &strict).is_err();
+        match (0..value.array.len()).find(fails) {
+            Some(row) => Err(unfit(row, &shown(value, row)?, to)),
+            None => Err(error.into()),
+        }
+    })
+}
+
+fn unfit(row: usize, text: &str, to: &DataType) -> Failure {
+    Failure::at(row, format!("{} is not {}", quote(text), types::name(to)))
+}
+
+/// A value as tables show it.
+fn shown(value: &Value, row: usize) -> Result<String, Failure> {
+    let options = FormatOptions::default();
+    let texts = ArrayFormatter::try_new(&value.array, &options)?;
+    Ok(texts.value(row).try_to_string()?)
 }
 
 fn quote(text: &str) -> String {

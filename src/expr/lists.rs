@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, new_empty_array};
+use arrow_array::{
+    Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch, StringArray, new_empty_array,
+};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
@@ -31,41 +33,15 @@ impl Lists {
     pub fn of(value: &Value, alone: bool) -> Result<Self> {
         let array = &value.array;
         let nulls = array.logical_nulls();
-        let is_valid = |row: usize| {
-            nulls
-                .as_ref()
-                .is_none_or(|nulls: &NullBuffer| nulls.is_valid(row))
-        };
+        let nulls = nulls.as_ref();
         Ok(match array.data_type() {
-            DataType::List(item) => {
-                let list = array.as_list::<i32>();
-                let ends = list.offsets().windows(2).enumerate();
-                let rows = ends.map(|(row, ends)| {
-                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
-                });
-                Lists {
-                    items: Arc::clone(list.values()),
-                    json: json_text::is_json(item),
-                    rows: rows.collect(),
-                }
-            }
-            DataType::LargeList(item) => {
-                let list = array.as_list::<i64>();
-                let ends = list.offsets().windows(2).enumerate();
-                let rows = ends.map(|(row, ends)| {
-                    is_valid(row).then_some((ends[0] as usize, ends[1] as usize))
-                });
-                Lists {
-                    items: Arc::clone(list.values()),
-                    json: json_text::is_json(item),
-                    rows: rows.collect(),
-                }
-            }
+            DataType::List(item) => Lists::between(array.as_list::<i32>(), item, nulls),
+            DataType::LargeList(item) => Lists::between(array.as_list::<i64>(), item, nulls),
             DataType::FixedSizeList(item, size) => {
                 let size = *size as usize;
                 let list = array.as_fixed_size_list();
                 let rows = (0..list.len())
-                    .map(|row| is_valid(row).then_some((row * size, (row + 1) * size)));
+                    .map(|row| is_valid(nulls, row).then_some((row * size, (row + 1) * size)));
                 Lists {
                     items: Arc::clone(list.values()),
                     json: json_text::is_json(item),
@@ -73,28 +49,7 @@ impl Lists {
                 }
             }
             // A batch in which the column mixed with other values holds JSON text.
-            other if Class::of(other) == Class::Text => {
-                let texts = value.texts()?;
-                let mut items = Vec::new();
-                let mut rows = Vec::with_capacity(texts.len());
-                for text in &texts {
-                    let start = items.len();
-                    match (text, text.and_then(json_text::items)) {
-                        (_, Some(list)) => items.extend(list.into_iter().map(json_text::scalar)),
-                        (Some(text), None) if alone => items.push(Some(text.into())),
-                        _ => {
-                            rows.push(None);
-                            continue;
-                        }
-                    }
-                    rows.push(Some((start, items.len())));
-                }
-                Lists {
-                    items: Arc::new(items.into_iter().collect::<StringArray>()),
-                    json: false,
-                    rows,
-                }
-            }
+            other if Class::of(other) == Class::Text => Lists::of_texts(value, alone)?,
             _ => Lists {
                 items: Arc::new(StringArray::new_null(0)),
                 json: false,
@@ -102,6 +57,51 @@ impl Lists {
             },
         })
     }
+
+    /// Lists whose ends are told by offsets.
+    fn between<O: OffsetSizeTrait>(
+        list: &GenericListArray<O>,
+        item: &Field,
+        nulls: Option<&NullBuffer>,
+    ) -> Self {
+        let ends = list.offsets().windows(2).enumerate();
+        let rows = ends.map(|(row, ends)| {
+            is_valid(nulls, row).then_some((ends[0].as_usize(), ends[1].as_usize()))
+        });
+        Lists {
+            items: Arc::clone(list.values()),
+            json: json_text::is_json(item),
+            rows: rows.collect(),
+        }
+    }
+
+    /// Lists in JSON text; with `alone`, any other text is a list of itself.
+    fn of_texts(value: &Value, alone: bool) -> Result<Self> {
+        let texts = value.texts()?;
+        let mut items = Vec::new();
+        let mut rows = Vec::with_capacity(texts.len());
+        for text in &texts {
+            let start = items.len();
+            match (text, text.and_then(json_text::items)) {
+                (_, Some(list)) => items.extend(list.into_iter().map(json_text::scalar)),
+                (Some(text), None) if alone => items.push(Some(text.into())),
+                _ => {
+                    rows.push(None);
+                    continue;
+                }
+            }
+            rows.push(Some((start, items.len())));
+        }
+        Ok(Lists {
+            items: Arc::new(items.into_iter().collect::<StringArray>()),
+            json: false,
+            rows,
+        })
+    }
+}
+
+fn is_valid(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_none_or(|nulls| nulls.is_valid(row))
 }
 
 /// The items of a column of lists, in the type that was promised.

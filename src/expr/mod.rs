@@ -20,6 +20,18 @@
 //! and literals, of which 0.05 is five hundredths. `a + b` and `a - b` have the more
 //! digits behind the point, `a * b` those of both; no type has more than 38 digits,
 //! and a value that does not fit is an error at its row. `a / b` is a fraction.
+//!
+//! Where others differ, this is what is meant here:
+//!
+//! - Null is unknown: `null = null` and `x in (1, null)` without a 1 are null. NaN is a
+//!   value: it equals itself, is above all other numbers, is one group and one key of a
+//!   merge, and no null; [`is_nan`](Expr::is_nan) finds it. 0 and -0 are equal, and one group.
+//! - What is divided by 0 is null, of fractions as well, and so are a logarithm of 0 and a
+//!   root of -1. Whole numbers past 64 bits are an error at their row, never another number.
+//! - A cast cuts the fraction off, `'3.7'` to a whole number is 3; what has no such value is an
+//!   error at its row, inside of lists and objects too, and null for [`try_cast`](Expr::try_cast).
+//! - A time that clocks of a zone skip is taken by the offset before, and of two that they
+//!   show alike the first is meant. A time without a zone meets others as UTC.
 
 mod aggregate;
 mod arith;

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// How many names an error offers at most.
 const OFFERED: usize = 3;
 
+/// How many columns a frame may have for an error to list them all.
+const LISTED: usize = 6;
+
 /// The names nearest to one that is unknown, best first; none that is too far.
 ///
 /// Letters that differ only in case count for nothing; a name that contains
@@ -130,7 +133,24 @@ pub(crate) fn unknown_column(name: &str, schema: &Schema) -> Error {
             );
         }
     }
+    if near.is_empty() {
+        reason.push_str(&all_columns(schema));
+    }
     Error::Plan { reason, near }
+}
+
+/// The columns there are, where they are few.
+fn all_columns(schema: &Schema) -> String {
+    let names = schema
+        .fields()
+        .iter()
+        .map(|field| format!("{:?}", field.name()));
+    match schema.fields().len() {
+        0 => ": there are none".to_owned(),
+        1 => format!(", only {}", names.collect::<String>()),
+        2..=LISTED => format!("; there are {}", names.collect::<Vec<_>>().join(", ")),
+        _ => String::new(),
+    }
 }
 
 /// Walks into fields by the longest name that fits at every level, and tries
@@ -265,6 +285,18 @@ mod tests {
             fails("net.src.country"),
             "there is no column \"net.src.country\"; did you mean one of \"net.src.ip\", \"net.src.v.1\"?"
         );
-        assert_eq!(fails("wholly.other"), "there is no column \"wholly.other\"");
+        assert_eq!(
+            fails("wholly.other"),
+            "there is no column \"wholly.other\"; there are \"net\", \"id.orig_h\", \"net.port\", \"id\", \"empty\""
+        );
+        let of = |n: usize| {
+            let fields =
+                (0..n).map(|idx| Field::new(format!("column {idx}"), DataType::Int64, true));
+            let schema = Schema::new(fields.collect::<Vec<_>>());
+            resolve("zz", &schema).unwrap_err().to_string()
+        };
+        assert_eq!(of(0), "there is no column \"zz\": there are none");
+        assert_eq!(of(1), "there is no column \"zz\", only \"column 0\"");
+        assert_eq!(of(7), "there is no column \"zz\"");
     }
 }

@@ -209,10 +209,16 @@ impl Shape {
                     if self.columns.iter().any(|(out, _)| out == name) {
                         continue;
                     }
-                    return Err(Error::plan(format!(
-                        "the data has a column {name:?} of its own, beside the one that was renamed \
-                         to {name:?}; choose another name"
-                    )));
+                    let n_there = sources.iter().filter(|other| **other == name).count();
+                    return Err(Error::plan(match n_there > 1 {
+                        true => {
+                            format!("the data has two columns {name:?}: each needs its own name")
+                        }
+                        false => format!(
+                            "the data has a column {name:?} of its own, beside the one that was \
+                             renamed to {name:?}; choose another name"
+                        ),
+                    }));
                 }
                 taken.insert(name.to_owned(), outputs.len());
                 outputs.push((name.to_owned(), Slot::Source(idx)));
@@ -387,6 +393,8 @@ mod tests {
         assert_eq!(outputs("a", "a x", &moved).unwrap(), "a y#0");
         let error = outputs("a", "a x", &[rename(&[("a", "x")])]).unwrap_err();
         assert!(error.to_string().contains("\"x\" of its own"), "{error}");
+        let error = Shape::all().outputs(&["a", "a"]).unwrap_err();
+        assert!(error.to_string().contains("two columns \"a\""), "{error}");
     }
 
     #[test]

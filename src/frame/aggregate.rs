@@ -256,7 +256,7 @@ impl DataFrame {
     /// sum(n)  max(n)  count
     /// ------  ------  -----
     /// 45      9       10
-    /// 1 rows");
+    /// 1 row");
     /// # Ok(())
     /// # }
     /// ```
@@ -324,8 +324,10 @@ impl DataFrame {
     }
 
     /// A table of statistics of the columns that are known now: counts, mean,
-    /// standard deviation, least, quartiles (within 0.4 % of themselves), most,
-    /// distinct and most frequent texts. Numbers are `Float64`, all else is text.
+    /// standard deviation, least, quartiles, most, distinct and most frequent texts.
+    /// Numbers are `Float64`, all else is text. Quartiles are values that are there to
+    /// within 0.4 %, the lower one where they lie between two: [`DataFrame::quantile`] is
+    /// exact, and between the two in proportion.
     ///
     /// # Errors
     ///

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::planned::{Made, Planned};
 use super::session::Session;
+use super::show::rows_text;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
@@ -39,7 +41,7 @@ use crate::size::ByteSize;
 #[derive(Clone)]
 pub struct DataFrame {
     session: Session,
-    plan: Arc<Logical>,
+    plan: Planned,
     /// Columns as known before reading.
     schema: SchemaRef,
 }
@@ -48,8 +50,17 @@ impl DataFrame {
     pub(super) fn new(session: Session, plan: Logical, schema: SchemaRef) -> Self {
         DataFrame {
             session,
-            plan: Arc::new(plan),
+            plan: Planned::new(plan),
             schema,
+        }
+    }
+
+    /// The frame of one of the partitions that a function makes.
+    pub(super) fn one_of(session: &Session, made: &Arc<Made>, idx: usize) -> Self {
+        DataFrame {
+            session: session.clone(),
+            plan: Planned::one_of(made, idx),
+            schema: Arc::clone(&made.schema),
         }
     }
 
@@ -77,12 +88,17 @@ impl DataFrame {
     }
 
     pub(super) fn input(&self) -> Box<Logical> {
-        Box::new((*self.plan).clone())
+        Box::new(self.plan().clone())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_planned(&self) -> bool {
+        self.plan.is_made()
     }
 
     /// The plan as built.
     pub fn plan(&self) -> &Logical {
-        &self.plan
+        self.plan.get()
     }
 
     /// The format of the files that are read; none for rows in memory, or
@@ -102,7 +118,7 @@ impl DataFrame {
             | Source::Shuffled { .. }
             | Source::Union(_) => None,
         };
-        let scans = self.plan.scans();
+        let scans = self.plan().scans();
         let first = format(&scans.first()?.source);
         let same = scans.iter().all(|scan| format(&scan.source) == first);
         first.filter(|_| same)
@@ -267,7 +283,7 @@ impl DataFrame {
     }
 
     pub(super) fn lower(&self) -> Physical {
-        let optimized = plan::optimize::optimize((*self.plan).clone());
+        let optimized = plan::optimize::optimize(self.plan().clone());
         plan::lower(optimized, self.session.settings().blocksize)
     }
 
@@ -291,7 +307,7 @@ impl DataFrame {
     /// As [`DataFrame::compute`].
     pub fn head(&self, rows: u64) -> Result<Table> {
         let mut context = self.session.context().clone();
-        if self.plan.streams() {
+        if self.plan().streams() {
             context.settings.threads = 1;
         }
         let collected = exec::collect(&self.limit(rows).lower(), &context)?;
@@ -313,8 +329,8 @@ impl DataFrame {
     ///
     /// As [`DataFrame::count`].
     pub fn count_with_report(&self) -> Result<(u64, RunReport)> {
-        let estimate = self.plan.estimate();
-        if estimate.exact && !self.plan.widens() {
+        let estimate = self.plan().estimate();
+        if estimate.exact && !self.plan().widens() {
             return Ok((estimate.rows, RunReport::default()));
         }
         let none = self.project(Projection::only(Vec::new()))?;
@@ -363,7 +379,7 @@ impl DataFrame {
     ///
     /// The first error of the input in input order.
     pub fn full_schema(&self) -> Result<SchemaRef> {
-        if !self.plan.widens() {
+        if !self.plan().widens() {
             return self.schema();
         }
         let (schema, _) = exec::visit(&self.lower(), self.session.context(), &mut |_| Ok(()))?;
@@ -373,7 +389,7 @@ impl DataFrame {
     /// What will run: the plan as built, after the rules, and its stages, with
     /// estimated rows and bytes. Nothing is read.
     pub fn explain(&self) -> Explained {
-        plan::explain(&self.plan, self.session.settings().blocksize)
+        plan::explain(self.plan(), self.session.settings().blocksize)
     }
 
     /// Runs the plan, keeps no row, and tells what came of each stage: rows and bytes
@@ -450,7 +466,7 @@ impl DataFrame {
     }
 
     /// Writes JSON Lines into a new folder, not compressed; see
-    /// [`DataFrame::write`] for codecs.
+    /// [`DataFrame::write`] for codecs. JSON has no NaN and no infinity: they become null.
     ///
     /// # Errors
     ///
@@ -464,7 +480,8 @@ impl DataFrame {
 
     /// Writes CSV files into a new folder, each with a header; see
     /// [`DataFrame::write`] and [`crate::CsvStyle`] for codecs, delimiters, the
-    /// text of nulls, and columns of structs and lists.
+    /// text of nulls, and columns of structs and lists. NaN and infinity are written so, and
+    /// read back as numbers where [`ReadOptions::schema`](crate::ReadOptions::schema) says so.
     ///
     /// # Errors
     ///
@@ -501,7 +518,7 @@ impl DataFrame {
 impl fmt::Debug for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DataFrame")
-            .field("plan", &self.plan)
+            .field("plan", self.plan())
             .finish()
     }
 }
@@ -513,14 +530,14 @@ impl fmt::Display for DataFrame {
                 for field in schema.fields() {
                     writeln!(f, "{}: {}", field.name(), field.data_type())?;
                 }
-                let estimate = self.plan.estimate();
+                let estimate = self.plan().estimate();
                 write!(
                     f,
-                    "{}{} rows, {}, partitioning {}",
+                    "{}{}, {}, partitioning {}",
                     if estimate.exact { "" } else { "about " },
-                    estimate.rows,
-                    self.plan.partition_count(),
-                    self.plan.partitioning()
+                    rows_text(estimate.rows),
+                    self.plan().partition_count(),
+                    self.plan().partitioning()
                 )
             }
             Err(error) => write!(f, "{error}"),

@@ -12,6 +12,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 
 use super::dataframe::DataFrame;
+use super::show::rows_text;
 use crate::error::Result;
 use crate::exec;
 use crate::inspect::{ColumnStorage, Storage};
@@ -183,14 +184,12 @@ impl fmt::Display for Info {
         for column in &self.columns {
             let (name, of, nulls) = (&column.name, &column.data_type, column.nulls);
             let bytes = ByteSize::new(column.bytes);
-            writeln!(f, "{name}: {of}, {nulls} nulls, {bytes}")?;
+            let null = if nulls == 1 { "null" } else { "nulls" };
+            writeln!(f, "{name}: {of}, {nulls} {null}, {bytes}")?;
         }
         let bytes = ByteSize::new(self.bytes);
-        write!(
-            f,
-            "{} rows, {} columns, {bytes}",
-            self.rows,
-            self.columns.len()
-        )
+        let (rows, n_columns) = (rows_text(self.rows), self.columns.len());
+        let columns = if n_columns == 1 { "column" } else { "columns" };
+        write!(f, "{rows}, {n_columns} {columns}, {bytes}")
     }
 }

@@ -21,6 +21,7 @@ mod look;
 mod merge;
 mod partitions;
 mod pivot;
+mod planned;
 mod rank;
 mod resample;
 mod reshape;

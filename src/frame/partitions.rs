@@ -14,7 +14,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::dataframe::DataFrame;
-use super::session::Session;
+use super::planned::Made;
+use super::session::{Session, conforming};
 use crate::error::Result;
 use crate::exec;
 use crate::partition::{Partitioning, batch_bytes};
@@ -53,19 +54,21 @@ impl Session {
         self.scan(source, schema, Estimate::default())
     }
 
-    /// A frame of rows in memory, in the partitions in which they are given. One
-    /// without rows is none.
+    /// A frame of rows in memory, in the partitions in which they are given, without a
+    /// copy. One without rows is none, as everywhere: Dask keeps it as an empty partition.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Plan`] if a batch has another schema than `schema`.
+    /// As [`Session::from_batches`].
     pub fn from_partitions(
         &self,
         schema: SchemaRef,
-        mut partitions: Vec<Vec<RecordBatch>>,
+        partitions: Vec<Vec<RecordBatch>>,
     ) -> Result<DataFrame> {
+        let partitions = partitions.into_iter();
+        let partitions = partitions.map(|batches| conforming(&schema, batches));
+        let mut partitions = partitions.collect::<Result<Vec<_>>>()?;
         let batches = || partitions.iter().flatten();
-        super::session::check_schemas(&schema, batches())?;
         let estimate = Estimate {
             rows: batches().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches().map(batch_bytes).sum(),
@@ -163,7 +166,7 @@ impl DataFrame {
         if let Some((make, n_partitions)) = self.made()
             && idx < n_partitions
         {
-            return self.one_of(make, idx);
+            return DataFrame::one_of(self.session(), &self.making(make), idx);
         }
         self.with(Logical::Partition {
             input: self.input(),
@@ -184,21 +187,19 @@ impl DataFrame {
             let kept = self.persist()?;
             return kept.partitions();
         };
+        let made = self.making(make);
         Ok((0..n_partitions)
-            .map(|idx| self.one_of(make, idx))
+            .map(|idx| DataFrame::one_of(self.session(), &made, idx))
             .collect())
     }
 
-    /// The frame of one partition that a function makes.
-    fn one_of(&self, make: &Local<Make>, idx: usize) -> DataFrame {
-        let source = Source::Made {
-            make: make.one(idx, self.known()),
-            n_partitions: 1,
-        };
-        let schema = Arc::clone(self.known());
-        let lies = self.plan().partitioning();
-        self.session()
-            .scan_lying(source, schema, Estimate::default(), lies)
+    /// What handles on the partitions that a function makes share.
+    fn making(&self, make: &Local<Make>) -> Arc<Made> {
+        Arc::new(Made {
+            make: make.clone(),
+            schema: Arc::clone(self.known()),
+            lies: self.plan().partitioning(),
+        })
     }
 
     /// How rows lie once they are kept. A partition ends where one was read, and

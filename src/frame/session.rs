@@ -1,9 +1,10 @@
 //! What frames share: settings, a way to stop, a way to watch.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{FieldRef, SchemaRef};
 
 use super::dataframe::DataFrame;
 use super::inputs::{IntoInputs, expand};
@@ -15,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::exec::{Context, Progress};
 use crate::io::Reads;
 use crate::partition::{Partitioning, batch_bytes};
-use crate::plan::{ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source};
+use crate::plan::{
+    ColumnOptions, Estimate, FileFormat, Logical, ReadOptions, Scan, Source, columns_text,
+};
 use crate::size::ByteSize;
 
 /// Reads inputs into frames, which keep its settings. Clones share.
@@ -342,18 +345,19 @@ impl Session {
         }
     }
 
-    /// A frame of rows in memory.
+    /// A frame of rows in memory, without a copy. Batches must have the columns `schema`:
+    /// the same names and types in the same order.
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`] if a batch has another schema than `schema`.
+    /// [`Error::Plan`] if a batch has other columns, or two have one name;
+    /// [`Error::External`] for nulls in a column that `schema` says has none.
     pub fn from_batches(
         &self,
         schema: SchemaRef,
         batches: impl IntoIterator<Item = RecordBatch>,
     ) -> Result<DataFrame> {
-        let batches: Vec<_> = batches.into_iter().collect();
-        check_schemas(&schema, &batches)?;
+        let batches = conforming(&schema, batches)?;
         let estimate = Estimate {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(batch_bytes).sum(),
@@ -389,19 +393,40 @@ impl Session {
     }
 }
 
-/// Refuses batches of another schema.
-pub(super) fn check_schemas<'a>(
+/// The batches with exactly the columns `schema`. What they say of their columns beside
+/// names and types (whether there are nulls, metadata) gives way to what `schema` says.
+pub(super) fn conforming(
     schema: &SchemaRef,
-    batches: impl IntoIterator<Item = &'a RecordBatch>,
-) -> Result<()> {
-    match batches
-        .into_iter()
-        .find(|batch| batch.schema_ref() != schema)
-    {
-        None => Ok(()),
-        Some(other) => Err(Error::plan(format!(
-            "a batch has the columns {}, not {schema}",
-            other.schema()
-        ))),
+    batches: impl IntoIterator<Item = RecordBatch>,
+) -> Result<Vec<RecordBatch>> {
+    let mut names = BTreeSet::new();
+    let mut fields = schema.fields().iter();
+    if let Some(twice) = fields.find(|field| !names.insert(field.name())) {
+        return Err(Error::plan(format!(
+            "there are two columns {:?}; rename one of them",
+            twice.name()
+        )));
     }
+    let batches = batches.into_iter();
+    batches.map(|batch| conform(batch, schema)).collect()
+}
+
+fn conform(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if batch.schema_ref() == schema {
+        return Ok(batch);
+    }
+    let is_same = |(own, wanted): (&FieldRef, &FieldRef)| -> bool {
+        own.name() == wanted.name() && own.data_type() == wanted.data_type()
+    };
+    let own = batch.schema_ref().fields();
+    if own.len() != schema.fields().len() || !own.iter().zip(schema.fields()).all(is_same) {
+        return Err(Error::plan(format!(
+            "a batch has the columns ({}), not ({})",
+            columns_text(batch.schema_ref()),
+            columns_text(schema)
+        )));
+    }
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &rows)
+        .map_err(|source| Error::external("taking a batch into a frame", source))
 }

@@ -93,7 +93,7 @@ impl fmt::Display for Shown<'_> {
         let fit = self.fitting(&widths);
         let shown = || columns.iter().zip(&widths).take(fit);
         let total = self.table.num_rows();
-        for row in 0..=total.min(MAX_ROWS) {
+        for row in (0..=total.min(MAX_ROWS)).filter(|_| !columns.is_empty()) {
             let cells = shown().map(|(cells, width)| left(&cells[row], width + GAP));
             writeln!(f, "{}", cells.collect::<String>().trim_end())?;
             if row == 0 {
@@ -101,10 +101,10 @@ impl fmt::Display for Shown<'_> {
                 writeln!(f, "{}", rule.join("  "))?;
             }
         }
-        if total > MAX_ROWS {
+        if total > MAX_ROWS && !columns.is_empty() {
             writeln!(f, "... {} more rows", total - MAX_ROWS)?;
         }
-        write!(f, "{total} rows")?;
+        f.write_str(&rows_text(total as u64))?;
         let hidden = &columns[fit..];
         if hidden.is_empty() {
             return Ok(());
@@ -119,6 +119,11 @@ impl fmt::Display for Shown<'_> {
         let (hidden, all) = (hidden.len(), columns.len());
         write!(f, "; {hidden} of {all} columns not shown: {names}{more}")
     }
+}
+
+/// How many rows there are, in words.
+pub(super) fn rows_text(rows: u64) -> String {
+    format!("{rows} {}", if rows == 1 { "row" } else { "rows" })
 }
 
 /// Text that fits a cell: one line, not too wide, control characters shown.
@@ -143,7 +148,25 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+
     use super::*;
+    use crate::frame::Session;
+
+    #[test]
+    fn rows_without_columns_are_counted_and_no_lines() {
+        let table = |columns: &[&str]| {
+            let one: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+            let batch = RecordBatch::try_from_iter([("n", one)]).unwrap();
+            let frame = Session::default().from_batches(batch.schema(), [batch]);
+            let frame = frame.unwrap().select(columns.iter().copied()).unwrap();
+            frame.compute().unwrap().show(None).to_string()
+        };
+        assert_eq!(table(&["n"]), "n\n-\n7\n1 row");
+        assert_eq!(table(&[]), "1 row");
+    }
 
     #[test]
     fn a_cell_fits_in_terminal_columns_not_in_characters() {

@@ -38,6 +38,13 @@ impl PartitionSizes {
     }
 }
 
+impl fmt::Display for PartitionSizes {
+    /// As [`PartitionSizes::skew`] shows them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.clone().skew().fmt(f)
+    }
+}
+
 impl Deref for PartitionSizes {
     type Target = [PartitionSize];
     fn deref(&self) -> &[PartitionSize] {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::io::url::shown;
 
 /// The name of the manifest windrow leaves beside its parts.
-const MANIFEST: &str = "_windrow.json";
+pub(super) const MANIFEST: &str = "_windrow.json";
 
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 

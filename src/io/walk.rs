@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
-use crate::io::pattern::{self, Pattern, is_glob, no_match};
+use crate::io::pattern::{self, MANIFEST, Pattern, is_glob, no_match};
 #[cfg(feature = "cloud")]
 use crate::io::remote;
 use crate::io::url;
@@ -143,7 +143,7 @@ impl Tree {
     fn next_file(&mut self) -> Result<Option<Found>> {
         loop {
             let entry = match self.entries.next() {
-                None if self.n_found == 0 => return Err(no_match(&self.input)),
+                None if self.n_found == 0 => return Err(self.nothing_found()),
                 None => return Ok(None),
                 Some(Ok(entry)) => entry,
                 Some(Err(error)) => match self.judge(error) {
@@ -180,6 +180,16 @@ impl Tree {
                 real,
             }));
         }
+    }
+
+    /// An input that stands for nothing. A folder that was written without rows has no
+    /// part file, which is no mistake of whoever reads it.
+    fn nothing_found(&self) -> Error {
+        if self.pattern.is_none() && self.root.join(MANIFEST).is_file() {
+            let reason = "no file matches: what was written there has no rows";
+            return Error::config(url::shown(&self.input), reason);
+        }
+        no_match(&self.input)
     }
 
     /// Whether a name below the root is passed over, with all that is below it.

@@ -137,8 +137,8 @@ impl Join {
     fn forms(&self, left: &Schema, right: &Schema) -> Result<KeyForms> {
         let mut pairs = Vec::new();
         for (left_name, right_name) in &self.on {
-            let left_field = field(left, left_name)?;
-            let right_field = field(right, right_name)?;
+            let left_field = key(left, left_name, "left")?;
+            let right_field = key(right, right_name, "right")?;
             pairs.push((
                 left_name.as_str(),
                 left_field.data_type(),
@@ -154,7 +154,7 @@ impl Join {
         let Some((of_left, of_right, nearest)) = &self.next_to else {
             return Ok(None);
         };
-        let types = (field(left, of_left)?, field(right, of_right)?);
+        let types = (key(left, of_left, "left")?, key(right, of_right, "right")?);
         let (left, right) = (types.0.data_type(), types.1.data_type());
         Times::try_new((of_left, left), (of_right, right), nearest.clone()).map(Some)
     }
@@ -282,6 +282,17 @@ pub(super) fn field<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
         Some((_, field)) => Ok(field),
         None => Err(unknown_column(name, schema)),
     }
+}
+
+/// A key's column, or which of the frames has none of that name.
+fn key<'a>(schema: &'a Schema, name: &str, frame: &str) -> Result<&'a Field> {
+    field(schema, name).map_err(|error| match error {
+        Error::Plan { reason, near } => Error::Plan {
+            reason: format!("the {frame} frame: {reason}"),
+            near,
+        },
+        other => other,
+    })
 }
 
 fn suffixed(name: &str, twice: bool, suffix: &str) -> String {

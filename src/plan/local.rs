@@ -214,8 +214,8 @@ impl<F: ?Sized> Local<F> {
             return Err(Error::plan(format!(
                 "{} has the columns ({}), but ({}) were declared",
                 task(&self.name, idx),
-                columns(batch.schema_ref()),
-                columns(schema)
+                columns_text(batch.schema_ref()),
+                columns_text(schema)
             )));
         }
         if lacks {
@@ -232,7 +232,8 @@ fn task(name: &str, idx: usize) -> String {
     format!("partition {idx} of {name}")
 }
 
-fn columns(schema: &Schema) -> String {
+/// Columns in words: their names and types.
+pub(crate) fn columns_text(schema: &Schema) -> String {
     let fields = schema.fields().iter();
     let texts = fields.map(|field| format!("{} {}", field.name(), field.data_type()));
     texts.collect::<Vec<_>>().join(", ")

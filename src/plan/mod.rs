@@ -41,6 +41,7 @@ pub(crate) use explode::exploded;
 pub use fold::{Fold, TopCall};
 pub use join::{ColumnOf, Join};
 pub use join_way::{JoinWay, OneOrder};
+pub(crate) use local::columns_text;
 pub use local::{Local, Make, Map, PartitionRows};
 pub use logical::{Logical, Scan};
 pub(crate) use lower::DEFAULT_BYTES;

@@ -86,7 +86,9 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport> {
         return Err(Error::config(
             "verify",
             format!(
-                "{} holds no {MANIFEST}: it was not written by windrow, or not completely",
+                "{} holds no {MANIFEST}, so there is nothing to compare its files with: it was not \
+                 written by windrow, or not completely; `windrow count` reads what is there, \
+                 `windrow convert` writes it into a folder that can be verified",
                 dir.display()
             ),
         ));

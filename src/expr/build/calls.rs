@@ -65,6 +65,9 @@ calls! {
     ln => "ln",
     /// The logarithm to base 10; null of a number that is not above 0.
     log10 => "log10",
+    /// Whether the number is NaN, which is a value: it is not null, equals itself and
+    /// is above all others. `x.null_if(lit(f64::NAN))` makes it a missing one.
+    is_nan => "is_nan",
     /// The point in time that a text spells, or that a number counts in seconds from 1970.
     to_timestamp => "to_timestamp",
     /// The day of a point in time.

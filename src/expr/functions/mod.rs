@@ -105,6 +105,7 @@ pub(crate) enum Kind {
     Ln,
     Log10,
     Exp,
+    IsNan,
     ToTimestamp,
     Date,
     DateTrunc,
@@ -212,6 +213,7 @@ pub(crate) fn run(
         | Kind::Part(_)
         | Kind::Epoch
         | Kind::EpochMs => Ok(time::run(kind, args, prepared, to)?),
+        Kind::IsNan => Ok(number::is_nan(&args[0])?),
         Kind::DateRange => time::range(args, prepared, rows, to),
         Kind::List | Kind::ListGet => Ok(list::run(kind, args, rows, to)?),
         _ => Ok(text::run(kind, args, prepared, rows)?),

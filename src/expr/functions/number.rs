@@ -5,14 +5,23 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Decimal128Array, Float64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
 use super::Kind;
+use crate::error::Result;
 use crate::expr::convert::Value;
 use crate::expr::decimal::{self, Decimals, Digits};
 use crate::expr::number::{Num, Numbers, ints_to_array};
 use crate::expr::row_error::Failure;
+
+/// Whether numbers are NaN; whole ones and decimals never are.
+pub(super) fn is_nan(value: &Value) -> Result<ArrayRef> {
+    let numbers = value.numbers()?.to_floats();
+    let nan = BooleanBuffer::collect_bool(numbers.len(), |row| numbers.value(row).is_nan());
+    Ok(Arc::new(BooleanArray::new(nan, numbers.nulls().cloned())))
+}
 
 pub(super) fn run(
     kind: Kind,

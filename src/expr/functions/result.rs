@@ -73,7 +73,9 @@ pub(crate) fn result_type(kind: Kind, args: &[&DataType], prepared: &Prepared) -
             };
             DataType::Timestamp(unit, Some(zone))
         }
-        Kind::StartsWith | Kind::EndsWith | Kind::Contains | Kind::RegexpLike => DataType::Boolean,
+        Kind::StartsWith | Kind::EndsWith | Kind::Contains | Kind::RegexpLike | Kind::IsNan => {
+            DataType::Boolean
+        }
         Kind::Length | Kind::Position | Kind::Part(_) | Kind::EpochMs => DataType::Int64,
         Kind::Abs if decimal::is_decimal(args[0]) => args[0].clone(),
         // 9.9 is rounded to 10: one digit more. The least `+ 0` has as much.

@@ -37,7 +37,7 @@ impl Function {
     }
 }
 
-pub(super) static FUNCTIONS: [Function; 58] = [
+pub(super) static FUNCTIONS: [Function; 59] = [
     function("lower", "lower(text)", Kind::Lower, &[Text], "The text in lower case."),
     function("upper", "upper(text)", Kind::Upper, &[Text], "The text in upper case."),
     function(
@@ -258,6 +258,13 @@ pub(super) static FUNCTIONS: [Function; 58] = [
         Kind::Log10,
         &[Number],
         "The logarithm to base 10; null of a number that is not above 0.",
+    ),
+    function(
+        "is_nan",
+        "is_nan(number)",
+        Kind::IsNan,
+        &[Number],
+        "Whether the number is NaN, which is a value and not null.",
     ),
     function(
         "to_timestamp",

@@ -296,28 +296,7 @@ impl<'a> Cells<'a> {
                         Error::internal("a column of JSON text held something that is none")
                     })?;
             }
-            CellKind::Struct(members) => {
-                let fields = to.object.as_deref();
-                let mut separator = b'{';
-                for (name, cells) in members {
-                    let node = fields.and_then(|fields| fields.get(name.as_bytes()));
-                    let Some(node) = node else {
-                        return Err(Error::internal(format!("the wider schema lacks {name:?}")));
-                    };
-                    if cells.is_null(row) {
-                        continue;
-                    }
-                    out.push(separator);
-                    separator = b',';
-                    write_quoted(name.as_bytes(), out);
-                    out.push(b':');
-                    cells.write_json(row, node, out)?;
-                }
-                if separator == b'{' {
-                    out.push(b'{');
-                }
-                out.push(b'}');
-            }
+            CellKind::Struct(members) => write_members(members, row, to, out)?,
             CellKind::List(items) => {
                 let Some(item) = &to.list else {
                     return Err(Error::internal("the wider schema lacks a list's items"));
@@ -343,4 +322,34 @@ impl<'a> Cells<'a> {
     fn is_null(&self, row: usize) -> bool {
         self.array.is_null(row)
     }
+}
+
+/// An object of the members that are not null.
+fn write_members(
+    members: &mut [(&Arc<str>, Cells<'_>)],
+    row: usize,
+    to: &Node,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let fields = to.object.as_deref();
+    let mut separator = b'{';
+    for (name, cells) in members {
+        let node = fields.and_then(|fields| fields.get(name.as_bytes()));
+        let Some(node) = node else {
+            return Err(Error::internal(format!("the wider schema lacks {name:?}")));
+        };
+        if cells.is_null(row) {
+            continue;
+        }
+        out.push(separator);
+        separator = b',';
+        write_quoted(name.as_bytes(), out);
+        out.push(b':');
+        cells.write_json(row, node, out)?;
+    }
+    if separator == b'{' {
+        out.push(b'{');
+    }
+    out.push(b'}');
+    Ok(())
 }
