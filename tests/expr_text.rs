@@ -282,6 +282,15 @@ fn literals_have_the_narrowest_type() {
     assert_eq!(literal("'it''s'"), Scalar::Utf8("it's".into()));
     assert_eq!(literal("NULL"), Scalar::Null);
     assert_eq!(literal("True"), Scalar::Boolean(true));
+    for value in [f64::INFINITY, f64::NEG_INFINITY] {
+        let text = lit(value).to_string();
+        assert_eq!(literal(&text), Scalar::Float64(value), "{text}");
+    }
+    let nan = lit(f64::NAN).to_string();
+    assert!(
+        matches!(literal(&nan), Scalar::Float64(value) if value.is_nan()),
+        "{nan}"
+    );
     assert_eq!(literal("date '2024-01-01'"), Scalar::Date(19_723));
     let utc = |nanos, utc| Scalar::Timestamp { nanos, utc };
     assert_eq!(

@@ -7,16 +7,20 @@
 //! A fraction cast to a whole number loses its fraction, as in Arrow. A text
 //! is cast as what it spells: `'3.7'` to a whole number is 3, like 3.7.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt64Array, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, UInt64Array, new_null_array,
+};
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
+use arrow_select::take::take;
 
 use super::convert::{Class, Value};
-use super::number::{Num, Numbers, ints_to_array};
+use super::number::{Num, Numbers, ints_to_array, not_finite};
 use super::row_error::Failure;
 use super::types;
 use crate::error::Result;
@@ -73,7 +77,7 @@ fn nothing_is_lost(value: &Value, result: &ArrayRef, to: &DataType) -> Result<()
         None => Ok(()),
         Some(row) if texts.is_valid(row) => Err(unfit(row, texts.value(row), to)),
         // Bytes that are no text are shown as what they are.
-        Some(row) => Err(unfit(row, &shown(value, row)?, to)),
+        Some(row) => Err(unfit(row, &shown(&value.array.slice(row, 1))?, to)),
     }
 }
 
@@ -84,25 +88,30 @@ fn whole(value: &Value, to: &DataType) -> Result<ArrayRef, Failure> {
         safe: false,
         ..CastOptions::default()
     };
-    cast_with_options(&value.array, to, &strict).or_else(|error| {
-        let fails =
-            |row: &usize| cast_with_options(&value.array.slice(*row, 1), to, &strict).is_err();
-        match (0..value.array.len()).find(fails) {
-            Some(row) => Err(unfit(row, &shown(value, row)?, to)),
-            None => Err(error.into()),
+    if let Ok(cast) = cast_with_options(&value.array, to, &strict) {
+        return Ok(cast);
+    }
+    // Arrow also looks at items that belong to no row, so rows are looked at alone.
+    let n_rows = value.array.len() as u64;
+    let rows = |rows: Range<u64>| take(&value.array, &UInt64Array::from_iter_values(rows), None);
+    for row in 0..n_rows {
+        let alone = rows(row..row + 1)?;
+        if cast_with_options(&alone, to, &strict).is_err() {
+            return Err(unfit(row as usize, &shown(&alone)?, to));
         }
-    })
+    }
+    Ok(cast_with_options(&rows(0..n_rows)?, to, &strict)?)
 }
 
 fn unfit(row: usize, text: &str, to: &DataType) -> Failure {
     Failure::at(row, format!("{} is not {}", quote(text), types::name(to)))
 }
 
-/// A value as tables show it.
-fn shown(value: &Value, row: usize) -> Result<String, Failure> {
-    let options = FormatOptions::default();
-    let texts = ArrayFormatter::try_new(&value.array, &options)?;
-    Ok(texts.value(row).try_to_string()?)
+/// The one value of an array, as tables show it.
+fn shown(value: &ArrayRef) -> Result<String, Failure> {
+    let options = FormatOptions::default().with_null("null");
+    let texts = ArrayFormatter::try_new(value, &options)?;
+    Ok(texts.value(0).try_to_string()?)
 }
 
 fn quote(text: &str) -> String {
@@ -143,6 +152,9 @@ fn leniently(value: &Value, bound: Class, to: &DataType) -> Result<ArrayRef, Fai
             });
             to_number(&Numbers::collect(counted), to)
         }
+        Class::Number if to.is_floating() && Class::of(value.array.data_type()) == Class::Text => {
+            onward(Arc::new(spelled_floats(value)?), to)
+        }
         Class::Number => to_number(&value.numbers()?, to),
         Class::Nested | Class::Other => {
             if can_cast_types(value.array.data_type(), to) {
@@ -165,6 +177,18 @@ fn onward(array: ArrayRef, to: &DataType) -> Result<ArrayRef, Failure> {
     } else {
         Ok(cast_with_options(&array, to, &lenient)?)
     }
+}
+
+/// What texts spell, NaN and infinities among it: no number that meets others by
+/// chance, but one to whoever asks for floats.
+fn spelled_floats(value: &Value) -> Result<Float64Array, Failure> {
+    let (texts, numbers) = (value.texts()?, value.numbers()?);
+    let floats = (0..texts.len()).map(|row| match numbers.get(row) {
+        Some(number) => Some(number.to_f64()),
+        None if texts.is_valid(row) => not_finite(texts.value(row).trim_ascii()),
+        None => None,
+    });
+    Ok(floats.collect())
 }
 
 fn to_number(numbers: &Numbers, to: &DataType) -> Result<ArrayRef, Failure> {

@@ -285,6 +285,12 @@ impl Numbers {
     }
 }
 
+/// The value of a text that spells NaN or an infinity, as Rust and others write them.
+pub(crate) fn not_finite(text: &str) -> Option<f64> {
+    let spelled = !text.bytes().any(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| spelled)
+}
+
 /// `Int64` or `UInt64` if one of them holds every value, the one that is
 /// wanted first; `Some(None)` is no whole number at all.
 pub(crate) fn ints_to_array(

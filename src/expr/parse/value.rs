@@ -3,6 +3,7 @@
 //! In:  tokens from where a value is expected.
 //! Out: the value. A word is a name unless what follows gives it its other meaning.
 
+use arrow_schema::DataType;
 use sqlparser::tokenizer::Token;
 
 use super::Parser;
@@ -15,6 +16,7 @@ use crate::expr::ast::Expr;
 use crate::expr::display::binding;
 use crate::expr::functions;
 use crate::expr::names::nearest;
+use crate::expr::number::not_finite;
 use crate::expr::scalar::Scalar;
 use crate::expr::time;
 use crate::expr::types::{self, TypeArg};
@@ -242,10 +244,15 @@ impl Parser<'_> {
         self.expect_word("as")?;
         let to = self.type_name()?;
         self.expect(&Token::RParen, "`)`")?;
+        if let Expr::Literal(Scalar::Utf8(text)) = &*expr
+            && let Some(value) = not_finite(text).filter(|_| to == DataType::Float64 && !lenient)
+        {
+            return Ok(Expr::Literal(Scalar::Float64(value)));
+        }
         Ok(Expr::Cast { expr, to, lenient })
     }
 
-    pub(super) fn type_name(&mut self) -> Result<arrow_schema::DataType> {
+    pub(super) fn type_name(&mut self) -> Result<DataType> {
         let at = self.location();
         let Token::Word(word) = self.peek().clone() else {
             return Err(self.expected("a type"));
