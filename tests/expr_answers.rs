@@ -114,9 +114,13 @@ fn bool_of(value: &Value) -> Option<bool> {
 fn compare_numbers(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap(),
+        // NaN equals itself and is above all others.
+        (Value::Float(a), Value::Float(b)) => a
+            .partial_cmp(b)
+            .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
         (Value::Int(_), Value::Float(_)) => compare_numbers(b, a).reverse(),
         // No float here is beyond an i128.
+        (Value::Float(a), Value::Int(_)) if a.is_nan() => Ordering::Greater,
         (Value::Float(a), Value::Int(b)) => match (a.floor() as i128).cmp(b) {
             Ordering::Equal if a.fract() != 0.0 => Ordering::Greater,
             order => order,
@@ -458,12 +462,18 @@ impl Oracle<'_> {
             }
             DataType::Int64 => match number_of(&value) {
                 Some(Value::Int(value)) if i64::try_from(value).is_ok() => Value::Int(value),
-                Some(Value::Float(value)) => Value::Int(value.trunc() as i128),
+                Some(Value::Float(value)) if value.is_finite() => Value::Int(value.trunc() as i128),
                 _ => Value::Null,
             },
-            _ => match number_of(&value) {
-                Some(Value::Int(value)) => Value::Float(value as f64),
-                other => other.unwrap_or(Value::Null),
+            _ => match (number_of(&value), &value) {
+                (Some(Value::Int(value)), _) => Value::Float(value as f64),
+                (Some(number), _) => number,
+                (None, Value::Text(text)) if self.class(expr) != Class::Bool => {
+                    let float = text.trim().parse().ok();
+                    let float = float.filter(|_| !text.contains(|ch: char| ch.is_ascii_digit()));
+                    float.map_or(Value::Null, Value::Float)
+                }
+                _ => Value::Null,
             },
         }
     }
