@@ -239,6 +239,27 @@ impl Error {
         }
     }
 
+    /// The operator of an error of rows that were refused before anyone knew for whom.
+    pub(crate) const NOBODY: &'static str = "a batch";
+
+    /// The same, of rows that `operator` asked for.
+    pub(crate) fn asked_by(self, operator: &'static str) -> Self {
+        match self {
+            Error::Memory {
+                operator: Self::NOBODY,
+                wanted,
+                limit,
+                cure,
+            } => Error::Memory {
+                operator,
+                wanted,
+                limit,
+                cure,
+            },
+            other => other,
+        }
+    }
+
     /// Calls user code for `task`: a panic there is an error that names it.
     pub(crate) fn guarded<T>(
         task: impl FnOnce() -> String,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow_cast::display::array_value_to_string;
 use windrow::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use windrow::prelude::*;
-use windrow::{AsofOptions, Error, Keep, MergeHow, MergeOptions};
+use windrow::{AsofOptions, Direction, Error, Keep, MergeHow, MergeOptions};
 
 /// Rows of a frame, in batches of so many; 70 bytes in a row.
 const ROWS: i64 = 4_800;
@@ -178,19 +178,22 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
         Refused("drop_duplicates"),
         |on| drain(&on.frame().drop_duplicates(["few", "x"], Keep::Last)?),
     ),
-    ("sort_values", Spills, Answers, |on| {
+    ("sort_values", Spills, Refused("sort_values"), |on| {
         drain(&on.frame().sort_values(["text"])?)
     }),
-    ("set_index", Spills, Answers, |on| {
+    ("set_index", Spills, Refused("set_index"), |on| {
         drain(&on.frame().set_index("id")?)
     }),
-    ("nlargest, as many as a sort gives", Spills, Answers, |on| {
-        drain(&on.frame().nlargest(150_000, "x")?)
-    }),
+    (
+        "nlargest, as many as a sort gives",
+        Spills,
+        Refused("sort_values"),
+        |on| drain(&on.frame().nlargest(150_000, "x")?),
+    ),
     ("nlargest", Little, Refused("nlargest"), |on| {
         drain(&on.frame().nlargest(3, "id")?)
     }),
-    ("merge, a large left side", Little, Answers, |on| {
+    ("merge, a large left side", Little, Refused("merge"), |on| {
         let right = on
             .frame()
             .filter(col("n").lt(lit(50)))?
@@ -200,11 +203,11 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
                 .merge(&right, MergeOptions::on(["id"]).how(MergeHow::Outer))?,
         )
     }),
-    ("merge, two large sides", Spills, Answers, |on| {
+    ("merge, two large sides", Spills, Refused("merge"), |on| {
         let right = on.frame().select(["id", "text"])?;
         drain(&on.frame().merge(&right, MergeOptions::on(["id"]))?)
     }),
-    ("groups of merged rows", Spills, Refused("agg"), |on| {
+    ("groups of merged rows", Spills, Refused("merge"), |on| {
         let right = on.frame().select(["id", "text"])?;
         let merged = on.frame().merge(&right, MergeOptions::on(["id"]))?;
         drain(&merged.groupby(["id"])?.agg([col("x").sum(), count()])?)
@@ -212,63 +215,81 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
     (
         "groups of partitions by key",
         Spills,
-        Refused("agg"),
+        Refused("shuffle"),
         |on| {
             let parts = on.frame().shuffle(["id"], 7)?;
             drain(&parts.groupby(["id"])?.agg([col("x").sum(), count()])?)
         },
     ),
+    ("merge_asof", Spills, Refused("merge_asof"), |on| {
+        let right = on.frame().select(["n", "few", "text"])?;
+        let right = right.filter("n % 3 = 0")?;
+        let options = AsofOptions::on("n").by(["few"]);
+        drain(&on.frame().merge_asof(&right, options)?)
+    }),
     (
-        "merge_asof",
-        InMemory("merge_asof"),
+        "merge_asof without keys",
+        Spills,
         Refused("merge_asof"),
         |on| {
-            let right = on
-                .frame()
-                .select(["n", "few", "text"])?
-                .filter("n % 3 = 0")?;
-            drain(
-                &on.frame()
-                    .merge_asof(&right, AsofOptions::on("n").by(["few"]))?,
-            )
+            let right = on.frame().select(["n", "text"])?;
+            let right = right.filter("n % 3 = 0")?;
+            let options = AsofOptions::on("n").direction(Direction::Nearest);
+            drain(&on.frame().merge_asof(&right, options)?)
         },
     ),
     ("pivot_table", Spills, Refused("agg"), |on| {
         drain(&on.frame().pivot_table(["id"], "few", col("x").sum())?)
     }),
-    (
-        "window of groups",
-        InMemory("window"),
-        Refused("window"),
-        |on| drain(&on.frame().groupby(["id"])?.cumsum(["x"])?),
-    ),
-    (
-        "window of groups behind",
-        InMemory("window"),
-        Refused("window"),
-        |on| drain(&on.frame().groupby(["id"])?.shift(["x"], -1)?),
-    ),
-    ("shuffle", Spills, Answers, |on| {
+    ("window of groups", Spills, Refused("window"), |on| {
+        drain(&on.frame().groupby(["id"])?.cumsum(["x"])?)
+    }),
+    ("windows by several keys", Spills, Refused("window"), |on| {
+        let sum = col("x").cum_sum().over(["id"]);
+        let last = col("text").shift(2).over(["few", "id"]);
+        let all = on.frame().with_column("sum", sum)?;
+        let all = all.with_column("last", last)?;
+        drain(&all.filter("n % 3 = 1")?)
+    }),
+    ("window of groups behind", Spills, Refused("window"), |on| {
+        drain(&on.frame().groupby(["id"])?.shift(["x"], -1)?)
+    }),
+    ("shuffle", Spills, Refused("shuffle"), |on| {
         drain(&on.frame().shuffle(["id"], 7)?)
     }),
-    ("repartition by count", Spills, Answers, |on| {
-        let parts = on.frame().filter("n >= 0")?.repartition(By::Count(5))?;
-        on.written(&parts.to_parquet(&on.dir)?)
-    }),
-    ("repartition by bytes", Spills, Answers, |on| {
-        let parts = on
-            .frame()
-            .filter("n >= 0")?
-            .repartition(By::Bytes(ByteSize::kib(100)))?;
-        on.written(&parts.to_parquet(&on.dir)?)
-    }),
-    ("partitioned write", Spills, Answers, |on| {
-        let options = WriteOptions {
-            partition_on: vec!["few".into()],
-            ..WriteOptions::new(&on.dir)
-        };
-        on.written(&on.frame().write(&options)?)
-    }),
+    (
+        "repartition by count",
+        Spills,
+        Refused("repartition"),
+        |on| {
+            let parts = on.frame().filter("n >= 0")?.repartition(By::Count(5))?;
+            on.written(&parts.to_parquet(&on.dir)?)
+        },
+    ),
+    (
+        "repartition by bytes",
+        Spills,
+        Refused("repartition"),
+        |on| {
+            let parts = on
+                .frame()
+                .filter("n >= 0")?
+                .repartition(By::Bytes(ByteSize::kib(100)))?;
+            on.written(&parts.to_parquet(&on.dir)?)
+        },
+    ),
+    (
+        "partitioned write",
+        Spills,
+        Refused("partitioned write"),
+        |on| {
+            let options = WriteOptions {
+                partition_on: vec!["few".into()],
+                ..WriteOptions::new(&on.dir)
+            };
+            on.written(&on.frame().write(&options)?)
+        },
+    ),
 ];
 
 /// Runs a case; whatever it comes to, no spill file outlives it.

@@ -594,12 +594,12 @@ fn rows_that_are_held_past_the_budget_give_the_same() {
 }
 
 #[test]
-fn states_that_do_not_fit_say_which_setting_to_change() {
-    let n = 120_000;
-    let key = (0..n).map(|n| format!("{n:>400}"));
+fn states_that_do_not_fit_go_by_key_and_one_that_does_not_says_which_setting_to_change() {
+    let n = 40_000;
+    let key = (0..n).map(|n| format!("{:>1000}", n % 20_000));
     let key: ArrayRef = Arc::new(StringArray::from_iter_values(key));
     let batch = RecordBatch::try_from_iter([("k", key)]).unwrap();
-    let pieces = (0..120).map(|idx| batch.slice(idx * 1_000, 1_000));
+    let pieces = (0..40).map(|idx| batch.slice(idx * 1_000, 1_000));
     let settings = Settings {
         threads: 1,
         memory: ByteSize::mib(32),
@@ -609,6 +609,18 @@ fn states_that_do_not_fit_say_which_setting_to_change() {
         .from_batches(batch.schema(), pieces)
         .unwrap();
     let made = frame.with_column("n", row_number().over(["k"])).unwrap();
+    let mut row = 0;
+    let report = made.for_each_batch(|batch| {
+        for number in batch.column(1).as_primitive::<Int64Type>().values() {
+            assert_eq!(*number, row / 20_000 + 1, "row {row}");
+            row += 1;
+        }
+        Ok(())
+    });
+    assert_eq!(row, n);
+    assert!(report.unwrap().spilled_bytes > 0);
+    let held = col("k").shift(39_000).over([col("k").ne(lit(""))]);
+    let made = frame.with_column("far", held).unwrap();
     let error = made.for_each_batch(|_| Ok(())).unwrap_err().to_string();
     assert!(
         error.contains("window") && error.contains("--memory"),

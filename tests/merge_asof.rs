@@ -87,13 +87,15 @@ fn found(
 }
 
 fn numbers(frame: &DataFrame, name: &str) -> Vec<Option<usize>> {
-    let batches = frame.to_batches().unwrap();
-    let number = |batch: &RecordBatch| {
+    let mut numbers = Vec::new();
+    let each = frame.for_each_batch(|batch| {
         let column = batch.column_by_name(name).unwrap();
-        let numbers = column.as_primitive::<Int64Type>().iter();
-        numbers.map(|n| n.map(|n| n as usize)).collect::<Vec<_>>()
-    };
-    batches.iter().flat_map(number).collect()
+        let some = column.as_primitive::<Int64Type>().iter();
+        numbers.extend(some.map(|n| n.map(|n| n as usize)));
+        Ok(())
+    });
+    each.unwrap();
+    numbers
 }
 
 #[test]
@@ -150,20 +152,70 @@ fn each_row_meets_the_one_next_to_it_in_time() {
 }
 
 #[test]
+fn rows_of_a_right_frame_that_does_not_fit_are_met_all_the_same() {
+    use Direction::{Backward, Forward, Nearest};
+    // Times that differ, and times that stand still for longer than a block is.
+    for (left, right) in [(rows(70, 2), rows(60, 3)), (rows(60, 1), rows(90, 1))] {
+        let still = |rows: Vec<(Option<i64>, i64)>| {
+            let time = |time: i64| if (-10..-4).contains(&time) { -7 } else { time };
+            let rows = rows.into_iter();
+            rows.map(|row| (row.0.map(time), row.1)).collect::<Vec<_>>()
+        };
+        let (left, right) = (still(left), still(right));
+        for direction in [Backward, Forward, Nearest] {
+            for (by, exact, most) in [
+                (false, true, None),
+                (false, false, None),
+                (true, true, Some(2)),
+                (true, false, None),
+            ] {
+                let wanted: Vec<_> = (left.iter())
+                    .map(|row| found(*row, &right, by, direction, most, exact))
+                    .collect();
+                for (threads, at_once, budget) in [(1, 1, 1_000), (2, 7, 1_400), (5, 30, 3_000)] {
+                    let session = session(threads).with_budget(ByteSize::new(budget));
+                    let of_left = frame(&session, &left, &DataType::Int64, "l", at_once);
+                    let of_right = frame(&session, &right, &DataType::Int8, "r", 13);
+                    let mut options = AsofOptions::on("at").direction(direction).exact(exact);
+                    if by {
+                        options = options.by(["key"]);
+                    }
+                    if let Some(most) = most {
+                        options = options.tolerance(Tolerance::Number(most as f64));
+                    }
+                    let merged = of_left.merge_asof(&of_right, options).unwrap();
+                    let every: Vec<_> = (0..left.len()).map(Some).collect();
+                    let said = format!("{direction:?} {by} {exact} {most:?} in {budget} bytes");
+                    assert_eq!(numbers(&merged, "l"), every, "{said}");
+                    assert_eq!(numbers(&merged, "r"), wanted, "{said}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn rows_out_of_order_are_refused_with_their_place_at_every_cut() {
     let sorted = rows(40, 3);
     let mut falling = sorted.clone();
     falling[29].0 = Some(-100);
     falling[35].0 = Some(-200);
-    for (threads, at_once) in [(1, 1), (2, 6), (5, 29), (2, 100)] {
-        let session = session(threads);
+    let cuts = [(1, 1, None), (2, 6, None), (5, 29, None), (2, 100, None)];
+    for (threads, at_once, budget) in cuts.into_iter().chain([(2, 6, Some(1_200))]) {
+        let session = match budget {
+            Some(bytes) => session(threads).with_budget(ByteSize::new(bytes)),
+            None => session(threads),
+        };
         let make = |rows, name| frame(&session, rows, &DataType::Int64, name, at_once);
         let (good, bad) = (make(&sorted, "l"), make(&falling, "r"));
         for (left, right, side) in [(&good, &bad, "right"), (&bad, &good, "left")] {
-            let merged = left.merge_asof(right, "at").unwrap();
-            let error = merged.compute().unwrap_err().to_string();
-            let wanted = format!("the {side} frame is not sorted by \"at\": row 30 ");
-            assert!(error.contains(&wanted), "{error}");
+            for by in [vec![], vec!["key"]] {
+                let merged = left.merge_asof(right, AsofOptions::on("at").by(by));
+                let error = merged.unwrap().for_each_batch(|_| Ok(()));
+                let error = error.unwrap_err().to_string();
+                let wanted = format!("the {side} frame is not sorted by \"at\": row 30 ");
+                assert!(error.contains(&wanted), "{error}");
+            }
         }
     }
 }
@@ -183,11 +235,25 @@ fn what_cannot_be_looked_for_is_refused() {
     assert!(error.contains("tolerance"), "{error}");
     let error = numbers.merge_asof(&times, "att").unwrap_err().to_string();
     assert!(error.contains("at"), "{error}");
+}
+
+#[test]
+fn a_right_frame_of_more_than_the_memory_that_may_be_held_goes_in_step() {
     let small = Session::new(Settings {
+        threads: 2,
         memory: ByteSize::mib(32),
         ..Settings::default()
     });
-    let many = frame(&small, &rows(400_000, 1), &DataType::Int64, "r", 8192);
-    let error = many.merge_asof(&many, "at").unwrap().compute().unwrap_err();
-    assert!(error.to_string().contains("merge_asof"), "{error}");
+    let rows = rows(400_000, 1);
+    let left = frame(&small, &rows, &DataType::Int64, "l", 8192);
+    let right = frame(&small, &rows, &DataType::Int64, "r", 8192);
+    let merged = left.merge_asof(&right, "at").unwrap();
+    let last_at = |n: usize| {
+        let time = rows[n].0?;
+        (n..(n + 4).min(rows.len())).rfind(|row| rows[*row].0 == Some(time))
+    };
+    let wanted: Vec<_> = (0..rows.len()).map(last_at).collect();
+    assert!(numbers(&merged, "r") == wanted);
+    let report = merged.for_each_batch(|_| Ok(())).unwrap().to_string();
+    assert!(report.contains("block by block"), "{report}");
 }

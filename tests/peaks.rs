@@ -21,7 +21,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::prelude::*;
-use windrow::{Keep, MergeOptions};
+use windrow::{AsofOptions, Keep, MergeOptions};
 
 const MIB: u64 = 1 << 20;
 
@@ -135,6 +135,20 @@ const CASES: &[(&str, Work)] = &[
     ("set_index", |session, dir, own| {
         let indexed = rows(session, dir)?.set_index("id")?;
         indexed.to_parquet(own.join("out")).map(drop)
+    }),
+    ("windows of groups", |session, dir, _| {
+        drain(&rows(session, dir)?.groupby(["id"])?.cumsum(["n"])?)
+    }),
+    ("windows of groups behind", |session, dir, _| {
+        drain(&rows(session, dir)?.groupby(["id"])?.shift(["text"], -1)?)
+    }),
+    ("merge_asof", |session, dir, _| {
+        let right = rows(session, dir)?.select(["n", "text"])?;
+        drain(&rows(session, dir)?.merge_asof(&right, "n")?)
+    }),
+    ("merge_asof by key", |session, dir, _| {
+        let right = rows(session, dir)?.select(["n", "few", "text"])?;
+        drain(&rows(session, dir)?.merge_asof(&right, AsofOptions::on("n").by(["few"]))?)
     }),
     ("drop_duplicates", |session, dir, _| {
         drain(&rows(session, dir)?.drop_duplicates(["text"], Keep::First)?)

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::ahead::look_ahead;
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnFiles, ColumnScan};
 use super::context::Context;
@@ -26,6 +25,7 @@ use super::shuffled::shuffle_all;
 use super::sort::sort_all;
 use super::source::{Units, memory_units, text_units, with_columns};
 use super::steps::RowStep;
+use super::window::look_ahead;
 use super::worker::WorkerPlan;
 use crate::config::Settings;
 use crate::error::Result;
@@ -150,7 +150,9 @@ pub(super) fn build(physical: &Physical, context: &Context, chunk_bytes: usize) 
         Source::Mapped { map, input } => mapped(map, input, schema, context)?,
         Source::Union(inputs) => Branches::open(inputs, context)?.given(context),
         Source::Folded { fold, input } => fold_all(fold, input, physical.ways, context)?,
-        Source::Sorted { sort, input } => sort_all(sort, input, context)?,
+        Source::Sorted { sort, input } => {
+            sort_all(sort, input, context).map_err(|error| error.asked_by(sort.name()))?
+        }
         Source::Shuffled { by, input } => shuffle_all(by, input, context)?,
         Source::Ahead { windows, input } => look_ahead(windows, input, context)?,
         Source::Shared(shared) => shared_rows(shared, context)?,

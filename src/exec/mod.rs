@@ -11,7 +11,6 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
-mod ahead;
 mod bind;
 mod build;
 mod columns;
@@ -27,6 +26,7 @@ mod hot;
 mod hot_groups;
 mod join;
 mod keep;
+mod order;
 mod output;
 mod parts;
 mod pass;
@@ -52,6 +52,7 @@ mod steps;
 mod stream;
 mod task;
 mod together;
+mod window;
 mod worker;
 mod write;
 

@@ -9,10 +9,10 @@ use arrow_array::RecordBatch;
 use super::report::InputReport;
 use super::sequence::{ChunkPlace, Counts};
 use super::steps::{InOrder, RowStep};
+use super::window::{Along, Late, Room};
 use crate::error::{Error, Result};
 use crate::expr::RowError;
 use crate::io::json::Line;
-use crate::memory::Budget;
 use crate::ops::window::Windows;
 use crate::ops::{self, Compute, Explode, Filter, Limit, Sample};
 
@@ -23,7 +23,7 @@ pub(crate) enum Ordered {
     Explode(Explode),
     Limit(Limit),
     CheckSorted(ops::InOrder),
-    Window(Windows),
+    Window(Along),
     Sample(Sample),
 }
 
@@ -40,15 +40,36 @@ impl Ordered {
             InOrder::Row(RowStep::Explode(explode)) => Ordered::Explode(explode.build()),
             InOrder::Limit(rows) => Ordered::Limit(Limit::new(rows)),
             InOrder::CheckSorted(name, key) => Ordered::CheckSorted(ops::InOrder::new(&name, key)),
-            InOrder::Window(windows) => Ordered::Window(Windows::try_new(windows)?),
+            InOrder::Window(windows) => Ordered::Window(Along::new(Windows::try_new(windows)?)),
             InOrder::Sample { seed, from, to } => Ordered::Sample(Sample::new(seed, from, to)),
         })
     }
 
-    /// Lets a step that holds something take it from `budget`.
-    pub fn take_from(&mut self, budget: &Budget) {
+    /// Lets a step that holds something hold it under this budget.
+    pub fn take_from(&mut self, room: &Room) {
         if let Ordered::Window(windows) = self {
-            windows.take_from(budget);
+            windows.take_from(room);
+        }
+    }
+
+    /// Whether rows wait at it until all of them came.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Ordered::Window(windows) if windows.is_late())
+    }
+
+    /// Where rows wait, if they wait at it.
+    pub fn late(&mut self) -> Option<&mut Late> {
+        match self {
+            Ordered::Window(windows) => windows.late(),
+            _ => None,
+        }
+    }
+
+    /// What waits at it, once no further row comes.
+    pub fn take_late(&mut self) -> Option<Late> {
+        match self {
+            Ordered::Window(windows) => windows.take_late(),
+            _ => None,
         }
     }
 }
@@ -96,8 +117,10 @@ impl Passing<'_> {
             }
             Ordered::Window(windows) => {
                 let windowed = windows.push(&batch)?;
+                let windowed =
+                    windowed.ok_or_else(|| Error::internal("rows passed others that wait"))?;
                 self.batch = windowed.batch;
-                self.end_at(before, windowed.failed)
+                self.end_at(before, windowed.failed.map(|at| (at.row, at.error)))
             }
             Ordered::Compute(compute) => {
                 let (computed, failed) = before_failure(&batch, |rows| compute.add(rows))?;
@@ -129,7 +152,7 @@ impl Passing<'_> {
 
     /// Ends the rows, of which there were so many, in front of the one that a step
     /// failed on; the error, with its place.
-    fn end_at(&mut self, before: usize, failed: Option<(usize, Error)>) -> Option<Error> {
+    pub fn end_at(&mut self, before: usize, failed: Option<(usize, Error)>) -> Option<Error> {
         let (row, error) = failed?;
         self.counts.limited += (before - row) as u64;
         let mut all = self.places.take().unwrap_or_default();

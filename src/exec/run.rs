@@ -23,6 +23,7 @@ use super::sequence::Sequencer;
 use super::shared::SharedParts;
 use super::sheet::Sheet;
 use super::source::replay_unit;
+use super::window::Room;
 use crate::cancel::Cancel;
 use crate::config::{SchedulerKind, Settings};
 use crate::error::{Error, Place, Result};
@@ -140,8 +141,12 @@ impl Run {
         };
         let (number, started) = (built.number, Instant::now());
         let mut ordered = built.ordered;
+        let room = Room {
+            budget: self.drive.budget.clone(),
+            spill_dir: Arc::clone(&self.drive.spill_dir),
+        };
         for step in &mut ordered {
-            step.take_from(&self.drive.budget);
+            step.take_from(&room);
         }
         let sequencer = Sequencer::new(
             built.stage,
@@ -208,7 +213,8 @@ impl Run {
                 schema: sequencer.schema,
             });
         }
-        let (mut first, NoAppend) = self.hold(built)?;
+        let held = self.hold(built);
+        let (mut first, NoAppend) = held.map_err(|error| error.asked_by("repartition"))?;
         let sheet = self.sheet(&mut first)?;
         let schema = first.schema;
         let held = first.output.held();

@@ -348,8 +348,11 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
                 Ready::Chunk(worked) => {
                     groups.extend(sequencer.accept(turn.file, &turn.path, *worked)?)
                 }
-                Ready::Failed(error) => return Err(error),
-                Ready::Unworked(error) => return Err(sequencer.placed(error, &turn.path)),
+                Ready::Failed(error) => sequencer.fail(0, error)?,
+                Ready::Unworked(error) => {
+                    let error = sequencer.placed(error, &turn.path);
+                    sequencer.fail(0, error)?;
+                }
                 Ready::End { damage } => {
                     sequencer.end_unit(turn.file, &turn.path, turn.ends_file, damage);
                 }

@@ -18,6 +18,7 @@ use super::rejects::Rejects;
 use super::report::InputReport;
 use super::schema::RunSchema;
 use super::sheet::Stage;
+use super::window::{Came, Event, Replay};
 use super::worker::{Bad, Worked};
 use crate::error::{Error, Place, Position, Result};
 use crate::expr::RowError;
@@ -86,6 +87,14 @@ pub(crate) struct Counts {
     pub bytes: u64,
 }
 
+/// How rows went through the steps that need input order.
+struct Went {
+    /// The first row that a step failed on, and which step.
+    failure: Option<(usize, Error)>,
+    /// Whether the rows wait at a step.
+    waits: bool,
+}
+
 /// Takes chunks in input order.
 pub(crate) struct Sequencer<O> {
     pub schema: RunSchema,
@@ -111,6 +120,10 @@ pub(crate) struct Sequencer<O> {
     n_ended: u64,
     /// Which pipeline of the plan it was, and how long it took, once it is over.
     pub ran: Option<(usize, Duration)>,
+    /// Rows that waited at a step, on their way.
+    replay: Option<(usize, Replay)>,
+    /// The first error, behind rows that wait, with the step that it stands at.
+    pending: Option<(usize, Error)>,
 }
 
 impl<O: Output> Sequencer<O> {
@@ -139,6 +152,8 @@ impl<O: Output> Sequencer<O> {
             by_file: false,
             n_ended: 0,
             ran: None,
+            replay: None,
+            pending: None,
         }
     }
 
@@ -148,9 +163,9 @@ impl<O: Output> Sequencer<O> {
         Sequencer { by_file, ..self }
     }
 
-    /// Whether no further row can come out.
+    /// Whether no further row can come out of those that come.
     pub fn is_done(&self) -> bool {
-        self.is_done_behind(0)
+        self.pending.is_some() || self.is_done_behind(0)
     }
 
     /// Whether no further row can come out of step `from` and those behind it.
@@ -187,7 +202,16 @@ impl<O: Output> Sequencer<O> {
         }
         if ends_file || !self.by_file {
             self.n_ended += 1;
-            self.output.end_unit();
+            self.end_partition(0, self.n_ended);
+        }
+    }
+
+    /// The end of a partition behind the rows that came to step `from`; the
+    /// `n_ended`th one.
+    fn end_partition(&mut self, from: usize, n_ended: u64) {
+        match self.ordered[from..].iter_mut().find_map(Ordered::late) {
+            Some(late) => late.end_unit(n_ended),
+            None => self.output.end_unit(),
         }
     }
 
@@ -212,8 +236,6 @@ impl<O: Output> Sequencer<O> {
         if failure.is_none() {
             failure = failed.map(|failed| chunk.failure(failed.place, failed.error));
         }
-        // The steps that the failing record would have had to go through.
-        let mut ahead = 0;
         let places = worked.places.take();
         if let (None, Some(place)) = (&self.bare, worked.bare) {
             self.bare = Some(chunk.place(place));
@@ -223,7 +245,7 @@ impl<O: Output> Sequencer<O> {
         self.schema.widen(&worked.schema)?;
         self.progress.add_text_bytes(worked.text_bytes);
 
-        let mut rows = Rows {
+        let rows = Rows {
             batch: worked.batch,
             from: worked.schema,
             text_bytes: worked.text_bytes,
@@ -232,16 +254,50 @@ impl<O: Output> Sequencer<O> {
             hot: worked.hot,
             shards: worked.shards,
         };
-        if let Some((step, earlier)) = self.take_steps(&mut rows, places, &chunk)? {
-            (ahead, failure) = (step, Some(earlier));
+        let sheet = self.inputs.len() - 1;
+        // The steps that the failing record would have had to go through.
+        let failure = failure.map(|error| (0, error));
+        self.go_on(0, rows, places, &chunk, sheet, failure)
+    }
+
+    /// Takes rows through step `from` and those behind it. A failure of theirs counts
+    /// as that of [`accept`](Self::accept) does.
+    fn go_on(
+        &mut self,
+        from: usize,
+        mut rows: Rows,
+        places: Option<Vec<Line>>,
+        chunk: &ChunkPlace<'_>,
+        sheet: usize,
+        mut failure: Option<(usize, Error)>,
+    ) -> Result<Vec<Group>> {
+        let went = self.take_steps(from, &mut rows, places, chunk, sheet)?;
+        if let Some(earlier) = went.failure {
+            failure = Some(earlier);
         }
-        self.progress.add_rows(rows.batch.num_rows() as u64);
-        let pushed = self.output.push(rows, &self.schema);
-        let groups = pushed.map_err(|error| self.placed(error, path))?;
-        match failure {
-            Some(error) if !self.is_done_behind(ahead) => Err(error),
-            _ => Ok(groups),
+        let mut groups = Vec::new();
+        if !went.waits {
+            self.progress.add_rows(rows.batch.num_rows() as u64);
+            let pushed = self.output.push(rows, &self.schema);
+            groups = pushed.map_err(|error| self.placed(error, chunk.path))?;
         }
+        if let Some((ahead, error)) = failure {
+            self.fail(ahead, error)?;
+        }
+        Ok(groups)
+    }
+
+    /// What comes at step `ahead` has failed, which counts only if the rows before it
+    /// are not enough. As long as some of these wait, it does, too.
+    pub fn fail(&mut self, ahead: usize, error: Error) -> Result<()> {
+        if self.is_done_behind(ahead) {
+            return Ok(());
+        }
+        if !self.ordered.iter().any(Ordered::is_late) {
+            return Err(error);
+        }
+        self.pending = Some((ahead, error));
+        Ok(())
     }
 
     /// Adds a chunk to the sheet of its file.
@@ -284,30 +340,120 @@ impl<O: Output> Sequencer<O> {
         Ok(())
     }
 
-    /// Takes rows through the steps that need input order. A row that a step
-    /// fails on ends the rows; the first such row comes back as an error, with the step.
+    /// Takes rows through step `from` and those behind it, up to one that they wait
+    /// at. A row that a step fails on ends the rows; the first such row comes back as
+    /// an error, with the step.
     fn take_steps(
         &mut self,
+        from: usize,
         rows: &mut Rows,
         places: Option<Vec<Line>>,
         chunk: &ChunkPlace<'_>,
-    ) -> Result<Option<(usize, Error)>> {
-        let sheet = self.inputs.last_mut();
+        sheet: usize,
+    ) -> Result<Went> {
         let mut passing = Passing {
             batch: rows.batch.clone(),
             places,
             chunk,
-            sheet: sheet.expect("the file's sheet was opened before its rows"),
+            sheet: &mut self.inputs[sheet],
             counts: &mut self.counts,
         };
         let mut failure = None;
-        for (idx, step) in self.ordered.iter_mut().enumerate() {
+        for (idx, step) in self.ordered.iter_mut().enumerate().skip(from) {
+            if let Some(late) = step.late() {
+                let before = passing.batch.num_rows();
+                let came = Came {
+                    n_rows: before,
+                    sheet,
+                    first_byte: chunk.first_byte,
+                    lines_before: chunk.lines_before,
+                    schema: passing.batch.schema(),
+                    text_bytes: rows.text_bytes,
+                    from: rows.from.clone(),
+                    has_places: passing.places.is_some(),
+                    n_ended: self.n_ended,
+                };
+                let failed = late.push(&passing.batch, passing.places.as_deref(), came)?;
+                let failed = failed.map(|at| (at.row, at.error));
+                if let Some(error) = passing.end_at(before, failed) {
+                    failure = Some((idx, error));
+                }
+                let waits = true;
+                return Ok(Went { failure, waits });
+            }
             if let Some(error) = passing.through(step)? {
                 failure = Some((idx, error));
             }
         }
         rows.batch = passing.batch;
-        Ok(failure)
+        let waits = false;
+        Ok(Went { failure, waits })
+    }
+
+    /// Lets the next rows that waited go on; none if no row waits any more.
+    fn resume(&mut self) -> Result<Option<Vec<Group>>> {
+        loop {
+            if let Some((step, mut replay)) = self.replay.take() {
+                let event = replay.next_event();
+                let Some(event) = event.filter(|_| !self.is_done_behind(step + 1)) else {
+                    continue;
+                };
+                let behind = self.pending.take();
+                let groups = self.again(step, event, &mut replay)?;
+                if self.pending.is_none() {
+                    self.pending = behind;
+                    self.replay = Some((step, replay));
+                }
+                return Ok(Some(groups));
+            }
+            let mut steps = self.ordered.iter_mut().enumerate();
+            let late = steps.find_map(|(idx, step)| Some((idx, step.take_late()?)));
+            let Some((step, late)) = late else {
+                return Ok(None);
+            };
+            self.replay = Some((step, late.replay()?));
+        }
+    }
+
+    /// What waited at a step happens to those behind it.
+    fn again(&mut self, step: usize, event: Event, replay: &mut Replay) -> Result<Vec<Group>> {
+        let came = match event {
+            Event::Rows(came) => came,
+            Event::EndUnit(n_ended) => {
+                self.n_ended = n_ended;
+                self.end_partition(step + 1, n_ended);
+                return Ok(Vec::new());
+            }
+        };
+        self.n_ended = came.n_ended;
+        let told = replay.rows(&came)?;
+        let path = self.inputs[came.sheet].path.clone();
+        let chunk = ChunkPlace {
+            path: &path,
+            first_byte: came.first_byte,
+            lines_before: came.lines_before,
+        };
+        let mut passing = Passing {
+            batch: told.batch,
+            places: told.places,
+            chunk: &chunk,
+            sheet: &mut self.inputs[came.sheet],
+            counts: &mut self.counts,
+        };
+        let failed = told.failed.map(|at| (at.row, at.error));
+        let failure = passing.end_at(came.n_rows, failed);
+        let (batch, places) = (passing.batch, passing.places);
+        let rows = Rows {
+            batch,
+            from: came.from,
+            text_bytes: came.text_bytes,
+            folded: None,
+            bucket: None,
+            hot: None,
+            shards: None,
+        };
+        let failure = failure.map(|error| (step, error));
+        self.go_on(step + 1, rows, places, &chunk, came.sheet, failure)
     }
 
     /// Leaves out bad records, or gives the error of the first that must not be.
@@ -346,8 +492,17 @@ impl<O: Output> Sequencer<O> {
         Ok(None)
     }
 
-    /// The end of the input: what is left to write.
+    /// The end of the input: what is left to write. Asked again until there is
+    /// nothing.
     pub fn finish(&mut self) -> Result<Vec<Group>> {
+        while let Some(groups) = self.resume()? {
+            if !groups.is_empty() {
+                return Ok(groups);
+            }
+        }
+        if let Some((ahead, error)) = self.pending.take() {
+            self.fail(ahead, error)?;
+        }
         if let Some(MaxRejects::Percent(max)) = self.bad.max {
             let lines: u64 = self.inputs.iter().map(|input| input.lines).sum();
             if let Some(first) = &self.first_rejected

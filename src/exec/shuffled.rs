@@ -33,7 +33,8 @@ const BATCH_ROWS: usize = 8_192;
 /// As [`super::write`]; [`Error::Plan`] for columns that are no keys, and for rows
 /// that lie outside of all partitions.
 pub(super) fn shuffle_all(by: &ShuffleBy, physical: &Physical, context: &Context) -> Result<Given> {
-    let scattered = scatter(physical, context, |schema| route(by, schema))?;
+    let scattered = scatter(physical, context, |schema| route(by, schema));
+    let scattered = scattered.map_err(|error| error.asked_by(by.name()))?;
     let partitions = partitions(by, &scattered)?;
     let rows = scattered.buckets.iter().map(Bucket::rows).sum();
     Ok(Given {

@@ -219,7 +219,8 @@ impl DataFrame {
     /// this frame, once each, with the columns of [`DataFrame::merge`]; a time
     /// that both call the same comes from this frame. A null time, or NaN, is next
     /// to nothing. Of several rows of one time the last one is found looking
-    /// back, the first one looking ahead. The right frame is held in memory.
+    /// back, the first one looking ahead. The right frame is held in memory, or, where
+    /// it does not fit, goes past this one block by block.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -247,7 +248,8 @@ impl DataFrame {
     ///
     /// As [`DataFrame::merge`]; [`Error::Config`] for a tolerance of another kind
     /// than the times. When computed: [`Error::Plan`] naming the first row that is
-    /// out of order, [`Error::Memory`] if the right frame does not fit.
+    /// out of order, [`Error::Memory`] if one row of the right frame for each key, of the
+    /// keys that meet in one bucket, does not fit.
     pub fn merge_asof(
         &self,
         right: &DataFrame,

@@ -73,6 +73,20 @@ impl Budget {
         }
     }
 
+    /// Refuses a batch of so many rows that no cut of it would fit if it were alone:
+    /// it could go to disk, but nobody could hold a row of it to read it back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`], whose operator [`Error::asked_by`] names.
+    pub(crate) fn takes(&self, rows: u64, bytes: u64) -> Result<(), Error> {
+        if bytes / rows.max(1) <= self.inner.limit {
+            return Ok(());
+        }
+        let cure = "raise --memory: not even one row of a batch fits";
+        Err(self.open().refused(Error::NOBODY, bytes, cure))
+    }
+
     /// Notes that bytes were freed which nobody had reserved, so that the allocator
     /// lets go of them too.
     pub(crate) fn note_freed(&self, bytes: u64) {

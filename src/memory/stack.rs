@@ -91,6 +91,24 @@ impl RowStack {
         Ok(())
     }
 
+    /// The batches that are left, in the order in which they came.
+    pub fn forwards(self) -> impl Iterator<Item = Result<RecordBatch>> + Send {
+        let on_disk = self.on_disk.into_iter().flat_map(|(file, segments)| {
+            let read = move |segment| {
+                let batch = file.read_part(segment)?.next();
+                batch.ok_or_else(gone)?
+            };
+            segments.into_iter().map(read)
+        });
+        let mut reservation = self.reservation;
+        let in_memory = self.in_memory.into_iter().map(move |batch| {
+            let left = reservation.bytes().saturating_sub(held_bytes(&batch));
+            reservation.resize_anyway(left);
+            Ok(batch)
+        });
+        on_disk.chain(in_memory)
+    }
+
     /// The last batch that is left; it leaves memory or disk.
     ///
     /// # Errors
@@ -108,8 +126,7 @@ impl RowStack {
                 continue;
             };
             let batch = file.read_part(segment)?.next();
-            let batch = batch.ok_or_else(|| Error::internal("a spilled batch is gone"))?;
-            return batch.map(Some);
+            return batch.ok_or_else(gone)?.map(Some);
         }
         Ok(None)
     }
@@ -121,6 +138,10 @@ impl Iterator for RowStack {
     fn next(&mut self) -> Option<Self::Item> {
         self.pop().transpose()
     }
+}
+
+fn gone() -> Error {
+    Error::internal("a spilled batch is gone")
 }
 
 #[cfg(test)]
@@ -153,6 +174,12 @@ mod tests {
                 (0..60).rev().map(batch).collect::<Vec<_>>(),
                 "{limit}"
             );
+            assert_eq!(budget.used(), 0);
+            let mut stack = RowStack::new(&budget, 0, Arc::clone(&spill_dir));
+            (0..60).for_each(|n| stack.push(batch(n)).unwrap());
+            assert_eq!(stack.pop().unwrap(), Some(batch(59)));
+            let left: Vec<_> = stack.forwards().map(Result::unwrap).collect();
+            assert_eq!(left, (0..59).map(batch).collect::<Vec<_>>(), "{limit}");
             assert_eq!(budget.used(), 0);
         }
     }

@@ -346,10 +346,14 @@ fn way_text(join: &Join, way: &JoinWay, ways: Ways) -> String {
         JoinWay::Hold(held, order) => (held, order),
     };
     let streams = held.other();
-    if !ways.takes(Way::Broadcast) && join.next_to.is_none() {
+    let some = match join.next_to.is_some() && join.on.is_empty() {
+        true => "around their time",
+        false => "of their key",
+    };
+    if !ways.takes(Way::Broadcast) {
         return match order {
             Some(order) => format!("rows go {order}"),
-            None => format!("{streams} rows stream past the {held} ones of their key"),
+            None => format!("{streams} rows stream past the {held} ones {some}"),
         };
     }
     let past = format!("{streams} rows stream past all {held} ones");
@@ -360,7 +364,7 @@ fn way_text(join: &Join, way: &JoinWay, ways: Ways) -> String {
     }
     match order {
         Some(order) => format!("{past}, or {order}, if these are too many to be held"),
-        None => format!("{past}, or past those of their key if these are too many to be held"),
+        None => format!("{past}, or past those {some} if these are too many to be held"),
     }
 }
 

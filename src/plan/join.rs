@@ -55,6 +55,14 @@ pub struct Join {
 }
 
 impl Join {
+    /// What it is called where it needs more than there is.
+    pub fn name(&self) -> &'static str {
+        match self.next_to {
+            Some(_) => "merge_asof",
+            None => "merge",
+        }
+    }
+
     /// Settles the columns of a merge of frames with the schemas `left` and `right`.
     ///
     /// # Errors

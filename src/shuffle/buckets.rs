@@ -27,9 +27,14 @@ use crate::error::{Error, Result};
 use crate::memory::{
     Budget, Reservation, Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, held_bytes_each,
 };
+use crate::partition::batch_bytes;
 
 /// Rows of a spilled batch: enough to make its headers and its codec worth it.
 const SPILLED_ROWS: usize = 8_192;
+
+/// The share of the budget that such a batch takes at most, where it is made of
+/// smaller ones: who reads it back holds all of it.
+const SPILLED_SHARE: u64 = 16;
 
 /// The share of the budget, and the most bytes, below which nothing is spilled:
 /// so that others who fill the budget cannot make each batch a file of its own.
@@ -61,6 +66,8 @@ pub struct Buckets {
     reservation: Reservation,
     /// Fewer bytes than these are held even if the budget refuses.
     least_spill: u64,
+    /// Bytes of a spilled batch that is made of smaller ones, about.
+    spilled_bytes: u64,
     shards: Vec<Shards>,
     /// Bytes that these hold of the budget, by section.
     held: Vec<u64>,
@@ -77,6 +84,7 @@ impl Buckets {
             spill_dir,
             reservation: budget.open_leaving(room),
             least_spill: (budget.limit().bytes() / LEAST_SPILL_SHARE).min(LEAST_SPILL_BYTES),
+            spilled_bytes: budget.limit().bytes() / SPILLED_SHARE,
             shards: Vec::new(),
             held: vec![0; n_buckets.div_ceil(buckets_a_section(n_buckets))],
             spilled: Vec::new(),
@@ -138,12 +146,13 @@ impl Buckets {
         let shards = std::mem::take(&mut self.shards);
         let each = buckets_a_section(self.rows.len());
         let n_buckets = self.rows.len();
+        let most_bytes = self.spilled_bytes;
         let written = self
             .spill_dir
             .write_run(self.held.len(), |writer, sections| {
                 let buckets = sections.start * each..(sections.end * each).min(n_buckets);
                 buckets
-                    .map(|bucket| write_bucket(writer, &shards, bucket))
+                    .map(|bucket| write_bucket(writer, &shards, bucket, most_bytes))
                     .collect::<Result<Vec<_>>>()
             })?;
         tracing::debug!(batches = shards.len(), "spilled buckets");
@@ -202,12 +211,14 @@ fn write_bucket(
     writer: &mut SegmentWriter,
     shards: &[Shards],
     bucket: usize,
+    most_bytes: u64,
 ) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for run in shards.chunk_by(|a, b| a.schema() == b.schema()) {
         let schema = Arc::clone(run[0].schema());
         let filled = run.iter().filter(|shards| !shards.is_empty(bucket));
-        let mut batches = joined(filled.map(|shards| shards.shard(bucket)), &schema).peekable();
+        let filled = filled.map(|shards| shards.shard(bucket));
+        let mut batches = joined(filled, &schema, most_bytes).peekable();
         if batches.peek().is_some() {
             segments.push(writer.write(&schema, batches)?);
         }
@@ -215,18 +226,22 @@ fn write_bucket(
     Ok(segments)
 }
 
-/// Small batches of one schema joined into larger ones.
+/// Small batches of one schema joined into larger ones, of about so many bytes at most.
 fn joined(
     mut batches: impl Iterator<Item = RecordBatch>,
     schema: &SchemaRef,
+    most_bytes: u64,
 ) -> impl Iterator<Item = Result<RecordBatch>> {
     std::iter::from_fn(move || {
         let mut some = vec![batches.next()?];
         let mut rows = some[0].num_rows();
+        let mut bytes = batch_bytes(&some[0]);
         while rows < SPILLED_ROWS
+            && bytes < most_bytes
             && let Some(batch) = batches.next()
         {
             rows += batch.num_rows();
+            bytes += batch_bytes(&batch);
             some.push(batch);
         }
         Some(match some.len() {

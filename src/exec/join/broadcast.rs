@@ -32,10 +32,11 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
         })
     });
     let runs = Arc::new(Mutex::new(BTreeMap::new()));
-    let sorted = table.time_column().map(|name| {
-        let (runs, name) = (Arc::clone(&runs), name.to_owned());
+    let sorted = table.probe_in_time().map(|mut in_time| {
+        let runs = Arc::clone(&runs);
         let open: Open = Box::new(move || {
-            Run::check(lock(&runs).values(), &name)?;
+            let runs = lock(&runs);
+            runs.values().try_for_each(|run| in_time.push_run(run))?;
             Ok(batches_reader(Box::new(std::iter::empty())))
         });
         Ok(Unit {

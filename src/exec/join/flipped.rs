@@ -20,8 +20,8 @@ use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::SchemaRef;
 
 use super::broadcast::joined_units;
-use super::order::{ByPlace, UNMET, ordered_units, with_place};
 use crate::error::Result;
+use crate::exec::order::{ByPlace, UNMET, ordered_units, with_place};
 use crate::exec::run::Run;
 use crate::exec::scatter::scatter_units;
 use crate::exec::source::{Units, map_batches};

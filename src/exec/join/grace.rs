@@ -20,9 +20,10 @@ use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::SchemaRef;
 
 use super::bucket::{BucketJoin, bucket_units};
-use super::order::{ByPlace, PLACE, UNMET, ordered_units, with_place};
+use super::in_step::step_units;
 use super::tasks::{Cut, Tasks, cuts};
 use crate::error::Result;
+use crate::exec::order::{ByPlace, PLACE, UNMET, ordered_units, with_place};
 use crate::exec::run::Run;
 use crate::exec::scatter::{ScatteredUnits, scatter_units};
 use crate::exec::source::{Units, batch_unit, map_batches};
@@ -141,7 +142,11 @@ pub(super) fn grace(
             units: bucket_units(join),
         });
     }
-    let rows = scatter_units(run, bucket_units(join), &spec.schema, by_place, None)?;
+    let joined = match spec.next_to {
+        None => bucket_units(join),
+        Some(_) => step_units(join, &run.drive.spill_dir),
+    };
+    let rows = scatter_units(run, joined, &spec.schema, by_place, None)?;
     Ok(CutRows {
         units: ordered_units(rows, at_once, &schema),
         schema,

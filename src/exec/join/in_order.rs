@@ -24,13 +24,13 @@ use arrow_select::take::take_record_batch;
 
 use super::bucket::{BucketJoin, bucket_units};
 use super::grace::{BuildRows, Cutting, grace};
-use super::side::ProbeSide;
+use super::side::{InTurn, ProbeSide};
 use super::tasks::{Cut, Tasks};
 use super::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::run::Run;
 use crate::exec::scatter::scatter_units;
-use crate::exec::source::{Chunk, ChunkReader, Open, Unit, Units, batch_unit, batches_reader};
+use crate::exec::source::{Open, Unit, Units, batch_unit, batches_reader};
 use crate::expr::{common_type, unknown_column};
 use crate::ops::join::JoinSpec;
 use crate::ops::{Codes, SortBy, SortKeys};
@@ -323,8 +323,7 @@ pub(super) fn moved(side: ProbeSide, route: &ByHash, run: &Run) -> Result<ProbeS
 
 /// The rows of one side, which must come in the order of their keys.
 struct Sorted {
-    units: Units,
-    reader: Option<Box<dyn ChunkReader>>,
+    rows: InTurn,
     keys: Keys,
     /// Bytes that it gives at a time, about.
     most_bytes: u64,
@@ -346,8 +345,7 @@ struct Ahead {
 impl Sorted {
     fn new((side, keys): (ProbeSide, Keys), window_bytes: u64) -> Self {
         Sorted {
-            units: side.units,
-            reader: None,
+            rows: InTurn::new(side.units),
             keys,
             most_bytes: window_bytes / AHEAD_SHARE,
             read: VecDeque::new(),
@@ -363,7 +361,7 @@ impl Sorted {
                 self.ahead = Some(self.checked(rows)?);
                 break;
             }
-            let Some(rows) = self.read()? else {
+            let Some(rows) = self.rows.next().transpose()? else {
                 return Ok(None);
             };
             let (n_rows, bytes) = (rows.num_rows(), batch_bytes(&rows).max(1));
@@ -374,25 +372,6 @@ impl Sorted {
             self.read.extend(pieces);
         }
         Ok(self.last.clone())
-    }
-
-    fn read(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            if let Some(reader) = &mut self.reader {
-                match reader.next(Vec::new())? {
-                    Some(Chunk::Batch(rows, _)) => return Ok(Some(rows)),
-                    Some(Chunk::Work(make)) => return make().map(Some),
-                    Some(Chunk::Text(_) | Chunk::Csv(..)) => {
-                        return Err(Error::internal("text came in place of rows"));
-                    }
-                    None => self.reader = None,
-                }
-            }
-            let Some(unit) = self.units.next() else {
-                return Ok(None);
-            };
-            self.reader = Some((unit?.open)()?);
-        }
     }
 
     /// Rows with the codes of their keys, if these go on in order.

@@ -12,16 +12,17 @@
 //! whatever thread takes it. A build side that is too large to be held is cut by
 //! key, and so is the probe side: see `grace.rs`. Where the probe side is small
 //! and the other one is not, that one streams: see `flipped.rs`. Where both
-//! are sorted by a key they go side by side: see `in_order.rs`. The rows and their
-//! order are the same.
+//! are sorted by a key they go side by side: see `in_order.rs`; where times are
+//! looked for, past blocks of those that do not fit: see `in_step.rs`. The rows and
+//! their order are the same.
 
 mod broadcast;
 mod bucket;
 mod flipped;
 mod grace;
 mod in_order;
+mod in_step;
 mod joining;
-mod order;
 mod reach;
 mod side;
 mod tasks;
@@ -35,9 +36,10 @@ use self::broadcast::joined_units;
 use self::flipped::flipped;
 use self::grace::{BuildRows, CutRows, Cutting, grace};
 use self::in_order::{Keys, Windows, moved};
+use self::in_step::{Held as HeldBlocks, InStep, in_time};
 pub(super) use self::reach::before_steps;
 use self::reach::{Held, Near, within_reach};
-use self::side::ProbeSide;
+use self::side::{InTurn, ProbeSide};
 use self::tasks::Tasks;
 use super::build::Given;
 use super::context::Context;
@@ -45,12 +47,12 @@ use super::pass::{HeldRows, hold_all};
 use super::report::{RuntimeFilterReport, StageReport};
 use super::run::Run;
 use super::sheet::{Front, Late, Stage};
-use super::source::{Open, Unit, Units};
+use super::source::{Open, Unit, Units, batch_unit};
 use super::together::{MayComeByKey, Together};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::KeySet;
 use crate::memory::Reservation;
-use crate::ops::join::{JoinSpec, JoinTable};
+use crate::ops::join::{JoinSpec, JoinTable, Steps};
 use crate::plan::{Join, JoinWay, OneOrder, Physical, Side, Way, Ways};
 use crate::size::ByteSize;
 
@@ -58,7 +60,7 @@ use crate::size::ByteSize;
 const PATH: &str = "merge";
 
 /// A unit of rows that a merge gives, or moves.
-fn unit_of(open: Open) -> Unit {
+pub(super) fn unit_of(open: Open) -> Unit {
     Unit {
         path: Arc::from(PATH),
         file: 0,
@@ -186,14 +188,13 @@ fn joined(
         ways,
         run,
     };
-    let mut joined = match way {
-        JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context)?,
-        JoinWay::Hold(_, order) => sides.holding_build(None, order.as_ref(), context)?,
-        JoinWay::InOrder(order) => {
-            let build = ProbeSide::running(sides.build, context)?;
-            sides.in_order(build, order, context)?
-        }
+    let joined = match way {
+        JoinWay::Hold(held, _) if *held == probe_is => sides.holding_probe(context),
+        JoinWay::Hold(_, order) => sides.holding_build(None, order.as_ref(), context),
+        JoinWay::InOrder(order) => ProbeSide::running(sides.build, context)
+            .and_then(|build| sides.in_order(build, order, context)),
     };
+    let mut joined = joined.map_err(|error| error.asked_by(join.name()))?;
     let late = Some(joined.late());
     let (probe, build) = (joined.probe, joined.build);
     let given = Given {
@@ -217,9 +218,7 @@ fn joined(
 impl Sides<'_> {
     /// Whether a side of so many bytes is held whole.
     fn holds(&self, bytes: u64) -> bool {
-        // What is next to a time can be found in no other way.
-        let may = self.ways.takes(Way::Broadcast) || self.join.next_to.is_some();
-        may && bytes <= self.limit.bytes()
+        self.ways.takes(Way::Broadcast) && bytes <= self.limit.bytes()
     }
 
     /// A pipeline without rows that meet none of those held.
@@ -250,13 +249,7 @@ impl Sides<'_> {
             return self.in_order(ProbeSide::held(held), order, context);
         }
         if self.join.next_to.is_some() && !fits {
-            return Err(Error::Memory {
-                operator: "merge_asof",
-                wanted: ByteSize::new(held.bytes.saturating_mul(HELD_SHARE)),
-                limit: self.run.drive.budget.limit(),
-                cure: "raise --memory: the right frame is held whole, in a quarter of it"
-                    .to_owned(),
-            });
+            return self.in_step(ProbeSide::open(self.probe, context)?, held);
         }
         let build = match fits {
             true => Build::Whole(held.batches.collect::<Result<_>>()?),
@@ -286,6 +279,55 @@ impl Sides<'_> {
             Build::Cut(rows) => self.cut(rows, spec, sides),
             Build::Whole(rows) => self.past((rows, reservation), near, held.bytes, spec, sides),
         }
+    }
+
+    /// Lets two sides that are sorted by their times go side by side, cut by key
+    /// before that if there are keys.
+    fn in_step(&self, probe: ProbeSide, build: HeldRows) -> Result<Joined> {
+        let spec = self.spec(&probe.schema, &build.schema)?;
+        let steps = Steps::try_new(&Arc::new(spec.clone()))?;
+        let bytes = build.bytes;
+        let of = steps.clone();
+        let build_in_time = steps.build_in_time();
+        let rows = in_time(build.batches, build_in_time, move |rows| of.of_build(rows));
+        let of = steps.clone();
+        let probe_rows = Box::new(InTurn::new(probe.units));
+        let probe_in_time = steps.probe_in_time();
+        let probe_rows = in_time(probe_rows, probe_in_time, move |rows| of.of_probe(rows));
+        if !spec.probe_keys.is_empty() {
+            let probe = ProbeSide {
+                units: batch_unit(probe_rows),
+                ..probe
+            };
+            let rows = BuildRows {
+                bytes,
+                batches: rows,
+            };
+            return self.cut(rows, spec, (probe, Front::over(build.sheet)));
+        }
+        let held = HeldBlocks {
+            budget: self.run.drive.budget.clone(),
+            spill_dir: Arc::clone(&self.run.drive.spill_dir),
+            block_bytes: (self.limit.bytes() / 2).max(1),
+        };
+        let schema = Arc::clone(&spec.schema);
+        let joined = InStep::new(&Arc::new(spec), probe_rows, rows, &held)?;
+        let (other, bytes) = (self.probe_is.other(), ByteSize::new(bytes));
+        let way = format!("{other} rows ({bytes}) were too many to be held: block by block");
+        Ok(Joined {
+            units: batch_unit(Box::new(joined)),
+            schema,
+            held_bytes: probe.held_bytes,
+            probe: probe.front,
+            build: Front::over(build.sheet),
+            report: StageReport {
+                way: Some(way),
+                ..StageReport::of(PATH)
+            },
+            asked: Vec::new(),
+            together: None,
+            tasks: None,
+        })
     }
 
     /// The joined rows of two sides that are both cut by key.

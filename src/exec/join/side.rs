@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::PATH;
@@ -100,6 +101,51 @@ impl ProbeSide {
             units: worked_units(built, &front),
             front,
         })
+    }
+}
+
+/// Batches in order.
+pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// The batches of units, in order, read one after the other.
+pub(super) struct InTurn {
+    units: Units,
+    reader: Option<Box<dyn ChunkReader>>,
+}
+
+impl InTurn {
+    pub fn new(units: Units) -> Self {
+        InTurn {
+            units,
+            reader: None,
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(reader) = &mut self.reader {
+                match reader.next(Vec::new())? {
+                    Some(Chunk::Batch(rows, _)) => return Ok(Some(rows)),
+                    Some(Chunk::Work(make)) => return make().map(Some),
+                    Some(Chunk::Text(_) | Chunk::Csv(..)) => {
+                        return Err(Error::internal("text came in place of rows"));
+                    }
+                    None => self.reader = None,
+                }
+            }
+            let Some(unit) = self.units.next() else {
+                return Ok(None);
+            };
+            self.reader = Some((unit?.open)()?);
+        }
+    }
+}
+
+impl Iterator for InTurn {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
     }
 }
 

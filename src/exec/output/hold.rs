@@ -9,9 +9,11 @@ use super::{Group, Output, Rows};
 use crate::error::Result;
 use crate::exec::schema::RunSchema;
 use crate::memory::{Budget, Replay, RowStore, SpillDir};
+use crate::partition::batch_bytes;
 
 /// Keeps rows in memory and, past the budget, on disk.
 pub(crate) struct Hold {
+    budget: Budget,
     store: RowStore,
     /// The schema of the next so many batches, in order.
     schemas: Vec<(u64, RunSchema)>,
@@ -20,6 +22,9 @@ pub(crate) struct Hold {
 /// Bytes left to what a run holds beside its rows: text and columns in flight,
 /// a row group being filled and two being encoded.
 const ROOM_BYTES: u64 = 96 << 20;
+
+/// The share of the budget that rows take at most which are held as one piece.
+const PIECE_SHARE: u64 = 4;
 
 /// Bytes of a budget that rows which wait leave to others. A quarter more stays
 /// free for what an allocator keeps of rows that were spilled; of a small
@@ -41,6 +46,7 @@ pub(crate) struct Held {
 impl Hold {
     pub fn new(budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
         Hold {
+            budget: budget.clone(),
             store: RowStore::new(budget, room_beside(budget), spill_dir),
             schemas: Vec::new(),
         }
@@ -73,11 +79,23 @@ impl Output for Hold {
         }
         // Brought up to the run's schema now, so that few different ones are kept.
         let batch = schema.conform(&rows.batch, &rows.from)?;
+        let (n_rows, bytes) = (batch.num_rows(), batch_bytes(&batch));
+        self.budget.takes(n_rows as u64, bytes)?;
+        // Who reads a piece back from disk holds all of it.
+        let most = self.budget.limit().bytes() / PIECE_SHARE;
+        let fitting = n_rows as u128 * u128::from(most) / u128::from(bytes.max(1));
+        let step = (fitting as usize).clamp(1, n_rows);
         match self.schemas.last_mut() {
-            Some((batches, last)) if last.same(schema) => *batches += 1,
-            _ => self.schemas.push((1, schema.clone())),
+            Some((batches, last)) if last.same(schema) => *batches += n_rows.div_ceil(step) as u64,
+            _ => {
+                let batches = n_rows.div_ceil(step) as u64;
+                self.schemas.push((batches, schema.clone()));
+            }
         }
-        self.store.push(batch)?;
+        for start in (0..n_rows).step_by(step) {
+            self.store
+                .push(batch.slice(start, step.min(n_rows - start)))?;
+        }
         Ok(Vec::new())
     }
 }

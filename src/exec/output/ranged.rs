@@ -48,6 +48,7 @@ pub(crate) struct Early {
 
 /// Rows that were cut as they came.
 pub(crate) struct CutRows {
+    budget: Budget,
     pub buckets: Buckets,
     pub edges: Edges,
     plan: Arc<ScatterPlan>,
@@ -87,6 +88,7 @@ impl Ranged {
             }
         }
         Ok(Some(CutRows {
+            budget: early.budget,
             buckets,
             edges,
             plan: early.plan,
@@ -131,6 +133,7 @@ impl Output for Ranged {
                     None => cut.plan.shards(&schema.finish(&rows.batch, &rows.from)?)?,
                 };
                 if let Some(shards) = shards {
+                    cut.budget.takes(shards.num_rows() as u64, shards.bytes())?;
                     cut.buckets.push(shards)?;
                 }
             }

@@ -135,6 +135,7 @@ pub(crate) struct RowGroups {
     /// In order of first appearance, for a deterministic end.
     order: VecDeque<Option<HivePath>>,
     waiting_bytes: u64,
+    budget: Budget,
     reservation: Reservation,
     spill_dir: Arc<SpillDir>,
 }
@@ -147,6 +148,7 @@ impl RowGroups {
             streams: HashMap::new(),
             order: VecDeque::new(),
             waiting_bytes: 0,
+            budget: budget.clone(),
             reservation: budget.open_leaving(room_beside(budget)),
             spill_dir: Arc::clone(spill_dir),
         }
@@ -286,6 +288,9 @@ impl Output for RowGroups {
             self.add(None, rows, schema, &mut groups)?;
         } else if rows.batch.num_rows() > 0 {
             let batch = schema.conform(&rows.batch, &rows.from)?;
+            let n_rows = batch.num_rows() as u64;
+            let taken = self.budget.takes(n_rows, batch_bytes(&batch));
+            taken.map_err(|error| error.asked_by("partitioned write"))?;
             for (path, places) in split(&schema.folder_columns(&batch)?, folders)? {
                 let rows = Rows {
                     batch: take_record_batch(&batch, &places)?,

@@ -18,6 +18,7 @@ use crate::shuffle::{Buckets, Shards};
 
 /// Appends shards to their buckets, which spill past the budget.
 pub(crate) struct Scatter {
+    budget: Budget,
     pub buckets: Buckets,
     /// What is added to the last column: the place of the next row.
     place: Option<u64>,
@@ -26,6 +27,7 @@ pub(crate) struct Scatter {
 impl Scatter {
     pub fn new(n_buckets: usize, budget: &Budget, spill_dir: Arc<SpillDir>) -> Self {
         Scatter {
+            budget: budget.clone(),
             buckets: Buckets::new(n_buckets, budget, room_beside(budget), spill_dir),
             place: None,
         }
@@ -61,6 +63,8 @@ impl Output for Scatter {
     fn push(&mut self, rows: Rows, _schema: &RunSchema) -> Result<Vec<Group>> {
         match rows.shards {
             Some(shards) => {
+                self.budget
+                    .takes(shards.num_rows() as u64, shards.bytes())?;
                 let shards = self.placed(shards)?;
                 self.buckets.push(shards)?;
             }

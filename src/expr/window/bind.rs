@@ -315,7 +315,7 @@ impl BoundWindow {
         }
     }
 
-    fn folding<K: Kernel + 'static>(&self, kernel: K) -> Box<dyn Running> {
+    fn folding<K: Kernel>(&self, kernel: K) -> Box<dyn Running> {
         Box::new(Folding::new(kernel, Marks::new(self.reach.clone())))
     }
 

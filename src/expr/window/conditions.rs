@@ -12,6 +12,7 @@ use super::sums::of;
 use crate::error::Result;
 
 /// Any, or all.
+#[derive(Clone)]
 pub(super) struct Conditions {
     pub any: bool,
 }

@@ -45,10 +45,14 @@ pub(crate) trait Running: Send {
 
     /// Bytes held, for the budget.
     fn bytes(&self) -> usize;
+
+    /// As many windows as `n`, which go on where this one stands: each group is in
+    /// the one that `part_of` names, behind those of its part with lower numbers.
+    fn split(self: Box<Self>, part_of: &[u32], n: usize) -> Result<Vec<Box<dyn Running>>>;
 }
 
 /// What is made of the values in a window, without rounding on the way.
-pub(super) trait Kernel: Send {
+pub(super) trait Kernel: Clone + Send + 'static {
     /// A value that is not null.
     type Value: Copy + Send;
     /// What is known of the values in one window.
@@ -160,5 +164,19 @@ impl<K: Kernel> Running for Folding<K> {
 
     fn bytes(&self) -> usize {
         self.marks.bytes() + self.cells.capacity() * size_of::<Cell<K>>() + self.inner_bytes
+    }
+
+    fn split(self: Box<Self>, part_of: &[u32], n: usize) -> Result<Vec<Box<dyn Running>>> {
+        let marks = self.marks.split(part_of, n).into_iter();
+        let mut parts: Vec<Self> = marks
+            .map(|marks| Folding::new(self.kernel.clone(), marks))
+            .collect();
+        for (cell, part) in self.cells.into_iter().zip(part_of) {
+            let part = &mut parts[*part as usize];
+            part.inner_bytes += inner_bytes(&part.kernel, &cell);
+            part.cells.push(cell);
+        }
+        let parts = parts.into_iter();
+        Ok(parts.map(|part| Box::new(part) as _).collect())
     }
 }

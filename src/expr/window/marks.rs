@@ -63,6 +63,15 @@ impl Marks {
         8 * self.newest.capacity()
     }
 
+    /// As many as `n`, each with the groups that `part_of` gives it.
+    pub fn split(&self, part_of: &[u32], n: usize) -> Vec<Marks> {
+        let mut parts: Vec<Marks> = (0..n).map(|_| Marks::new(self.reach.clone())).collect();
+        for (newest, part) in self.newest.iter().zip(part_of) {
+            parts[*part as usize].newest.push(*newest);
+        }
+        parts
+    }
+
     /// The mark of the next row.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::expr::aggregate::Expansion;
 
 /// A variance, or its root.
+#[derive(Clone)]
 pub(super) struct Variances {
     pub ddof: u8,
     pub root: bool,

@@ -220,17 +220,16 @@ impl Pick {
             places.push(entry.place);
             entry.place = (1, places.len() - 1);
         }
-        let moved = self.values_at(&places)?;
+        self.keep_only(values_at(&self.arrays, &places)?);
+        Ok(())
+    }
+
+    /// Lets all arrays go but the null and this one.
+    fn keep_only(&mut self, moved: ArrayRef) {
         self.kept_rows = moved.len();
         self.kept_bytes = array_bytes(&moved);
         self.arrays.truncate(1);
         self.arrays.push(moved);
-        Ok(())
-    }
-
-    fn values_at(&self, places: &[Place]) -> Result<ArrayRef> {
-        let arrays: Vec<&dyn Array> = self.arrays.iter().map(|array| &**array).collect();
-        Ok(interleave(&arrays, places)?)
     }
 
     /// The codes of values; of those that are only kept, whether they are values.
@@ -273,7 +272,7 @@ impl Running for Pick {
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
-        let picked = self.values_at(&places)?;
+        let picked = values_at(&self.arrays, &places)?;
         self.compact()?;
         Ok(Ran {
             array: picked,
@@ -288,6 +287,35 @@ impl Running for Pick {
             + self.code_bytes
             + self.kept_bytes as usize
     }
+
+    fn split(self: Box<Self>, part_of: &[u32], n: usize) -> Result<Vec<Box<dyn Running>>> {
+        let null = &self.arrays[0];
+        let marks = self.marks.split(part_of, n).into_iter();
+        let mut parts: Vec<Pick> = marks
+            .map(|marks| Pick::new(self.which, marks, null.data_type()))
+            .collect();
+        let mut places: Vec<Vec<Place>> = vec![Vec::new(); n];
+        for (mut cell, part) in self.cells.into_iter().zip(part_of) {
+            let (part, places) = (&mut parts[*part as usize], &mut places[*part as usize]);
+            for entry in &mut cell.rows {
+                places.push(entry.place);
+                entry.place = (1, places.len() - 1);
+            }
+            part.live += cell.rows.len();
+            part.code_bytes += cell.text_bytes;
+            part.cells.push(cell);
+        }
+        for (part, places) in parts.iter_mut().zip(&places) {
+            part.keep_only(values_at(&self.arrays, places)?);
+        }
+        let parts = parts.into_iter();
+        Ok(parts.map(|part| Box::new(part) as _).collect())
+    }
+}
+
+fn values_at(arrays: &[ArrayRef], places: &[Place]) -> Result<ArrayRef> {
+    let arrays: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
+    Ok(interleave(&arrays, places)?)
 }
 
 fn text_bytes(code: &Code) -> usize {

@@ -18,6 +18,7 @@ use crate::expr::aggregate::between;
 use crate::expr::number::{float_order, of_float_order};
 
 /// The value below which a share lies.
+#[derive(Clone)]
 pub(super) struct Quantiles {
     pub q: f64,
 }

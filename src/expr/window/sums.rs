@@ -23,6 +23,7 @@ pub(super) fn of<'a>(rows: &WindowRows<'a>) -> Result<&'a ArrayRef> {
 }
 
 /// How many rows, or values.
+#[derive(Clone)]
 pub(super) struct Counts;
 
 impl Kernel for Counts {
@@ -65,6 +66,7 @@ impl Kernel for Counts {
 }
 
 /// Sums and means of whole numbers, decimals and ticks.
+#[derive(Clone)]
 pub(super) struct WholeSums {
     pub mean: bool,
     /// Digits behind the point, of decimals.
@@ -201,6 +203,7 @@ fn number_column(numbers: &[Option<Num>], to: &DataType) -> Result<ArrayRef> {
 }
 
 /// Sums and means of fractions.
+#[derive(Clone)]
 pub(super) struct FloatSums {
     pub mean: bool,
 }
@@ -295,6 +298,7 @@ impl Kernel for FloatSums {
 }
 
 /// Products of all values so far: a factor cannot be taken out again.
+#[derive(Clone)]
 pub(super) struct Products {
     pub result: DataType,
 }

@@ -141,6 +141,16 @@ impl Times {
             .collect())
     }
 
+    /// Which way is looked.
+    pub(super) fn direction(&self) -> Direction {
+        self.nearest.direction
+    }
+
+    /// Whether a row of the same time counts.
+    pub(super) fn exact(&self) -> bool {
+        self.nearest.exact
+    }
+
     /// How far two times are from each other; none if that is too far.
     fn distance(&self, a: i64, b: i64) -> Option<Distance> {
         if !self.is_fraction {
@@ -182,15 +192,9 @@ impl Timeline {
     ///
     /// [`Error::Plan`] naming the first row whose time is before that of a row in front of it.
     pub fn build(times: Times, name: &str, heads: &[u32], codes: &[Option<i64>]) -> Result<Self> {
-        let mut before = i64::MIN;
+        let mut in_time = InTime::new("right", name);
         for rows in stretches(codes.len()) {
-            for row in rows? {
-                match codes[row] {
-                    Some(code) if code < before => return Err(unsorted("right", name, row as u64)),
-                    Some(code) => before = code,
-                    None => {}
-                }
-            }
+            in_time.push(&codes[rows?])?;
         }
         let held = |row: usize| heads[row] != NONE && codes[row].is_some();
         let mut spans = vec![(0_u32, 0_u32); heads.len()];
@@ -277,6 +281,8 @@ pub struct Run {
     pub rows: u64,
     /// The first time and the last one; none if there is no time.
     pub ends: Option<(i64, i64)>,
+    /// The row that has the first time.
+    pub first_row: u64,
     /// The first row whose time is before that of a row in front of it.
     pub unsorted: Option<u64>,
 }
@@ -286,6 +292,7 @@ impl Run {
         let mut run = Run {
             rows: codes.len() as u64,
             ends: None,
+            first_row: 0,
             unsorted: None,
         };
         for (row, code) in codes.iter().enumerate() {
@@ -293,30 +300,60 @@ impl Run {
             if run.ends.is_some_and(|(_, last)| *code < last) && run.unsorted.is_none() {
                 run.unsorted = Some(row as u64);
             }
+            if run.ends.is_none() {
+                run.first_row = row as u64;
+            }
             run.ends = Some((run.ends.map_or(*code, |(first, _)| first), *code));
         }
         run
     }
+}
 
-    /// Refuses batches in input order whose times fall.
+/// Sees whether rows that come in order are sorted by their times.
+#[derive(Debug)]
+pub struct InTime {
+    side: &'static str,
+    name: String,
+    /// Rows so far, and the last time of any.
+    rows: u64,
+    last: i64,
+}
+
+impl InTime {
+    /// No row yet of this frame, whose column of times has this name.
+    pub(super) fn new(side: &'static str, name: &str) -> Self {
+        InTime {
+            side,
+            name: name.to_owned(),
+            rows: 0,
+            last: i64::MIN,
+        }
+    }
+
+    /// Looks at the times of the next rows.
     ///
     /// # Errors
     ///
     /// [`Error::Plan`] naming the first row whose time is before that of a row in front of it.
-    pub fn check<'a>(runs: impl IntoIterator<Item = &'a Run>, name: &str) -> Result<()> {
-        let mut rows = 0;
-        let mut before = i64::MIN;
-        for run in runs {
-            let falls = match run.ends {
-                Some((first, _)) if first < before => Some(0),
-                _ => run.unsorted,
-            };
-            if let Some(row) = falls {
-                return Err(unsorted("left", name, rows + row));
-            }
-            before = run.ends.map_or(before, |(_, last)| last);
-            rows += run.rows;
+    pub fn push(&mut self, times: &[Option<i64>]) -> Result<()> {
+        self.push_run(&Run::of(times))
+    }
+
+    /// The same of a batch whose times run so.
+    ///
+    /// # Errors
+    ///
+    /// As [`InTime::push`].
+    pub fn push_run(&mut self, run: &Run) -> Result<()> {
+        let falls = match run.ends {
+            Some((first, _)) if first < self.last => Some(run.first_row),
+            _ => run.unsorted,
+        };
+        if let Some(row) = falls {
+            return Err(unsorted(self.side, &self.name, self.rows + row));
         }
+        self.last = run.ends.map_or(self.last, |(_, last)| last);
+        self.rows += run.rows;
         Ok(())
     }
 }

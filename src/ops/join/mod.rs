@@ -22,10 +22,12 @@ mod ranked;
 mod rows;
 mod slots;
 mod spec;
+mod steps;
 mod table;
 
-pub use asof::{Direction, Nearest, Run, Times, Tolerance};
+pub use asof::{Direction, InTime, Nearest, Run, Times, Tolerance};
 pub use index::KeyHashes;
 pub use keys::KeyForms;
 pub use probe::{JoinTable, Matches, Rest};
 pub use spec::{JoinKind, JoinSpec, NextTo, Taken};
+pub use steps::Steps;

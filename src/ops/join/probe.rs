@@ -20,7 +20,7 @@ use arrow_schema::{DataType, SchemaRef};
 use arrow_select::filter::filter;
 use arrow_select::zip::zip;
 
-use super::asof::{Run, Timeline, heads_of};
+use super::asof::{InTime, Run, Timeline, heads_of};
 use super::index::{Index, IndexOptions};
 use super::pairs::{CHAINS, MOST_ROWS, Pairs, drop_alone};
 use super::rows::BuildRows;
@@ -120,10 +120,10 @@ impl JoinTable {
         self.timeline.is_some() || self.index.is_unique()
     }
 
-    /// The column of the probe side that its rows must be sorted by, if there is one.
-    pub fn time_column(&self) -> Option<&str> {
+    /// What sees whether probe rows are sorted by their times, if these count.
+    pub fn probe_in_time(&self) -> Option<InTime> {
         let next_to = self.spec.next_to.as_ref()?;
-        Some(&next_to.name)
+        Some(InTime::new("left", &next_to.name))
     }
 
     /// Which rows come out.

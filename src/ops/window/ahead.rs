@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
 use arrow_select::take::take;
 
-use super::column::{WindowColumn, reserve, with_columns};
+use super::column::{WindowColumn, refused, with_columns};
 use super::groups::{Grouping, GroupsOf};
 use crate::error::{Error, Result};
 use crate::expr::{Course, Ran, Running, WindowRows};
@@ -94,7 +94,7 @@ impl Ahead {
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`] if the budget refuses what is held; what a window has no value for.
+    /// What a window has no value for.
     pub fn forwards(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let groups = self.groups(batch)?;
         let mut added = Vec::new();
@@ -109,7 +109,6 @@ impl Ahead {
                 added.push((Arc::clone(&both.column.field), made));
             }
         }
-        self.reserve()?;
         with_columns(batch, added)
     }
 
@@ -146,7 +145,7 @@ impl Ahead {
                 }
             }
         }
-        self.reserve()
+        Ok(())
     }
 
     /// The rows that went forwards, with the columns of all windows; batches come
@@ -195,11 +194,26 @@ impl Ahead {
             };
             added.push((Arc::clone(&both.column.field), take(&array, &mirror, None)?));
         }
-        self.reserve()?;
         with_columns(&rows, added)
     }
 
-    fn reserve(&mut self) -> Result<()> {
+    /// Asks the budget for what is held. False if that refuses.
+    pub fn hold(&mut self) -> bool {
+        let bytes = self.bytes();
+        self.memory.try_resize(bytes)
+    }
+
+    /// The error of windows that hold too much, and cannot hold less.
+    pub fn refused(&self) -> Error {
+        refused(&self.memory, self.bytes())
+    }
+
+    /// How many groups there are, all keys together.
+    pub fn n_groups(&self) -> usize {
+        self.groupings.iter().map(Grouping::len).sum()
+    }
+
+    fn bytes(&self) -> u64 {
         let groups = self.groupings.iter().map(Grouping::bytes);
         let running = self.columns.iter().map(|both| {
             let forwards = both.forwards.as_ref().map_or(0, |running| running.bytes());
@@ -211,8 +225,7 @@ impl Ahead {
             };
             forwards + backwards
         });
-        let bytes = groups.chain(running).sum();
-        reserve(&mut self.memory, bytes)
+        groups.chain(running).sum::<usize>() as u64
     }
 }
 

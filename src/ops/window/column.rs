@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::cast;
 use arrow_schema::{FieldRef, Schema};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::BoundWindow;
 use crate::memory::Reservation;
 use crate::ops::Seen;
@@ -46,7 +46,7 @@ impl WindowColumn {
 }
 
 /// Rows with columns behind those there are.
-pub(super) fn with_columns(
+pub(crate) fn with_columns(
     batch: &RecordBatch,
     added: impl IntoIterator<Item = (FieldRef, ArrayRef)>,
 ) -> Result<RecordBatch> {
@@ -62,16 +62,8 @@ pub(super) fn with_columns(
     Ok(RecordBatch::try_new_with_options(schema, arrays, &count)?)
 }
 
-/// Takes `wanted` bytes for what windows hold.
-///
-/// # Errors
-///
-/// [`crate::Error::Memory`] if the budget refuses.
-pub(super) fn reserve(memory: &mut Reservation, wanted: usize) -> Result<()> {
-    let wanted = wanted as u64;
-    if memory.try_resize(wanted) {
-        return Ok(());
-    }
-    let cure = "raise --memory, or look at fewer groups or shorter windows";
-    Err(memory.refused("window", wanted, cure))
+/// The error of windows that are refused `wanted` bytes.
+pub(super) fn refused(memory: &Reservation, wanted: u64) -> Error {
+    let cure = "raise --memory, or look at shorter windows: what one group holds is not cut";
+    memory.refused("window", wanted, cure)
 }

@@ -11,5 +11,7 @@ mod column;
 mod groups;
 
 pub use ahead::Ahead;
-pub use along::{Windowed, Windows};
+pub(crate) use along::before_failure;
+pub use along::{Apart, Failed, Windowed, Windows};
 pub use column::WindowColumn;
+pub(crate) use column::with_columns;

@@ -1,4 +1,4 @@
-//! Joined rows back in the order of the probe side.
+//! Rows back in the order that they had before they were cut by key.
 //!
 //! In:  rows with their places in a last column, by key; those of one place in order.
 //! Out: units of rows by place.
@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 
-use super::unit_of;
+use super::join::unit_of;
 use crate::error::{Error, Result};
 use crate::exec::scatter::ScatteredUnits;
 use crate::exec::source::{Open, Units, batches_reader};
@@ -82,8 +82,7 @@ impl Route for ByPlace {
 /// bytes at a time.
 pub(super) fn ordered_units(rows: ScatteredUnits, at_once: u64, schema: &SchemaRef) -> Units {
     let n_rows: u64 = rows.buckets.iter().map(Bucket::rows).sum();
-    let row_bytes = rows.bytes / n_rows.max(1);
-    let most_rows = (at_once / row_bytes.max(1)).clamp(1, u64::from(u32::MAX) / 2);
+    let most_rows = most_rows(rows.bytes, n_rows, at_once);
     let schema = Arc::clone(schema);
     let filled = rows.buckets.into_iter().filter(|bucket| bucket.rows() > 0);
     Box::new(filled.map(move |bucket| {
@@ -96,8 +95,14 @@ pub(super) fn ordered_units(rows: ScatteredUnits, at_once: u64, schema: &SchemaR
     }))
 }
 
+/// How many of `n_rows` rows of so many `bytes` are sorted at once.
+pub(super) fn most_rows(bytes: u64, n_rows: u64, at_once: u64) -> u64 {
+    let row_bytes = bytes / n_rows.max(1);
+    (at_once / row_bytes.max(1)).clamp(1, u64::from(u32::MAX) / 2)
+}
+
 /// The rows of a bucket, by place.
-struct Ordered {
+pub(super) struct Ordered {
     bucket: Bucket,
     schema: SchemaRef,
     /// Ranges of places that are still to come, the next one last.
@@ -115,7 +120,7 @@ enum Now {
 }
 
 impl Ordered {
-    fn new(bucket: Bucket, most_rows: u64, schema: SchemaRef) -> Result<Self> {
+    pub fn new(bucket: Bucket, most_rows: u64, schema: SchemaRef) -> Result<Self> {
         let ranges = match bucket.rows() <= most_rows {
             true => std::iter::once(0..u64::MAX).collect(),
             false => ranges(&bucket, most_rows)?,

@@ -1,0 +1,312 @@
+//! A join by time of a build side that is too large to be held.
+//!
+//! In:  rows of both sides, sorted by their times.
+//! Out: joined rows, in the order of the probe side.
+//!
+//! ```text
+//! build   │ block ││ block ││ block │     each with the last row of every key before it,
+//! probe   ──────────▶ one table at a time ──▶    and the first of every key behind it
+//! ```
+//!
+//! Both sides go side by side: one block of build rows is looked up at a time. With
+//! keys, both are cut by key first (see `grace.rs`), so that rows of few keys
+//! go with each block; without, no row is moved.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+
+use super::bucket::BucketJoin;
+use super::side::Batches;
+use super::unit_of;
+use crate::error::{Error, Result};
+use crate::exec::output::room_beside;
+use crate::exec::source::{Open, Units, batches_reader};
+use crate::memory::{Budget, RowStack, SpillDir};
+use crate::ops::join::{InTime, JoinSpec, JoinTable, Matches, Steps};
+use crate::partition::batch_bytes;
+use crate::size::ByteSize;
+
+/// The share of the budget that a table may take at most: one row may be larger
+/// than a block, and as many rows go with it as there are keys.
+const TABLE_SHARE: u64 = 2;
+
+/// What blocks are held under.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub budget: Budget,
+    pub spill_dir: Arc<SpillDir>,
+    /// Logical bytes of a block.
+    pub block_bytes: u64,
+}
+
+/// Rows of a side in order, which end with an error where their times fall.
+pub(super) fn in_time(
+    rows: Batches,
+    mut in_time: InTime,
+    times: impl Fn(&RecordBatch) -> Result<Vec<Option<i64>>> + Send + 'static,
+) -> Batches {
+    Box::new(rows.map(move |rows| {
+        let rows = rows?;
+        in_time.push(&times(&rows)?)?;
+        Ok(rows)
+    }))
+}
+
+/// A unit for each bucket of probe rows, whose rows are sorted by their times.
+pub(super) fn step_units(join: BucketJoin, spill_dir: &Arc<SpillDir>) -> Units {
+    let held = Held {
+        budget: join.budget,
+        spill_dir: Arc::clone(spill_dir),
+        block_bytes: join.block_bytes,
+    };
+    let spec = join.spec;
+    let pairs = join.build.into_iter().zip(join.probe);
+    let pairs = pairs.filter(|(_, probe)| probe.rows() > 0);
+    Box::new(pairs.map(move |(build, probe)| {
+        let (spec, held) = (Arc::clone(&spec), held.clone());
+        let open: Open = Box::new(move || {
+            let (build, probe) = (Box::new(build.read()), Box::new(probe.read()));
+            let joined = InStep::new(&spec, probe, build, &held)?;
+            Ok(batches_reader(Box::new(joined)))
+        });
+        Ok(unit_of(open))
+    }))
+}
+
+/// Build rows that are looked up together.
+struct Block {
+    rows: RecordBatch,
+    /// The first time.
+    start: i64,
+    /// Of each key the first row behind them, where that is looked at.
+    behind: Option<RecordBatch>,
+}
+
+/// Joins rows side by side.
+pub(super) struct InStep {
+    spec: Arc<JoinSpec>,
+    steps: Steps,
+    held: Held,
+    blocks: Box<dyn Iterator<Item = Result<Block>> + Send>,
+    next: Option<Block>,
+    /// The rows of the block at hand, with those that go in front of it.
+    so_far: Option<RecordBatch>,
+    table: Option<Arc<JoinTable>>,
+    probe: Batches,
+    /// Probe rows that look at a later block.
+    ahead: Option<RecordBatch>,
+    matches: Option<Matches>,
+}
+
+impl InStep {
+    /// Of sides that are both sorted by their times.
+    ///
+    /// # Errors
+    ///
+    /// Those of the build rows; [`Error::Io`] if they must be spilled and cannot.
+    pub fn new(spec: &Arc<JoinSpec>, probe: Batches, build: Batches, held: &Held) -> Result<Self> {
+        let steps = Steps::try_new(spec)?;
+        let mut in_step = InStep {
+            blocks: blocks(build, &steps, held)?,
+            spec: Arc::clone(spec),
+            steps,
+            held: held.clone(),
+            next: None,
+            so_far: None,
+            table: None,
+            probe,
+            ahead: None,
+            matches: None,
+        };
+        in_step.next = in_step.blocks.next().transpose()?;
+        Ok(in_step)
+    }
+
+    /// Takes the next block in place of the one at hand.
+    fn advance(&mut self) -> Result<()> {
+        // One table at a time.
+        self.table = None;
+        let next = match self.blocks.next().transpose()? {
+            Some(behind) => self.next.replace(behind),
+            None => self.next.take(),
+        };
+        let so_far = self.so_far.take();
+        let carried = so_far.map(|rows| self.steps.last_of_each(&rows));
+        let (mut rows, behind) = match next {
+            Some(block) => (vec![block.rows], block.behind),
+            None => (Vec::new(), None),
+        };
+        rows.splice(0..0, carried.transpose()?);
+        let so_far = concat_batches(&self.spec.build_schema, &rows)?;
+        let rows = std::iter::once(so_far.clone()).chain(behind);
+        let rows: Vec<RecordBatch> = rows.filter(|rows| rows.num_rows() > 0).collect();
+        let wanted: u64 = rows.iter().map(batch_bytes).sum();
+        let limit = self.held.budget.limit();
+        if wanted > limit.bytes() / TABLE_SHARE {
+            return Err(Error::Memory {
+                operator: "merge_asof",
+                wanted: ByteSize::new(wanted.saturating_mul(TABLE_SHARE)),
+                limit,
+                cure: "raise --memory: one row of the right frame for each key is held at once"
+                    .to_owned(),
+            });
+        }
+        self.so_far = Some(so_far);
+        let memory = self.held.budget.open();
+        let table = JoinTable::build(Arc::clone(&self.spec), rows, 1, memory)?;
+        self.table = Some(Arc::new(table));
+        Ok(())
+    }
+
+    fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(matches) = &mut self.matches {
+                match matches.next_rows()? {
+                    Some(rows) if rows.num_rows() > 0 => return Ok(Some(rows)),
+                    Some(_) => continue,
+                    None => self.matches = None,
+                }
+            }
+            let probe = match self.ahead.take() {
+                Some(rows) => rows,
+                None => match self.probe.next().transpose()? {
+                    Some(rows) => rows,
+                    None => return Ok(None),
+                },
+            };
+            let table = match &self.table {
+                Some(table) => Arc::clone(table),
+                None => {
+                    self.ahead = Some(probe);
+                    self.advance()?;
+                    continue;
+                }
+            };
+            let n_rows = probe.num_rows();
+            let here = match &self.next {
+                None => n_rows,
+                Some(next) => {
+                    let mut times = self.steps.of_probe(&probe)?.into_iter();
+                    let later = |time: i64| self.steps.reaches(time, next.start);
+                    let first = times.position(|time| time.is_some_and(later));
+                    first.unwrap_or(n_rows)
+                }
+            };
+            if here < n_rows {
+                self.ahead = Some(probe.slice(here, n_rows - here));
+            }
+            match here {
+                0 if n_rows > 0 => {
+                    drop(table);
+                    self.advance()?;
+                }
+                _ => self.matches = Some(table.probe(probe.slice(0, here))?),
+            }
+        }
+    }
+}
+
+impl Iterator for InStep {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_rows().transpose()
+    }
+}
+
+/// Build rows in blocks, in order.
+fn blocks(
+    build: Batches,
+    steps: &Steps,
+    held: &Held,
+) -> Result<Box<dyn Iterator<Item = Result<Block>> + Send>> {
+    let stack = || {
+        let spill_dir = Arc::clone(&held.spill_dir);
+        RowStack::new(&held.budget, room_beside(&held.budget), spill_dir)
+    };
+    let mut in_order = stack();
+    let mut open = Vec::new();
+    let mut open_bytes = 0;
+    for rows in build {
+        for rows in pieces(&steps.timed(&rows?)?, held.block_bytes) {
+            let bytes = batch_bytes(&rows);
+            if open_bytes + bytes > held.block_bytes {
+                close(&mut open, &mut in_order)?;
+                open_bytes = 0;
+            }
+            open_bytes += bytes;
+            open.push(rows);
+        }
+    }
+    close(&mut open, &mut in_order)?;
+    let start = {
+        let steps = steps.clone();
+        move |rows: &RecordBatch| {
+            let first = steps.of_build(&rows.slice(0, 1))?.pop().flatten();
+            first.ok_or_else(|| Error::internal("a block has no time"))
+        }
+    };
+    if !steps.looks_ahead() {
+        return Ok(Box::new(in_order.forwards().map(move |rows| {
+            let rows = rows?;
+            Ok(Block {
+                start: start(&rows)?,
+                rows,
+                behind: None,
+            })
+        })));
+    }
+    // From the last to the first, each with what stands behind it; then they lie in order.
+    let mut back = stack();
+    let mut has_behind = Vec::new();
+    let mut behind: Option<RecordBatch> = None;
+    while let Some(rows) = in_order.pop()? {
+        let all = std::iter::once(&rows).chain(&behind);
+        let first = steps.first_of_each(&concat_batches(&rows.schema(), all)?)?;
+        let some = behind.replace(first).filter(|rows| rows.num_rows() > 0);
+        has_behind.push(some.is_some());
+        if let Some(behind) = some {
+            back.push(behind)?;
+        }
+        back.push(rows)?;
+    }
+    Ok(Box::new(std::iter::from_fn(move || {
+        let mut next = || -> Result<Option<Block>> {
+            let Some(rows) = back.pop()? else {
+                return Ok(None);
+            };
+            let behind = match has_behind.pop() {
+                Some(true) => back.pop()?,
+                _ => None,
+            };
+            Ok(Some(Block {
+                start: start(&rows)?,
+                rows,
+                behind,
+            }))
+        };
+        next().transpose()
+    })))
+}
+
+/// Makes a block of rows that came.
+fn close(open: &mut Vec<RecordBatch>, to: &mut RowStack) -> Result<()> {
+    let Some(first) = open.first() else {
+        return Ok(());
+    };
+    let rows = concat_batches(&first.schema(), open.iter())?;
+    open.clear();
+    to.push(rows)
+}
+
+/// Rows in pieces that each fit a block, where one row does.
+fn pieces(rows: &RecordBatch, block_bytes: u64) -> impl Iterator<Item = RecordBatch> {
+    let n_rows = rows.num_rows();
+    let bytes = u128::from(batch_bytes(rows).max(1));
+    let fitting = (n_rows as u128 * u128::from(block_bytes) / bytes) as usize;
+    let step = fitting.clamp(1, n_rows.max(1));
+    let piece = move |start: usize| rows.slice(start, step.min(n_rows - start));
+    (0..n_rows).step_by(step).map(piece)
+}
