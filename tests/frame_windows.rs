@@ -619,7 +619,7 @@ fn states_that_do_not_fit_go_by_key_and_one_that_does_not_says_which_setting_to_
     });
     assert_eq!(row, n);
     assert!(report.unwrap().spilled_bytes > 0);
-    let held = col("k").shift(39_000).over([col("k").ne(lit(""))]);
+    let held = col("k").shift(39_000);
     let made = frame.with_column("far", held).unwrap();
     let error = made.for_each_batch(|_| Ok(())).unwrap_err().to_string();
     assert!(

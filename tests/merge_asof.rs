@@ -155,7 +155,7 @@ fn each_row_meets_the_one_next_to_it_in_time() {
 fn rows_of_a_right_frame_that_does_not_fit_are_met_all_the_same() {
     use Direction::{Backward, Forward, Nearest};
     // Times that differ, and times that stand still for longer than a block is.
-    for (left, right) in [(rows(70, 2), rows(60, 3)), (rows(60, 1), rows(90, 1))] {
+    for (left, right) in [(rows(40, 3), rows(48, 3)), (rows(40, 1), rows(70, 1))] {
         let still = |rows: Vec<(Option<i64>, i64)>| {
             let time = |time: i64| if (-10..-4).contains(&time) { -7 } else { time };
             let rows = rows.into_iter();
@@ -172,7 +172,7 @@ fn rows_of_a_right_frame_that_does_not_fit_are_met_all_the_same() {
                 let wanted: Vec<_> = (left.iter())
                     .map(|row| found(*row, &right, by, direction, most, exact))
                     .collect();
-                for (threads, at_once, budget) in [(1, 1, 1_000), (2, 7, 1_400), (5, 30, 3_000)] {
+                for (threads, at_once, budget) in [(1, 5, 1_000), (5, 23, 2_400)] {
                     let session = session(threads).with_budget(ByteSize::new(budget));
                     let of_left = frame(&session, &left, &DataType::Int64, "l", at_once);
                     let of_right = frame(&session, &right, &DataType::Int8, "r", 13);
