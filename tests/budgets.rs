@@ -207,7 +207,7 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
         let right = on.frame().select(["id", "text"])?;
         drain(&on.frame().merge(&right, MergeOptions::on(["id"]))?)
     }),
-    ("groups of merged rows", Spills, Refused("merge"), |on| {
+    ("groups of merged rows", Spills, Refused("agg"), |on| {
         let right = on.frame().select(["id", "text"])?;
         let merged = on.frame().merge(&right, MergeOptions::on(["id"]))?;
         drain(&merged.groupby(["id"])?.agg([col("x").sum(), count()])?)
@@ -215,7 +215,7 @@ const CASES: &[(&str, Held, Nothing, Work)] = &[
     (
         "groups of partitions by key",
         Spills,
-        Refused("shuffle"),
+        Refused("agg"),
         |on| {
             let parts = on.frame().shuffle(["id"], 7)?;
             drain(&parts.groupby(["id"])?.agg([col("x").sum(), count()])?)
