@@ -438,6 +438,78 @@ fn narrow(session: &Session, n_rows: i64, hot: bool, name: &str) -> DataFrame {
 }
 
 #[test]
+fn no_task_of_many_rows_has_more_than_half_as_much_again_as_the_mean() {
+    // Enough rows in each of about eight buckets that none is too small to be shared out.
+    let many = 240_000;
+    for (how, few, hold, left_is_hot) in [
+        (MergeHow::Outer, 10_000, ByteSize::kib(80), true),
+        (MergeHow::Outer, 60_000, ByteSize::kib(1_900), false),
+    ] {
+        let session = session(2);
+        let (of_left, of_right) = if left_is_hot {
+            (many, few)
+        } else {
+            (few, many)
+        };
+        let left = narrow(&session, of_left, left_is_hot, "l");
+        let right = narrow(&session, of_right, !left_is_hot, "r");
+        let merged = left.merge(&right, MergeOptions::on(["k"]).how(how).hold(hold));
+        let table = merged.unwrap().compute().unwrap();
+        let stage = &table.report().stages[0];
+        let Some(tasks) = &stage.tasks else {
+            panic!("{}", table.report());
+        };
+        let mean = tasks.rows as f64 / tasks.tasks as f64;
+        assert!(tasks.tasks > 8 && mean > 8_192.0, "{how}: {tasks:?}");
+        assert!(tasks.largest_rows as f64 <= 1.5 * mean, "{how}: {tasks:?}");
+        assert_eq!(stage.hot_keys[0].value, "7");
+    }
+}
+
+#[test]
+fn a_hot_key_of_sides_that_were_shuffled_and_spilled_is_shared_by_tasks() {
+    let session = |mib: u64| {
+        Session::new(Settings {
+            threads: 2,
+            memory: ByteSize::mib(mib),
+            ..Settings::default()
+        })
+    };
+    let merged = |session: &Session| {
+        let left = narrow(session, 1_200_000, true, "l")
+            .shuffle(["k"], 9)
+            .unwrap();
+        let right = narrow(session, 1_000_000, false, "r").filter("k != 7 or r < 300000");
+        let right = right.unwrap().shuffle(["k"], 9).unwrap();
+        let semi = MergeOptions::on(["k"])
+            .how(MergeHow::Semi)
+            .hold(ByteSize::mib(1));
+        let merged = left.merge(&right, semi).unwrap();
+        let sum = merged.agg([count(), col("l").sum().alias("sum")]).unwrap();
+        let table = sum.compute().unwrap();
+        let report = table.report().clone();
+        (table.to_string(), report)
+    };
+    let (wanted, _) = merged(&session(1024));
+    let (found, report) = merged(&session(32));
+    assert_eq!(found, wanted);
+    assert!(report.spilled_bytes > 0, "{report}");
+    let stage = report
+        .stages
+        .iter()
+        .find(|stage| stage.name == "merge")
+        .unwrap();
+    let tasks = stage.tasks.as_ref().unwrap();
+    let mean = tasks.rows as f64 / tasks.tasks as f64;
+    assert!(tasks.tasks > 8, "{report}");
+    assert!(
+        tasks.largest_rows as f64 <= (1.5 * mean).max(65_536.0),
+        "{report}"
+    );
+    assert_eq!(stage.hot_keys[0].value, "7", "{report}");
+}
+
+#[test]
 fn a_key_with_half_of_the_rows_is_shared_by_tasks_and_reported() {
     let (many, few) = (50_000, 10_000);
     for (how, hold, left_is_hot) in [

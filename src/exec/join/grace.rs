@@ -56,6 +56,8 @@ pub(super) struct Cutting<'a> {
     pub limit: u64,
     /// Whether rows may come by key, with their places in a last column, and how.
     pub by_key: Option<ByKey>,
+    /// Rows of one task at most, of the side that has more of them.
+    pub most_rows: u64,
     /// Where it is counted how many rows each task had.
     pub tasks: &'a Arc<Tasks>,
 }
@@ -111,7 +113,7 @@ pub(super) fn grace(
         .collect();
     let join = BucketJoin {
         spec: Arc::clone(&spec),
-        cuts: cuts(&rows),
+        cuts: cuts(&rows, cutting.most_rows),
         build: build_rows.buckets,
         probe: probe_rows.buckets,
         block_bytes: at_once,

@@ -47,7 +47,7 @@ const WINDOW_BYTES: u64 = 8 << 20;
 const AHEAD_SHARE: u64 = 4;
 const AHEAD_ROWS: usize = 1_024;
 
-/// Probe rows of a window that one task takes.
+/// Rows of a window that one task takes.
 const TASK_ROWS: u64 = 1 << 16;
 
 /// The rows of a window, of both sides.
@@ -143,6 +143,8 @@ impl Windows {
             let cutting = Cutting {
                 limit,
                 by_key: None,
+                // Of other windows nothing is known here.
+                most_rows: TASK_ROWS,
                 tasks: &self.tasks,
             };
             let schema = &self.probe_schema;

@@ -347,6 +347,7 @@ impl Sides<'_> {
         let cutting = Cutting {
             limit: self.limit.bytes(),
             by_key,
+            most_rows: u64::MAX,
             tasks: &tasks,
         };
         let CutRows {

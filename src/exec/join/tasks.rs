@@ -36,16 +36,16 @@ impl Cut {
 }
 
 /// How buckets of so many probe and build rows are cut, so that no task has much
-/// more than the mean of all; those with few rows stay whole.
-pub(super) fn cuts(rows: &[(u64, u64)]) -> Vec<Cut> {
-    even_cuts(rows, SHARED_ROWS)
+/// more than the mean of all, nor more than `most`; those with few rows stay whole.
+pub(super) fn cuts(rows: &[(u64, u64)], most: u64) -> Vec<Cut> {
+    even_cuts(rows, SHARED_ROWS, most)
 }
 
-fn even_cuts(rows: &[(u64, u64)], least: u64) -> Vec<Cut> {
+fn even_cuts(rows: &[(u64, u64)], least: u64, most: u64) -> Vec<Cut> {
     let larger = |(probe, build): &(u64, u64)| *probe.max(build);
     let filled: Vec<u64> = rows.iter().map(larger).filter(|rows| *rows > 0).collect();
     let total: u64 = filled.iter().sum();
-    let mut most = u64::MAX;
+    let mut most = most;
     let tasks_of = |rows: u64, most: u64| rows.div_ceil(most.max(1)).max(1);
     loop {
         let tasks: u64 = filled.iter().map(|rows| tasks_of(*rows, most)).sum();
@@ -179,7 +179,7 @@ mod tests {
         let mut rows = vec![(1_000_u64, 900); 63];
         rows.push((63_000, 10));
         rows.push((10, 31_000));
-        let cuts = even_cuts(&rows, 1);
+        let cuts = even_cuts(&rows, 1, u64::MAX);
         let tasks: u64 = cuts.iter().map(|cut| cut.tasks()).sum();
         let total: u64 = rows.iter().map(|(probe, build)| probe.max(build)).sum();
         for ((probe, build), cut) in rows.iter().zip(&cuts) {
@@ -189,7 +189,13 @@ mod tests {
         assert_eq!(cuts[0], Cut::Probe(1));
         assert!(matches!(cuts[63], Cut::Probe(20..)));
         assert!(matches!(cuts[64], Cut::Build(10..)));
-        assert_eq!(even_cuts(&[(0, 0), (0, 0)], 1), [Cut::Probe(1); 2]);
-        assert_eq!(even_cuts(&rows, 1 << 16)[63], Cut::Probe(1));
+        assert_eq!(
+            even_cuts(&[(0, 0), (0, 0)], 1, u64::MAX),
+            [Cut::Probe(1); 2]
+        );
+        assert_eq!(even_cuts(&rows, 1 << 16, u64::MAX)[63], Cut::Probe(1));
+        // One that is alone has no other to be compared with.
+        assert_eq!(even_cuts(&[(63_000, 10)], 1, u64::MAX), [Cut::Probe(1)]);
+        assert_eq!(even_cuts(&[(63_000, 10)], 1, 10_000), [Cut::Probe(7)]);
     }
 }
