@@ -20,6 +20,7 @@ mod draft;
 mod each;
 mod fold;
 mod folded;
+mod folder;
 mod group;
 mod handover;
 mod hot;

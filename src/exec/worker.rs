@@ -11,7 +11,8 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 
-use super::fold::{Folder, Folding};
+use super::fold::Folding;
+use super::folder::Folder;
 use super::hot_groups::ChunkKeys;
 use super::predicate::Predicate;
 use super::scatter::ScatterPlan;
