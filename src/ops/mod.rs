@@ -26,7 +26,7 @@ mod top_rows;
 pub mod window;
 
 pub use aggregate::Aggregate;
-pub(crate) use aggregate::{Ungrouped, ValueColumn};
+pub(crate) use aggregate::{RowPlaces, Ungrouped, ValueColumn};
 pub use compute::Compute;
 pub use describe::Describe;
 pub(crate) use describe::Frequent;

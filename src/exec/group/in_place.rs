@@ -18,19 +18,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
-use arrow_ord::cmp::not_distinct;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
 use super::aside::Aside;
+use super::found::{BucketRows, Found};
 use super::keys::KeyColumn;
 use super::merge::Merge;
-use super::placed::{Grouped, PlacedGroups};
-use super::routed::{ROUTED_BYTES, Routed, STRETCH_ROWS, Stretch, ascending, in_order};
+use super::placed::{Grouped, PlacedGroups, RowPlace, narrow_results};
+use super::routed::{ROUTED_BYTES, Routed, STRETCH_ROWS, Stretch, ascending};
 use super::store::N_BUCKETS;
 use crate::error::{Error, Result};
 use crate::exec::each::each;
-use crate::expr::{GroupTable, Groups};
+use crate::expr::Groups;
 use crate::memory::{HeldBuffers, Reservation};
 use crate::ops::{Aggregate, PlaceNumbers, Ungrouped};
 use crate::shuffle::{At, gather};
@@ -40,40 +40,20 @@ use crate::shuffle::{At, gather};
 const FOUND_BYTES: u64 = 8 + 8 + 8 + 4;
 
 /// Rows that are being grouped.
-struct InPlace<'a> {
+pub(super) struct InPlace<'a> {
     merge: &'a Merge,
-    rows: Vec<&'a Ungrouped>,
+    pub rows: Vec<&'a Ungrouped>,
     /// Of each of `rows`, in the types that all keys have in the end.
-    keys: Vec<Vec<ArrayRef>>,
-    key_types: &'a [DataType],
-    routed: Vec<Routed>,
+    pub keys: Vec<Vec<ArrayRef>>,
+    pub key_types: &'a [DataType],
+    pub routed: Vec<Routed>,
     /// Whether rows are routed by their keys, and not by hashes of these.
-    by_key: bool,
-    numbers: PlaceNumbers,
+    pub by_key: bool,
+    pub numbers: PlaceNumbers,
     /// Whether groups stand where their last rows do.
-    of_last: bool,
+    pub of_last: bool,
     /// Whether the order in which rows are taken in changes nothing.
-    is_order_free: bool,
-}
-
-/// Rows of a bucket.
-#[derive(Default)]
-struct BucketRows {
-    /// Hashes, or keys.
-    numbers: Vec<u64>,
-    at: Vec<At>,
-    /// The place of each row, as a number.
-    places: Vec<u64>,
-    /// The stretches of batches that these rows are, one behind the other.
-    stretches: Vec<Stretch>,
-}
-
-/// Rows of a bucket, and the groups that they are in.
-struct Found {
-    rows: BucketRows,
-    ids: Vec<u32>,
-    /// The row of each group that stands for it.
-    heads: Vec<u32>,
+    pub is_order_free: bool,
 }
 
 /// Some of the rows of a bucket that has many: those of some batches.
@@ -204,7 +184,13 @@ impl<'a> InPlace<'a> {
             .filter(is_whole)
             .map(|bucket| rows_each[bucket]);
         let tasks = whole.chain(parts.iter().map(|part| part.n_rows)).collect();
-        PlacedGroups::new(self.merge, tasks, buckets, self.keys, self.key_types)
+        let places = self.rows.iter().map(|rows| rows.places.clone());
+        let places = RowPlace {
+            of_batches: places.collect(),
+            numbers: self.numbers,
+        };
+        let keys = (self.keys, self.key_types);
+        PlacedGroups::new(self.merge, tasks, buckets, keys, places)
     }
 
     fn rows_of(&self, bucket: usize) -> u64 {
@@ -326,11 +312,11 @@ impl<'a> InPlace<'a> {
             }
         };
         let keys_at = order.iter().map(|(_, id)| heads.at[*id as usize]);
+        let results = narrow_results(results, n_groups)?;
         let mut buffers = HeldBuffers::default();
-        let kept = 16 * n_groups as u64 + buffers.add_columns(&results);
+        let kept = 8 * n_groups as u64 + buffers.add(&results);
         self.reserve(&mut held, kept)?;
         Ok(Grouped {
-            places: order.iter().map(|(place, _)| *place).collect(),
             keys_at: keys_at.collect(),
             results,
             _held: held,
@@ -342,104 +328,6 @@ impl<'a> InPlace<'a> {
             true => Ok(()),
             false => Err(self.merge.plan.refused(held, wanted)),
         }
-    }
-
-    /// The rows of a bucket that lie in some batches: in the order of these, or in
-    /// that of their keys where long stretches follow each other.
-    fn collect(&self, bucket: usize, batches: &Range<usize>) -> BucketRows {
-        let stretches = batches.clone().map(|batch| Stretch {
-            batch,
-            range: self.routed[batch].range(bucket),
-        });
-        let mut stretches: Vec<Stretch> = stretches.filter(|of| !of.range.is_empty()).collect();
-        if self.by_key
-            && self.is_order_free
-            && let Some(merged) = in_order(&self.routed, &stretches)
-        {
-            stretches = merged;
-        }
-        let mut rows = BucketRows::default();
-        for Stretch { batch, range } in &stretches {
-            let routed = &self.routed[*batch];
-            let numbers = &routed.numbers[range.clone()];
-            rows.numbers.extend_from_slice(numbers);
-            let own = &routed.rows[range.clone()];
-            rows.at.extend(own.iter().map(|row| (*batch as u32, *row)));
-            self.rows[*batch].add_places(own, self.numbers, &mut rows.places);
-        }
-        rows.stretches = stretches;
-        rows
-    }
-
-    /// Finds the group of each row.
-    fn find(&self, mut rows: BucketRows) -> Result<Found> {
-        let numbers = UInt64Array::from(std::mem::take(&mut rows.numbers));
-        let by_number = &mut GroupTable::try_new(vec![DataType::UInt64])?;
-        let ids = by_number.assign(&[Arc::new(numbers.clone()) as ArrayRef])?;
-        rows.numbers = numbers.values().to_vec();
-        let mut found = self.with_heads(rows, ids);
-        if !self.by_key && !self.are_equal(&found)? {
-            let keys = self.key_columns();
-            let keys = keys.iter().map(|keys| keys.gather(&found.rows.at));
-            let keys = keys.collect::<Result<Vec<_>>>()?;
-            let ids = GroupTable::try_new(self.key_types.to_vec())?.assign(&keys)?;
-            found = self.with_heads(found.rows, ids);
-        }
-        Ok(found)
-    }
-
-    /// Finds the row of each group that stands first, or last.
-    fn with_heads(&self, rows: BucketRows, ids: Vec<u32>) -> Found {
-        let places = &rows.places;
-        let stands_before = |row: u32, head: u32| {
-            let (place, known) = (places[row as usize], places[head as usize]);
-            match self.of_last {
-                true => place > known,
-                false => place < known,
-            }
-        };
-        let mut heads: Vec<u32> = Vec::new();
-        for (row, &id) in (0_u32..).zip(&ids) {
-            match heads.get_mut(id as usize) {
-                None => heads.push(row),
-                Some(head) if stands_before(row, *head) => *head = row,
-                Some(_) => {}
-            }
-        }
-        Found { rows, ids, heads }
-    }
-
-    fn key_columns(&self) -> Vec<KeyColumn<'_>> {
-        let types = self.key_types.iter().enumerate();
-        let columns =
-            types.map(|(idx, of)| KeyColumn::new(of, self.keys.iter().map(|keys| &keys[idx])));
-        columns.collect()
-    }
-
-    /// Whether the rows of each group have one key. False also where keys are of
-    /// types that are not compared here.
-    fn are_equal(&self, found: &Found) -> Result<bool> {
-        let (mut rows, mut heads) = (Vec::new(), Vec::new());
-        for (row, id) in found.ids.iter().enumerate() {
-            let head = found.heads[*id as usize] as usize;
-            if head != row {
-                rows.push(found.rows.at[row]);
-                heads.push(found.rows.at[head]);
-            }
-        }
-        if rows.is_empty() {
-            return Ok(true);
-        }
-        if self.key_types.iter().any(DataType::is_nested) {
-            return Ok(false);
-        }
-        for keys in self.key_columns() {
-            let same = not_distinct(&keys.gather(&rows)?, &keys.gather(&heads)?)?;
-            if same.true_count() < rows.len() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Lets groups take in rows of a bucket, in the order in which they were collected.
@@ -488,19 +376,6 @@ impl<'a> InPlace<'a> {
             ids = behind;
         }
         Ok(())
-    }
-}
-
-impl Found {
-    /// The rows that stand for groups.
-    fn heads(&self) -> BucketRows {
-        let heads = || self.heads.iter().map(|head| *head as usize);
-        BucketRows {
-            numbers: heads().map(|head| self.rows.numbers[head]).collect(),
-            at: heads().map(|head| self.rows.at[head]).collect(),
-            places: heads().map(|head| self.rows.places[head]).collect(),
-            stretches: Vec::new(),
-        }
     }
 }
 

@@ -23,6 +23,7 @@
 
 mod alone;
 mod aside;
+mod found;
 mod in_place;
 mod keys;
 mod merge;

@@ -1,7 +1,7 @@
 //! Groups whose keys lie where they came, brought into one order.
 //!
-//! In:  the groups of buckets, each with its place, the row that has its key, and
-//!      its results.
+//! In:  the groups of buckets, each with the row that has its key and its place, and
+//!      with its results.
 //! Out: all of them in the order of their places; ranges of those on any thread.
 //!
 //! Where most groups have few rows, ranges follow the input: the keys of a batch go
@@ -12,11 +12,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::keys::KeyColumn;
 use super::merge::Merge;
+use super::narrow::{Narrowing, widened};
 use super::runs::{bounds, one_by_one};
 use crate::error::{Error, Result};
 use crate::exec::build::Given;
@@ -24,15 +25,79 @@ use crate::exec::sheet::Stage;
 use crate::exec::source::{Open, Units, batches_reader};
 use crate::expr::{common_type, in_key_types};
 use crate::memory::{HeldBuffers, Reservation};
+use crate::ops::{PlaceNumbers, RowPlaces};
 use crate::shuffle::{At, gather};
 
 /// The groups of a bucket, in the order of their places.
 pub(super) struct Grouped {
-    pub places: Vec<u64>,
-    /// For each its batch and the row of that.
+    /// For each the batch and the row of that which have its key, and its place.
     pub keys_at: Vec<At>,
-    pub results: Vec<ArrayRef>,
+    /// Narrowed.
+    pub results: RecordBatch,
     pub _held: Reservation,
+}
+
+/// Where the rows of batches stand in the input.
+pub(super) struct RowPlace {
+    pub of_batches: Vec<RowPlaces>,
+    pub numbers: PlaceNumbers,
+}
+
+impl RowPlace {
+    /// The place of a row, as a number.
+    fn number(&self, (batch, row): At) -> u64 {
+        self.of_batches[batch as usize].number(row, self.numbers)
+    }
+}
+
+/// Results of so many groups in as few bytes as they take.
+pub(super) fn narrow_results(columns: Vec<ArrayRef>, n_groups: usize) -> Result<RecordBatch> {
+    let fields = columns.iter().enumerate();
+    let fields =
+        fields.map(|(idx, column)| Field::new(format!("{idx}"), column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(n_groups));
+    let results = RecordBatch::try_new_with_options(schema, columns, &options)?;
+    Narrowing::of(&results).narrowed(&results)
+}
+
+/// Brings the results of all buckets into one schema, narrowed: a bucket may have
+/// narrower ones, also where the type hinges on the values.
+fn unify(buckets: &mut [Grouped]) -> Result<()> {
+    let schemas = buckets.iter().map(|bucket| bucket.results.schema_ref());
+    if schemas
+        .clone()
+        .zip(schemas.skip(1))
+        .all(|(one, next)| one == next)
+    {
+        return Ok(());
+    }
+    let mut types: Vec<DataType> = Vec::new();
+    for bucket in buckets.iter_mut() {
+        bucket.results = widened(&bucket.results)?;
+        for (column, results) in bucket.results.columns().iter().enumerate() {
+            let own = results.data_type();
+            match types.get_mut(column) {
+                None => types.push(own.clone()),
+                Some(known) => {
+                    *known = common_type(known, own).unwrap_or_else(|| known.clone());
+                }
+            }
+        }
+    }
+    let fields = types.iter().enumerate();
+    let fields = fields.map(|(idx, of)| Field::new(format!("{idx}"), of.clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let mut narrowing = Narrowing::default();
+    for bucket in buckets.iter_mut() {
+        let columns = in_key_types(bucket.results.columns(), &types)?;
+        bucket.results = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        narrowing.add(&Narrowing::of(&bucket.results));
+    }
+    for bucket in buckets {
+        bucket.results = narrowing.narrowed(&bucket.results)?;
+    }
+    Ok(())
 }
 
 /// One row for each group, to be read in the order of their places.
@@ -40,9 +105,12 @@ pub(crate) struct PlacedGroups {
     /// Rows that each task took.
     pub tasks: Vec<u64>,
     keys: Vec<KeyBatch>,
+    places: RowPlace,
     buckets: Vec<Grouped>,
     key_types: Vec<DataType>,
     schema: SchemaRef,
+    /// Of the columns of places.
+    held: Reservation,
 }
 
 /// The keys of a batch, until nobody needs them any more.
@@ -97,27 +165,15 @@ impl PlacedGroups {
         merge: &Merge,
         tasks: Vec<u64>,
         mut buckets: Vec<Grouped>,
-        keys: Vec<Vec<ArrayRef>>,
-        key_types: &[DataType],
+        (keys, key_types): (Vec<Vec<ArrayRef>>, &[DataType]),
+        places: RowPlace,
     ) -> Result<Self> {
+        buckets.retain(|bucket| !bucket.keys_at.is_empty());
+        unify(&mut buckets)?;
         let mut types = key_types.to_vec();
-        let filled = buckets.iter().filter(|bucket| !bucket.places.is_empty());
-        // A bucket may have narrower results, where the type hinges on the values.
-        for (idx, bucket) in filled.enumerate() {
-            for (column, results) in bucket.results.iter().enumerate() {
-                let own = results.data_type();
-                match idx {
-                    0 => types.push(own.clone()),
-                    _ => {
-                        let known = &mut types[key_types.len() + column];
-                        *known = common_type(known, own).unwrap_or_else(|| known.clone());
-                    }
-                }
-            }
-        }
-        buckets.retain(|bucket| !bucket.places.is_empty());
-        for bucket in &mut buckets {
-            bucket.results = in_key_types(&bucket.results, &types[key_types.len()..])?;
+        if let Some(bucket) = buckets.first() {
+            let results = widened(&bucket.results.slice(0, 0))?;
+            types.extend(results.columns().iter().map(|of| of.data_type().clone()));
         }
         let names = merge.groups()?.schema();
         let fields = names.fields().iter().zip(types);
@@ -128,19 +184,25 @@ impl PlacedGroups {
                 .into_iter()
                 .map(|columns| KeyBatch::new(columns, merge.budget.open()))
                 .collect(),
+            places,
             buckets,
             key_types: key_types.to_vec(),
+            held: merge.budget.open(),
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         })
     }
 
     /// What a pipeline reads: ranges of places are units, so that any thread puts
     /// one in order. What waited is to be dropped before.
-    pub fn given(self, stage: Stage) -> Given {
+    pub fn given(mut self, stage: Stage) -> Given {
+        // All of this was held before, with all else that waited.
         let mut buffers = HeldBuffers::default();
+        let places = self.places.of_batches.iter();
+        let places = places.map(|places| buffers.add_columns(places.columns()));
+        let places: u64 = places.sum();
+        self.held.resize_anyway(places);
         for batch in &self.keys {
             if let Some(keys) = &mut *batch.keys() {
-                // They were held before, with all else that waited.
                 keys.held.resize_anyway(buffers.add_columns(&keys.columns));
             }
         }
@@ -178,11 +240,13 @@ impl PlacedGroups {
 
     /// All groups, in ranges of their places.
     fn ranges(&self) -> Vec<PlaceRange> {
-        let lens: Vec<usize> = self.buckets.iter().map(|of| of.places.len()).collect();
+        let lens: Vec<usize> = self.buckets.iter().map(|of| of.keys_at.len()).collect();
         if lens.iter().all(|len| *len == 0) {
             return Vec::new();
         }
-        let bounds = bounds(&lens, |bucket, row| self.buckets[bucket].places[row]);
+        let bounds = bounds(&lens, |bucket, row| {
+            self.places.number(self.buckets[bucket].keys_at[row])
+        });
         let mut starts = vec![0; self.buckets.len()];
         // For each batch the last range that has some of its keys, counted from 1.
         let mut last_of = vec![0; self.keys.len()];
@@ -190,7 +254,8 @@ impl PlacedGroups {
         let ranges = (1..).zip(bounds).map(|(number, bound)| {
             let buckets = self.buckets.iter().zip(&mut starts);
             let of_buckets = buckets.map(|(bucket, start)| {
-                let len = bucket.places[*start..].partition_point(|place| *place <= bound);
+                let is_within = |at: &At| self.places.number(*at) <= bound;
+                let len = bucket.keys_at[*start..].partition_point(is_within);
                 let range = *start..*start + len;
                 *start = range.end;
                 range
@@ -218,12 +283,10 @@ impl PlacedGroups {
     fn rows(&self, range: &PlaceRange) -> Result<RecordBatch> {
         let mut groups: Vec<(u64, usize, usize)> = Vec::new();
         for (bucket, range) in range.of_buckets.iter().enumerate() {
-            let places = self.buckets[bucket].places[range.clone()].iter();
-            groups.extend(
-                places
-                    .zip(range.clone())
-                    .map(|(place, idx)| (*place, bucket, idx)),
-            );
+            let own = self.buckets[bucket].keys_at[range.clone()].iter();
+            let places = own.map(|at| self.places.number(*at));
+            let own = places.zip(range.clone());
+            groups.extend(own.map(|(place, idx)| (place, bucket, idx)));
         }
         // Stable, since that is quick where much stands in order.
         groups.sort_by_key(|(place, _, _)| *place);
@@ -236,11 +299,23 @@ impl PlacedGroups {
             .iter()
             .map(|(_, bucket, idx)| (*bucket as u32, *idx as u32))
             .collect();
-        for column in 0..self.schema.fields().len() - columns.len() {
-            let all = self.buckets.iter().map(|bucket| &*bucket.results[column]);
-            columns.push(gather(&all.collect::<Vec<&dyn Array>>(), &at)?);
-        }
+        columns.extend(self.results(&at)?);
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// The results of some groups, each a bucket and a row of it.
+    fn results(&self, at: &[At]) -> Result<Vec<ArrayRef>> {
+        let Some(schema) = self.buckets.first().map(|of| of.results.schema()) else {
+            return Ok(Vec::new());
+        };
+        let columns = (0..schema.fields().len()).map(|column| {
+            let all = self.buckets.iter().map(|of| &**of.results.column(column));
+            gather(&all.collect::<Vec<&dyn Array>>(), at)
+        });
+        let columns = columns.collect::<Result<_>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(at.len()));
+        let narrowed = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        Ok(widened(&narrowed)?.columns().to_vec())
     }
 
     /// The keys of some groups, which are in these batches.

@@ -315,6 +315,38 @@ fn a_key_with_half_of_the_rows_is_shared_by_tasks() {
 }
 
 #[test]
+fn keys_go_as_the_groups_that_have_them_are_read() {
+    const ROWS: u64 = 8_192;
+    let mut plan = plan(&["place"], true);
+    plan.fold = Fold::Groups {
+        keys: vec!["place".to_owned()],
+        aggregates: vec![("n".to_owned(), count())],
+    };
+    let parent = tempfile::tempdir().unwrap();
+    let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+    let budget = Budget::new(ByteSize::gib(1));
+    let mut aside = Aside::new(&budget);
+    for number in 0..CHUNKS {
+        let rows = chunk(number, ROWS);
+        aside.push_anyway(groups(&plan).ungrouped(&rows, number).unwrap());
+    }
+    let merge = merge(&plan, &budget, &spill_dir, 2);
+    let asides = [aside];
+    let placed = in_place(&merge, &asides, &[DataType::UInt64]);
+    drop(asides);
+    let given = placed.unwrap().unwrap().given(stage());
+    let (at_first, n_units) = (budget.used(), 10);
+    for (done, unit) in (1..).zip(given.units) {
+        read(Box::new(std::iter::once(unit)));
+        // Those of the range at hand may still be needed.
+        let gone = 8 * ROWS * CHUNKS * (done - 1) / n_units;
+        let left = budget.used();
+        assert!(left <= at_first - gone, "{left} of {at_first} after {done}");
+        assert_eq!(left > 0, done < n_units);
+    }
+}
+
+#[test]
 fn what_the_budget_refuses_is_not_grouped_where_it_lies() {
     let plan = plan(&["id"], true);
     let parent = tempfile::tempdir().unwrap();

@@ -31,7 +31,7 @@ use crate::expr::{
     Accumulator, BoundAggregate, BoundExpr, GroupTable, Groups, OfValues, RowCounts, plain_type,
 };
 
-pub(crate) use ungrouped::Ungrouped;
+pub(crate) use ungrouped::{RowPlaces, Ungrouped};
 
 /// Aggregates rows by keys. Null is a key. Blocking; holds one state per group
 /// and reports its size, so that whoever drives it can take the partial away

@@ -42,17 +42,34 @@ pub(crate) enum RowPlaces {
     Each([ArrayRef; PLACE_COLUMNS]),
 }
 
+impl RowPlaces {
+    /// The place of a row, as a number.
+    pub fn number(&self, row: u32, numbers: PlaceNumbers) -> u64 {
+        match self {
+            RowPlaces::Chunk(chunk) => numbers.number(*chunk, row),
+            RowPlaces::Each(places) => {
+                let (chunks, rows) = of_columns(places);
+                numbers.number(chunks[row as usize], rows[row as usize])
+            }
+        }
+    }
+
+    /// The columns that tell them.
+    pub fn columns(&self) -> &[ArrayRef] {
+        match self {
+            RowPlaces::Chunk(_) => &[],
+            RowPlaces::Each(places) => places,
+        }
+    }
+}
+
 impl Ungrouped {
     /// All columns that are held.
     pub fn all_columns(&self) -> impl Iterator<Item = &ArrayRef> {
-        let places = match &self.places {
-            RowPlaces::Chunk(_) => &[][..],
-            RowPlaces::Each(places) => places,
-        };
         self.keys
             .iter()
             .chain(self.columns.iter().flatten())
-            .chain(places)
+            .chain(self.places.columns())
     }
 
     /// Whether these are groups: their columns are states.
