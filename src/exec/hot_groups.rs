@@ -52,7 +52,7 @@ impl ChunkKeys {
     ) -> Result<Option<Self>> {
         let n_rows = rows.num_rows();
         // The unit stands in the upper half of the number, the chunk's place in the lower.
-        if names.is_empty() || n_rows == 0 || number % CHUNKS_APART != 0 {
+        if names.is_empty() || n_rows == 0 || !number.is_multiple_of(CHUNKS_APART) {
             return Ok(None);
         }
         // Odd, since keys often come in turns of two, four or ten.

@@ -301,7 +301,7 @@ enum Look {
     /// A key, or a time.
     At(Seen),
     /// What a window is made of.
-    Values(WindowColumn),
+    Values(Box<WindowColumn>),
 }
 
 impl Apart {
@@ -347,7 +347,11 @@ fn apart(groups: Grouping, windows: Vec<(usize, AtWork)>) -> Result<(Apart, Wind
         let column = at_work.column;
         let value = column.value.as_ref().map(|_| {
             let of = column.bound.value_type().clone();
-            named(format!("value{place}"), of, Look::Values(column.clone()))
+            named(
+                format!("value{place}"),
+                of,
+                Look::Values(Box::new(column.clone())),
+            )
         });
         let time = column.time.as_ref().map(|time| {
             let of = time.bound().column_type();
