@@ -761,7 +761,7 @@ fn a_frame_says_how_many_partitions_it_has_as_far_as_it_knows() {
         let text = frame.to_string();
         let line = text.lines().last().unwrap();
         assert!(
-            line.contains(&format!("rows, {said}, partitioning ")),
+            line.contains(&format!(", {said}, partitioning ")),
             "{line}: {said}"
         );
         let (n, found) = (
