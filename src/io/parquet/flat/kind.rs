@@ -12,7 +12,7 @@ use arrow_buffer::ArrowNativeType;
 use super::delta::Deltas;
 use super::fault::{Outcome, damaged};
 use super::hybrid::Hybrid;
-use super::planes::{BLOCK, Plane, eight, four};
+use super::split;
 use super::values::{Flags, Texts, Values, with_length};
 
 /// Encodings, as they are numbered.
@@ -52,14 +52,12 @@ pub(super) trait Stored: Copy + Send + 'static {
     const BYTES: usize;
 
     fn of_bytes(bytes: &[u8]) -> Self;
-    /// A block of numbers, by their planes of bytes.
-    fn of_planes<'a>(plane: impl Fn(usize) -> &'a Plane) -> [Self; BLOCK];
     /// The low bits.
     fn of_i64(number: i64) -> Self;
 }
 
 macro_rules! stored {
-    ($($native:ty, $joined:ident;)*) => {$(
+    ($($native:ty)*) => {$(
         impl Stored for $native {
             const BYTES: usize = size_of::<$native>();
 
@@ -70,10 +68,6 @@ macro_rules! stored {
                 <$native>::from_le_bytes(own)
             }
 
-            fn of_planes<'a>(plane: impl Fn(usize) -> &'a Plane) -> [Self; BLOCK] {
-                $joined(std::array::from_fn(plane)).map(|number| number as $native)
-            }
-
             #[inline]
             fn of_i64(number: i64) -> Self {
                 number as $native
@@ -82,7 +76,7 @@ macro_rules! stored {
     )*};
 }
 
-stored!(i32, four; i64, eight;);
+stored!(i32 i64);
 
 /// What a stored number becomes. Only the bits count: whether they are signed,
 /// or a float, is the array's.
@@ -158,21 +152,10 @@ impl<S: Stored, T: Becomes<S>> Kind for Numbers<S, T> {
                     return damaged("values are cut short");
                 }
                 let end = *next + n;
-                while end - *next >= BLOCK {
-                    let block = S::of_planes(|plane| {
-                        let bytes = page[*at + plane * *values + *next..].first_chunk();
-                        bytes.expect("each plane has as many bytes as there are values")
-                    });
-                    out.extend(block.map(T::of));
-                    *next += BLOCK;
-                }
-                out.extend((*next..end).map(|idx| {
-                    let mut bytes = [0; 8];
-                    for (plane, byte) in bytes[..S::BYTES].iter_mut().enumerate() {
-                        *byte = page[*at + plane * *values + idx];
-                    }
-                    T::of(S::of_bytes(&bytes[..S::BYTES]))
-                }));
+                out.reserve(n);
+                split::read(page, *at, *values, *next..end, |stored: S| {
+                    out.push(T::of(stored));
+                });
                 *next = end;
                 Ok(())
             }

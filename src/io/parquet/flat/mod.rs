@@ -23,9 +23,9 @@ mod header;
 mod hybrid;
 mod kind;
 mod pages;
-mod planes;
 mod room;
 mod rows;
+mod split;
 #[cfg(test)]
 mod tests;
 mod unpack;
