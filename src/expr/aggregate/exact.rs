@@ -17,9 +17,10 @@ use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, NullArray};
-use arrow_buffer::i256;
+use arrow_buffer::{NullBuffer, i256};
 use hashbrown::HashMap;
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::state::Groups;
@@ -29,6 +30,12 @@ const LARGE: f64 = f64::from_bits((1023 + 960) << 52);
 /// What larger ones are multiplied with, exactly, to be added up: 2^-128.
 const DOWN: f64 = f64::from_bits((1023 - 128) << 52);
 const UP: f64 = f64::from_bits((1023 + 128) << 52);
+
+/// Groups from which on their sums are far away in memory: 256 KiB of them.
+const FAR: usize = 16_384;
+/// Rows whose sums are fetched together, before the first is added to: adding takes so
+/// many steps that a processor looks only a few rows ahead.
+const BLOCK: usize = 64;
 
 /// The rounded sum and what rounding lost (D. E. Knuth).
 #[inline]
@@ -317,6 +324,25 @@ impl ExactSums {
         self.rest_bytes = self.rest_bytes + rest.bytes() - before.min(self.rest_bytes);
     }
 
+    /// Adds a value of each row, without those that are null.
+    pub fn add_values(&mut self, groups: Groups<'_>, values: &[f64], nulls: Option<&NullBuffer>) {
+        self.grow(groups.n_groups());
+        let ids = groups.ids().filter(|_| self.pairs.len() >= FAR);
+        let (None | Some(0), Some(ids)) = (nulls.map(NullBuffer::null_count), ids) else {
+            groups.for_valid(nulls, |row, group| self.add(group, values[row]));
+            return;
+        };
+        for (ids, values) in ids.chunks(BLOCK).zip(values.chunks(BLOCK)) {
+            let bits = ids
+                .iter()
+                .fold(0, |bits, id| bits | self.pairs[*id as usize][0].to_bits());
+            black_box(bits);
+            for (id, value) in ids.iter().zip(values) {
+                self.add(*id as usize, *value);
+            }
+        }
+    }
+
     /// Adds every value; `of` gives the row's value, or none.
     pub fn add_all(&mut self, groups: Groups<'_>, of: impl Fn(usize) -> Option<f64>) {
         self.grow(groups.n_groups());
@@ -402,6 +428,24 @@ mod tests {
         let mut sums = ExactSums::default();
         sums.add_all(Groups::one(values.len()), |row| Some(values[row]));
         sums.value(0)
+    }
+
+    #[test]
+    fn sums_far_away_are_those_of_one_value_after_the_other() {
+        let n_groups = FAR + 3;
+        let ids: Vec<u32> = (0..100_003_u32)
+            .map(|row| row.wrapping_mul(2_654_435_761) % n_groups as u32 / (1 + row % 3))
+            .collect();
+        let values: Vec<f64> = ids.iter().map(|id| f64::from(*id) / 7.0 - 900.0).collect();
+        let even: NullBuffer = (0..ids.len()).map(|row| row % 2 == 0).collect();
+        for nulls in [None, Some(&even)] {
+            let groups = Groups::of(&ids, n_groups);
+            let (mut at_once, mut plain) = (ExactSums::default(), ExactSums::default());
+            at_once.add_values(groups, &values, nulls);
+            let valid = |row: &usize| nulls.is_none_or(|nulls| nulls.is_valid(*row));
+            plain.add_all(groups, |row| Some(row).filter(valid).map(|row| values[row]));
+            assert!((0..n_groups).all(|group| at_once.exact(group) == plain.exact(group)));
+        }
     }
 
     #[test]

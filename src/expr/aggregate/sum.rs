@@ -194,8 +194,8 @@ impl Sum {
 
     fn add_floats(&mut self, groups: Groups<'_>, array: &Float64Array) {
         self.use_fractions();
-        let (values, floats) = (array.values(), &mut self.floats);
-        groups.for_valid(array.nulls(), |row, group| floats.add(group, values[row]));
+        self.floats
+            .add_values(groups, array.values(), array.nulls());
     }
 
     fn add_numbers(&mut self, groups: Groups<'_>, numbers: &Numbers) {
