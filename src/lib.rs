@@ -82,10 +82,28 @@ pub mod prelude {
     pub use crate::{ByteSize, Settings};
 }
 
-/// The Arrow types of windrow's public signatures, at the version of the newest DataFusion release.
+/// The Arrow types of windrow's public signatures, at the version of the newest DataFusion
+/// release, under the names that the `arrow` crate has for them. A program that wants its
+/// kernels depends on `arrow` of the same version: its types are these.
+///
+/// ```
+/// use windrow::arrow::array::{ListArray, cast::AsArray};
+/// use windrow::arrow::datatypes::{DataType, Int64Type};
+///
+/// let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None])]);
+/// assert_eq!(lists.value(0).as_primitive::<Int64Type>().value(0), 1);
+/// assert_eq!(lists.value_type(), DataType::Int64);
+/// ```
 pub mod arrow {
     pub use arrow_array as array;
+    pub use arrow_buffer as buffer;
     pub use arrow_schema as schema;
+
+    /// Types of columns: what says which one a column has, and what names it in Rust.
+    pub mod datatypes {
+        pub use arrow_array::types::*;
+        pub use arrow_schema::*;
+    }
 }
 
 /// The examples of the README, compiled as this crate's own.

@@ -143,12 +143,16 @@ fn plans(dir: &Path) -> Vec<(&'static str, DataFrame)> {
 }
 
 fn run(frame: &DataFrame, off: &[&str], threads: usize) -> Collected {
-    let plan = lower_without(optimize(frame.plan().clone()), ByteSize::mib(1), off);
     let settings = Settings {
         threads,
         ..Settings::default()
     };
-    collect(&plan, &Context::new(settings)).unwrap()
+    run_in(&Context::new(settings), frame, off)
+}
+
+fn run_in(context: &Context, frame: &DataFrame, off: &[&str]) -> Collected {
+    let plan = lower_without(optimize(frame.plan().clone()), ByteSize::mib(1), off);
+    collect(&plan, context).unwrap()
 }
 
 fn rows(collected: &Collected) -> String {
@@ -241,6 +245,56 @@ fn what_is_left_off_is_not_done() {
     assert_eq!(skipped, 7);
     assert_eq!(read("filter", &["statistics"]).0, 0);
     assert!(read("filter", &["statistics"]).1 >= bytes);
+    let held = |off: &[&str]| {
+        let report = of("few_rows_of_whom_partners_are_asked", off);
+        let way = report.stages.into_iter().find_map(|stage| stage.way);
+        (way.unwrap(), report.skipped_row_groups)
+    };
+    // The rows that are held tell which row groups of the others need not be read.
+    let (way, skipped) = held(&[]);
+    assert!(
+        way.starts_with("left rows") && skipped == 6,
+        "{way}, {skipped}"
+    );
+    let (way, skipped) = held(&["fewer_rows_held"]);
+    assert!(
+        way.starts_with("right rows") && skipped == 0,
+        "{way}, {skipped}"
+    );
     assert!(of("small_side", &[]).skipped_row_groups > 0);
     assert_eq!(of("small_side", &["runtime_filter"]).skipped_row_groups, 0);
+}
+
+#[test]
+fn columns_that_come_late_are_read_of_pages_with_rows_that_pass() {
+    const ROWS: i64 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let scrambled = |n: i64| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let kind = (0..ROWS).map(|n| (scrambled(n) % 1000) as i64);
+    let kind: ArrayRef = Arc::new(Int64Array::from_iter_values(kind));
+    let text = |n| format!("{:016x}", scrambled(n)).repeat(6);
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..ROWS).map(text)));
+    let batch = RecordBatch::try_from_iter([("kind", kind), ("text", text)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(100)
+        .set_write_batch_size(100)
+        .build();
+    let path = dir.path().join("texts.parquet");
+    let out = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(out, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let texts = session().read_parquet(path.to_str().unwrap()).unwrap();
+    // Some pages have a row that passes, and statistics cannot tell which.
+    let few = texts.filter("kind = 77").unwrap();
+    let few = few.select(["text"]).unwrap();
+    let read = |off: &[&str]| {
+        let context = Context::new(Settings::default());
+        let collected = run_in(&context, &few, off);
+        (rows(&collected), context.reads().bytes())
+    };
+    let ((late_rows, late), (all_rows, at_once)) = (read(&[]), read(&["late_columns"]));
+    assert_eq!(late_rows, all_rows);
+    assert!(late * 3 < at_once, "{late} of {at_once} bytes");
 }

@@ -217,7 +217,8 @@ impl Random {
         let (width, n_rows) = (table.columns.len(), table.rows.len());
         let any = self.below(width);
         let free = !table.has("place");
-        Some(match self.below(10) {
+        Some(match self.below(11) {
+            10 => Shape::Sample(self.below(101) as f64 / 100.0, self.below(1_000) as u64),
             0 => Shape::Coalesce(1 + self.below(4_000) as u64),
             1 if free => Shape::Shuffle(self.several(table, true)?, 1 + self.below(6)),
             2 if free => {

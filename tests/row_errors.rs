@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::cli::{gzipped, windrow};
 use common::folder::names;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use windrow::arrow::datatypes::DataType;
 use windrow::{ByteSize, OnBadRecord, ReadOptions, Session, Settings, WriteOptions};
 
 /// 3,000 numbered rows: one cannot be cast, a later one cannot either, and the
@@ -203,4 +204,51 @@ fn a_failing_row_leaves_nothing_behind() {
         .unwrap_err();
     assert!(matches!(error, windrow::Error::Evaluate { .. }), "{error}");
     assert_eq!(names(dir.path()), ["a.json"]);
+}
+
+#[test]
+fn a_row_of_csv_for_which_a_step_had_no_value_ended_in_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = |row: i64| match row {
+        150 => "70000,\"two\nlines\"\n".to_owned(),
+        _ => format!("{row},x\n"),
+    };
+    let records: String = (0..300).map(record).collect();
+    let text = format!("n,v\n\n{records}");
+    let path = dir.path().join("a.csv");
+    std::fs::write(&path, &text).unwrap();
+    let place = format!(
+        "a.csv: line 153 (byte {} decompressed): evaluating ",
+        text.find("70000").unwrap()
+    );
+    for blocksize in [1, 777, 1 << 30] {
+        for threads in [1, 2, 5] {
+            let session = Session::new(Settings {
+                threads,
+                ..Settings::default()
+            });
+            let options = ReadOptions {
+                blocksize: Some(ByteSize::new(blocksize)),
+                ..ReadOptions::default()
+            };
+            let frame = session.read_csv(&path, options).unwrap();
+            let most = "n + 9223372036854705808 > 0";
+            for (failing, reason) in [
+                (
+                    frame.cast([("n", DataType::Int16)]),
+                    "\"70000\" is not int16",
+                ),
+                (frame.with_column("m", most), "does not fit 64 bits"),
+                (frame.filter(most), "does not fit 64 bits"),
+            ] {
+                let error = failing.unwrap().compute().unwrap_err().to_string();
+                assert!(error.contains(&place) && error.contains(reason), "{error}");
+            }
+            // Rows without columns have no place either, unless somebody asks.
+            let computed = frame.with_column("m", "n + 1").unwrap();
+            let none = computed.filter("m > 200").unwrap();
+            let none = none.select(Vec::<&str>::new()).unwrap();
+            assert_eq!(none.compute().unwrap().num_rows(), 101);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::control::Progress;
 use super::shared::SharedParts;
 use crate::cancel::Cancel;
 use crate::config::Settings;
-use crate::io::KnownFiles;
+use crate::io::{KnownFiles, Reads};
 use crate::memory::{Budget, SpillDir};
 use crate::size::ByteSize;
 
@@ -62,5 +62,10 @@ impl Context {
             budget: None,
             shared: None,
         }
+    }
+
+    /// How often Parquet and Arrow IPC files were opened, and how many bytes were read of them.
+    pub fn reads(&self) -> &Reads {
+        self.files.reads()
     }
 }

@@ -189,6 +189,15 @@ impl Decode {
         }
     }
 
+    /// Has the decoder tell the places of rows from now on, if it did not.
+    #[cold]
+    fn keep_places(&mut self) -> bool {
+        match self {
+            Decode::Csv(csv) => csv.keep_places(),
+            Decode::Json(_) | Decode::Line(_) => false,
+        }
+    }
+
     /// Decodes records that stand at `first_byte` of their file; CSV with its layout.
     fn decode(
         &mut self,
@@ -204,6 +213,16 @@ impl Decode {
             (Decode::Csv(_), None) => Err(Error::internal("CSV came without its layout")),
         }
     }
+}
+
+/// What a chunk of text is decoded with.
+struct TextRead<'a> {
+    layout: Option<&'a Arc<CsvLayout>>,
+    /// Of its file.
+    path: &'a str,
+    schema: &'a RunSchema,
+    /// The columns that are known before.
+    start: &'a JsonSchema,
 }
 
 /// One thread's decoder and operators, with the buffers that they reuse.
@@ -276,56 +295,82 @@ impl Worker {
         let with_filter = with_filter.map(|head| known.merge(head));
         let start = with_filter.as_ref().unwrap_or(known);
         self.filter_file(path);
-        let at = text.first_byte;
+        let read = TextRead {
+            layout,
+            path,
+            schema,
+            start,
+        };
+        let (decoded, batch, stepped, mut failed) = self.step_text(text, &read)?;
+        let Stepped { batch: kept, added } = stepped;
+        if let Some(failed) = &mut failed {
+            self.judge_alone(failed, text, layout, path, schema)?;
+        }
+        let places = self.places(&batch, &kept, |row| decoded.places[row])?;
+        Ok(Worked {
+            schema: schema.local(decoded.schema),
+            text_bytes: text.bytes.len() as u64,
+            first_byte: Some(text.first_byte),
+            lines: decoded.lines,
+            inner_lines: decoded.inner_lines,
+            blank: decoded.blank,
+            filtered: decoded.filtered + batch.num_rows() as u64 + added - kept.num_rows() as u64,
+            added,
+            skipped: Passed::default(),
+            bad: decoded
+                .bad
+                .into_iter()
+                .map(|bad| self.bad(bad, &text.bytes))
+                .collect(),
+            duplicate_keys: decoded.duplicate_keys,
+            ignored_values: decoded.ignored_values,
+            replaced: text.replaced,
+            typed: decoded.typed,
+            bare: first_bare(&kept, places.as_deref()),
+            places: places.filter(|_| self.plan.keep_places),
+            batch: kept,
+            folded: None,
+            bucket: None,
+            hot: None,
+            shards: None,
+            failed,
+        })
+    }
+
+    /// Decodes a chunk and takes its rows through the steps: what was decoded, the rows
+    /// in front of the steps and behind them, and the record that failed, if one did.
+    /// Then these are the rows before it.
+    fn step_text(
+        &mut self,
+        text: &mut TextChunk,
+        read: &TextRead<'_>,
+    ) -> Result<(Decoded, RecordBatch, Stepped, Option<FailedRecord>)> {
+        let (at, layout, start) = (text.first_byte, read.layout, read.start);
         let mut decoded = self.decoder.decode(&mut text.bytes, at, layout, start)?;
         let mut failed = None;
         loop {
             failed = decoded.failed.take().or(failed);
-            let batch = schema.with_path(decoded.batch, path)?;
-            let Stepped { batch: kept, added } = match self.steps.push(&batch, false) {
-                Ok(stepped) => stepped,
+            let batch = read.schema.with_path(decoded.batch.clone(), read.path)?;
+            let stepped = self.steps.push(&batch, false);
+            let asks_places = match &stepped {
+                Ok(stepped) => stepped.batch.num_columns() == 0,
+                Err(failure) => matches!(failure, Failure::Row(..)),
+            };
+            let lacks_places = decoded.places.len() < batch.num_rows();
+            if asks_places && lacks_places && self.decoder.keep_places() {
+                decoded = self.decoder.decode(&mut text.bytes, at, layout, start)?;
+                continue;
+            }
+            match stepped {
+                Ok(stepped) => return Ok((decoded, batch, stepped, failed)),
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Row(row, error)) => {
                     let place = decoded.places[row];
                     failed = Some(FailedRecord { place, error });
                     let mut before = text.bytes[..place.byte].to_vec();
                     decoded = self.decoder.decode(&mut before, at, layout, start)?;
-                    continue;
                 }
-            };
-            if let Some(failed) = &mut failed {
-                self.judge_alone(failed, text, layout, path, schema)?;
             }
-            let places = self.places(&batch, &kept, |row| decoded.places[row])?;
-            return Ok(Worked {
-                schema: schema.local(decoded.schema),
-                text_bytes: text.bytes.len() as u64,
-                first_byte: Some(text.first_byte),
-                lines: decoded.lines,
-                inner_lines: decoded.inner_lines,
-                blank: decoded.blank,
-                filtered: decoded.filtered + batch.num_rows() as u64 + added
-                    - kept.num_rows() as u64,
-                added,
-                skipped: Passed::default(),
-                bad: decoded
-                    .bad
-                    .into_iter()
-                    .map(|bad| self.bad(bad, &text.bytes))
-                    .collect(),
-                duplicate_keys: decoded.duplicate_keys,
-                ignored_values: decoded.ignored_values,
-                replaced: text.replaced,
-                typed: decoded.typed,
-                bare: first_bare(&kept, places.as_deref()),
-                places: places.filter(|_| self.plan.keep_places),
-                batch: kept,
-                folded: None,
-                bucket: None,
-                hot: None,
-                shards: None,
-                failed,
-            });
         }
     }
 

@@ -9,7 +9,6 @@ use arrow_schema::SchemaRef;
 
 use super::planned::{Made, Planned};
 use super::session::Session;
-use super::show::rows_text;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::{self, RunReport};
@@ -533,9 +532,8 @@ impl fmt::Display for DataFrame {
                 let estimate = self.plan().estimate();
                 write!(
                     f,
-                    "{}{}, {}, partitioning {}",
-                    if estimate.exact { "" } else { "about " },
-                    rows_text(estimate.rows),
+                    "{}, {}, partitioning {}",
+                    estimate.rows_text(),
                     self.plan().partition_count(),
                     self.plan().partitioning()
                 )

@@ -147,7 +147,7 @@ impl Session {
     /// How often Parquet and Arrow IPC files were opened in this session, and
     /// how many bytes were read of them.
     pub fn reads(&self) -> &Reads {
-        self.context.files.reads()
+        self.context.reads()
     }
 
     pub(crate) fn context(&self) -> &Context {

@@ -11,6 +11,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use super::table::Table;
 use crate::inspect::text::{left, width};
+use crate::plan::counted;
 
 /// Widest cell, in terminal columns.
 const MAX_WIDTH: usize = 40;
@@ -123,7 +124,7 @@ impl fmt::Display for Shown<'_> {
 
 /// How many rows there are, in words.
 pub(super) fn rows_text(rows: u64) -> String {
-    format!("{rows} {}", if rows == 1 { "row" } else { "rows" })
+    counted(rows, "row", "rows")
 }
 
 /// Text that fits a cell: one line, not too wide, control characters shown.

@@ -251,13 +251,14 @@ fn draw_box(svg: &mut String, node: &Node, place: &Place) {
 /// What a node does, and how much comes out of it.
 fn lines(node: &ExplainedNode) -> Vec<String> {
     let mut lines = wrapped(&printable(&node.node));
+    let (estimate, lies) = (node.estimate(), &node.partitioning);
+    if !estimate.is_known() {
+        lines.push(format!("{estimate}, {lies}"));
+        return lines;
+    }
     let about = if node.exact { "" } else { "about " };
-    lines.push(format!(
-        "{about}{} rows, {}, {}",
-        count(node.rows),
-        ByteSize::new(node.bytes),
-        node.partitioning
-    ));
+    let (rows, bytes) = (count(node.rows), ByteSize::new(node.bytes));
+    lines.push(format!("{about}{rows} rows, {bytes}, {lies}"));
     lines
 }
 

@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 
 use super::budget::{Budget, Reservation, held_bytes};
 use super::spill::{Segment, SpillDir, SpillFile};
+use crate::cancel::check;
 use crate::error::{Error, Result};
 use crate::partition::batch_bytes;
 
@@ -61,7 +62,7 @@ impl RowStack {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it must spill and cannot.
+    /// [`Error::Io`] if it must spill and cannot; [`Error::Cancelled`] on the way.
     pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -84,7 +85,10 @@ impl RowStack {
     fn spill(&mut self) -> Result<()> {
         let mut writer = self.spill_dir.create_segments()?;
         let batches = std::mem::take(&mut self.in_memory).into_iter();
-        let segments = batches.map(|batch| writer.write(&batch.schema(), [Ok(batch)]));
+        let segments = batches.map(|batch| {
+            check()?;
+            writer.write(&batch.schema(), [Ok(batch)])
+        });
         let segments = segments.collect::<Result<_>>()?;
         self.on_disk.push((Arc::new(writer.finish()?), segments));
         self.reservation.resize_anyway(0);

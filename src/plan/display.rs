@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
+use super::estimate::{Estimate, counted};
 use super::join::Join;
 use super::join_way::JoinWay;
 use super::logical::{Logical, Scan};
@@ -35,7 +36,7 @@ pub struct ExplainedNode {
     pub depth: usize,
     /// What it does.
     pub node: String,
-    /// Rows that come out.
+    /// Rows that come out; 0, and not exact, where nothing is known of them.
     pub rows: u64,
     /// Logical bytes of Arrow data that come out.
     pub bytes: u64,
@@ -43,6 +44,17 @@ pub struct ExplainedNode {
     pub exact: bool,
     /// How the rows lie in partitions.
     pub partitioning: String,
+}
+
+impl ExplainedNode {
+    /// How much comes out.
+    pub(crate) fn estimate(&self) -> Estimate {
+        Estimate {
+            rows: self.rows,
+            bytes: self.bytes,
+            exact: self.exact,
+        }
+    }
 }
 
 /// What will run: the plan as built, after the rules, and its stages, with
@@ -76,14 +88,12 @@ impl Explained {
         ] {
             writeln!(f, "{title}")?;
             for node in nodes {
-                let about = if node.exact { "" } else { "about " };
                 writeln!(
                     f,
-                    "  {:indent$}{}  ({about}{} rows, {about}{}, {})",
+                    "  {:indent$}{}  ({}, {})",
                     "",
                     node.node,
-                    node.rows,
-                    ByteSize::new(node.bytes),
+                    node.estimate(),
                     node.partitioning,
                     indent = node.depth * 2,
                 )?;
@@ -383,8 +393,14 @@ fn scan_text(scan: &Scan, ways: Ways) -> String {
         Source::Text { inputs, format, .. } | Source::Columns { inputs, format, .. } => {
             format!("{format} {}", shown(inputs))
         }
-        Source::Batches(batches) => format!("{} batches in memory", batches.len()),
-        Source::Made { make, n_partitions } => format!("{n_partitions} partitions of {make:?}"),
+        Source::Batches(batches) => {
+            let batches = counted(batches.len() as u64, "batch", "batches");
+            format!("{batches} in memory")
+        }
+        Source::Made { make, n_partitions } => {
+            let partitions = counted(*n_partitions as u64, "partition", "partitions");
+            format!("{partitions} of {make:?}")
+        }
         Source::Union(inputs) => format!("{} stages one behind the other", inputs.len()),
         Source::Folded { fold, .. } => format!("the rows of {}", fold.name()),
         Source::Shared(shared) => format!("shared rows {}", shared.number),

@@ -3,6 +3,8 @@
 //! In:  what sources were counted or thought to hold.
 //! Out: rows and bytes of any node; only what was counted is called exact.
 
+use std::fmt;
+
 use arrow_schema::SchemaRef;
 
 use super::fold::Fold;
@@ -11,8 +13,10 @@ use super::logical::Logical;
 use super::merge_how::MergeHow;
 use crate::error::Result;
 use crate::expr::Expr;
+use crate::size::ByteSize;
 
-/// What is known of how much a node gives before it runs.
+/// What is known of how much a node gives before it runs. No rows, and those not
+/// exact, are said of what nothing is known of: a function may give any number.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Estimate {
     /// Rows.
@@ -38,9 +42,39 @@ impl Estimate {
         Estimate {
             rows: (self.rows as f64 * factor).ceil() as u64,
             bytes: (self.bytes as f64 * factor).ceil() as u64,
-            exact: false,
+            exact: self.exact && self.rows == 0,
         }
     }
+
+    /// Whether anything is known.
+    pub(crate) fn is_known(&self) -> bool {
+        self.exact || self.rows > 0
+    }
+
+    /// How many rows, in words.
+    pub(crate) fn rows_text(&self) -> String {
+        if !self.is_known() {
+            return "as many rows as a run will tell".to_owned();
+        }
+        let about = if self.exact { "" } else { "about " };
+        format!("{about}{}", counted(self.rows, "row", "rows"))
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rows_text())?;
+        if self.is_known() {
+            let about = if self.exact { "" } else { "about " };
+            write!(f, ", {about}{}", ByteSize::new(self.bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of things, in words.
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Rows of a group that are guessed where nothing is known of keys.

@@ -37,6 +37,7 @@ pub use common::Shared;
 pub(crate) use display::stages;
 pub use display::{Explained, ExplainedNode, explain, physical_text};
 pub use estimate::Estimate;
+pub(crate) use estimate::counted;
 pub(crate) use explode::exploded;
 pub use fold::{Fold, TopCall};
 pub use join::{ColumnOf, Join};

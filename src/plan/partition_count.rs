@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, counted};
 use super::fold::Fold;
 use super::logical::{Logical, Scan};
 use super::lower::DEFAULT_BYTES;
@@ -62,7 +62,7 @@ impl fmt::Display for PartitionCount {
             About(n) => ("about ", n),
             Unknown => return f.write_str("as many partitions as a run will tell"),
         };
-        write!(f, "{before}{n} partition{}", if *n == 1 { "" } else { "s" })
+        write!(f, "{before}{}", counted(*n, "partition", "partitions"))
     }
 }
 

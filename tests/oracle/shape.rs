@@ -22,6 +22,8 @@ pub enum Shape {
     MovedMerge(MergeHow, usize, usize),
     /// Sorted by a key, with the other table, sorted by its own.
     SortedMerge(MergeHow, usize),
+    /// A share of the rows, chosen by their places and a seed.
+    Sample(f64, u64),
     /// Shared out among frames by chance, and put together again.
     Split(Vec<f64>, u64),
     /// The last so many rows.
@@ -62,6 +64,7 @@ impl Shape {
                 let other = other.set_index(theirs(*key))?;
                 frame.set_index(name(key))?.merge(&other, pairs.how(*how))
             }
+            Shape::Sample(share, seed) => frame.sample(*share, *seed),
             Shape::Split(weights, seed) => {
                 let split = numbered()?.random_split(weights, *seed)?;
                 back(windrow::concat(&split)?)
@@ -110,6 +113,11 @@ impl Shape {
                 let (table, other) = (sorted(table, &by(*key)), sorted(other, &by(theirs)));
                 met(&table, &other, *how, *key)
             }
+            Shape::Sample(share, seed) => {
+                let numbered = table.rows.iter().zip(0..);
+                let kept = numbered.filter(|(_, place)| chance(*seed, *place) < *share);
+                rows(kept.map(|(row, _)| row.clone()).collect())
+            }
             Shape::Tail(n) => {
                 let from = table.rows.len().saturating_sub(*n as usize);
                 rows(table.rows[from..].to_vec())
@@ -127,6 +135,18 @@ impl Shape {
             }
         }
     }
+}
+
+/// The number from 0 to 1 that a place has by chance: the outputs of splitmix64, one
+/// after the other.
+fn chance(seed: u64, place: u64) -> f64 {
+    let next = |state: u64| {
+        let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (next(next(seed) ^ place) >> 11) as f64 * 0.5f64.powi(53)
 }
 
 fn melted(table: &Plain, ids: &[usize], columns: &[usize]) -> Plain {

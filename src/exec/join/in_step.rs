@@ -20,6 +20,7 @@ use arrow_select::concat::concat_batches;
 use super::bucket::BucketJoin;
 use super::side::Batches;
 use super::unit_of;
+use crate::cancel::check;
 use crate::error::{Error, Result};
 use crate::exec::output::room_beside;
 use crate::exec::source::{Open, Units, batches_reader};
@@ -162,6 +163,7 @@ impl InStep {
 
     fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         loop {
+            check()?;
             if let Some(matches) = &mut self.matches {
                 match matches.next_rows()? {
                     Some(rows) if rows.num_rows() > 0 => return Ok(Some(rows)),
@@ -230,6 +232,7 @@ fn blocks(
     let mut open = Vec::new();
     let mut open_bytes = 0;
     for rows in build {
+        check()?;
         for rows in pieces(&steps.timed(&rows?)?, held.block_bytes) {
             let bytes = batch_bytes(&rows);
             if open_bytes + bytes > held.block_bytes {
@@ -263,6 +266,7 @@ fn blocks(
     let mut has_behind = Vec::new();
     let mut behind: Option<RecordBatch> = None;
     while let Some(rows) = in_order.pop()? {
+        check()?;
         let all = std::iter::once(&rows).chain(&behind);
         let first = steps.first_of_each(&concat_batches(&rows.schema(), all)?)?;
         let some = behind.replace(first).filter(|rows| rows.num_rows() > 0);
@@ -309,4 +313,66 @@ fn pieces(rows: &RecordBatch, block_bytes: u64) -> impl Iterator<Item = RecordBa
     let step = fitting.clamp(1, n_rows.max(1));
     let piece = move |start: usize| rows.slice(start, step.min(n_rows - start));
     (0..n_rows).step_by(step).map(piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::cancel::tests::assert_stops;
+    use crate::ops::join::{Direction, Nearest};
+    use crate::plan::{Join, MergeHow};
+
+    const BATCHES: usize = 60;
+
+    fn rows() -> Batches {
+        let batch = |idx: i64| {
+            let n: ArrayRef = Arc::new(Int64Array::from_iter_values(idx * 50..(idx + 1) * 50));
+            Ok(RecordBatch::try_from_iter([("n", n)])?)
+        };
+        Box::new((0..BATCHES as i64).map(batch))
+    }
+
+    #[test]
+    fn a_join_by_time_past_the_budget_went_on_for_seconds_once_it_was_cancelled() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let dir = tempfile::tempdir().unwrap();
+        for direction in [Direction::Backward, Direction::Forward, Direction::Nearest] {
+            let nearest = Nearest {
+                direction,
+                tolerance: None,
+                exact: true,
+            };
+            let join = Join {
+                how: MergeHow::Left,
+                on: Vec::new(),
+                suffixes: ("_x".into(), "_y".into()),
+                next_to: Some(("n".into(), "n".into(), nearest)),
+                nulls_match: false,
+                hold: None,
+                hash_mask: u64::MAX,
+                columns: Vec::new(),
+                passes_late: true,
+            };
+            let join = join.settled(&schema, &schema).unwrap();
+            let spec = Arc::new(join.spec(&schema, &schema).unwrap());
+            // Each batch is a block and is spilled; each is looked at where it comes, where
+            // it is written, and where probe rows go past it.
+            assert_stops("blocks", 3 * BATCHES, || {
+                let held = Held {
+                    budget: Budget::new(ByteSize::kib(64)),
+                    spill_dir: Arc::new(SpillDir::new(dir.path(), None)),
+                    block_bytes: 500,
+                };
+                let joined = InStep::new(&spec, rows(), rows(), &held)?;
+                let n: usize = joined
+                    .map(|rows| rows.map(|rows| rows.num_rows()))
+                    .sum::<Result<_>>()?;
+                assert_eq!(n, 50 * BATCHES);
+                Ok(())
+            });
+        }
+    }
 }

@@ -207,9 +207,18 @@ impl<'a> Records<'a> {
         let content = self.text.between(cell.start, cell.end);
         let text = (Meaning::Text, Scalars::TEXT_FIELD);
         let (meaning, facts) = match content.first() {
-            Some(b'-' | b'0'..=b'9') => match scan_number(self.text, cell.start) {
-                Ok((number, end)) if end == cell.end => number_field(number, content),
-                _ => return text,
+            Some(b'-' | b'0'..=b'9') if content != b"-inf" => {
+                match scan_number(self.text, cell.start) {
+                    Ok((number, end)) if end == cell.end => number_field(number, content),
+                    _ => return text,
+                }
+            }
+            Some(b'N' | b'i' | b'-') => match NumberSpellings::parse_not_finite(content) {
+                Some(value) => {
+                    let number = Number::Float(value);
+                    (Meaning::Number(number), number.facts())
+                }
+                None => return text,
             },
             Some(b't' | b'f' | b'T' | b'F') => match BoolSpellings::parse(content) {
                 Some((value, written)) => (

@@ -69,6 +69,11 @@ impl CsvDecoder {
         self
     }
 
+    /// Tells the line of each row from now on; false if it did so before.
+    pub fn keep_places(&mut self) -> bool {
+        !std::mem::replace(&mut self.keep_places, true)
+    }
+
     /// Takes another condition on rows from now on, or none.
     pub fn set_predicate(&mut self, predicate: Option<Arc<dyn RowPredicate>>) {
         self.predicate = predicate.map(|predicate| {

@@ -31,9 +31,10 @@
 //!   comes back from its number as it was written: `007`, `+1` and 20 digits
 //!   are text. Floats may all be written shortest (`1.5`, also among `1`), as
 //!   Python does (`1.0`, `1e-07`), or with one number of decimals (`1.50`);
-//!   where no one way gives all fields back, the column is text. Booleans are
-//!   `true`, `True` or `TRUE` throughout. Dates and times, `NaN` and `inf` are text
-//!   unless a schema says otherwise, and a column without any value is text.
+//!   where no one way gives all fields back, the column is text. Beside them
+//!   `NaN`, `inf` and `-inf`, written so, are floats. Booleans are
+//!   `true`, `True` or `TRUE` throughout. Dates and times are text unless a
+//!   schema says otherwise, and a column without any value is text.
 //! - **Records** with more fields than columns are bad, and so are those with
 //!   fewer unless short ones are to be filled with nulls, and those whose quotes
 //!   are broken: never closed, or closed in the middle of a field. Where bad

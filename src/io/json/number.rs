@@ -17,7 +17,7 @@ pub(in crate::io) enum Number {
     Int(i64),
     /// Above `i64::MAX`.
     UInt(u64),
-    /// Written with a fraction or exponent; finite.
+    /// Written with a fraction or exponent; finite, but for the `NaN` and `inf` of CSV.
     Float(f64),
     /// An integer outside 64 bits, or a float that is infinite in an `f64`.
     Huge,

@@ -57,7 +57,17 @@ impl NumberSpellings {
         self.0 & one.0 != 0
     }
 
-    /// Every way of writing `value` that gives `literal`.
+    /// The number that is not finite and that a text stands for: every way writes it so.
+    pub fn parse_not_finite(text: &[u8]) -> Option<f64> {
+        match text {
+            b"NaN" => Some(f64::NAN),
+            b"inf" => Some(f64::INFINITY),
+            b"-inf" => Some(f64::NEG_INFINITY),
+            _ => None,
+        }
+    }
+
+    /// Every way of writing `value`, which is finite, that gives `literal`.
     pub fn of(value: f64, literal: &[u8]) -> NumberSpellings {
         let mut found = NumberSpellings::NONE;
         let mut text = Vec::with_capacity(32);
@@ -208,6 +218,21 @@ mod tests {
                     assert_eq!(out, literal.as_bytes(), "way {way}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_written_alike_in_every_way() {
+        for literal in ["NaN", "inf", "-inf"] {
+            let value = NumberSpellings::parse_not_finite(literal.as_bytes()).unwrap();
+            for way in 0..3 + MOST_DECIMALS {
+                let mut out = Vec::new();
+                NumberSpellings(1 << way).write(value, &mut out);
+                assert_eq!(out, literal.as_bytes(), "way {way}");
+            }
+        }
+        for other in ["nan", "NAN", "Inf", "+inf", "Infinity", "-NaN", ""] {
+            assert_eq!(NumberSpellings::parse_not_finite(other.as_bytes()), None);
         }
     }
 
