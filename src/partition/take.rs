@@ -11,6 +11,13 @@
 //! texts   a long one … │ short │ …        16 bytes at once, of which what is
 //! taken   short │ a long …                too much is written over by the next
 //! ```
+//!
+//! Rows that mostly follow each other, as those do of which few were left out,
+//! are copied a stretch at a time, texts and all:
+//!
+//! ```text
+//! rows    0 1 2 3 │ 5 6 7 8 9 │ 11 …
+//! ```
 
 use std::sync::Arc;
 
@@ -24,10 +31,25 @@ use arrow_schema::{ArrowError, DataType};
 use arrow_select::take::take;
 
 /// Bytes of a text that are copied at once, without asking how many there are.
-const STEP: usize = 16;
+const TEXT: usize = 16;
 
-/// Bytes of a text beyond which a call to copy it pays.
-const LONG: usize = 128;
+/// The same of texts of rows that follow each other.
+const TEXTS: usize = 64;
+
+/// The same of numbers of such rows.
+const NUMBERS: usize = 8;
+
+/// Steps beyond which a call to copy pays.
+const MANY_STEPS: usize = 8;
+
+/// Rows of a stretch from which on, in the mean, stretches are copied, and not rows.
+const STRETCH: usize = 4;
+
+/// Bytes of texts that are not all in a near cache.
+const FAR: usize = 1 << 18;
+
+/// Rows from one that is copied to the one whose text is fetched meanwhile.
+const AHEAD: usize = 16;
 
 /// Numbers of rows, and how long a column has to be to have them all.
 #[derive(Debug)]
@@ -36,6 +58,9 @@ pub(crate) struct RowNumbers {
     rows: UInt32Array,
     /// One more than the largest.
     end: usize,
+    /// Where in `rows` each stretch of rows that follow each other begins, and how
+    /// many rows there are; empty where most are short.
+    stretches: Vec<u32>,
 }
 
 impl From<Vec<u32>> for RowNumbers {
@@ -47,10 +72,30 @@ impl From<Vec<u32>> for RowNumbers {
 impl RowNumbers {
     fn new(rows: Vec<u32>, nulls: Option<NullBuffer>) -> Self {
         let end = rows.iter().max().map_or(0, |last| *last as usize + 1);
+        let stretches = match &nulls {
+            None => stretches_of(&rows),
+            Some(_) => Vec::new(),
+        };
         RowNumbers {
             rows: UInt32Array::new(rows.into(), nulls),
             end,
+            stretches,
         }
+    }
+
+    /// Of each stretch of rows that follow each other, where it goes, its first
+    /// row, and how many there are.
+    fn stretches(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+        let rows = self.rows.values();
+        self.stretches.windows(2).map(|ends| {
+            let (at, end) = (ends[0] as usize, ends[1] as usize);
+            (at, rows[at] as usize, end - at)
+        })
+    }
+
+    /// Whether these are all of `n` rows, in their order.
+    fn are_all(&self, n: usize) -> bool {
+        self.stretches.len() == 2 && self.rows.len() == n && self.rows.value(0) == 0
     }
 
     /// These rows, and no row wherever one has the number `none`.
@@ -77,12 +122,38 @@ impl RowNumbers {
     }
 }
 
-/// Some rows of a column.
+/// Where each stretch of rows that follow each other begins, and how many rows
+/// there are; nothing where most stretches are short.
+fn stretches_of(rows: &[u32]) -> Vec<u32> {
+    let [_, following @ ..] = rows else {
+        return Vec::new();
+    };
+    let pairs = || rows.iter().zip(following);
+    let breaks = |(row, next): (&u32, &u32)| u32::from(next.wrapping_sub(*row) != 1);
+    let n_stretches = 1 + pairs().map(breaks).sum::<u32>() as usize;
+    if rows.len() < STRETCH * n_stretches {
+        return Vec::new();
+    }
+    let mut starts = vec![0; n_stretches + 1];
+    let mut n_starts = 1;
+    // Written and then kept or not: where rows break off can hardly be foreseen.
+    for (at, pair) in (1..).zip(pairs()) {
+        starts[n_starts] = at;
+        n_starts += breaks(pair) as usize;
+    }
+    starts[n_stretches] = rows.len() as u32;
+    starts
+}
+
+/// Some rows of a column; the column itself where these are all.
 ///
 /// # Errors
 ///
 /// If the texts of these rows take more than 2 GiB.
 pub(crate) fn take_rows(column: &ArrayRef, rows: &RowNumbers) -> Result<ArrayRef, ArrowError> {
+    if rows.are_all(column.len()) {
+        return Ok(Arc::clone(column));
+    }
     if column.null_count() == 0 && rows.end <= column.len() {
         let column = column.as_ref();
         downcast_primitive_array! {
@@ -101,45 +172,77 @@ fn take_numbers<T: ArrowPrimitiveType>(
 ) -> PrimitiveArray<T> {
     let values: &[T::Native] = column.values();
     assert!(rows.end <= values.len(), "rows that the column has");
-    // SAFETY: all rows are below their end, which was just seen to be that of the column.
-    let value = |row: &u32| unsafe { *values.get_unchecked(*row as usize) };
-    let taken: Vec<T::Native> = rows.rows.values().iter().map(value).collect();
+    let taken = if rows.stretches.is_empty() {
+        // SAFETY: all rows are below their end, which was just seen to be that of the column.
+        let value = |row: &u32| unsafe { *values.get_unchecked(*row as usize) };
+        rows.rows.values().iter().map(value).collect()
+    } else {
+        let mut taken: Vec<T::Native> = Vec::with_capacity(rows.len() + NUMBERS);
+        for (at, from, n) in rows.stretches() {
+            // SAFETY: rows of a stretch follow each other and are below their end, which was
+            // just seen to be that of the column. There is room for all of them and a step.
+            unsafe { copy::<_, NUMBERS>((values, from, n), taken.as_mut_ptr().add(at), |_| {}) };
+        }
+        // SAFETY: stretches are all rows, one behind the other.
+        unsafe { taken.set_len(rows.len()) };
+        taken
+    };
     PrimitiveArray::new(taken.into(), rows.nulls().cloned())
         .with_data_type(column.data_type().clone())
+}
+
+/// Copies `n` values from `from` on, as `each` changes them: `STEP` at once where so
+/// many lie behind them, of which what is too much is to be written over.
+///
+/// # Safety
+///
+/// There are as many values. At `to` is room for them and for `STEP` more.
+#[inline]
+unsafe fn copy<T: Copy, const STEP: usize>(
+    (values, from, n): (&[T], usize, usize),
+    to: *mut T,
+    each: impl Fn(&mut [T]),
+) {
+    debug_assert!(from + n <= values.len());
+    // SAFETY: as above; what is copied in steps ends a step or more before the values do.
+    unsafe {
+        let first = values.as_ptr().add(from);
+        if n <= MANY_STEPS * STEP && from + n + STEP <= values.len() {
+            let mut done = 0;
+            while done < n {
+                let mut step = first.add(done).cast::<[T; STEP]>().read();
+                each(&mut step);
+                to.add(done).cast::<[T; STEP]>().write(step);
+                done += STEP;
+            }
+        } else {
+            std::ptr::copy_nonoverlapping(first, to, n);
+            each(std::slice::from_raw_parts_mut(to, n));
+        }
+    }
+}
+
+/// Has the memory of a text brought near, where that can be asked for.
+#[inline]
+fn fetch(bytes: &[u8], from: i32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let at = bytes.as_ptr().wrapping_add(from as usize);
+        // SAFETY: nothing is read; an address of nothing does no harm.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, from);
 }
 
 /// Some rows of texts that has all of them, none of which is null.
 fn take_texts(texts: &StringArray, rows: &RowNumbers) -> Result<StringArray, ArrowError> {
     assert!(rows.end <= texts.len(), "rows that the column has");
-    let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
-    let ends = taken_ends(offsets, rows)?;
-    let end = ends.last().map_or(0, |end| *end as usize);
-    let mut values: Vec<u8> = Vec::with_capacity(end + STEP);
-    let to = values.as_mut_ptr();
-    for (row, ends) in rows.rows.values().iter().zip(ends.windows(2)) {
-        let (at, len) = (ends[0] as usize, (ends[1] - ends[0]) as usize);
-        // SAFETY: the row is below the end of all rows, and the column has as many. So its
-        // text stands in `bytes` from `from` on, `len` bytes, or none where there is no
-        // row. There is room for all texts and a step. A text that is copied in steps ends
-        // a step or more before `bytes` does.
-        unsafe {
-            let from = *offsets.get_unchecked(*row as usize) as usize;
-            let is_short = len <= LONG && from + len + STEP <= bytes.len();
-            let (from, to) = (bytes.as_ptr().add(from), to.add(at));
-            if is_short {
-                let mut done = 0;
-                while done < len {
-                    let step = from.add(done).cast::<[u8; STEP]>().read_unaligned();
-                    to.add(done).cast::<[u8; STEP]>().write_unaligned(step);
-                    done += STEP;
-                }
-            } else {
-                std::ptr::copy_nonoverlapping(from, to, len);
-            }
-        }
-    }
-    // SAFETY: as many bytes have been written, one text behind the other.
-    unsafe { values.set_len(end) };
+    let (ends, values) = match rows.stretches.is_empty() {
+        true => texts_of_rows(texts, rows)?,
+        false => texts_of_stretches(texts, rows)?,
+    };
     // SAFETY: offsets begin with 0 and do not descend. Every value is a whole one of `texts`,
     // which are UTF-8, and each offset is where one ends. To check this again would be two
     // more passes (benches/join.rs, q3, is mostly such copies).
@@ -152,6 +255,77 @@ fn take_texts(texts: &StringArray, rows: &RowNumbers) -> Result<StringArray, Arr
             rows.nulls().cloned(),
         ))
     }
+}
+
+/// Where each text ends, and all of them, row by row.
+fn texts_of_rows(
+    texts: &StringArray,
+    rows: &RowNumbers,
+) -> Result<(Vec<i32>, Vec<u8>), ArrowError> {
+    let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+    let ends = taken_ends(offsets, rows)?;
+    let end = ends.last().map_or(0, |end| *end as usize);
+    let mut values: Vec<u8> = Vec::with_capacity(end + TEXT);
+    let to = values.as_mut_ptr();
+    let numbers = rows.rows.values();
+    let is_far = bytes.len() > FAR;
+    for (idx, (row, ends)) in numbers.iter().zip(ends.windows(2)).enumerate() {
+        if let (true, Some(row)) = (is_far, numbers.get(idx + AHEAD)) {
+            fetch(bytes, offsets[*row as usize]);
+        }
+        let (at, len) = (ends[0] as usize, (ends[1] - ends[0]) as usize);
+        // SAFETY: the row is below the end of all rows, and the column has as many. So its
+        // text stands in `bytes` from `from` on, `len` bytes, or none where there is no
+        // row. There is room for all texts and a step.
+        unsafe {
+            let from = *offsets.get_unchecked(*row as usize) as usize;
+            copy::<_, TEXT>((bytes, from, len), to.add(at), |_| {});
+        }
+    }
+    // SAFETY: as many bytes have been written, one text behind the other.
+    unsafe { values.set_len(end) };
+    Ok((ends, values))
+}
+
+/// The same, a stretch of rows at a time.
+fn texts_of_stretches(
+    texts: &StringArray,
+    rows: &RowNumbers,
+) -> Result<(Vec<i32>, Vec<u8>), ArrowError> {
+    let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+    let lens = rows
+        .stretches()
+        .map(|(_, from, n)| (offsets[from + n] - offsets[from]) as usize);
+    let end = lens.sum();
+    if i32::try_from(end).is_err() {
+        return Err(ArrowError::OffsetOverflowError(end));
+    }
+    let mut ends: Vec<i32> = Vec::with_capacity(rows.len() + 1 + NUMBERS);
+    let mut values: Vec<u8> = Vec::with_capacity(end + TEXTS);
+    ends.push(0);
+    let mut done = 0;
+    for (at, from, n) in rows.stretches() {
+        let (first, len) = (offsets[from], (offsets[from + n] - offsets[from]) as usize);
+        let shift = (done as i32).wrapping_sub(first);
+        // SAFETY: there is an offset behind that of each row, and all bytes between two of them
+        // are there. There is room for what all stretches have, and a step.
+        unsafe {
+            let to = ends.as_mut_ptr().add(1 + at);
+            copy::<_, NUMBERS>((offsets, from + 1, n), to, |ends| {
+                ends.iter_mut()
+                    .for_each(|end| *end = end.wrapping_add(shift));
+            });
+            let to = values.as_mut_ptr().add(done);
+            copy::<_, TEXTS>((bytes, first as usize, len), to, |_| {});
+        }
+        done += len;
+    }
+    // SAFETY: one behind the other, all ends and all bytes have been written.
+    unsafe {
+        ends.set_len(rows.len() + 1);
+        values.set_len(end);
+    }
+    Ok((ends, values))
 }
 
 /// Where the text of each row ends once it is taken; the first one begins at 0.
@@ -240,5 +414,50 @@ mod tests {
             (chosen[0].rows.null_count(), chosen[1].rows.null_count()),
             (29, 0)
         );
+    }
+
+    #[test]
+    fn rows_that_follow_each_other_are_those_of_the_arrow_kernel() {
+        let text = |n: usize| "é234567890".repeat(if n % 97 == 5 { 40 } else { n % 3 });
+        let n_rows = 700;
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..n_rows).map(text)));
+        let money = Decimal128Array::from_iter_values((0..n_rows).map(|n| n as i128));
+        let columns: [ArrayRef; 5] = [
+            texts.slice(30, 600),
+            texts,
+            Arc::new(Int64Array::from_iter_values(0..n_rows as i64)),
+            Arc::new(Int64Array::from_iter(
+                (0..600).map(|n| (n % 7 > 0).then_some(n)),
+            )),
+            Arc::new(money.with_precision_and_scale(9, 2).unwrap()),
+        ];
+        let without = |every: u32| (0..600).filter(move |n| n % every > 0);
+        let chosen: [Vec<u32>; 7] = [
+            without(11).collect(),
+            without(5).collect(),
+            without(200).collect(),
+            (0..600).collect(),
+            (5..9).chain(0..4).chain(590..600).chain(590..600).collect(),
+            (0..700).collect(),
+            without(3).collect(),
+        ];
+        for column in &columns {
+            let fitting = chosen
+                .iter()
+                .filter(|rows| rows.iter().all(|row| (*row as usize) < column.len()));
+            for rows in fitting {
+                let rows = RowNumbers::from(rows.clone());
+                let taken = take_rows(column, &rows).unwrap();
+                taken.to_data().validate_full().unwrap();
+                assert_eq!(&taken, &take(column, &rows.rows, None).unwrap());
+            }
+        }
+        let stretched = |rows: &Vec<u32>| !RowNumbers::from(rows.clone()).stretches.is_empty();
+        assert_eq!(chosen.iter().filter(|rows| stretched(rows)).count(), 6);
+        let all = RowNumbers::from(chosen[5].clone());
+        assert!(Arc::ptr_eq(
+            &columns[2],
+            &take_rows(&columns[2], &all).unwrap()
+        ));
     }
 }

@@ -4,6 +4,9 @@
 //! Out: as many units, of joined rows, in the same order; behind them, where
 //!      it is asked for, one of the build rows that nobody met, or somebody. Where times
 //!      count, a last one without rows sees whether they were in order.
+//!
+//! Where no key leads to very many rows, a chunk is as many probe rows as give one batch, and
+//! whoever takes it joins them: a reader, of which there may be a single one, only cuts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +60,7 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
                 probe: open()?,
                 table,
                 matches: None,
+                rows: None,
                 runs,
                 at: (number, 0),
             }))
@@ -73,8 +77,10 @@ pub(super) fn joined_units(probe: Units, table: &Arc<JoinTable>) -> Units {
 struct JoinReader {
     probe: Box<dyn ChunkReader>,
     table: Arc<JoinTable>,
-    /// Of the batch at hand.
+    /// Of the batch at hand, where its rows are joined here.
     matches: Option<Matches>,
+    /// Where they are not, those that are left to be handed out.
+    rows: Option<RecordBatch>,
     runs: Arc<Mutex<Runs>>,
     /// The unit and the batch that come next.
     at: (usize, u64),
@@ -97,6 +103,17 @@ impl JoinReader {
         self.matches = Some(matches);
         Ok(())
     }
+
+    /// Rows at hand that give one batch together, to be joined by whoever takes them.
+    fn cut(&mut self) -> Option<Chunk> {
+        let (rows, at_once) = (self.rows.take()?, self.table.at_once()?);
+        let (n_rows, now) = (rows.num_rows(), rows.num_rows().min(at_once));
+        if now < n_rows {
+            self.rows = Some(rows.slice(now, n_rows - now));
+        }
+        let (table, rows) = (Arc::clone(&self.table), rows.slice(0, now));
+        Some(Chunk::Work(Box::new(move || table.joined(rows))))
+    }
 }
 
 impl ChunkReader for JoinReader {
@@ -111,13 +128,24 @@ impl ChunkReader for JoinReader {
                     None => self.matches = None,
                 }
             }
-            match self.probe.next(Vec::new())? {
-                Some(Chunk::Batch(batch, _)) => self.begin(batch)?,
-                Some(Chunk::Work(make)) => self.begin(make()?)?,
+            if let Some(chunk) = self.cut() {
+                return Ok(Some(chunk));
+            }
+            let batch = match self.probe.next(Vec::new())? {
+                Some(Chunk::Batch(batch, _)) => batch,
+                Some(Chunk::Work(make)) if self.table.at_once() == Some(usize::MAX) => {
+                    let table = Arc::clone(&self.table);
+                    return Ok(Some(Chunk::Work(Box::new(move || table.joined(make()?)))));
+                }
+                Some(Chunk::Work(make)) => make()?,
                 Some(Chunk::Text(_) | Chunk::Csv(..)) => {
                     return Err(Error::internal("text came in place of rows"));
                 }
                 None => return Ok(None),
+            };
+            match self.table.at_once() {
+                Some(_) => self.rows = Some(batch),
+                None => self.begin(batch)?,
             }
         }
     }

@@ -86,7 +86,7 @@ pub(super) fn within_reach(
     reservation: &mut Reservation,
 ) -> Result<Near> {
     let mut near = Near::all(streamed);
-    if !join.how.needs_partner(side) || join.nulls_match {
+    if !join.how.needs_partner(side) || join.nulls_match || !leads_on(&streamed.scan.source) {
         return Ok(near);
     }
     // Else its keys are most likely all that there are.
@@ -250,14 +250,21 @@ fn narrowed(
     let mut narrowed = pipeline.clone();
     match in_front {
         Some(source) => narrowed.scan.source = source,
-        None if matches!(source, Source::Columns { .. })
-            || ahead == Ahead::Stage && reach.is_narrow() =>
-        {
+        None if is_columns(source) || ahead == Ahead::Stage && reach.is_narrow() => {
             narrowed.steps.push(Step::Filter(condition));
         }
         None => return Ok(None),
     }
     Ok(Some(Arc::new(narrowed)))
+}
+
+/// Whether rows may be left out before a join that is next to them.
+fn leads_on(source: &Source) -> bool {
+    is_columns(source) || is_stage(source)
+}
+
+fn is_columns(source: &Source) -> bool {
+    matches!(source, Source::Columns { .. })
 }
 
 /// Whether rows come from a stage in front that may give fewer.

@@ -126,12 +126,18 @@ impl InTurn {
             if let Some(reader) = &mut self.reader {
                 match reader.next(Vec::new())? {
                     Some(Chunk::Batch(rows, _)) => return Ok(Some(rows)),
-                    Some(Chunk::Work(make)) => return make().map(Some),
+                    Some(Chunk::Work(make)) => {
+                        let rows = make()?;
+                        if rows.num_rows() > 0 {
+                            return Ok(Some(rows));
+                        }
+                    }
                     Some(Chunk::Text(_) | Chunk::Csv(..)) => {
                         return Err(Error::internal("text came in place of rows"));
                     }
                     None => self.reader = None,
                 }
+                continue;
             }
             let Some(unit) = self.units.next() else {
                 return Ok(None);

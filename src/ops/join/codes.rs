@@ -19,6 +19,9 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::keys::{KeyColumn, Whole};
+use super::table::on_threads;
+use crate::cancel::{check, stretches};
+use crate::error::Result;
 
 /// The code of a row that meets nothing.
 pub(super) const MISS: u64 = u64::MAX;
@@ -55,16 +58,40 @@ impl Packing {
     /// The packing for the keys of the build side, of these types, which come
     /// in pieces. None if they are not whole numbers, or have too many
     /// combinations for 64 bits.
-    pub fn of(types: &[DataType], pieces: &[Vec<KeyColumn>], nulls_match: bool) -> Option<Self> {
-        let mut digits = Vec::with_capacity(types.len());
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Cancelled`].
+    pub fn of(
+        types: &[DataType],
+        pieces: &[Vec<KeyColumn>],
+        nulls_match: bool,
+        threads: usize,
+    ) -> Result<Option<Self>> {
+        if !types.iter().all(Whole::holds) {
+            return Ok(None);
+        }
+        let mut ranges = vec![Vec::new(); pieces.len()];
+        on_threads(&mut ranges, threads, |idx, ranges| {
+            check()?;
+            *ranges = pieces[idx].iter().map(range).collect();
+            Ok(())
+        })?;
+        let of_all = |column: usize| {
+            let of_pieces = ranges.iter().filter_map(|ranges| ranges[column]);
+            let all = of_pieces.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+            all.unwrap_or((0, -1))
+        };
+        let ranges: Vec<(i128, i128)> = (0..types.len()).map(of_all).collect();
+        Ok(Packing::within(&ranges, nulls_match))
+    }
+
+    /// The packing of columns with so many values each; none if they have too
+    /// many combinations for 64 bits.
+    fn within(ranges: &[(i128, i128)], nulls_match: bool) -> Option<Self> {
+        let mut digits = Vec::with_capacity(ranges.len());
         let mut size: u64 = 1;
-        for (idx, data_type) in types.iter().enumerate() {
-            if !Whole::holds(data_type) {
-                return None;
-            }
-            let ranges = pieces.iter().filter_map(|keys| range(&keys[idx]));
-            let all = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-            let (low, high) = all.unwrap_or((0, -1));
+        for &(low, high) in ranges {
             let first = u64::from(nulls_match);
             let span = high.checked_sub(low)?.checked_add(1)?;
             let values = u64::try_from(span).ok()?.checked_add(first)?;
@@ -87,10 +114,41 @@ impl Packing {
     pub fn codes(&self, columns: &[KeyColumn]) -> Vec<u64> {
         let n_rows = columns.first().map_or(0, |column| column.values.len());
         let mut codes = vec![0; n_rows];
-        for (digit, column) in self.digits.iter().zip(columns) {
-            self.add(digit, column, &mut codes);
-        }
+        self.add_codes(columns, &mut codes);
         codes
+    }
+
+    /// The code of every row, put where there is 0.
+    fn add_codes(&self, columns: &[KeyColumn], codes: &mut [u64]) {
+        for (digit, column) in self.digits.iter().zip(columns) {
+            self.add(digit, column, codes);
+        }
+    }
+
+    /// The codes of keys that come in pieces, one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Cancelled`].
+    pub fn codes_of(&self, pieces: &[Vec<KeyColumn>], threads: usize) -> Result<Vec<u64>> {
+        let lens = pieces.iter().map(|keys| keys[0].values.len());
+        let mut codes = vec![0; lens.clone().sum()];
+        let mut rest = codes.as_mut_slice();
+        let mut shares: Vec<&mut [u64]> = Vec::with_capacity(pieces.len());
+        for len in lens {
+            let share;
+            (share, rest) = rest.split_at_mut(len);
+            shares.push(share);
+        }
+        on_threads(&mut shares, threads, |idx, codes| {
+            for rows in stretches(codes.len()) {
+                let rows = rows?;
+                let keys: Vec<_> = pieces[idx].iter().map(|key| key.slice(&rows)).collect();
+                self.add_codes(&keys, &mut codes[rows]);
+            }
+            Ok(())
+        })?;
+        Ok(codes)
     }
 
     /// The codes of every row as steps, where they are no more than that: one pass
@@ -206,7 +264,7 @@ mod tests {
             .iter()
             .map(|key| key.values.data_type().clone())
             .collect();
-        Packing::of(&types, &[keys.to_vec()], nulls_match)
+        Packing::of(&types, &[keys.to_vec()], nulls_match, 2).unwrap()
     }
 
     fn ints(values: &[Option<i64>]) -> KeyColumn {

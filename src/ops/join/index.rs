@@ -22,7 +22,7 @@ use arrow_schema::DataType;
 use super::bytes::{Blobs, ByteTable};
 use super::codes::{Packing, Steps};
 use super::keys::{KeyColumn, KeyForms};
-use super::table::{Chains, CodeTable, MOST_ROWS, NONE};
+use super::table::{ALONE, Chains, CodeTable, MOST_ROWS, NONE};
 use crate::cancel::{check, stretches};
 use crate::error::{Error, Result};
 use crate::expr::{hash_rows, hash_u64};
@@ -141,6 +141,19 @@ impl Index {
         }
     }
 
+    /// The most rows that a key leads to, where these are few.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`].
+    pub fn longest(&self) -> Result<Option<usize>> {
+        let longest = match self.lookup {
+            Lookup::All => u8::try_from(self.n_rows).unwrap_or(u8::MAX),
+            _ => self.chains.longest()?,
+        };
+        Ok((longest < u8::MAX).then_some(usize::from(longest.max(1))))
+    }
+
     /// The next row with the key of `row`; [`NONE`] behind the last.
     #[inline]
     pub fn next(&self, row: u32) -> u32 {
@@ -224,8 +237,10 @@ fn lookup(
     if types.is_empty() {
         return Ok((Lookup::All, Chains::default()));
     }
-    if let Some(packing) = Packing::of(&types, pieces, nulls_match) {
-        let codes = codes_of(&packing, pieces)?;
+    let n_rows: usize = pieces.iter().map(|keys| keys[0].values.len()).sum();
+    let helping = if n_rows < ALONE { 1 } else { threads };
+    if let Some(packing) = Packing::of(&types, pieces, nulls_match, helping)? {
+        let codes = packing.codes_of(pieces, helping)?;
         let (table, chains) = CodeTable::build(&codes, packing.size, hash_mask, threads)?;
         return Ok((Lookup::Codes(packing, table), chains));
     }
@@ -256,20 +271,6 @@ fn lookup(
         Some(converter) => Lookup::Rows(converter, table),
     };
     Ok((lookup, chains))
-}
-
-/// The codes of keys that come in pieces.
-fn codes_of(packing: &Packing, pieces: &[Vec<KeyColumn>]) -> Result<Vec<u64>> {
-    let n_rows = pieces.iter().map(|keys| keys[0].values.len()).sum();
-    let mut codes = Vec::with_capacity(n_rows);
-    for keys in pieces {
-        for rows in stretches(keys[0].values.len()) {
-            let rows = rows?;
-            let keys: Vec<_> = keys.iter().map(|key| key.slice(&rows)).collect();
-            codes.extend(packing.codes(&keys));
-        }
-    }
-    Ok(codes)
 }
 
 fn converter(types: &[DataType]) -> Result<RowConverter> {

@@ -42,6 +42,8 @@ pub struct JoinTable {
     met: Vec<AtomicU64>,
     /// The rows of each key by their times, where one of them is looked for.
     timeline: Option<Timeline>,
+    /// Probe rows that give one batch, if there is such a number.
+    at_once: Option<usize>,
     /// Of all this.
     _reservation: Reservation,
 }
@@ -100,12 +102,20 @@ impl JoinTable {
         // Whoever builds a table has seen to it that there is room.
         let beside = index.bytes() + 8 * met.len() + of_timeline;
         reservation.resize_anyway(reservation.bytes() + rows.bytes() + beside as u64);
+        let at_once = match spec.kind {
+            _ if timeline.is_some() => None,
+            JoinKind::BuildSemi | JoinKind::BuildAnti => None,
+            JoinKind::Semi | JoinKind::Anti => Some(usize::MAX),
+            _ if index.is_unique() => Some(usize::MAX),
+            _ => index.longest()?.map(|longest| MOST_ROWS / longest),
+        };
         Ok(JoinTable {
             spec,
             index,
             rows,
             met,
             timeline,
+            at_once,
             _reservation: reservation,
         })
     }
@@ -134,6 +144,25 @@ impl JoinTable {
     /// Rows of the build side.
     pub fn n_rows(&self) -> usize {
         self.rows.n_rows()
+    }
+
+    /// How many probe rows surely give one batch together, whoever asks for it, and
+    /// when; none where a key may lead to very many rows.
+    pub fn at_once(&self) -> Option<usize> {
+        self.at_once
+    }
+
+    /// All rows that a batch of at most [so many](Self::at_once) rows of the probe side
+    /// gives; perhaps none.
+    ///
+    /// # Errors
+    ///
+    /// If texts of these rows take more than 2 GiB.
+    pub fn joined(self: &Arc<Self>, batch: RecordBatch) -> Result<RecordBatch> {
+        let mut matches = self.probe(batch)?;
+        let rows = matches.next_rows()?;
+        debug_assert!(matches!(matches.next_rows(), Ok(None)));
+        Ok(rows.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(self.schema()))))
     }
 
     /// What a batch of the probe side gives.
@@ -432,5 +461,94 @@ impl Rest {
             Taken::Probe(_) => Ok(new_null_array(&DataType::Null, n_rows)),
         })?;
         Ok(Some(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Int64Array;
+    use arrow_schema::{Field, Schema};
+    use arrow_select::concat::concat_batches;
+
+    use super::super::keys::KeyForms;
+    use super::*;
+    use crate::memory::Budget;
+    use crate::size::ByteSize;
+
+    const KINDS: [JoinKind; 8] = [
+        JoinKind::Inner,
+        JoinKind::KeepProbe,
+        JoinKind::KeepBoth,
+        JoinKind::KeepBuild,
+        JoinKind::Semi,
+        JoinKind::Anti,
+        JoinKind::BuildSemi,
+        JoinKind::BuildAnti,
+    ];
+
+    fn keys(keys: impl Iterator<Item = i64>) -> RecordBatch {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(keys));
+        RecordBatch::try_from_iter([("k", keys)]).unwrap()
+    }
+
+    /// A join by `k` with build rows of which key `n` has `n` up to `most`, and one key none.
+    fn table(kind: JoinKind, most: i64) -> Arc<JoinTable> {
+        let build = keys((0..=most).flat_map(|n| (0..n).map(move |_| n)));
+        let long = DataType::Int64;
+        let shown = match kind {
+            JoinKind::Semi | JoinKind::Anti => vec![Taken::Probe(0)],
+            JoinKind::BuildSemi | JoinKind::BuildAnti => vec![Taken::Build(0)],
+            _ => vec![Taken::Probe(0), Taken::Build(0)],
+        };
+        let fields = (0..shown.len()).map(|n| Field::new(format!("c{n}"), long.clone(), true));
+        let spec = JoinSpec {
+            kind,
+            forms: KeyForms::try_new(&[("k", &long, "k", &long)]).unwrap(),
+            probe_keys: vec![0],
+            build_keys: vec![0],
+            nulls_match: false,
+            hash_mask: u64::MAX,
+            next_to: None,
+            output: shown,
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            build_schema: build.schema(),
+        };
+        let reservation = Budget::new(ByteSize::mib(64)).open();
+        Arc::new(JoinTable::build(Arc::new(spec), vec![build], 2, reservation).unwrap())
+    }
+
+    #[test]
+    fn as_many_rows_as_give_one_batch_give_the_rows_of_all_at_once() {
+        // Most keys lead to many rows, some to few, and some to none.
+        let probe = keys((0..3_000).map(|row| if row % 3 == 0 { row % 19 } else { 40 }));
+        for kind in KINDS {
+            let table = table(kind, 40);
+            let Some(at_once) = table.at_once() else {
+                assert!(kind.is_of_build());
+                continue;
+            };
+            let cuts = (0..probe.num_rows()).step_by(at_once.min(probe.num_rows()));
+            let some = |from: usize| probe.slice(from, at_once.min(probe.num_rows() - from));
+            let joined: Vec<_> = cuts.map(|from| table.joined(some(from)).unwrap()).collect();
+            assert_eq!(joined.len() > 1, at_once < usize::MAX, "{kind:?}");
+            assert!(joined.iter().all(|rows| rows.num_rows() <= MOST_ROWS));
+            let mut matches = table.probe(probe.clone()).unwrap();
+            let mut wanted = Vec::new();
+            while let Some(rows) = matches.next_rows().unwrap() {
+                wanted.push(rows);
+            }
+            let all = |parts: &[RecordBatch]| concat_batches(table.schema(), parts).unwrap();
+            assert_eq!(all(&joined), all(&wanted), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn rows_are_joined_at_once_where_keys_lead_to_few_rows() {
+        let at_once = |kind, most| table(kind, most).at_once();
+        assert_eq!(at_once(JoinKind::Inner, 1), Some(usize::MAX));
+        assert_eq!(at_once(JoinKind::KeepProbe, 254), Some(MOST_ROWS / 254));
+        assert_eq!(at_once(JoinKind::KeepProbe, 255), None);
+        assert_eq!(at_once(JoinKind::Anti, 255), Some(usize::MAX));
+        assert_eq!(at_once(JoinKind::BuildAnti, 1), None);
     }
 }

@@ -14,6 +14,7 @@
 //! Tables are built by several threads, each of which owns a share of the codes
 //! or hashes and passes over all keys; they write the same chains as one alone.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,12 +83,38 @@ impl Chains {
         }
     }
 
+    /// The most rows that have one key; 255 stands for as many and more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`].
+    pub fn longest(&self) -> Result<u8> {
+        let Some(next) = self.next.get() else {
+            return Ok(1);
+        };
+        // How many follow each row, itself among them: those behind it come after it.
+        let mut lengths = vec![1_u8; next.len()];
+        let mut longest = 1;
+        for rows in stretches(next.len()).rev() {
+            for row in rows?.rev() {
+                let after = next[row].load(Ordering::Relaxed);
+                if after != NONE {
+                    let length = lengths[after as usize].saturating_add(1);
+                    lengths[row] = length;
+                    longest = longest.max(length);
+                }
+            }
+        }
+        Ok(longest)
+    }
+
     pub fn bytes(&self) -> usize {
         self.next.get().map_or(0, |next| 4 * next.capacity())
     }
 }
 
-/// Runs `build` on every part, on as many threads as there are; `build` gets its place.
+/// Runs `build` on every part, on as many threads as there are, this one among them;
+/// `build` gets its place.
 pub(super) fn on_threads<T: Send>(
     parts: &mut [T],
     threads: usize,
@@ -101,17 +128,20 @@ pub(super) fn on_threads<T: Send>(
         return all(0, parts);
     }
     let each = parts.len().div_ceil(threads);
+    let (own, others) = parts.split_at_mut(each);
     let cancel = OfThread::here();
     std::thread::scope(|scope| {
-        let shares = parts.chunks_mut(each).enumerate().map(|(share, parts)| {
+        let shares = others.chunks_mut(each).enumerate().map(|(share, parts)| {
             let (all, cancel) = (&all, &cancel);
             scope.spawn(move || {
                 let _working = cancel.enter();
-                all(share * each, parts)
+                all((1 + share) * each, parts)
             })
         });
         let shares: Vec<_> = shares.collect();
-        let mut ends = shares.into_iter().map(|share| match share.join() {
+        let own = catch_unwind(AssertUnwindSafe(|| all(0, own)));
+        let shares = shares.into_iter().map(|share| share.join());
+        let mut ends = std::iter::once(own).chain(shares).map(|share| match share {
             Ok(end) => end,
             Err(panic) => Err(Error::panic("holding the rows of a merge", &*panic)),
         });
@@ -204,6 +234,9 @@ impl CodeTable {
     }
 }
 
+/// Rows that are looked at before those of them that belong to a share go in.
+const BLOCK: usize = 1 << 10;
+
 /// Shares of the codes, one a thread: rows go in last first, so that each chain
 /// has them in order.
 fn dense_heads(codes: &[u64], size: usize, threads: usize, chains: &Chains) -> Result<Vec<u32>> {
@@ -212,18 +245,25 @@ fn dense_heads(codes: &[u64], size: usize, threads: usize, chains: &Chains) -> R
     let mut shares: Vec<&mut [u32]> = heads.chunks_mut(each).collect();
     on_threads(&mut shares, threads, |idx, share| {
         let first = (idx * each) as u64;
+        let mut own = [(0, 0); BLOCK];
         for rows in stretches(codes.len()).rev() {
-            for row in rows?.rev() {
-                let Some(head) = codes[row]
-                    .checked_sub(first)
-                    .and_then(|place| share.get_mut(usize::try_from(place).ok()?))
-                else {
-                    continue;
-                };
-                if *head != NONE {
-                    chains.link(row as u32, *head);
+            let rows = rows?;
+            for from in rows.clone().step_by(BLOCK).rev() {
+                let block = from..rows.end.min(from + BLOCK);
+                let mut n_own = 0;
+                // Written and then kept or not: whose a code is can hardly be foreseen.
+                for (row, code) in block.clone().zip(&codes[block]).rev() {
+                    let place = code.wrapping_sub(first);
+                    own[n_own] = (place, row as u32);
+                    n_own += usize::from(place < share.len() as u64);
                 }
-                *head = row as u32;
+                for &(place, row) in &own[..n_own] {
+                    let head = &mut share[place as usize];
+                    if *head != NONE {
+                        chains.link(row, *head);
+                    }
+                    *head = row;
+                }
             }
         }
         Ok(())
@@ -293,12 +333,16 @@ pub(super) mod tests {
                 (4_000_001, u64::MAX, codes.len()),
                 (u64::MAX, u64::MAX, codes.len()),
                 (1013, 3, 500),
+                (1013, u64::MAX, 40_000),
             ] {
                 let (table, chains) = CodeTable::build(&codes[..n], size, mask, threads).unwrap();
                 let asked: Vec<u64> = (0..1013).chain([MISS]).collect();
                 let mut heads = Vec::new();
                 table.find(asked.iter().copied(), &mut heads);
                 assert_eq!(heads[1013], NONE);
+                let of_n = |rows: &Vec<u32>| rows.partition_point(|row| (*row as usize) < n);
+                let longest = of_code.iter().map(of_n).max().unwrap();
+                assert_eq!(usize::from(chains.longest().unwrap()), longest.min(255));
                 for (head, wanted) in heads.into_iter().zip(&of_code) {
                     let n_wanted = wanted.partition_point(|row| (*row as usize) < n);
                     assert_eq!(rows(head, &chains), wanted[..n_wanted], "{size}, {threads}");
