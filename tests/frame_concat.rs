@@ -199,8 +199,8 @@ fn the_plan_shows_every_input() {
             "  filter n < 4",
             "    concat 2 frames",
             "      filter n > 1",
-            "        scan 1 batches in memory",
-            "      scan 1 batches in memory",
+            "        scan 1 batch in memory",
+            "      scan 1 batch in memory",
         ],
         "{text}"
     );
