@@ -27,6 +27,10 @@ const OPENED_AT_ONCE: usize = 32;
 /// that wait to be taken through the sequencer together.
 const MANY_EMPTY: usize = 64;
 
+/// Units that may be listed behind one that still holds up the sequencer: those that hold
+/// nothing fill no window, and would be as many as the input has.
+const MOST_AHEAD: usize = 1 << 14;
+
 /// Where a unit's reader is.
 enum ReaderState {
     Closed(Open),
@@ -78,6 +82,9 @@ pub(super) struct State {
     slots: VecDeque<Slot>,
     /// The number of the unit in front.
     first_slot: u64,
+    /// No unit in front of this one has a reader that is free: many that ended may wait
+    /// behind one that takes long, and to look at each again would cost their square.
+    first_free: u64,
     /// Of what was decoded ahead of its turn.
     window: Reservation,
     window_bytes: u64,
@@ -116,6 +123,7 @@ impl State {
             units_end: false,
             slots: VecDeque::new(),
             first_slot: 0,
+            first_free: 0,
             window,
             window_bytes: listing.window_bytes,
             max_groups,
@@ -247,6 +255,7 @@ impl State {
         slot.reader = ReaderState::Idle(reader);
         let place = slot.next_chunk;
         slot.next_chunk += 1;
+        self.first_free = self.first_free.min(number);
         Some(place)
     }
 
@@ -255,6 +264,7 @@ impl State {
         for unit in units {
             if let Some(slot) = self.slot(unit.number) {
                 slot.reader = ReaderState::Closed(unit.open);
+                self.first_free = self.first_free.min(unit.number);
             }
         }
     }
@@ -330,7 +340,7 @@ impl State {
             let path = Arc::clone(&slot.path);
             return Some(Next::Do(Task::Read(number, path, reader)));
         }
-        let over = self.window.bytes() >= self.window_bytes;
+        let over = self.window.bytes() >= self.window_bytes || self.slots.len() >= MOST_AHEAD;
         // The front unit may fill the window once more, and may always read the
         // chunk that everybody waits for.
         let far_over = self.window.bytes() >= 2 * self.window_bytes;
@@ -342,7 +352,10 @@ impl State {
         {
             return None;
         }
-        let mut idx = 0;
+        let mut idx = self.first_free.saturating_sub(self.first_slot) as usize;
+        if over && idx > 0 {
+            return None;
+        }
         loop {
             if idx == self.slots.len() {
                 if self.units_end {
@@ -380,6 +393,7 @@ impl State {
                 return None;
             }
             idx += 1;
+            self.first_free = number + 1;
         }
     }
 
@@ -509,6 +523,10 @@ mod tests {
     }
 
     fn state() -> State {
+        of_units(3)
+    }
+
+    fn of_units(n: usize) -> State {
         let unit = |_| {
             Ok(Unit {
                 path: Arc::from("unit"),
@@ -519,7 +537,7 @@ mod tests {
             })
         };
         let listing = Listing {
-            units: Box::new((0..3).map(unit)),
+            units: Box::new((0..n).map(unit)),
             may_wait: false,
             fronts: Vec::new(),
             window_bytes: 1 << 20,
@@ -554,5 +572,46 @@ mod tests {
         let waits = Ready::Failed(Error::internal("a chunk that nobody takes"));
         state.put(1, 0, waits, 100);
         assert_eq!(unit(state.next(Some(1))), Some(0));
+    }
+
+    #[test]
+    fn units_without_rows_went_ahead_of_one_that_took_long_until_the_input_ended() {
+        const UNITS: usize = 3 * MOST_AHEAD;
+        let mut state = of_units(UNITS);
+        let Next::Do(Task::Open(first)) = state.next(None) else {
+            panic!("the first unit is free");
+        };
+        assert_eq!(first.len(), 1);
+        let end = |state: &mut State, units: VecDeque<Closed>| {
+            let n = units.len();
+            for unit in units {
+                state.ended((unit.number, Ready::End { damage: None }));
+            }
+            n
+        };
+        let mut n_ended = 0;
+        while let Next::Do(Task::Open(units)) = state.next(None) {
+            n_ended += end(&mut state, units);
+        }
+        let most = MOST_AHEAD + OPENED_AT_ONCE;
+        assert!((MOST_AHEAD / 2..most).contains(&n_ended), "{n_ended}");
+        // Given back, it is what everybody waits for.
+        state.close(first);
+        assert_eq!(state.slots.len(), n_ended + 1);
+        let mut n_turns = 0;
+        loop {
+            match state.next(None) {
+                Next::Do(Task::Open(units)) => {
+                    end(&mut state, units);
+                }
+                Next::Do(Task::Sequence(turns)) => {
+                    n_turns += turns.len();
+                    state.sequenced(Vec::new(), false);
+                }
+                Next::Do(Task::Finish) => break,
+                _ => panic!("there is something to do until the end"),
+            }
+        }
+        assert_eq!(n_turns, UNITS);
     }
 }
