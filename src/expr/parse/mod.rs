@@ -53,7 +53,8 @@ impl Expr {
     /// # Errors
     ///
     /// [`Error::Plan`](crate::Error::Plan) with the place, what was expected, and names near an
-    /// unknown function or type.
+    /// unknown function or type; for nesting beyond [`MAX_DEPTH`]. Chains of `and` and `or` do not
+    /// nest, those of other operators by a level each.
     pub fn parse(text: &str) -> Result<Expr> {
         let mut parser = Parser {
             text,
@@ -73,9 +74,10 @@ impl Expr {
     }
 }
 
-/// How deep texts may nest: brackets and the operators inside them are a level
-/// each, so every expression that binds can be read back from its text.
-const DEPTH_LIMIT: usize = 2 * MAX_DEPTH;
+/// How many expressions may be open inside each other while a text is read. Each level of an
+/// expression takes two at most, its own and a bracket around it, so the text of every expression
+/// that binds can be read back.
+const OPEN_LIMIT: usize = 2 * MAX_DEPTH;
 
 /// How many parts may stand before `between`: more than anyone writes.
 const BETWEEN_LIMIT: usize = 1_000;
@@ -84,6 +86,7 @@ struct Parser<'a> {
     text: &'a str,
     tokens: Vec<TokenWithSpan>,
     next: usize,
+    /// How many expressions are open.
     depth: usize,
 }
 
@@ -173,53 +176,69 @@ impl Parser<'_> {
         ))
     }
 
-    fn too_deep(&self) -> crate::Error {
-        self.error(&format!(
-            "the expression nests deeper than {DEPTH_LIMIT} levels"
-        ))
+    /// Refuses what binding would refuse, while it is known where it stands: the level too many
+    /// begins `at`.
+    fn check_depth(&self, expr: &Expr, at: Location) -> Result<()> {
+        if expr.depth() <= MAX_DEPTH {
+            return Ok(());
+        }
+        let cure = match expr {
+            Expr::Binary { .. } => {
+                "; brackets make a long chain less deep, as in (a + b) + (c + d)"
+            }
+            _ => "",
+        };
+        let what = format!("the expression nests deeper than {MAX_DEPTH} levels here{cure}");
+        Err(error_at(self.text, at, &what, Vec::new()))
     }
 
     fn aliased(&mut self) -> Result<Expr> {
         let expr = self.expr(binding::OR)?;
+        let at = self.location();
         if !self.accept_word("as") {
             return Ok(expr);
         }
-        match self.peek().clone() {
-            Token::Word(word) => {
-                self.next += 1;
-                Ok(expr.alias(word.value))
-            }
-            _ => Err(self.expected("a name")),
-        }
+        let Token::Word(word) = self.peek().clone() else {
+            return Err(self.expected("a name"));
+        };
+        self.next += 1;
+        let named = expr.alias(word.value);
+        self.check_depth(&named, at)?;
+        Ok(named)
     }
 
     /// An expression whose operators all bind at least this tightly.
     fn expr(&mut self, least: u8) -> Result<Expr> {
-        if self.depth == DEPTH_LIMIT {
-            return Err(self.too_deep());
+        let mut at = self.location();
+        if self.depth == OPEN_LIMIT {
+            return Err(self.error(&format!(
+                "brackets and operators nest deeper than {OPEN_LIMIT} levels here"
+            )));
         }
         self.depth += 1;
         let mut left = self.prefix()?;
-        // `a + b + c` nests as deep as `(a + b) + c`, and `a[1][2]` as `(a[1])[2]`.
-        let mut nested = self.depth;
+        self.check_depth(&left, at)?;
         while matches!(self.peek(), Token::LBracket | Token::Period) {
-            nested += 1;
-            if nested > DEPTH_LIMIT {
-                return Err(self.too_deep());
-            }
+            at = self.location();
             left = self.part(left)?;
+            self.check_depth(&left, at)?;
         }
+        // The terms of `and` and `or` lie beside each other, however many: one look at all of them
+        // is enough, at the end.
+        let mut chained = false;
         while let Some((binds, operator)) = self.operator() {
             if binds < least {
                 break;
             }
-            if !matches!(operator, Operator::And | Operator::Or) {
-                nested += 1;
-            }
-            if nested > DEPTH_LIMIT {
-                return Err(self.too_deep());
-            }
+            at = self.location();
             left = self.infix(left, binds, operator)?;
+            match operator {
+                Operator::And | Operator::Or => chained = true,
+                _ => self.check_depth(&left, at)?,
+            }
+        }
+        if chained {
+            self.check_depth(&left, at)?;
         }
         self.depth -= 1;
         Ok(left)
