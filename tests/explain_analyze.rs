@@ -1,23 +1,19 @@
 //! A plan that was run says what came of each stage: the same at any number of
 //! threads, and what the frame itself gives. Hot keys are named wherever groups lay.
 
+#[path = "common/session.rs"]
+mod session;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use session::session;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use windrow::expr::{col, count, lit, when};
 use windrow::inspect::Analyzed;
 use windrow::{
-    By, ByteSize, DataFrame, MergeHow, MergeOptions, ReadOptions, Result, Session, Settings, concat,
+    By, ByteSize, DataFrame, MergeHow, MergeOptions, ReadOptions, Result, Session, concat,
 };
-
-fn session(threads: usize, memory: ByteSize) -> Session {
-    Session::new(Settings {
-        threads,
-        memory,
-        ..Settings::default()
-    })
-}
 
 /// Whole numbers from zero on, with neighbours that share a key.
 fn numbers(rows: i64) -> RecordBatch {

@@ -1,38 +1,16 @@
 //! `data/` is what the generator makes and what its README says, and the
 //! generated logs have the properties that tests and benchmarks count on.
 
-#[path = "../benches/generate/mod.rs"]
-mod generate;
+mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::{Path, PathBuf};
 
-use generate::{Holds, Layout, LogSet, Logs, Order, Seed};
+use common::data;
+use common::folder;
+use common::generate::{self, Holds, Layout, LogSet, Logs, Order, Seed};
 use serde_json::Value;
 use windrow::ByteSize;
-
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
-}
-
-/// Every file below `dir`, its path relative to it.
-fn files_below(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![dir.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(dir).unwrap().to_str().unwrap();
-                found.insert(name.replace('\\', "/"), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 /// The text of a fixture as an independent reader finds it.
 fn text_of(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -54,7 +32,7 @@ fn remaking_the_fixtures_gives_the_same_bytes() {
         .map(|fixture| (fixture.path, fixture.bytes))
         .collect();
     made.insert("README.md".into(), generate::readme().into_bytes());
-    let found = files_below(&data());
+    let found = folder::files(&data());
     let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&found), names(&made), "files of data/");
     for (name, bytes) in &made {
@@ -233,8 +211,11 @@ fn files_hold_every_row_once_however_they_are_cut() {
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let written = set(1).write(dirs[0].path()).unwrap();
         set(3).write(dirs[1].path()).unwrap();
-        let once = files_below(dirs[0].path());
-        assert!(once == files_below(dirs[1].path()), "threads change files");
+        let once = folder::files(dirs[0].path());
+        assert!(
+            once == folder::files(dirs[1].path()),
+            "threads change files"
+        );
         let joined: Vec<u8> = once
             .values()
             .flat_map(|file| text_of(file).unwrap())

@@ -1,9 +1,13 @@
 //! Rows that no key of a held side can meet are not read from files, wherever
 //! between the files and the merge their keys come from; and no answer changes.
 
+#[path = "common/session.rs"]
+mod session;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use session::session;
 use windrow::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use windrow::exec::{Context, collect};
 use windrow::expr::{col, count};
@@ -15,14 +19,6 @@ use windrow::{
 };
 
 const KEYS: i64 = 4_000;
-
-fn session(threads: usize, memory: ByteSize) -> Session {
-    Session::new(Settings {
-        threads,
-        memory,
-        ..Settings::default()
-    })
-}
 
 /// Lines of orders: three of each key but some, in the order of keys, some without one.
 fn lines(apart: i64) -> RecordBatch {

@@ -1,21 +1,16 @@
 //! A frame with an index: sorted, in partitions with known bounds, whatever the cut.
 
 mod oracle;
+#[path = "common/session.rs"]
+mod session;
 
 use std::sync::Arc;
 
 use oracle::{Cell, rows_of};
+use session::session;
 use windrow::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use windrow::expr::Scalar;
-use windrow::{By, ByteSize, DataFrame, IndexOptions, Session, Settings};
-
-fn session(threads: usize, memory: ByteSize) -> Session {
-    Session::new(Settings {
-        threads,
-        memory,
-        ..Settings::default()
-    })
-}
+use windrow::{By, ByteSize, DataFrame, IndexOptions, Session};
 
 /// `key` is 500 in half of the rows; every eleventh is null. `place` is their order.
 fn table(rows: usize) -> RecordBatch {

@@ -39,22 +39,22 @@ fn make(dir: &Path, files: usize) -> usize {
     next
 }
 
+/// Runs the command with arguments as a shell reads them, and 64 descriptors.
+fn run_with_few_descriptors(dir: &Path, args: &str) {
+    let command = env!("CARGO_BIN_EXE_windrow");
+    let line = format!("ulimit -n 64; exec '{command}' {args}");
+    let mut shell = Command::new("sh");
+    let output = shell.current_dir(dir).args(["-c", &line]).output().unwrap();
+    ended(output).expect(0);
+}
+
 /// Converts `files` files with 64 descriptors, and checks every row.
 fn convert_with_few_descriptors(files: usize) {
     let dir = tempfile::tempdir().unwrap();
     let rows = make(dir.path(), files);
     for (input, flags) in [("logs", ""), ("'logs/**/*.json*'", "--npartitions 2")] {
-        let line = format!(
-            "ulimit -n 64; exec '{}' convert {input} --to out --overwrite --report r.json {flags}",
-            env!("CARGO_BIN_EXE_windrow")
-        );
-        let mut shell = Command::new("sh");
-        let output = shell
-            .current_dir(dir.path())
-            .args(["-c", &line])
-            .output()
-            .unwrap();
-        ended(output).expect(0);
+        let args = format!("convert {input} --to out --overwrite --report r.json {flags}");
+        run_with_few_descriptors(dir.path(), &args);
         let out = dir.path().join("out");
         let wanted = if flags.is_empty() { 1 } else { 2 };
         assert_eq!(names(&out).len(), wanted + 1, "{:?}", names(&out));
@@ -85,17 +85,7 @@ fn convert_parquet_with_few_descriptors(files: usize) {
     for file in 0..files {
         std::fs::write(folder.join(format!("{file:05}.parquet")), &bytes).unwrap();
     }
-    let line = format!(
-        "ulimit -n 64; exec '{}' convert tiny --to out --where 'id > 0'",
-        env!("CARGO_BIN_EXE_windrow")
-    );
-    let mut shell = Command::new("sh");
-    let output = shell
-        .current_dir(dir.path())
-        .args(["-c", &line])
-        .output()
-        .unwrap();
-    ended(output).expect(0);
+    run_with_few_descriptors(dir.path(), "convert tiny --to out --where 'id > 0'");
     let out = dir.path().join("out");
     assert_eq!(names(&out).len(), 2, "{:?}", names(&out));
     let want: Vec<i64> = (0..files).flat_map(|_| [1, 2]).collect();

@@ -3,6 +3,8 @@
 //! The oracle sorts rows one by one with the standard library's stable sort.
 
 mod oracle;
+#[path = "common/session.rs"]
+mod session;
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -10,10 +12,11 @@ use std::sync::Arc;
 
 use arrow_select::take::take_record_batch;
 use oracle::{Cell, Row, rows_of};
+use session::session;
 use windrow::arrow::array::cast::AsArray;
 use windrow::arrow::array::types::Int64Type;
 use windrow::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use windrow::{By, ByteSize, DataFrame, Session, Settings, SortBy};
+use windrow::{By, ByteSize, DataFrame, SortBy};
 
 /// Numbers in no order, the same every time.
 struct Random(u64);
@@ -86,14 +89,6 @@ fn pieces(batch: &RecordBatch, most: u64, seed: u64) -> Vec<RecordBatch> {
         from += rows;
     }
     pieces
-}
-
-fn session(threads: usize, memory: ByteSize) -> Session {
-    Session::new(Settings {
-        threads,
-        memory,
-        ..Settings::default()
-    })
 }
 
 fn frame(batch: &RecordBatch, most: u64, threads: usize, memory: ByteSize) -> DataFrame {

@@ -11,6 +11,8 @@ mod answers;
 mod data;
 #[path = "../benches/tpch/queries/mod.rs"]
 mod queries;
+#[path = "common/session.rs"]
+mod session;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +22,9 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_select::concat::concat_batches;
 use data::{Tables, batches};
 use queries::QUERIES;
+use session::session;
 use windrow::arrow::schema::DataType;
-use windrow::{ByteSize, Session, Settings, Table};
+use windrow::{ByteSize, Table};
 
 const SCALE: f64 = 0.01;
 
@@ -57,14 +60,6 @@ fn assert_same(answers: &[RecordBatch], others: &[RecordBatch], cut: &str) {
     for (((name, _), answer), other) in QUERIES.iter().zip(answers).zip(others) {
         assert_eq!(answer.columns(), other.columns(), "{name}, {cut}");
     }
-}
-
-fn session(threads: usize, memory: ByteSize) -> Session {
-    Session::new(Settings {
-        threads,
-        memory,
-        ..Settings::default()
-    })
 }
 
 #[test]

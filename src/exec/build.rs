@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use super::bad::BadPolicy;
 use super::bind::{ReadSteps, Steps};
 use super::columns::{self, ColumnFiles, ColumnScan};
 use super::context::Context;
@@ -18,7 +19,6 @@ use super::pick::pick;
 use super::rejects::Rejects;
 use super::run::window_bytes;
 use super::schema::RunSchema;
-use super::sequence::BadPolicy;
 use super::shared::shared_rows;
 use super::sheet::Stage;
 use super::shuffled::shuffle_all;

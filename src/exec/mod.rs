@@ -11,8 +11,10 @@
 //! Schedulers carry no semantics: rows, files and errors are the same for every
 //! number of threads.
 
+mod bad;
 mod bind;
 mod build;
+mod chunk_place;
 mod columns;
 mod context;
 mod control;

@@ -6,8 +6,9 @@
 
 use arrow_array::RecordBatch;
 
+use super::chunk_place::ChunkPlace;
 use super::report::InputReport;
-use super::sequence::{ChunkPlace, Counts};
+use super::sequence::Counts;
 use super::steps::{InOrder, RowStep};
 use super::window::{Along, Late, Room};
 use crate::error::{Error, Result};

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bad::{BadPolicy, BadRecords};
+use super::chunk_place::ChunkPlace;
 use super::control::Progress;
 use super::output::{Group, Output, Rows};
 use super::passing::{Ordered, Passing};
@@ -19,60 +21,9 @@ use super::report::InputReport;
 use super::schema::RunSchema;
 use super::sheet::Stage;
 use super::window::{Came, Event, Replay};
-use super::worker::{Bad, Worked};
-use crate::error::{Error, Place, Position, Result};
-use crate::expr::RowError;
+use super::worker::Worked;
+use crate::error::{Error, Place, Result};
 use crate::io::json::Line;
-use crate::plan::{MaxRejects, OnBadRecord};
-
-/// What is done with bad records.
-pub(crate) struct BadPolicy {
-    pub on_bad: OnBadRecord,
-    pub rejects: Option<Rejects>,
-    pub max: Option<MaxRejects>,
-}
-
-/// Where a chunk stands in the input.
-pub(super) struct ChunkPlace<'a> {
-    path: &'a str,
-    /// None where there is no text.
-    first_byte: Option<u64>,
-    /// Lines of its file, or rows, before it.
-    lines_before: u64,
-}
-
-impl ChunkPlace<'_> {
-    fn position(&self, byte: u64, line: u64) -> Position {
-        Position {
-            path: self.path.to_owned(),
-            byte: self.first_byte.unwrap_or(0) + byte,
-            line: self.lines_before + line + 1,
-        }
-    }
-
-    pub fn place(&self, place: Line) -> Place {
-        match self.first_byte {
-            Some(_) => Place::Record(self.position(place.byte as u64, place.number)),
-            None => Place::Row {
-                path: self.path.to_owned(),
-                row: self.lines_before + place.number + 1,
-            },
-        }
-    }
-
-    /// The error of an expression, with the place of the row it failed on.
-    pub fn failure(&self, place: Line, error: Error) -> Error {
-        let at = self.place(place);
-        match (&error, RowError::of(&error)) {
-            (Error::External { doing, .. }, Some(wrong)) => Error::Evaluate {
-                at,
-                doing: doing.clone(),
-                reason: wrong.reason.clone(),
-            },
-            _ => error,
-        }
-    }
-}
 
 /// Counts of a run so far.
 #[derive(Debug, Default)]
@@ -102,10 +53,7 @@ pub(crate) struct Sequencer<O> {
     pub counts: Counts,
     pub output: O,
     ordered: Vec<Ordered>,
-    bad: BadPolicy,
-    rejected: u64,
-    /// The first bad record that was left out.
-    first_rejected: Option<Error>,
+    bad: BadRecords,
     stage: Option<Stage>,
     /// The first row, if it has no columns.
     pub bare: Option<Place>,
@@ -142,9 +90,7 @@ impl<O: Output> Sequencer<O> {
             counts: Counts::default(),
             output,
             ordered,
-            bad,
-            rejected: 0,
-            first_rejected: None,
+            bad: BadRecords::new(bad),
             bare: None,
             file: None,
             physical_lines: 0,
@@ -232,7 +178,7 @@ impl<O: Output> Sequencer<O> {
             },
         };
         let failed = worked.failed.take();
-        let mut failure = self.reject_all(&chunk, &worked.bad)?;
+        let mut failure = self.bad.leave_out(&chunk, &worked.bad)?;
         if failure.is_none() {
             failure = failed.map(|failed| chunk.failure(failed.place, failed.error));
         }
@@ -456,42 +402,6 @@ impl<O: Output> Sequencer<O> {
         self.go_on(step + 1, rows, places, &chunk, came.sheet, failure)
     }
 
-    /// Leaves out bad records, or gives the error of the first that must not be.
-    fn reject_all(&mut self, chunk: &ChunkPlace<'_>, bad: &[Bad]) -> Result<Option<Error>> {
-        for bad in bad {
-            if let Some(error) = self.reject(chunk.position(bad.byte, bad.line), bad)? {
-                return Ok(Some(error));
-            }
-        }
-        Ok(None)
-    }
-
-    fn reject(&mut self, at: Position, bad: &Bad) -> Result<Option<Error>> {
-        let error = || Error::Decode {
-            at: at.clone(),
-            column: bad.column.clone(),
-            reason: bad.reason.clone(),
-        };
-        match self.bad.on_bad {
-            OnBadRecord::Fail => return Ok(Some(error())),
-            OnBadRecord::Skip => {}
-            OnBadRecord::Reject => {
-                if let Some(rejects) = &mut self.bad.rejects {
-                    rejects.write(&at, bad)?;
-                }
-            }
-        }
-        self.rejected += 1;
-        self.first_rejected.get_or_insert_with(error);
-        if let Some(MaxRejects::Count(max)) = self.bad.max
-            && self.rejected > max
-        {
-            let which = format!("bad record {}", self.rejected);
-            return Ok(Some(too_many(error(), &which, &max.to_string())));
-        }
-        Ok(None)
-    }
-
     /// The end of the input: what is left to write. Asked again until there is
     /// nothing.
     pub fn finish(&mut self) -> Result<Vec<Group>> {
@@ -503,15 +413,8 @@ impl<O: Output> Sequencer<O> {
         if let Some((ahead, error)) = self.pending.take() {
             self.fail(ahead, error)?;
         }
-        if let Some(MaxRejects::Percent(max)) = self.bad.max {
-            let lines: u64 = self.inputs.iter().map(|input| input.lines).sum();
-            if let Some(first) = &self.first_rejected
-                && self.rejected as f64 > lines as f64 * max / 100.0
-            {
-                let which = format!("the first of {} bad among {lines} lines", self.rejected);
-                return Err(too_many(first.clone(), &which, &format!("{max}%")));
-            }
-        }
+        let lines = self.inputs.iter().map(|input| input.lines).sum();
+        self.bad.check_share(lines)?;
         let last = self.output.finish(&self.schema);
         last.map_err(|error| error.on_partition("all partitions"))
     }
@@ -523,18 +426,6 @@ impl<O: Output> Sequencer<O> {
 
     /// The rejects file, to be published with the output.
     pub fn take_rejects(&mut self) -> Option<Rejects> {
-        self.bad.rejects.take()
-    }
-}
-
-/// The error of a bad record that may not be left out, where others were.
-fn too_many(bad: Error, which: &str, max: &str) -> Error {
-    match bad {
-        Error::Decode { at, column, reason } => Error::Decode {
-            at,
-            column,
-            reason: format!("{reason}; this is {which}, and --max-rejects is {max}"),
-        },
-        other => other,
+        self.bad.take_rejects()
     }
 }

@@ -25,6 +25,7 @@ mod planned;
 mod rank;
 mod resample;
 mod reshape;
+mod sample;
 mod session;
 mod shuffle;
 mod sort;

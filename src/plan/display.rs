@@ -137,7 +137,23 @@ const HELD: &str = "hold rows until all came";
 
 /// The stages of a pipeline; what goes to another at its `end` lies in no partitions.
 fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut Vec<PlannedStage>) {
-    match &physical.scan.source {
+    add_inputs(&physical.scan.source, stages);
+    let mut text = rows_stage(physical);
+    let behind = match end {
+        Some(end) => {
+            let _ = write!(text, ", {end}");
+            None
+        }
+        None => add_layout(physical, &mut text),
+    };
+    let number = Some(physical.number);
+    stages.push(PlannedStage { text, number });
+    stages.extend(behind.map(|text| PlannedStage { text, number: None }));
+}
+
+/// The stages of the pipelines that a source stands on.
+fn add_inputs(source: &Source, stages: &mut Vec<PlannedStage>) {
+    match source {
         Source::Mapped { input, .. } | Source::Picked { input, .. } => {
             add_stages(input, None, stages);
         }
@@ -162,6 +178,10 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
             .for_each(|(input, _)| add_stages(input, None, stages)),
         _ => {}
     }
+}
+
+/// What reads rows, and what happens to each.
+fn rows_stage(physical: &Physical) -> String {
     let mut line = format!("read {}", scan_text(&physical.scan, physical.ways));
     for step in &physical.steps {
         line.push_str(", ");
@@ -176,47 +196,22 @@ fn add_stages(physical: &Physical, end: Option<&dyn fmt::Display>, stages: &mut 
             let _ = write!(line, ", without {}", way.name());
         }
     }
-    match end {
-        Some(end) => {
-            let _ = write!(line, ", {end}");
-        }
-        None => match physical.layout {
-            Layout::By(by) if physical.is_counted() => {
-                let _ = write!(line, ", cut into partitions: {by}");
-            }
-            Layout::Even(bytes) if physical.is_counted() => {
-                let by = By::Bytes(ByteSize::new(bytes));
-                let _ = write!(line, ", cut into partitions: {by}");
-            }
-            layout => {
-                if let Some(behind) = add_layout(layout, &mut line) {
-                    stages.push(PlannedStage {
-                        text: line,
-                        number: Some(physical.number),
-                    });
-                    stages.push(PlannedStage {
-                        text: behind,
-                        number: None,
-                    });
-                    return;
-                }
-            }
-        },
-    }
-    stages.push(PlannedStage {
-        text: line,
-        number: Some(physical.number),
-    });
+    line
 }
 
 /// Adds how partitions are laid out. A layout that waits for totals is a stage of its own.
-fn add_layout(layout: Layout, line: &mut String) -> Option<String> {
-    match layout {
-        Layout::By(by @ (By::Count(_) | By::Bytes(_))) => {
+fn add_layout(physical: &Physical, line: &mut String) -> Option<String> {
+    let is_counted = physical.is_counted();
+    match physical.layout {
+        Layout::By(by @ (By::Count(_) | By::Bytes(_))) if !is_counted => {
             line.push_str(", hold rows until all are counted");
             return Some(format!("cut into partitions: {by}"));
         }
         Layout::By(by) => {
+            let _ = write!(line, ", cut into partitions: {by}");
+        }
+        Layout::Even(bytes) if is_counted => {
+            let by = By::Bytes(ByteSize::new(bytes));
             let _ = write!(line, ", cut into partitions: {by}");
         }
         Layout::Blocks(bytes) => {

@@ -82,17 +82,7 @@ impl fmt::Display for VerifyReport {
 /// parse. Anything wrong with part files is a finding and no error.
 pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport> {
     let dir = dir.as_ref();
-    let Some(manifest) = Manifest::read(dir)? else {
-        return Err(Error::config(
-            "verify",
-            format!(
-                "{} holds no {MANIFEST}, so there is nothing to compare its files with: it was not \
-                 written by windrow, or not completely; `windrow count` reads what is there, \
-                 `windrow convert` writes it into a folder that can be verified",
-                dir.display()
-            ),
-        ));
-    };
+    let manifest = Manifest::read(dir)?.ok_or_else(|| no_manifest(dir))?;
     let mut report = VerifyReport {
         path: dir.display().to_string(),
         parts: 0,
@@ -150,6 +140,18 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport> {
     }
     report.codecs = codecs.into_iter().collect();
     Ok(report)
+}
+
+fn no_manifest(dir: &Path) -> Error {
+    Error::config(
+        "verify",
+        format!(
+            "{} holds no {MANIFEST}, so there is nothing to compare its files with: it was not \
+             written by windrow, or not completely; `windrow count` reads what is there, \
+             `windrow convert` writes it into a folder that can be verified",
+            dir.display()
+        ),
+    )
 }
 
 /// What is wrong with one part file.

@@ -42,6 +42,13 @@ pub(super) struct Held {
     pub block_bytes: u64,
 }
 
+impl Held {
+    fn stack(&self) -> RowStack {
+        let spill_dir = Arc::clone(&self.spill_dir);
+        RowStack::new(&self.budget, room_beside(&self.budget), spill_dir)
+    }
+}
+
 /// Rows of a side in order, which end with an error where their times fall.
 pub(super) fn in_time(
     rows: Batches,
@@ -85,12 +92,15 @@ struct Block {
     behind: Option<RecordBatch>,
 }
 
+/// Blocks, one behind the other.
+type Blocks = Box<dyn Iterator<Item = Result<Block>> + Send>;
+
 /// Joins rows side by side.
 pub(super) struct InStep {
     spec: Arc<JoinSpec>,
     steps: Steps,
     held: Held,
-    blocks: Box<dyn Iterator<Item = Result<Block>> + Send>,
+    blocks: Blocks,
     next: Option<Block>,
     /// The rows of the block at hand, with those that go in front of it.
     so_far: Option<RecordBatch>,
@@ -219,16 +229,8 @@ impl Iterator for InStep {
 }
 
 /// Build rows in blocks, in order.
-fn blocks(
-    build: Batches,
-    steps: &Steps,
-    held: &Held,
-) -> Result<Box<dyn Iterator<Item = Result<Block>> + Send>> {
-    let stack = || {
-        let spill_dir = Arc::clone(&held.spill_dir);
-        RowStack::new(&held.budget, room_beside(&held.budget), spill_dir)
-    };
-    let mut in_order = stack();
+fn blocks(build: Batches, steps: &Steps, held: &Held) -> Result<Blocks> {
+    let mut in_order = held.stack();
     let mut open = Vec::new();
     let mut open_bytes = 0;
     for rows in build {
@@ -244,25 +246,24 @@ fn blocks(
         }
     }
     close(&mut open, &mut in_order)?;
-    let start = {
-        let steps = steps.clone();
-        move |rows: &RecordBatch| {
-            let first = steps.of_build(&rows.slice(0, 1))?.pop().flatten();
-            first.ok_or_else(|| Error::internal("a block has no time"))
-        }
-    };
-    if !steps.looks_ahead() {
-        return Ok(Box::new(in_order.forwards().map(move |rows| {
-            let rows = rows?;
-            Ok(Block {
-                start: start(&rows)?,
-                rows,
-                behind: None,
-            })
-        })));
+    if steps.looks_ahead() {
+        return with_behind(in_order, steps, held);
     }
-    // From the last to the first, each with what stands behind it; then they lie in order.
-    let mut back = stack();
+    let steps = steps.clone();
+    Ok(Box::new(in_order.forwards().map(move |rows| {
+        let rows = rows?;
+        Ok(Block {
+            start: start(&steps, &rows)?,
+            rows,
+            behind: None,
+        })
+    })))
+}
+
+/// Blocks, each with the first rows of each key that stand behind it.
+fn with_behind(mut in_order: RowStack, steps: &Steps, held: &Held) -> Result<Blocks> {
+    // From the last to the first; then they lie in order.
+    let mut back = held.stack();
     let mut has_behind = Vec::new();
     let mut behind: Option<RecordBatch> = None;
     while let Some(rows) = in_order.pop()? {
@@ -276,23 +277,28 @@ fn blocks(
         }
         back.push(rows)?;
     }
-    Ok(Box::new(std::iter::from_fn(move || {
-        let mut next = || -> Result<Option<Block>> {
-            let Some(rows) = back.pop()? else {
-                return Ok(None);
-            };
-            let behind = match has_behind.pop() {
-                Some(true) => back.pop()?,
-                _ => None,
-            };
-            Ok(Some(Block {
-                start: start(&rows)?,
-                rows,
-                behind,
-            }))
+    let steps = steps.clone();
+    let mut next = move || -> Result<Option<Block>> {
+        let Some(rows) = back.pop()? else {
+            return Ok(None);
         };
-        next().transpose()
-    })))
+        let behind = match has_behind.pop() {
+            Some(true) => back.pop()?,
+            _ => None,
+        };
+        Ok(Some(Block {
+            start: start(&steps, &rows)?,
+            rows,
+            behind,
+        }))
+    };
+    Ok(Box::new(std::iter::from_fn(move || next().transpose())))
+}
+
+/// The time at which a block starts.
+fn start(steps: &Steps, rows: &RecordBatch) -> Result<i64> {
+    let first = steps.of_build(&rows.slice(0, 1))?.pop().flatten();
+    first.ok_or_else(|| Error::internal("a block has no time"))
 }
 
 /// Makes a block of rows that came.

@@ -67,23 +67,14 @@ pub(super) fn run(
             let Prepared::Format(format) = prepared else {
                 return Err(Error::internal("strftime was bound without its format"));
             };
-            let utc = Zone::parse(UTC).ok_or_else(|| Error::internal("UTC is no zone"))?;
-            let zone = zone.unwrap_or(utc);
-            let written = times.iter().map(|time| write(time?, format, &zone));
-            Arc::new(written.collect::<StringArray>())
+            Arc::new(written(times.iter(), format, zone)?)
         }
         Kind::Part(part) => {
             let parts = local.map(|time| time.map(|time| part_of(part, time)));
             Arc::new(parts.collect::<Int64Array>())
         }
         Kind::Epoch => {
-            let seconds = times.iter().map(|time| {
-                time.map(|time| {
-                    // Whole seconds and the fraction apart, so that neither rounds the other.
-                    let whole = time.div_euclid(SECOND) as f64;
-                    whole + time.rem_euclid(SECOND) as f64 / 1e9
-                })
-            });
+            let seconds = times.iter().map(|time| time.map(seconds));
             Arc::new(seconds.collect::<Float64Array>())
         }
         _ => {
@@ -93,6 +84,12 @@ pub(super) fn run(
             Arc::new(millis.collect::<Int64Array>())
         }
     })
+}
+
+/// A time in seconds since 1970.
+fn seconds(time: i128) -> f64 {
+    // Whole seconds and the fraction apart, so that neither rounds the other.
+    time.div_euclid(SECOND) as f64 + time.rem_euclid(SECOND) as f64 / 1e9
 }
 
 /// The start of a unit before a time, behind it, or whichever is nearer.
@@ -167,6 +164,18 @@ pub(super) fn range(
     let offsets = OffsetBuffer::from_lengths(lengths);
     let lists = ListArray::try_new(Arc::clone(item), offsets, items, Some(valid.into()))?;
     Ok(Arc::new(lists))
+}
+
+/// Times as they are written in a format, on the clocks of a zone or else of UTC.
+fn written(
+    times: impl Iterator<Item = Option<i128>>,
+    format: &str,
+    zone: Option<Zone>,
+) -> Result<StringArray> {
+    let zone = zone
+        .or_else(|| Zone::parse(UTC))
+        .ok_or_else(|| Error::internal("UTC is no zone"))?;
+    Ok(times.map(|time| write(time?, format, &zone)).collect())
 }
 
 /// A time as it is written in a format.

@@ -71,15 +71,7 @@ impl ParquetInput {
         columns: Option<&[String]>,
         batch_rows: usize,
     ) -> Result<ParquetBatches> {
-        self.read(
-            &self.whole(idx),
-            &Wanted {
-                columns: self.choose(columns)?,
-                batch_rows,
-                coded: Arc::new([]),
-                filter: None,
-            },
-        )
+        self.read_group(idx, columns, batch_rows, None)
     }
 
     /// The same without rows that are known not to pass `predicate`: by the
@@ -98,15 +90,24 @@ impl ParquetInput {
         predicate: &BoundExpr,
         schema: &Schema,
     ) -> Result<ParquetBatches> {
-        self.read(
-            &self.whole(idx),
-            &Wanted {
-                columns: self.choose(columns)?,
-                batch_rows,
-                coded: Arc::new([]),
-                filter: Some(Arc::new(RowFilter::new(predicate.clone(), schema)?)),
-            },
-        )
+        let filter = RowFilter::new(predicate.clone(), schema)?;
+        self.read_group(idx, columns, batch_rows, Some(Arc::new(filter)))
+    }
+
+    fn read_group(
+        &self,
+        idx: usize,
+        columns: Option<&[String]>,
+        batch_rows: usize,
+        filter: Option<Arc<RowFilter>>,
+    ) -> Result<ParquetBatches> {
+        let wanted = Wanted {
+            columns: self.choose(columns)?,
+            batch_rows,
+            coded: Arc::new([]),
+            filter,
+        };
+        self.read(&self.whole(idx), &wanted)
     }
 
     /// All of row group `idx`.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 pub(crate) type Spans<'t> = Vec<Option<&'t [u8]>>;
 
 /// The length of the value that text starts with.
-pub(super) fn skip_value(text: &[u8]) -> usize {
+fn skip_value(text: &[u8]) -> usize {
     let mut depth = 0usize;
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -60,7 +60,7 @@ fn string_len(text: &[u8]) -> usize {
     text.len()
 }
 
-fn broken() -> Error {
+pub(super) fn broken() -> Error {
     Error::corrupt("", None, "a staged value is not as it was written")
 }
 
@@ -177,6 +177,28 @@ fn unescape(inner: &[u8], plain: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Adds to each column the text of its member of an object, which `rest` is without its
+/// braces; nothing where the member is left out. `keys` are as they are written, with the colon.
+pub(super) fn cut_members<'t>(
+    mut rest: &'t [u8],
+    keys: &[Vec<u8>],
+    columns: &mut [Spans<'t>],
+) -> Result<()> {
+    for (key, column) in keys.iter().zip(columns) {
+        let Some(value) = rest.strip_prefix(key.as_slice()) else {
+            column.push(None);
+            continue;
+        };
+        let len = skip_value(value);
+        column.push(Some(&value[..len]));
+        rest = value[len..].strip_prefix(b",").unwrap_or(&value[len..]);
+    }
+    match rest {
+        [] => Ok(()),
+        _ => Err(broken()),
+    }
+}
+
 fn members(fields: &Fields, spans: &Spans<'_>) -> Result<ArrayRef> {
     let keys: Vec<Vec<u8>> = fields
         .iter()
@@ -189,23 +211,12 @@ fn members(fields: &Fields, spans: &Spans<'_>) -> Result<ArrayRef> {
         .collect();
     let mut columns: Vec<Spans<'_>> = vec![Vec::with_capacity(spans.len()); fields.len()];
     for span in spans {
-        let mut rest: &[u8] = match span {
+        let rest: &[u8] = match span {
             Some([b'{', inner @ .., b'}']) => inner,
             Some(_) => return Err(broken()),
             None => &[],
         };
-        for (key, column) in keys.iter().zip(&mut columns) {
-            let Some(value) = rest.strip_prefix(key.as_slice()) else {
-                column.push(None);
-                continue;
-            };
-            let len = skip_value(value);
-            column.push(Some(&value[..len]));
-            rest = value[len..].strip_prefix(b",").unwrap_or(&value[len..]);
-        }
-        if !rest.is_empty() {
-            return Err(broken());
-        }
+        cut_members(rest, &keys, &mut columns)?;
     }
     let children = fields
         .iter()

@@ -13,7 +13,7 @@ use std::path::Path;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
-use super::parse::{Spans, parse, skip_value};
+use super::parse::{Spans, broken, cut_members, parse};
 use super::text::{Lines, write_text};
 use crate::error::{Error, Result};
 use crate::sink::codec::Codec;
@@ -214,23 +214,11 @@ impl<'a> Columns<'a> {
     fn spans<'t>(&self, lines: &'t [u8], rows: usize) -> Result<Vec<Spans<'t>>> {
         let mut spans: Vec<Spans<'t>> = vec![Vec::with_capacity(rows); self.keys.len()];
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let broken = || Error::corrupt("", None, "a staged line is not as it was written");
-            let mut rest = line
+            let members = line
                 .strip_prefix(b"{")
                 .and_then(|line| line.strip_suffix(b"}\n"))
                 .ok_or_else(broken)?;
-            for (key, column) in self.keys.iter().zip(&mut spans) {
-                let Some(value) = rest.strip_prefix(key.as_slice()) else {
-                    column.push(None);
-                    continue;
-                };
-                let len = skip_value(value);
-                column.push(Some(&value[..len]));
-                rest = value[len..].strip_prefix(b",").unwrap_or(&value[len..]);
-            }
-            if !rest.is_empty() {
-                return Err(broken());
-            }
+            cut_members(members, &self.keys, &mut spans)?;
         }
         Ok(spans)
     }

@@ -19,6 +19,7 @@ use super::fault::{Fault, Outcome, damaged};
 use super::header::{Body, PageHeader};
 use super::hybrid::Hybrid;
 use super::kind::{Kind, encoding};
+use super::page::{Page, PageValues, Scratch};
 use super::pages::Pages;
 use super::values::{AT_ONCE, Values, spread, with_length};
 
@@ -94,19 +95,6 @@ pub(super) struct Typed<K: Kind> {
     scratch: Scratch,
 }
 
-/// What is left of a page.
-struct Page<K: Kind> {
-    slots: usize,
-    /// Which rows have a value; None: all.
-    levels: Option<Hybrid>,
-    values: PageValues<K>,
-}
-
-enum PageValues<K: Kind> {
-    Codes(Hybrid),
-    Plain(K::Page),
-}
-
 /// Rows that were read.
 struct Rows<K: Kind> {
     /// As places in the dictionary, as long as all have one.
@@ -123,13 +111,6 @@ impl<K: Kind> Rows<K> {
             nulls: NullBufferBuilder::new(0),
         }
     }
-}
-
-/// Room for what is read on the way.
-#[derive(Default)]
-struct Scratch {
-    codes: Vec<u32>,
-    present: Vec<bool>,
 }
 
 impl<K: Kind> Typed<K> {
@@ -169,7 +150,7 @@ impl<K: Kind> Typed<K> {
     }
 
     fn open(&mut self, header: &PageHeader) -> Outcome<()> {
-        let body = self.pages.body();
+        let (body, coded) = (self.pages.body(), self.shape.coded);
         match header.body {
             Body::Dictionary { values, encoding } => {
                 if self.dictionary.is_some() {
@@ -200,11 +181,8 @@ impl<K: Kind> Typed<K> {
                     }
                     true => return damaged(format!("levels of encoding {level_encoding}")),
                 };
-                self.page = Some(Page {
-                    slots,
-                    levels,
-                    values: self.page_values(encoding, at)?,
-                });
+                let values = PageValues::open(encoding, body, at, coded)?;
+                self.page = Some(Page::new(slots, levels, values));
             }
             Body::DataV2 {
                 slots,
@@ -219,29 +197,12 @@ impl<K: Kind> Typed<K> {
                     false if nulls > 0 => return damaged("a page does not tell its nulls"),
                     false => None,
                 };
-                self.page = Some(Page {
-                    slots,
-                    levels,
-                    values: self.page_values(encoding, level_bytes)?,
-                });
+                let values = PageValues::open(encoding, body, level_bytes, coded)?;
+                self.page = Some(Page::new(slots, levels, values));
             }
             Body::Other => {}
         }
         Ok(())
-    }
-
-    fn page_values(&self, encoding: i64, at: usize) -> Outcome<PageValues<K>> {
-        let body = self.pages.body();
-        match encoding {
-            encoding::PLAIN_DICTIONARY | encoding::RLE_DICTIONARY => {
-                // A page without values may have no width either.
-                let width = body.get(at).copied().unwrap_or(0);
-                let codes = Hybrid::try_new(width.into(), (at + 1).min(body.len()), body.len())?;
-                Ok(PageValues::Codes(codes))
-            }
-            _ if self.shape.coded => damaged("its footer says that all pages have a dictionary"),
-            _ => Ok(PageValues::Plain(K::open(encoding, body, at)?)),
-        }
     }
 
     /// Reads the next `n` rows into `rows`, in one page or in several.
@@ -333,30 +294,6 @@ fn reaches(places: &[u32], length: usize) -> bool {
 /// The dictionary, which there is where a place in it was found.
 fn known<V>(dictionary: Option<&V>) -> Outcome<&V> {
     dictionary.ok_or_else(|| Fault::Damaged("it has no dictionary".into()))
-}
-
-impl<K: Kind> Page<K> {
-    /// How many of the next `n` rows have a value; which, if not all have.
-    fn present(&mut self, body: &[u8], n: usize, scratch: &mut Scratch) -> Outcome<usize> {
-        match &mut self.levels {
-            None => Ok(n),
-            Some(levels) => {
-                scratch.present.clear();
-                levels.read_flags(body, n, &mut scratch.present)
-            }
-        }
-    }
-
-    fn skip(&mut self, body: &[u8], n: usize, scratch: &mut Scratch) -> Outcome<()> {
-        self.slots -= n;
-        let values = self.present(body, n, scratch)?;
-        match &mut self.values {
-            // Nobody asks what the last rows of a page are.
-            _ if self.slots == 0 => Ok(()),
-            PageValues::Codes(codes) => codes.skip(body, values),
-            PageValues::Plain(plain) => K::skip(plain, body, values),
-        }
-    }
 }
 
 impl<K: Kind> Column for Typed<K> {

@@ -22,6 +22,7 @@ mod filter;
 mod header;
 mod hybrid;
 mod kind;
+mod page;
 mod pages;
 mod room;
 mod rows;

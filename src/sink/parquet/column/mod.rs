@@ -113,11 +113,8 @@ impl Chunk<'_> {
             None => pages(self.levels, values, |value| value.stored_bytes()),
         };
 
-        let bloom = match (&dictionary, self.has_filter) {
-            (_, false) => None,
-            (Some(dictionary), true) => Some(filter_of(&dictionary.entries, T::note)?),
-            (None, true) => Some(filter_of(values, T::note)?),
-        };
+        let distinct: &[T] = dictionary.as_ref().map_or(values, |of| &of.entries);
+        let bloom = self.has_filter.then(|| filter_of(distinct, T::note));
         let levels = self.levels;
         let mut writer = ChunkWriter::new(self.descriptor, self.compression, self.order);
         if let Some(dictionary) = &dictionary {
@@ -125,12 +122,8 @@ impl Chunk<'_> {
         }
         let one_page = pages.len() == 1;
         let mut bytes = PAGE.take();
-        for Extent {
-            rows,
-            slots,
-            values: within,
-        } in pages
-        {
+        for page in pages {
+            let (slots, within) = (page.slots, page.values);
             bytes.clear();
             encode_levels(
                 levels.repetition(),
@@ -147,10 +140,7 @@ impl Chunk<'_> {
             let (encoding, bounds) = match &dictionary {
                 Some(dictionary) => {
                     let keys = &dictionary.keys[within.clone()];
-                    let last = dictionary.entries.len().saturating_sub(1);
-                    let width = hybrid::bit_width(last as u64);
-                    bytes.push(width as u8);
-                    hybrid::encode(keys, width, &mut bytes);
+                    encode_keys(dictionary, keys, &mut bytes);
                     let bounds = match one_page {
                         true => T::bounds(&dictionary.entries, self.order),
                         false => T::bounds(&used(dictionary, keys), self.order),
@@ -163,14 +153,11 @@ impl Chunk<'_> {
                     (choice.otherwise, T::bounds(values, self.order))
                 }
             };
-            let text_bytes = T::VARIABLE.then(|| {
-                let stored = values[within.clone()].iter();
-                stored.map(|value| value.stored_bytes() as i64 - 4).sum()
-            });
+            let text_bytes = T::VARIABLE.then(|| text_bytes(&values[within.clone()]));
             writer.page(DataPage {
                 bytes: &bytes,
                 encoding,
-                rows,
+                rows: page.rows,
                 values: within.len(),
                 bounds,
                 text_bytes,
@@ -182,7 +169,7 @@ impl Chunk<'_> {
         bytes.clear();
         bytes.shrink_to(KEPT_BYTES);
         PAGE.set(bytes);
-        writer.finish(bloom)
+        writer.finish(bloom.transpose()?)
     }
 }
 
@@ -248,6 +235,20 @@ fn used<T: Value>(dictionary: &Dictionary<T>, keys: &[u32]) -> Vec<T> {
     entries
         .filter_map(|(entry, used)| used.then_some(*entry))
         .collect()
+}
+
+/// Appends the keys of a page behind their width.
+fn encode_keys<T: Value>(dictionary: &Dictionary<T>, keys: &[u32], out: &mut Vec<u8>) {
+    let last = dictionary.entries.len().saturating_sub(1);
+    let width = hybrid::bit_width(last as u64);
+    out.push(width as u8);
+    hybrid::encode(keys, width, out);
+}
+
+/// The bytes of texts, without those that tell the length of each.
+fn text_bytes<T: Value>(values: &[T]) -> i64 {
+    let stored = values.iter();
+    stored.map(|value| value.stored_bytes() as i64 - 4).sum()
 }
 
 /// Appends the levels of a page behind their length, if the leaf has any.

@@ -3,241 +3,24 @@
 //! Files of every encoding, page version, codec and kind of nulls are read under
 //! every cut, and damaged byte by byte.
 
+mod files;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Decimal128Type;
-use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int8Array,
-    Int32Array, Int64Array, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt16Array, UInt64Array,
-};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow_cast::cast;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::Compression;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
 
+use self::files::{Case, Nulls, batch, cases, write};
 use crate::error::Error;
 use crate::expr::Expr;
 use crate::io::parquet::{ParquetInput, RowFilter, Stretch, Wanted};
-
-const ROWS: usize = 700;
-
-/// Which rows have a value.
-#[derive(Debug, Clone, Copy)]
-enum Nulls {
-    None,
-    Some,
-    Runs,
-    All,
-}
-
-impl Nulls {
-    fn is_there(self, row: usize) -> bool {
-        match self {
-            Nulls::None => true,
-            Nulls::Some => !row.wrapping_mul(2_654_435_761).is_multiple_of(3),
-            Nulls::Runs => row / 50 % 3 != 1,
-            Nulls::All => false,
-        }
-    }
-}
-
-/// A few values, then many, then one, then values that rise.
-fn number(row: usize, salt: usize) -> i64 {
-    let mixed = (row + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-    match row / 100 % 4 {
-        0 => (mixed % 5) as i64 - 2,
-        1 => mixed as i64 - (1 << 43),
-        2 => 7,
-        _ => (row * 3) as i64,
-    }
-}
-
-/// Columns of every type that is decoded here.
-fn batch(nulls: Nulls) -> RecordBatch {
-    let of = |salt: usize| (0..ROWS).map(move |row| nulls.is_there(row).then(|| number(row, salt)));
-    let text = |number: i64| match number % 11 {
-        0 => String::new(),
-        _ => format!(
-            "text é {} {number}",
-            "x".repeat((number % 40).unsigned_abs() as usize)
-        ),
-    };
-    let decimals = |digits: u8, salt: usize| -> ArrayRef {
-        let most = 10i64.pow(digits.into());
-        let values = of(salt).map(|value| value.map(|value| i128::from(value % most)));
-        let decimals: PrimitiveArray<Decimal128Type> = values.collect();
-        Arc::new(decimals.with_precision_and_scale(digits, 2).unwrap())
-    };
-    let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("int", Arc::new(Int64Array::from_iter(of(1)))),
-        (
-            "few",
-            Arc::new(Int64Array::from_iter(of(2).map(|v| v.map(|v| v % 4)))),
-        ),
-        (
-            "int32",
-            Arc::new(Int32Array::from_iter(of(3).map(|v| v.map(|v| v as i32)))),
-        ),
-        (
-            "int8",
-            Arc::new(Int8Array::from_iter(of(4).map(|v| v.map(|v| v as i8)))),
-        ),
-        (
-            "uint16",
-            Arc::new(UInt16Array::from_iter(of(5).map(|v| v.map(|v| v as u16)))),
-        ),
-        (
-            "uint64",
-            Arc::new(UInt64Array::from_iter(of(6).map(|v| v.map(|v| v as u64)))),
-        ),
-        (
-            "float",
-            Arc::new(Float32Array::from_iter(
-                of(7).map(|v| v.map(|v| v as f32 / 3.0)),
-            )),
-        ),
-        (
-            "double",
-            Arc::new(Float64Array::from_iter(
-                of(8).map(|v| v.map(|v| v as f64 / 7.0)),
-            )),
-        ),
-        (
-            "day",
-            Arc::new(Date32Array::from_iter(of(9).map(|v| v.map(|v| v as i32)))),
-        ),
-        (
-            "time",
-            Arc::new(TimestampMicrosecondArray::from_iter(of(10)).with_timezone("UTC")),
-        ),
-        ("small", decimals(7, 11)),
-        ("large", decimals(16, 12)),
-        (
-            "flag",
-            Arc::new(BooleanArray::from_iter(
-                of(13).map(|v| v.map(|v| v % 3 == 0)),
-            )),
-        ),
-        (
-            "text",
-            Arc::new(StringArray::from_iter(of(14).map(|v| v.map(text)))),
-        ),
-        (
-            "tags",
-            Arc::new(StringArray::from_iter(
-                of(15).map(|v| v.map(|v| text(v % 9))),
-            )),
-        ),
-        (
-            "bytes",
-            Arc::new(BinaryArray::from_iter(of(16).map(|v| v.map(text)))),
-        ),
-    ];
-    let nullable = !matches!(nulls, Nulls::None);
-    let columns = columns
-        .drain(..)
-        .map(|(name, column)| (name, column, nullable));
-    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
-}
-
-/// How a file is written.
-#[derive(Debug, Clone, Copy)]
-struct Case {
-    nulls: Nulls,
-    /// Whether there are dictionaries, and of how many bytes at most.
-    dictionary: Option<usize>,
-    /// Which of the encodings of each type.
-    encoding: usize,
-    version: WriterVersion,
-    codec: Compression,
-    page_rows: usize,
-}
-
-fn cases() -> Vec<Case> {
-    let zstd = Compression::ZSTD(ZstdLevel::default());
-    let codecs = [
-        Compression::UNCOMPRESSED,
-        zstd,
-        Compression::SNAPPY,
-        Compression::LZ4_RAW,
-    ];
-    let mut cases = Vec::new();
-    for nulls in [Nulls::None, Nulls::Some, Nulls::Runs, Nulls::All] {
-        for (idx, (dictionary, encoding)) in [
-            (Some(1 << 20), 0),
-            (Some(300), 0),
-            (None, 0),
-            (None, 1),
-            (None, 2),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            // Each of these meets all the others within a few cases.
-            let (version, page_rows) = [
-                (WriterVersion::PARQUET_1_0, 90),
-                (WriterVersion::PARQUET_2_0, 1000),
-                (WriterVersion::PARQUET_2_0, 33),
-            ][cases.len() % 3];
-            cases.push(Case {
-                nulls,
-                dictionary,
-                encoding,
-                version,
-                codec: codecs[(cases.len() + idx) % codecs.len()],
-                page_rows,
-            });
-        }
-    }
-    cases
-}
-
-fn write(path: &Path, batch: &RecordBatch, case: Case) {
-    let mut properties = WriterProperties::builder()
-        .set_writer_version(case.version)
-        .set_compression(case.codec)
-        .set_dictionary_enabled(case.dictionary.is_some())
-        .set_dictionary_page_size_limit(case.dictionary.unwrap_or(1))
-        .set_data_page_row_count_limit(case.page_rows)
-        .set_write_batch_size(case.page_rows)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_max_row_group_row_count(Some(ROWS / 2 + 20));
-    for column in batch.schema().fields() {
-        use arrow_schema::DataType::{Binary, Boolean, Float32, Float64, Utf8};
-        let of_type = match column.data_type() {
-            Utf8 | Binary => [
-                Encoding::PLAIN,
-                Encoding::DELTA_LENGTH_BYTE_ARRAY,
-                Encoding::DELTA_BYTE_ARRAY,
-            ],
-            Boolean => [Encoding::PLAIN, Encoding::RLE, Encoding::RLE],
-            Float32 | Float64 => [
-                Encoding::PLAIN,
-                Encoding::BYTE_STREAM_SPLIT,
-                Encoding::BYTE_STREAM_SPLIT,
-            ],
-            _ => [
-                Encoding::PLAIN,
-                Encoding::DELTA_BINARY_PACKED,
-                Encoding::BYTE_STREAM_SPLIT,
-            ],
-        };
-        let name = ColumnPath::from(column.name().as_str());
-        properties = properties.set_column_encoding(name, of_type[case.encoding]);
-    }
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
-    writer.write(batch).unwrap();
-    writer.close().unwrap();
-}
 
 fn opened(path: &Path) -> crate::Result<ParquetInput> {
     let files = crate::io::list(&[path.display().to_string()]).unwrap();
