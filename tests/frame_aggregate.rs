@@ -304,7 +304,7 @@ fn numbered(threads: usize, n_partitions: usize, text_bytes: usize) -> DataFrame
 
 #[test]
 fn groups_beyond_the_budget_are_spilled_and_keep_their_order() {
-    let frame = numbered(2, 50, 60);
+    let frame = numbered(2, 50, 150);
     let groups = frame.groupby(["n"]).unwrap();
     let groups = groups.agg([count(), col("text").max()]).unwrap();
     let some = groups.filter((col("n") % 5000).eq(lit(0))).unwrap();
@@ -332,7 +332,9 @@ fn a_key_with_half_of_the_rows_makes_no_task_large_where_groups_are_spilled() {
         .otherwise(col("n"));
     // The order of rows changes nothing, or it does: then they are grouped chunk by chunk.
     for text in [col("text").max(), col("text").first()] {
-        let frame = numbered(2, 40, 80).with_column("key", key.clone()).unwrap();
+        let frame = numbered(2, 40, 300)
+            .with_column("key", key.clone())
+            .unwrap();
         let groups = frame.groupby(["key"]).unwrap();
         let groups = groups.agg([count(), text.alias("text")]).unwrap();
         let (mut n_groups, mut hot_rows) = (0, 0);

@@ -596,7 +596,7 @@ fn rows_that_are_held_past_the_budget_give_the_same() {
 #[test]
 fn states_that_do_not_fit_go_by_key_and_one_that_does_not_says_which_setting_to_change() {
     let n = 40_000;
-    let key = (0..n).map(|n| format!("{:>1000}", n % 20_000));
+    let key = (0..n).map(|n| format!("{:>2500}", n % 20_000));
     let key: ArrayRef = Arc::new(StringArray::from_iter_values(key));
     let batch = RecordBatch::try_from_iter([("k", key)]).unwrap();
     let pieces = (0..40).map(|idx| batch.slice(idx * 1_000, 1_000));

@@ -1021,7 +1021,7 @@ fn groups_of_rows_that_a_merge_cut_by_key_are_those_of_a_held_side() {
 
 #[test]
 fn groups_of_partitions_by_their_key_take_no_shuffle_of_their_own() {
-    for (keys, spilled) in [(150_000, false), (3_000, false), (300_000, true)] {
+    for (keys, spilled) in [(150_000, false), (3_000, false), (500_000, true)] {
         let session = Session::new(Settings {
             threads: 2,
             memory: ByteSize::mib(if spilled { 32 } else { 256 }),

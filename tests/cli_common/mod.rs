@@ -3,7 +3,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// How a command ended.
 pub struct Ended {
@@ -64,6 +65,28 @@ pub fn ended(output: Output) -> Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The longest that a test waits for what comes at once, but on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until a command watches for the signals that end it; before, they kill it.
+pub fn wait_for_its_watch(child: &Child) {
+    if !cfg!(target_os = "linux") {
+        return std::thread::sleep(Duration::from_secs(1));
+    }
+    // A bit a signal, from the lowest on: SIGINT is the second, SIGTERM the fifteenth.
+    let both = 1 << 1 | 1 << 14;
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        u64::from_str_radix(bits.unwrap().trim(), 16).unwrap()
+    };
+    let start = Instant::now();
+    while caught() & both != both {
+        assert!(start.elapsed() < PATIENCE, "it watches for no signal");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
