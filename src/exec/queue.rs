@@ -13,7 +13,7 @@ use super::sheet::Front;
 use super::source::{ChunkReader, Open, Unit, Units};
 use super::task::{Closed, Ended, Ready, Task, Turn};
 use crate::error::{Error, Result};
-use crate::memory::Reservation;
+use crate::memory::{Buffers, HeldBuffers, Reservation};
 
 /// Chunks taken through the sequencer at a time, so that a row group which
 /// fills up is encoded before more rows pile up.
@@ -50,8 +50,8 @@ struct Slot {
     next_chunk: u64,
     next_ready: u64,
     ready: BTreeMap<u64, Ready>,
-    /// Bytes that each waiting chunk holds.
-    held: BTreeMap<u64, u64>,
+    /// What each waiting chunk holds.
+    held: BTreeMap<u64, Buffers>,
 }
 
 /// A row group on its way.
@@ -85,8 +85,9 @@ pub(super) struct State {
     /// No unit in front of this one has a reader that is free: many that ended may wait
     /// behind one that takes long, and to look at each again would cost their square.
     first_free: u64,
-    /// Of what was decoded ahead of its turn.
+    /// Of what was decoded ahead of its turn: chunks may be slices of one batch.
     window: Reservation,
+    ahead: HeldBuffers,
     window_bytes: u64,
     /// Row groups that may be encoded at the same time.
     max_groups: usize,
@@ -125,6 +126,7 @@ impl State {
             first_slot: 0,
             first_free: 0,
             window,
+            ahead: HeldBuffers::default(),
             window_bytes: listing.window_bytes,
             max_groups,
             sequencing: false,
@@ -228,6 +230,7 @@ impl State {
         self.sequencing = false;
         if done {
             self.stop_reading();
+            self.ahead = HeldBuffers::default();
             self.window.resize_anyway(0);
         }
         self.add_groups(groups);
@@ -281,15 +284,17 @@ impl State {
         }
     }
 
-    /// A chunk was worked and waits for its turn, holding so many bytes.
-    pub fn put(&mut self, number: u64, place: u64, ready: Ready, held: u64) {
-        let Some(slot) = self.slot(number) else {
+    /// A chunk was worked and waits for its turn, holding some memory.
+    pub fn put(&mut self, number: u64, place: u64, ready: Ready, held: Buffers) {
+        if self.slot(number).is_none() {
             return; // reading has stopped
-        };
-        slot.ready.insert(place, ready);
-        slot.held.insert(place, held);
-        let window = self.window.bytes() + held;
+        }
+        let window = self.window.bytes() + self.ahead.take(&held);
         self.window.resize_anyway(window);
+        if let Some(slot) = self.slot(number) {
+            slot.ready.insert(place, ready);
+            slot.held.insert(place, held);
+        }
     }
 
     /// Takes the turns that have come, in input order. Whether they are to go through
@@ -303,9 +308,10 @@ impl State {
             let Some(ready) = slot.ready.remove(&slot.next_ready) else {
                 break;
             };
-            let held = slot.held.remove(&slot.next_ready).unwrap_or(0);
+            let held = slot.held.remove(&slot.next_ready).unwrap_or_default();
+            let freed = self.ahead.give_back(&held);
             self.window
-                .resize_anyway(self.window.bytes().saturating_sub(held));
+                .resize_anyway(self.window.bytes().saturating_sub(freed));
             let ended = matches!(ready, Ready::End { .. });
             n_others += usize::from(!ended || slot.next_ready > 0);
             slot.next_ready += 1;
@@ -504,6 +510,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::{ArrayRef, Int64Array};
+
     use super::*;
     use crate::exec::source::Chunk;
     use crate::memory::Budget;
@@ -570,7 +578,7 @@ mod tests {
         give_back(&mut state);
         // A chunk of unit 1 waits for those of unit 0, which come first from here on.
         let waits = Ready::Failed(Error::internal("a chunk that nobody takes"));
-        state.put(1, 0, waits, 100);
+        state.put(1, 0, waits, buffers(0..10));
         assert_eq!(unit(state.next(Some(1))), Some(0));
     }
 
@@ -613,5 +621,34 @@ mod tests {
             }
         }
         assert_eq!(n_turns, UNITS);
+    }
+
+    /// What rows of a column hold: slices of one array.
+    fn buffers(rows: std::ops::Range<usize>) -> Buffers {
+        static COLUMN: std::sync::OnceLock<ArrayRef> = std::sync::OnceLock::new();
+        let column = COLUMN.get_or_init(|| Arc::new(Int64Array::from_iter_values(0..100)));
+        Buffers::of([&column.slice(rows.start, rows.len())])
+    }
+
+    #[test]
+    fn slices_of_one_batch_that_wait_hold_its_memory_once() {
+        let mut state = state();
+        for number in [0, 1, 2] {
+            assert_eq!(unit(state.next(None)), Some(number));
+        }
+        for number in [2, 1, 0] {
+            state.give_back(number, Box::new(Silent));
+            let waits = Ready::Failed(Error::internal("a chunk that nobody takes"));
+            let rows = number as usize * 10..number as usize * 10 + 10;
+            state.put(number, 0, waits, buffers(rows));
+            assert_eq!(state.window.bytes(), 800);
+        }
+        // Each time the end of a unit, and the chunk of the next one.
+        for left in [800, 0] {
+            state.slots[0].ready.insert(1, Ready::End { damage: None });
+            assert!(state.take_ready());
+            state.turns.clear();
+            assert_eq!(state.window.bytes(), left);
+        }
     }
 }

@@ -33,7 +33,7 @@ use super::task::{Closed, Doing, Ended, Ready, Task, Turn};
 use super::worker::{Worker, WorkerPlan};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::memory::{Budget, SpillDir};
+use crate::memory::{Budget, Buffers, SpillDir};
 
 /// How long one thread opens units that hold nothing before others may have the
 /// rest: a hundred times what each costs that needs no work.
@@ -326,10 +326,10 @@ impl<O: Output, A: Append> Shared<'_, O, A> {
         match outcome {
             Ok((worked, spare)) => {
                 worker.spare = spare;
-                let held = worked.held_bytes();
+                let held = worked.buffers();
                 state.put(number, place, Ready::Chunk(Box::new(worked)), held);
             }
-            Err(error) => state.put(number, place, Ready::Unworked(error), 0),
+            Err(error) => state.put(number, place, Ready::Unworked(error), Buffers::default()),
         }
         let progress = &self.drive.progress;
         progress.set_memory_bytes(self.drive.budget.used());

@@ -27,7 +27,7 @@ use crate::io::json::{
 };
 use crate::io::line::LineDecoder;
 use crate::io::{LongRecord, Replaced, TextChunk};
-use crate::memory::held_bytes;
+use crate::memory::Buffers;
 use crate::plan::FileFormat;
 use crate::shuffle::Shards;
 
@@ -88,12 +88,12 @@ pub(crate) struct Worked {
 }
 
 impl Worked {
-    /// Bytes of memory that its rows hold, or what was made of them.
-    pub fn held_bytes(&self) -> u64 {
+    /// The memory that its rows hold, or what was made of them.
+    pub fn buffers(&self) -> Buffers {
         let folded = self.folded.iter().flatten();
         let shards = self.shards.iter().flat_map(Shards::batches);
-        let made: u64 = folded.chain(shards).map(held_bytes).sum();
-        held_bytes(&self.batch) + made
+        let batches = folded.chain(shards).chain([&self.batch]);
+        Buffers::of(batches.flat_map(RecordBatch::columns))
     }
 
     /// Lets rows go that something else was made of; they still count.

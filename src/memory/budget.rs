@@ -6,7 +6,7 @@
 //! Always: the sum of reservations is at most the limit, but for what
 //! [`Budget::reserve_anyway`] takes for work that cannot be put off.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -188,18 +188,36 @@ impl Drop for Reservation {
 
 /// Bytes of memory that a batch keeps alive, each buffer counted once.
 pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
-    let mut seen: Vec<(usize, usize)> = Vec::with_capacity(batch.num_columns() * 3);
-    for column in batch.columns() {
-        collect_buffers(&column.to_data(), &mut seen);
+    Buffers::of(batch.columns()).bytes()
+}
+
+/// The buffers that some columns keep alive, each once: where it lies and how large it is.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Vec<(usize, usize)>);
+
+impl Buffers {
+    /// Those of columns, whether of one batch or of several.
+    pub(crate) fn of<'a>(columns: impl IntoIterator<Item = &'a ArrayRef>) -> Self {
+        let mut buffers = Vec::new();
+        for column in columns {
+            collect_buffers(&column.to_data(), &mut buffers);
+        }
+        buffers.sort_unstable();
+        buffers.dedup();
+        Buffers(buffers)
     }
-    seen.sort_unstable();
-    seen.dedup();
-    seen.iter().map(|(_, capacity)| *capacity as u64).sum()
+
+    fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, capacity)| *capacity as u64).sum()
+    }
 }
 
 /// Buffers of batches that are held together: slices of one batch share theirs.
-#[derive(Default)]
-pub(crate) struct HeldBuffers(HashSet<(usize, usize)>);
+#[derive(Debug, Default)]
+pub(crate) struct HeldBuffers {
+    /// How many of those that are held have each.
+    holders: HashMap<(usize, usize), u64>,
+}
 
 impl HeldBuffers {
     /// Bytes that one more batch, which is held from now on, adds to those before.
@@ -209,14 +227,9 @@ impl HeldBuffers {
 
     /// Bytes that one more batch would add.
     pub(crate) fn more_of(&self, batch: &RecordBatch) -> u64 {
-        let mut buffers = Vec::new();
-        for column in batch.columns() {
-            collect_buffers(&column.to_data(), &mut buffers);
-        }
-        buffers.sort_unstable();
-        buffers.dedup();
-        let new = buffers.iter().filter(|buffer| !self.0.contains(buffer));
-        new.map(|(_, capacity)| *capacity as u64).sum()
+        let buffers = Buffers::of(batch.columns()).0.into_iter();
+        let new = buffers.filter(|buffer| !self.holders.contains_key(buffer));
+        new.map(|(_, capacity)| capacity as u64).sum()
     }
 
     /// As [`add`](Self::add), of columns that are no batch.
@@ -224,12 +237,35 @@ impl HeldBuffers {
         &mut self,
         columns: impl IntoIterator<Item = &'a ArrayRef>,
     ) -> u64 {
-        let mut buffers = Vec::new();
-        for column in columns {
-            collect_buffers(&column.to_data(), &mut buffers);
+        self.take(&Buffers::of(columns))
+    }
+
+    /// As [`add`](Self::add), of buffers that are known.
+    pub(crate) fn take(&mut self, buffers: &Buffers) -> u64 {
+        let mut added = 0;
+        for buffer in &buffers.0 {
+            let holders = self.holders.entry(*buffer).or_default();
+            *holders += 1;
+            if *holders == 1 {
+                added += buffer.1 as u64;
+            }
         }
-        let new = buffers.into_iter().filter(|buffer| self.0.insert(*buffer));
-        new.map(|(_, capacity)| capacity as u64).sum()
+        added
+    }
+
+    /// Bytes that go with buffers which were taken, and which one holder less has now.
+    pub(crate) fn give_back(&mut self, buffers: &Buffers) -> u64 {
+        let mut freed = 0;
+        for buffer in &buffers.0 {
+            if let Some(holders) = self.holders.get_mut(buffer) {
+                *holders -= 1;
+                if *holders == 0 {
+                    self.holders.remove(buffer);
+                    freed += buffer.1 as u64;
+                }
+            }
+        }
+        freed
     }
 }
 
@@ -242,11 +278,8 @@ pub(crate) fn held_bytes_each<'a>(
     let mut each: Vec<u64> = batches
         .rev()
         .map(|batch| {
-            let mut seen = Vec::with_capacity(batch.num_columns() * 3);
-            for column in batch.columns() {
-                collect_buffers(&column.to_data(), &mut seen);
-            }
-            let new = seen.into_iter().filter(|buffer| counted.insert(*buffer));
+            let buffers = Buffers::of(batch.columns()).0.into_iter();
+            let new = buffers.filter(|buffer| counted.insert(*buffer));
             new.map(|(_, capacity)| capacity as u64).sum()
         })
         .collect();
@@ -313,5 +346,13 @@ mod tests {
         assert!((8000..9000).contains(&held), "{held}");
         let parts = [batch.slice(0, 5), batch.slice(5, 5)];
         assert_eq!(held_bytes_each(parts.iter()), [0, held]);
+        let mut together = HeldBuffers::default();
+        assert_eq!(parts.each_ref().map(|part| together.add(part)), [held, 0]);
+        let buffers = parts.each_ref().map(|part| Buffers::of(part.columns()));
+        assert_eq!(
+            buffers.each_ref().map(|part| together.give_back(part)),
+            [0, held]
+        );
+        assert_eq!(together.add(&parts[1]), held);
     }
 }

@@ -12,7 +12,7 @@ mod stack;
 mod store;
 
 pub use budget::{Budget, Reservation};
-pub(crate) use budget::{HeldBuffers, held_bytes, held_bytes_each};
+pub(crate) use budget::{Buffers, HeldBuffers, held_bytes, held_bytes_each};
 pub use spill::{Segment, SegmentWriter, SpillDir, SpillFile, SpillReader, SpillWriter};
 pub use stack::RowStack;
 pub use store::{KeptRows, Replay, RowStore};

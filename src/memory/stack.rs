@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::budget::{Budget, Reservation, held_bytes};
+use super::budget::{Budget, Buffers, HeldBuffers, Reservation};
 use super::spill::{Segment, SpillDir, SpillFile};
 use crate::cancel::check;
 use crate::error::{Error, Result};
@@ -29,6 +29,8 @@ pub struct RowStack {
     /// Older than all that is in memory: batches of each file, in order.
     on_disk: Vec<(Arc<SpillFile>, Vec<Segment>)>,
     in_memory: Vec<RecordBatch>,
+    /// What these hold: batches may be slices of one.
+    buffers: HeldBuffers,
     rows: u64,
     bytes: u64,
 }
@@ -43,6 +45,7 @@ impl RowStack {
             least_spill: (budget.limit().bytes() / LEAST_SPILL_SHARE).min(LEAST_SPILL_BYTES),
             on_disk: Vec::new(),
             in_memory: Vec::new(),
+            buffers: HeldBuffers::default(),
             rows: 0,
             bytes: 0,
         }
@@ -69,7 +72,7 @@ impl RowStack {
         }
         self.rows += batch.num_rows() as u64;
         self.bytes += batch_bytes(&batch);
-        let wanted = self.reservation.bytes() + held_bytes(&batch);
+        let wanted = self.reservation.bytes() + self.buffers.add(&batch);
         self.in_memory.push(batch);
         if self.reservation.try_resize(wanted) {
             return Ok(());
@@ -91,6 +94,7 @@ impl RowStack {
         });
         let segments = segments.collect::<Result<_>>()?;
         self.on_disk.push((Arc::new(writer.finish()?), segments));
+        self.buffers = HeldBuffers::default();
         self.reservation.resize_anyway(0);
         Ok(())
     }
@@ -104,10 +108,9 @@ impl RowStack {
             };
             segments.into_iter().map(read)
         });
-        let mut reservation = self.reservation;
+        let (mut reservation, mut buffers) = (self.reservation, self.buffers);
         let in_memory = self.in_memory.into_iter().map(move |batch| {
-            let left = reservation.bytes().saturating_sub(held_bytes(&batch));
-            reservation.resize_anyway(left);
+            let_go(&batch, &mut buffers, &mut reservation);
             Ok(batch)
         });
         on_disk.chain(in_memory)
@@ -120,8 +123,7 @@ impl RowStack {
     /// [`Error::Io`] if it cannot be read back.
     pub fn pop(&mut self) -> Result<Option<RecordBatch>> {
         if let Some(batch) = self.in_memory.pop() {
-            let left = self.reservation.bytes().saturating_sub(held_bytes(&batch));
-            self.reservation.resize_anyway(left);
+            let_go(&batch, &mut self.buffers, &mut self.reservation);
             return Ok(Some(batch));
         }
         while let Some((file, segments)) = self.on_disk.last_mut() {
@@ -142,6 +144,12 @@ impl Iterator for RowStack {
     fn next(&mut self) -> Option<Self::Item> {
         self.pop().transpose()
     }
+}
+
+/// Gives back what a batch was the last to hold.
+fn let_go(batch: &RecordBatch, buffers: &mut HeldBuffers, reservation: &mut Reservation) {
+    let freed = buffers.give_back(&Buffers::of(batch.columns()));
+    reservation.resize_anyway(reservation.bytes().saturating_sub(freed));
 }
 
 fn gone() -> Error {
@@ -186,5 +194,24 @@ mod tests {
             assert_eq!(left, (0..59).map(batch).collect::<Vec<_>>(), "{limit}");
             assert_eq!(budget.used(), 0);
         }
+    }
+
+    #[test]
+    fn slices_of_one_batch_hold_its_memory_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let spill_dir = Arc::new(SpillDir::new(parent.path(), None));
+        let whole: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let whole = RecordBatch::try_from_iter([("n", whole)]).unwrap();
+        let budget = Budget::new(ByteSize::new(10_000));
+        let mut stack = RowStack::new(&budget, 0, Arc::clone(&spill_dir));
+        for start in (0..1000).step_by(10) {
+            stack.push(whole.slice(start, 10)).unwrap();
+        }
+        assert_eq!((spill_dir.written(), budget.used()), (0, 8_000));
+        for start in (0..1000).step_by(10).rev() {
+            assert_eq!(budget.used(), 8_000);
+            assert_eq!(stack.pop().unwrap(), Some(whole.slice(start, 10)));
+        }
+        assert_eq!(budget.used(), 0);
     }
 }
