@@ -57,6 +57,29 @@ pub(super) fn each<T: Send>(
     done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+/// What becomes of some things, each taken by one of the threads; in order.
+///
+/// # Errors
+///
+/// As [`each`].
+pub(super) fn each_of<T: Send, U: Send>(
+    threads: usize,
+    cancel: &Cancel,
+    doing: &str,
+    things: Vec<T>,
+    make: impl Fn(T) -> Result<U> + Sync,
+) -> Result<Vec<U>> {
+    let things: Vec<_> = things
+        .into_iter()
+        .map(|thing| Mutex::new(Some(thing)))
+        .collect();
+    each(threads, cancel, doing, things.len(), |idx| {
+        let mut thing = things[idx].lock().unwrap_or_else(PoisonError::into_inner);
+        let thing = thing.take();
+        make(thing.ok_or_else(|| Error::internal("a task was done twice"))?)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

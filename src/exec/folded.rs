@@ -12,7 +12,7 @@ use arrow_schema::DataType;
 use super::build::{Built, Given};
 use super::context::Context;
 use super::control::Phase;
-use super::each::each;
+use super::each::{each, each_of};
 use super::fold::{FoldPlan, Folding, Held};
 use super::folder::Folder;
 use super::group::{Made, Merge, N_BUCKETS, in_place, places};
@@ -153,7 +153,8 @@ fn group(
     merge: &Merge,
     mut stage: Stage,
 ) -> Result<Given> {
-    let asides = each_of(merge, "emptying tables", tables, Held::into_aside)?;
+    let (threads, cancel) = (merge.threads, &merge.cancel);
+    let asides = each_of(threads, cancel, "emptying tables", tables, Held::into_aside)?;
     if !folding.has_left()
         && let Some(groups) = in_place(merge, &asides, key_types)?
     {
@@ -164,30 +165,12 @@ fn group(
     let [store] = &folding.stores[..] else {
         return Err(Error::internal("rows pass by tables that have no store"));
     };
-    each_of(merge, "parting groups", asides, |mut aside| {
+    each_of(threads, cancel, "parting groups", asides, |mut aside| {
         aside.leave_for(store, &mut merge.groups()?)
     })?;
     let buckets = store.finish(key_types)?;
     tell(buckets.iter(), &mut stage.report);
     merge.all(&buckets)?.given(stage)
-}
-
-/// What becomes of some things, each taken by one of the threads.
-fn each_of<T: Send, U: Send>(
-    merge: &Merge,
-    doing: &str,
-    things: Vec<T>,
-    make: impl Fn(T) -> Result<U> + Sync,
-) -> Result<Vec<U>> {
-    let things: Vec<_> = things
-        .into_iter()
-        .map(|thing| Mutex::new(Some(thing)))
-        .collect();
-    each(merge.threads, &merge.cancel, doing, things.len(), |idx| {
-        let mut thing = things[idx].lock().unwrap_or_else(PoisonError::into_inner);
-        let thing = thing.take();
-        make(thing.ok_or_else(|| Error::internal("a task was done twice"))?)
-    })
 }
 
 /// Tables that left for their stores.

@@ -141,10 +141,7 @@ impl Run {
         };
         let (number, started) = (built.number, Instant::now());
         let mut ordered = built.ordered;
-        let room = Room {
-            budget: self.drive.budget.clone(),
-            spill_dir: Arc::clone(&self.drive.spill_dir),
-        };
+        let room = Room::of(&self.drive);
         for step in &mut ordered {
             step.take_from(&room);
         }

@@ -52,10 +52,7 @@ pub(in crate::exec) fn look_ahead(
 ) -> Result<Given> {
     let run = Run::new(context)?;
     let held = hold_all(physical, &run.context).map_err(|error| error.asked_by("window"))?;
-    let room = Room {
-        budget: run.drive.budget.clone(),
-        spill_dir: Arc::clone(&run.drive.spill_dir),
-    };
+    let room = Room::of(&run.drive);
     context.progress.set_phase(Phase::Laying);
     let columns = bound(windows, &held.schema)?;
     let has_keys = columns.iter().any(|column| !column.by.is_empty());

@@ -8,9 +8,10 @@
 //!    └ by key ─▶ a bucket: forwards, backwards ─▶ columns ─ by place ─┘
 //! ```
 //!
-//! A bucket that holds too much is cut again, and begun again.
+//! Buckets are worked by all threads. One that holds too much is begun again once no
+//! other is worked beside it, and if it holds too much by itself, cut again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
@@ -83,17 +84,15 @@ pub(super) fn by_key(
         .into_iter()
         .map(|column| column.field);
     let fields: Vec<FieldRef> = fields.collect();
-    let mut first: Option<FirstError> = None;
+    let first = FirstError::default();
     let mut columns = Vec::with_capacity(kinds.len());
     for (kind, opened) in kinds.into_iter().zip(opened) {
         let own = kind.places.iter().map(|place| Arc::clone(&fields[*place]));
-        let mut told = ByPlaces::new(own.collect(), log.rows(), opened.buckets.bytes(), room);
-        opened.finish(&mut told, &mut first)?;
-        columns.push((kind.places, told.finish()));
+        let told = ByPlaces::new(own.collect(), log.rows(), opened.buckets.bytes(), room);
+        opened.finish(&told, &first)?;
+        columns.push((kind.places, told.finish().0));
     }
-    if let Some(first) = first {
-        return Err(first.error);
-    }
+    first.into_result()?;
     let bytes = log.bytes();
     let told = Told {
         log: log.replay(),
@@ -191,17 +190,28 @@ impl Open {
         self.buckets.push(split(rows, &to, self.n_parts)?)
     }
 
-    /// Tells the windows of all rows.
-    fn finish(self, to: &mut ByPlaces, first: &mut Option<FirstError>) -> Result<()> {
+    /// Tells the windows of all rows, on all threads.
+    fn finish(self, to: &ByPlaces, first: &FirstError) -> Result<()> {
         let of = Bucketed {
             kind: self.kind,
             schema: self.schema,
             room: self.room,
         };
-        for (idx, bucket) in self.buckets.finish().into_iter().enumerate() {
-            of.tell(bucket, self.hashes.part(idx, self.n_parts), to, first)?;
+        let (hashes, n_parts) = (self.hashes, self.n_parts);
+        let buckets = self.buckets.finish().into_iter().enumerate();
+        let buckets = buckets.filter(|(_, bucket)| bucket.rows() > 0);
+        let buckets = buckets.map(|(idx, bucket)| (bucket, hashes.part(idx, n_parts)));
+        let mut left: Vec<(Bucket, Hashes)> = buckets.collect();
+        if of.room.threads > 1 {
+            let beside_others = |(bucket, hashes)| match of.tell(&bucket, to, first)? {
+                None => Ok(None),
+                Some(_) => Ok(Some((bucket, hashes))),
+            };
+            let refused = of.room.each_of(left, beside_others)?;
+            left = refused.into_iter().flatten().collect();
         }
-        Ok(())
+        let mut left = left.into_iter();
+        left.try_for_each(|(bucket, hashes)| of.tell_alone(bucket, hashes, to, first))
     }
 }
 
@@ -214,49 +224,43 @@ struct Bucketed {
 }
 
 impl Bucketed {
-    fn tell(
-        &self,
-        bucket: Bucket,
-        hashes: Hashes,
-        to: &mut ByPlaces,
-        first: &mut Option<FirstError>,
-    ) -> Result<()> {
-        if bucket.rows() == 0 {
-            return Ok(());
-        }
+    /// Tells the windows of the rows of a bucket; or of none, if what they hold, which
+    /// comes back, does not fit.
+    fn tell(&self, bucket: &Bucket, to: &ByPlaces, first: &FirstError) -> Result<Option<Ahead>> {
         let columns = bound(&self.kind.windows, &self.schema)?;
         let ahead = Ahead::try_new(columns, bucket.rows(), &self.room.budget)?;
         let rows = Box::new(bucket.read());
         let back = match there_and_back(ahead, rows, &self.schema, &self.room)? {
             Went::Back(back) => back,
-            Went::Failed(way, batch, error) => return FirstError::keep(way, batch, error, first),
-            Went::Refused(ahead, rows) => {
-                if self.kind.windows[0].1.by.is_empty()
-                    || ahead.n_groups() < 2
-                    || !hashes.may_be_cut()
-                {
-                    return Err(ahead.refused());
-                }
-                drop((ahead, rows));
-                return self.tell_finer(bucket, hashes, to, first);
+            Went::Failed(way, batch, error) => {
+                first.keep(way, batch, error)?;
+                return Ok(None);
             }
+            Went::Refused(ahead, _) => return Ok(Some(ahead)),
         };
-        drop(bucket);
         let places = self.schema.fields().len() - 1;
         for batch in back {
             let batch = batch?;
             to.push(batch.column(places), &batch.columns()[places + 1..])?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn tell_finer(
+    /// The same while no other bucket is worked; what does not fit is cut again.
+    fn tell_alone(
         &self,
         bucket: Bucket,
         hashes: Hashes,
-        to: &mut ByPlaces,
-        first: &mut Option<FirstError>,
+        to: &ByPlaces,
+        first: &FirstError,
     ) -> Result<()> {
+        let Some(ahead) = self.tell(&bucket, to, first)? else {
+            return Ok(());
+        };
+        if self.kind.windows[0].1.by.is_empty() || ahead.n_groups() < 2 || !hashes.may_be_cut() {
+            return Err(ahead.refused());
+        }
+        drop(ahead);
         let mut finer = self.kind.open(&self.schema, hashes, FINER, &self.room)?;
         for batch in bucket.read() {
             let batch = batch?;
@@ -268,19 +272,17 @@ impl Bucketed {
 }
 
 /// The error that would have come first, had rows not been cut by key.
-struct FirstError {
+#[derive(Default)]
+struct FirstError(Mutex<Option<ErrorAt>>);
+
+struct ErrorAt {
     at: (Way, u64),
     error: Error,
 }
 
 impl FirstError {
     /// Keeps an error, if it comes before the one that is kept.
-    fn keep(
-        way: Way,
-        batch: Option<RecordBatch>,
-        error: Error,
-        first: &mut Option<FirstError>,
-    ) -> Result<()> {
+    fn keep(&self, way: Way, batch: Option<RecordBatch>, error: Error) -> Result<()> {
         let place = match (&batch, RowError::of(&error)) {
             (Some(batch), Some(at)) => {
                 let column = batch.column_by_name(PLACE);
@@ -296,10 +298,20 @@ impl FirstError {
             (_, None) => return Err(error),
         };
         let at = (way, place);
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if first.as_ref().is_none_or(|first| at < first.at) {
-            *first = Some(FirstError { at, error });
+            *first = Some(ErrorAt { at, error });
         }
         Ok(())
+    }
+
+    /// That error.
+    fn into_result(self) -> Result<()> {
+        let first = self.0.into_inner();
+        match first.unwrap_or_else(PoisonError::into_inner) {
+            Some(first) => Err(first.error),
+            None => Ok(()),
+        }
     }
 }
 

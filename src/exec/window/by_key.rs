@@ -1,7 +1,10 @@
 //! Windows by key, whose states do not fit: bucket by bucket.
 //!
 //! In:  what windows look at, of rows in order, with the places of these.
-//! Out: the columns of windows, of all rows of a bucket, then of the next.
+//! Out: the columns of windows, of the rows of each bucket in order.
+//!
+//! What each bucket may come to hold is known from its rows: those that hold little
+//! are worked by all threads, each that may hold much by one, beside no other.
 
 use std::sync::Arc;
 
@@ -30,6 +33,10 @@ const MOST_STRETCHES: u64 = 1 << 24;
 /// The share of the budget that one group may take, which nothing cuts, also
 /// where others have the rest.
 const GROUP_SHARE: u64 = 2;
+
+/// The share of the budget that buckets which are worked at the same time may have
+/// rows and states of: states of all their rows may take more than these.
+const BESIDE_SHARE: u64 = 4;
 
 /// A stretch of hashes: of `of` even ones that follow each other, number `idx`.
 #[derive(Debug, Clone, Copy)]
@@ -135,66 +142,103 @@ impl ByKey {
         self.buckets.bytes()
     }
 
-    /// Tells the windows of all rows.
+    /// Tells the windows of all rows; if it may, on all threads.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Memory`] if what one group holds does not fit; [`crate::Error::Io`].
-    pub fn finish(self, to: &mut ByPlaces) -> Result<()> {
+    pub fn finish(self, to: &ByPlaces, on_all_threads: bool) -> Result<()> {
+        let room = self.room.clone();
+        let of_threads = BESIDE_SHARE * room.threads as u64;
+        let at_most = room.budget.limit().bytes() / of_threads;
+        let (beside, alone): (Vec<Part>, Vec<Part>) = self
+            .into_parts()?
+            .into_iter()
+            .partition(|part| on_all_threads && part.bytes <= at_most);
+        room.each_of(beside, |part| part.tell(to, false))?;
+        let mut alone = alone.into_iter();
+        alone.try_for_each(|part| part.tell(to, on_all_threads))
+    }
+
+    /// The buckets that have rows, each with where it goes on.
+    fn into_parts(self) -> Result<Vec<Part>> {
         let mut held = self.held;
         let n_parts = self.parts.len();
+        let rows: u64 = self.buckets.rows().iter().sum();
+        let row_bytes = self.buckets.bytes() / rows.max(1);
         let buckets = self.buckets.finish().into_iter().zip(self.parts);
-        for (idx, (bucket, windows)) in buckets.enumerate() {
-            let mut windows = match windows {
-                Some(windows) => {
-                    held.resize_anyway(held.bytes().saturating_sub(windows.bytes()));
-                    windows
-                }
-                None => self.anew.anew()?,
-            };
-            windows.take_from(&self.room.budget);
-            let part = self.hashes.part(idx, n_parts);
-            tell(bucket, windows, self.n_keys, part, &self.room, to)?;
-        }
-        Ok(())
+        let parts = buckets.enumerate().map(|(idx, (bucket, windows))| {
+            let goes_on = windows.as_ref().map_or(0, Windows::bytes);
+            Ok(Part {
+                bytes: goes_on + bucket.rows() * row_bytes,
+                held: held.split_off(goes_on),
+                windows: match windows {
+                    Some(windows) => windows,
+                    None => self.anew.anew()?,
+                },
+                n_keys: self.n_keys,
+                hashes: self.hashes.part(idx, n_parts),
+                room: self.room.clone(),
+                bucket,
+            })
+        });
+        let has_rows = |part: &Result<Part>| !matches!(part, Ok(part) if part.bucket.rows() == 0);
+        parts.filter(has_rows).collect()
     }
 }
 
-/// Tells the windows of a bucket of rows.
-fn tell(
+/// A bucket of rows, and where its windows go on.
+struct Part {
     bucket: Bucket,
-    mut windows: Windows,
+    windows: Windows,
+    /// What these hold, until they hold it themselves.
+    held: Reservation,
+    /// Of the rows and of what windows hold, about.
+    bytes: u64,
     n_keys: usize,
     hashes: Hashes,
-    room: &Room,
-    to: &mut ByPlaces,
-) -> Result<()> {
-    let mut rows = bucket.read();
-    drop(bucket);
-    while let Some(batch) = rows.next().transpose()? {
-        let places = batch.num_columns() - 1;
-        let windowed = windows.push(&batch)?;
-        let columns = windowed.batch.columns();
-        to.push(&columns[places], &columns[places + 1..])?;
-        if let Some(failed) = windowed.failed {
-            let places = batch.column(places).as_primitive::<UInt64Type>();
-            to.fail(places.value(failed.row), failed);
-            return Ok(());
-        }
-        if windows.hold() {
-            continue;
-        }
-        if n_keys == 0 || windows.n_groups() < 2 || !hashes.may_be_cut() {
-            if windows.bytes() <= room.budget.limit().bytes() / GROUP_SHARE {
+    room: Room,
+}
+
+impl Part {
+    /// Tells the windows of all rows. If it must be cut again, its parts may go to all threads.
+    fn tell(self, to: &ByPlaces, on_all_threads: bool) -> Result<()> {
+        let Part {
+            n_keys,
+            hashes,
+            room,
+            mut windows,
+            ..
+        } = self;
+        drop(self.held);
+        windows.take_from(&room.budget);
+        let mut rows = self.bucket.read();
+        drop(self.bucket);
+        while let Some(batch) = rows.next().transpose()? {
+            let places = batch.num_columns() - 1;
+            let windowed = windows.push(&batch)?;
+            let columns = windowed.batch.columns();
+            to.push(&columns[places], &columns[places + 1..])?;
+            if let Some(failed) = windowed.failed {
+                let places = batch.column(places).as_primitive::<UInt64Type>();
+                to.fail(places.value(failed.row), failed);
+                return Ok(());
+            }
+            if windows.hold() {
                 continue;
             }
-            return Err(windows.refused());
+            if n_keys == 0 || windows.n_groups() < 2 || !hashes.may_be_cut() {
+                if windows.bytes() <= room.budget.limit().bytes() / GROUP_SHARE {
+                    continue;
+                }
+                return Err(windows.refused());
+            }
+            let mut finer = ByKey::new(windows, n_keys, hashes, &room)?;
+            for batch in rows {
+                finer.push(&batch?)?;
+            }
+            return finer.finish(to, on_all_threads);
         }
-        let mut finer = ByKey::new(windows, n_keys, hashes, room)?;
-        for batch in rows {
-            finer.push(&batch?)?;
-        }
-        return finer.finish(to);
+        Ok(())
     }
-    Ok(())
 }

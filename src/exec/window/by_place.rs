@@ -3,7 +3,7 @@
 //! In:  columns with the places of their rows, by key.
 //! Out: the same columns in the order of places, as many rows at a time as are asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -36,15 +36,19 @@ impl FailedAt {
     }
 }
 
-/// Takes columns of windows in any order.
+/// Takes columns of windows in any order, from any thread.
 pub(super) struct ByPlaces {
     /// The columns, and last that of places.
     schema: SchemaRef,
     route: ByPlace,
-    buckets: Buckets,
     at_once: u64,
+    came: Mutex<CameSoFar>,
+}
+
+struct CameSoFar {
+    buckets: Buckets,
     /// The first row without an answer so far.
-    pub failed: Option<FailedAt>,
+    failed: Option<FailedAt>,
 }
 
 impl ByPlaces {
@@ -70,10 +74,16 @@ impl ByPlaces {
         ByPlaces {
             schema: Arc::new(Schema::new(fields)),
             route,
-            buckets,
             at_once,
-            failed: None,
+            came: Mutex::new(CameSoFar {
+                buckets,
+                failed: None,
+            }),
         }
+    }
+
+    fn came(&self) -> MutexGuard<'_, CameSoFar> {
+        self.came.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes columns of the rows at these places.
@@ -81,36 +91,39 @@ impl ByPlaces {
     /// # Errors
     ///
     /// [`Error::Io`] if rows must be spilled and cannot.
-    pub fn push(&mut self, places: &ArrayRef, columns: &[ArrayRef]) -> Result<()> {
+    pub fn push(&self, places: &ArrayRef, columns: &[ArrayRef]) -> Result<()> {
         let columns = columns.iter().chain([places]).cloned().collect();
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         let to = self.route.route(&rows)?;
-        self.buckets
-            .push(split(&rows, &to, self.route.n_buckets())?)
+        let shards = split(&rows, &to, self.route.n_buckets())?;
+        self.came().buckets.push(shards)
     }
 
     /// Notes that the row at a place has no answer.
-    pub fn fail(&mut self, place: u64, failed: Failed) {
-        let before = self.failed.as_ref();
+    pub fn fail(&self, place: u64, failed: Failed) {
+        let before = &mut self.came().failed;
         let at = FailedAt { place, failed };
-        if before.is_none_or(|before| at.is_before(before)) {
-            self.failed = Some(at);
+        if before.as_ref().is_none_or(|before| at.is_before(before)) {
+            *before = Some(at);
         }
     }
 
-    /// The columns in order.
-    pub fn finish(self) -> InOrder {
-        let bytes = self.buckets.bytes();
-        let buckets = self.buckets.finish();
+    /// The columns in order, and the first row without an answer.
+    pub fn finish(self) -> (InOrder, Option<FailedAt>) {
+        let came = self.came.into_inner();
+        let CameSoFar { buckets, failed } = came.unwrap_or_else(PoisonError::into_inner);
+        let bytes = buckets.bytes();
+        let buckets = buckets.finish();
         let rows: u64 = buckets.iter().map(Bucket::rows).sum();
         let fields = self.schema.fields();
-        InOrder {
+        let in_order = InOrder {
             most_rows: most_rows(bytes, rows, self.at_once),
             schema: Arc::new(Schema::new(fields[..fields.len() - 1].to_vec())),
             buckets: buckets.into_iter(),
             open: None,
             ahead: None,
-        }
+        };
+        (in_order, failed)
     }
 }
 

@@ -150,15 +150,16 @@ impl Late {
             let own = kind.apart.places;
             let fields = own.iter().map(|place| Arc::clone(&self.fields[*place]));
             let bytes = kind.by_key.bytes();
-            let mut told = ByPlaces::new(fields.collect(), self.rows, bytes, &self.room);
-            kind.by_key.finish(&mut told)?;
-            if let Some(mut at) = told.failed.take() {
+            let told = ByPlaces::new(fields.collect(), self.rows, bytes, &self.room);
+            kind.by_key.finish(&told, true)?;
+            let (in_order, failed_here) = told.finish();
+            if let Some(mut at) = failed_here {
                 at.failed.window = own[at.failed.window];
                 if failed.as_ref().is_none_or(|first| at.is_before(first)) {
                     failed = Some(at);
                 }
             }
-            columns.push((own, told.finish()));
+            columns.push((own, in_order));
         }
         Ok(Replay {
             fields: self.fields,

@@ -18,9 +18,11 @@
 //! until their states take a share of the budget, or are refused. Those states stay
 //! in memory then, cut by the hash of their keys; of all rows that follow, what windows
 //! look at goes into buckets by the same hash. Behind the last row each bucket goes on
-//! where its states stood, one bucket after the other, in input order: what a group is
-//! told is what it would have been told, wherever the cut was made. A bucket whose
-//! states do not fit is cut again; one group that does not fit is an error.
+//! where its states stood, in input order, on any thread: what a group is told is what
+//! it would have been told, wherever the cut was made, and places bring columns back to
+//! the order of rows. A bucket that may hold too much waits until no other is worked
+//! beside it; if its states do not fit then, it is cut again; one group that does not
+//! fit is an error.
 
 mod ahead;
 mod along;
@@ -37,18 +39,46 @@ pub(super) use self::ahead::look_ahead;
 pub(crate) use self::along::Along;
 pub(crate) use self::late::Late;
 pub(super) use self::late::{Came, Event, Replay};
+use super::each::each_of;
+use super::scheduler::Drive;
+use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::memory::{Budget, SpillDir};
 use crate::partition::batch_bytes;
 
-/// What rows that do not fit are held under.
+/// What rows that do not fit are held under, and who works them.
 #[derive(Clone)]
 pub(crate) struct Room {
     pub budget: Budget,
     pub spill_dir: Arc<SpillDir>,
+    threads: usize,
+    cancel: Cancel,
 }
 
 impl Room {
+    /// That of a run.
+    pub fn of(drive: &Drive) -> Self {
+        Room {
+            budget: drive.budget.clone(),
+            spill_dir: Arc::clone(&drive.spill_dir),
+            threads: drive.threads,
+            cancel: drive.cancel.clone(),
+        }
+    }
+
+    /// Does something for each of some buckets, on all threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`each_of`].
+    fn each_of<T: Send, U: Send>(
+        &self,
+        buckets: Vec<T>,
+        make: impl Fn(T) -> Result<U> + Sync,
+    ) -> Result<Vec<U>> {
+        each_of(self.threads, &self.cancel, "telling windows", buckets, make)
+    }
+
     /// Refuses rows that would not fit if they were alone: they go to disk, and come back.
     ///
     /// # Errors
