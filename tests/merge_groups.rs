@@ -150,26 +150,66 @@ fn groups_by_more_than_the_merges_key_take_one_shuffle() {
 }
 
 #[test]
+fn groups_that_first_appear_with_one_row_come_out_in_the_order_of_those_it_met() {
+    for keys in [&["k", "text"][..], &["text", "k"], &["k", "said"]] {
+        for how in [MergeHow::Inner, MergeHow::Left, MergeHow::Outer] {
+            let stays = stays(how, &CUTS, |session, options| {
+                let (held, streamed) = sides(session);
+                let merged = streamed.merge(&held, options).unwrap();
+                let said = "coalesce(text, 'nothing')";
+                let merged = merged.with_column("said", said).unwrap();
+                let groups = merged.groupby(keys.iter().copied()).unwrap();
+                groups.agg([count()]).unwrap()
+            });
+            assert!(!stays, "{keys:?}, {how}");
+        }
+    }
+}
+
+#[test]
 fn aggregates_that_look_at_the_order_of_rows_take_one_shuffle() {
     for keys in [&["k"][..], &["k", "text"]] {
         // Buckets of which each fits as a whole, but for hot ones.
         let cuts = [(1, 4_000), (2, 8_000), (5, 9_000)];
-        let stays = stays(MergeHow::Inner, &cuts, |session, options| {
-            let (left, right) = sides(session);
-            let merged = left.merge(&right, options).unwrap();
-            merged
-                .groupby(keys.iter().copied())
-                .unwrap()
-                .agg(aggregates(true))
-                .unwrap()
-        });
-        assert!(stays, "{keys:?}");
+        for how in [
+            MergeHow::Inner,
+            MergeHow::Left,
+            MergeHow::Right,
+            MergeHow::Outer,
+            MergeHow::Semi,
+            MergeHow::Anti,
+        ] {
+            let cuts = match how {
+                // With the places of rows that meet nobody, buckets are half as large again.
+                MergeHow::Outer => &[(1, 9_000)][..],
+                _ => &cuts,
+            };
+            let stays = stays(how, cuts, |session, options| {
+                let (left, right) = sides(session);
+                // Rows without a key that come out lie in one bucket: not too many for it.
+                let right = right.filter("k is not null or r < 100").unwrap();
+                let merged = left.merge(&right, options).unwrap();
+                let of_order = match how {
+                    MergeHow::Semi | MergeHow::Anti => vec![col("l").list().alias("all")],
+                    _ => aggregates(true),
+                };
+                let groups = merged.groupby(keys.iter().copied()).unwrap();
+                groups.agg(of_order).unwrap()
+            });
+            // Of one right row there may be several left ones, each with a text.
+            assert_eq!(
+                stays,
+                how != MergeHow::Right || keys.len() == 1,
+                "{keys:?}, {how}"
+            );
+        }
     }
-    // A build side of which no bucket fits at once, and rows whose keys are null.
+    // A build side of which no bucket fits at once.
     for (how, hold) in [
         (MergeHow::Inner, 60),
-        (MergeHow::Left, 4_000),
-        (MergeHow::Outer, 4_000),
+        (MergeHow::Left, 60),
+        (MergeHow::Outer, 60),
+        (MergeHow::Outer, 9_000),
     ] {
         let grouped = |hold: ByteSize| {
             let (left, right) = sides(&session(2));

@@ -13,7 +13,8 @@
 //!
 //! Joined rows come bucket by bucket then, and the column of their places tells in
 //! which order groups first appear. Where aggregates look at the order of rows, those
-//! of a key have to come in their order, which buckets that are joined in one go give.
+//! of a key have to come in their order, which buckets that are joined in one go give:
+//! rows whose key is null are cut to one of these then, and do not lie all over.
 //! Which row a step fails on first shows in input order only: then all is read once
 //! more the other way, or, where that cannot be, rows are brought together as ever.
 
@@ -30,7 +31,7 @@ use super::run::CHUNK_BYTES;
 use super::scheduler::unit_of;
 use super::shuffled::shuffle_all;
 use crate::error::{Error, Result};
-use crate::expr::{Named, Projection, col};
+use crate::expr::{Named, Projection, col, roots};
 use crate::ops;
 use crate::partition::Partitioning;
 use crate::plan::{Fold, Join, Physical, ShuffleBy, Source, Step, Way};
@@ -157,8 +158,8 @@ fn by_key(
     };
     let join = join.with_late(left, right)?;
     let physical = with_columns(physical, &join.schema(left, right)?);
-    let keys = keys_in_front(keys, &physical)?;
-    if !join.brings_together(&keys, left, right) {
+    let in_front = keys_in_front(keys, &physical)?;
+    if !join.brings_together(&in_front, left, right) || !are_of_one_place(keys, &join, &physical)? {
         return Ok(None);
     }
     if Steps::bind(&physical, false)?.read.may_fail() && !reads_again(&physical) {
@@ -171,6 +172,46 @@ fn by_key(
         true => ByKey::AnyOrder,
         false => ByKey::InOrder,
     }))
+}
+
+/// Whether joined rows of one place are all of one group: nothing tells groups of one
+/// place apart that came in another order.
+fn are_of_one_place(keys: &[String], join: &Join, physical: &Physical) -> Result<bool> {
+    let made_of = made_of(keys, physical)?;
+    Ok(made_of.is_some_and(|of| of.iter().all(|column| join.is_of_probe(column))))
+}
+
+/// The columns in front of the steps of a pipeline that these are made of, if each row
+/// comes out once at most.
+fn made_of(columns: &[String], physical: &Physical) -> Result<Option<BTreeSet<String>>> {
+    let mut schema = physical.scan.output()?;
+    let mut passed = Vec::new();
+    for step in &physical.steps {
+        match step {
+            Step::Filter(_) => {}
+            Step::Project(projection) => {
+                let after = projection.schema(&schema)?;
+                passed.push((projection, std::mem::replace(&mut schema, after)));
+            }
+            _ => return Ok(None),
+        }
+    }
+    let mut made_of: BTreeSet<String> = columns.iter().cloned().collect();
+    for (projection, before) in passed.into_iter().rev() {
+        let mut of = BTreeSet::new();
+        for name in &made_of {
+            match projection
+                .columns
+                .iter()
+                .find(|column| column.name == *name)
+            {
+                Some(column) => of.extend(roots(&column.expr, &before)),
+                None => of.extend(projection.source(name, &before).map(str::to_owned)),
+            }
+        }
+        made_of = of;
+    }
+    Ok(Some(made_of))
 }
 
 /// The same pipeline, whose source turned out to have these columns.

@@ -222,6 +222,17 @@ impl Join {
             .all(|pair| alike(pair, left, right) && shown.iter().any(|name| stands_for(name, pair)))
     }
 
+    /// Whether all joined rows of one row of the probe side have one value in this column.
+    pub(crate) fn is_of_probe(&self, shown: &str) -> bool {
+        let (probe, _) = self.how.probe();
+        let column = self.columns.iter().find(|(name, _)| name == shown);
+        column.is_some_and(|(_, of)| match of {
+            ColumnOf::Left(name) => probe == Side::Left || self.on.iter().any(|on| on.0 == *name),
+            ColumnOf::Right(name) => probe == Side::Right || self.on.iter().any(|on| on.1 == *name),
+            ColumnOf::Both(_) => true,
+        })
+    }
+
     /// What is known of how joined rows lie: they have the order of one input.
     pub(super) fn partitioning(&self, left: &Logical, right: &Logical) -> Partitioning {
         let (side, _) = self.how.probe();

@@ -80,24 +80,33 @@ pub(super) fn grace(
     let at_once = (cutting.limit / (2 * run.drive.threads as u64)).max(1);
     let n_buckets = |bytes: u64| bytes.div_ceil(at_once).clamp(1, MOST_BUCKETS) as usize;
     // Where each has to fit as a whole, most do if they are half as large.
-    let n_keys = match cutting.by_key {
-        Some(ByKey::InOrder) => n_buckets(build.bytes.saturating_mul(2)),
-        _ => n_buckets(build.bytes),
+    let in_order = cutting.by_key == Some(ByKey::InOrder);
+    let n_keys = match in_order {
+        true => n_buckets(build.bytes.saturating_mul(2)),
+        false => n_buckets(build.bytes),
     };
     let (schema, build_schema) = (Arc::clone(&spec.schema), Arc::clone(&spec.build_schema));
     let spec = Arc::new(placed(spec, probe_schema));
-    let route = |keys: &[usize]| {
+    let route = |keys: &[usize], come_out: bool| {
+        let keys = KeyHashes::new(spec.forms.clone(), keys.to_vec(), spec.nulls_match);
         Arc::new(ByKeys {
-            keys: KeyHashes::new(spec.forms.clone(), keys.to_vec(), spec.nulls_match),
+            keys: match in_order && come_out {
+                true => keys.with_nulls_together(),
+                false => keys,
+            },
             bytes: (0..n_keys).map(|_| AtomicU64::new(0)).collect(),
-            counts_bytes: cutting.by_key == Some(ByKey::InOrder),
+            counts_bytes: in_order,
         })
     };
-    let by_build = route(&spec.build_keys);
+    let (probe_comes_out, build_comes_out) = (
+        spec.kind.keeps_probe() || spec.kind == JoinKind::Anti,
+        spec.kind.keeps_build(),
+    );
+    let by_build = route(&spec.build_keys, build_comes_out);
     let first = (spec.kind == JoinKind::KeepBoth).then_some(UNMET);
     let rows = batch_unit(build.batches);
     let build_rows = scattered(run, rows, &build_schema, Arc::clone(&by_build), first)?;
-    let by_probe = route(&spec.probe_keys);
+    let by_probe = route(&spec.probe_keys, probe_comes_out);
     let probe_rows = scattered(run, probe, probe_schema, by_probe, Some(0))?;
     let total = |buckets: &[Bucket]| buckets.iter().map(Bucket::rows).sum::<u64>();
     let n_places = n_buckets(probe_rows.bytes + build.bytes);
@@ -122,14 +131,14 @@ pub(super) fn grace(
     };
     let comes_by_key = match cutting.by_key {
         Some(ByKey::AnyOrder) => true,
-        // Build rows in one block: probe rows go past it in their order.
+        // Build rows in one block: probe rows go past it in their order, and those that
+        // met nobody come behind all of them, unless the task that ends last gives them.
         Some(ByKey::InOrder) => {
-            matches!(join.spec.kind, JoinKind::Inner | JoinKind::Semi)
-                && join
-                    .cuts
-                    .iter()
-                    .all(|cut| matches!(cut, Cut::Probe(_) | Cut::Build(1)))
-                && by_build.most_bytes() <= at_once
+            let in_order = |cut: &Cut| match cut {
+                Cut::Probe(tasks) => *tasks == 1 || !build_comes_out,
+                Cut::Build(tasks) => *tasks == 1,
+            };
+            join.cuts.iter().all(in_order) && by_build.most_bytes() <= at_once
         }
         None => false,
     };

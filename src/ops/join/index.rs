@@ -180,7 +180,8 @@ impl Index {
 pub struct KeyHashes {
     forms: KeyForms,
     keys: Vec<usize>,
-    nulls_match: bool,
+    /// Whether a null in a key has a hash of its own.
+    nulls_together: bool,
 }
 
 impl KeyHashes {
@@ -189,7 +190,17 @@ impl KeyHashes {
         KeyHashes {
             forms,
             keys,
-            nulls_match,
+            nulls_together: nulls_match,
+        }
+    }
+
+    /// The same, but that rows with equal keys have one hash also where those are null
+    /// and meet nothing.
+    #[must_use]
+    pub fn with_nulls_together(self) -> Self {
+        KeyHashes {
+            nulls_together: true,
+            ..self
         }
     }
 
@@ -210,7 +221,7 @@ impl KeyHashes {
         let columns = self.keys.iter().map(|idx| Arc::clone(rows.column(*idx)));
         let keys = self.forms.bring(&columns.collect::<Vec<_>>())?;
         let mut hashes = hash_rows(&values(&keys))?;
-        if let Some(held) = held(&keys, self.nulls_match) {
+        if let Some(held) = held(&keys, self.nulls_together) {
             // One bucket for all of them would be the largest.
             for (row, hash) in hashes.iter_mut().enumerate() {
                 if held.is_null(row) {
