@@ -282,12 +282,23 @@ const CASES: &[(&str, Held, Refused, Work)] = &[
     ),
 ];
 
-/// Runs a case; whatever it comes to, no spill file outlives it.
 fn run(
     work: Work,
     threads: usize,
     rows: i64,
     budget: Option<ByteSize>,
+) -> windrow::Result<Outcome> {
+    run_where(work, threads, rows, budget, None)
+}
+
+/// Runs a case where spill files have so much room; whatever it comes to, none of
+/// them outlives it, nor does the output of one that failed.
+fn run_where(
+    work: Work,
+    threads: usize,
+    rows: i64,
+    budget: Option<ByteSize>,
+    spill_limit: Option<ByteSize>,
 ) -> windrow::Result<Outcome> {
     let dir = tempfile::tempdir().unwrap();
     let spill_dir = dir.path().join("spill");
@@ -296,17 +307,20 @@ fn run(
         threads,
         memory: ByteSize::mib(64),
         spill_dir: spill_dir.clone(),
+        spill_limit,
         ..Settings::default()
     });
+    let out = dir.path().join("out");
     let outcome = work(&On {
         session: match budget {
             Some(budget) => session.with_budget(budget),
             None => session,
         },
         rows,
-        dir: dir.path().join("out"),
+        dir: out.clone(),
     });
     assert_eq!(std::fs::read_dir(&spill_dir).unwrap().count(), 0);
+    assert!(outcome.is_ok() || !out.exists());
     outcome
 }
 
@@ -349,6 +363,30 @@ fn where_no_batch_fits_the_error_says_who_wanted_how_much_and_what_to_change() {
                     "{name}, {threads} threads, {operator}: {}",
                     shown(&outcome)
                 ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn where_spill_files_have_no_room_the_error_says_so_and_nothing_is_left_behind() {
+    // Less than any spill file takes.
+    let limit = ByteSize::new(128);
+    let mut wrong = Vec::new();
+    for (name, held, _, work) in CASES {
+        for threads in [1, 3] {
+            let outcome = run_where(*work, threads, ROWS, Some(FAR_BELOW), Some(limit));
+            let as_said = match (&outcome, held) {
+                (Err(Error::Io { .. }), Spills) => {
+                    let error = shown(&outcome);
+                    error.contains("windrow-spill-") && error.contains("limit of 128 B")
+                }
+                (Ok(_), Little) => true,
+                _ => false,
+            };
+            if !as_said {
+                wrong.push(format!("{name}, {threads} threads: {}", shown(&outcome)));
             }
         }
     }

@@ -15,6 +15,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::{concat, concat_batches};
 
 use super::partitions::Piece;
+use crate::cancel::check;
 use crate::error::Result;
 use crate::exec::report::{HotKeyReport, StageReport, TasksReport};
 use crate::exec::source::{Chunk, ChunkReader, Passed, Unit, Units};
@@ -144,6 +145,7 @@ impl Sorted {
 
     /// A column of rows that lie in stretches.
     fn column(&self, stretches: &[Stretch], place: usize) -> Result<ArrayRef> {
+        check()?;
         let pieces = stretches.iter().map(|of| {
             let column = of.rows.column(place);
             column.slice(of.places.start, of.places.len())
