@@ -22,7 +22,7 @@ pub trait IntoAggregate {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for text that does not parse.
+    /// [`Error::Plan`] for text that does not parse; it says where.
     fn into_aggregate(self) -> Result<AggExpr>;
 }
 

@@ -107,7 +107,7 @@ impl DataFrame {
     ///
     /// # Errors
     ///
-    /// As [`DataFrame::select`]; [`Error::Config`](crate::Error::Config) for text that does not parse.
+    /// As [`DataFrame::select`]; also for text that does not parse.
     pub fn with_column(&self, name: impl Into<String>, expr: impl IntoExpr) -> Result<DataFrame> {
         self.with_columns([(name, expr)])
     }

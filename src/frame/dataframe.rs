@@ -138,8 +138,8 @@ impl DataFrame {
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`] for an unknown column (with near names), types that do
-    /// not meet, or something that is not a condition; [`Error::Config`] for text that does not parse.
+    /// [`Error::Plan`] for text that does not parse, an unknown column (with near names),
+    /// types that do not meet, or something that is not a condition.
     pub fn filter(&self, predicate: impl IntoExpr) -> Result<DataFrame> {
         let predicate = predicate.into_expr()?;
         let bound = predicate.bind(&self.schema)?;
