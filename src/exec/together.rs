@@ -26,7 +26,7 @@ use arrow_schema::SchemaRef;
 use super::bind::Steps;
 use super::build::{Built, build, from_given};
 use super::context::Context;
-use super::join::{before_steps, join_by_key};
+use super::join::{before_steps, join_by_key, projections};
 use super::run::CHUNK_BYTES;
 use super::scheduler::unit_of;
 use super::shuffled::shuffle_all;
@@ -184,18 +184,9 @@ fn are_of_one_place(keys: &[String], join: &Join, physical: &Physical) -> Result
 /// The columns in front of the steps of a pipeline that these are made of, if each row
 /// comes out once at most.
 fn made_of(columns: &[String], physical: &Physical) -> Result<Option<BTreeSet<String>>> {
-    let mut schema = physical.scan.output()?;
-    let mut passed = Vec::new();
-    for step in &physical.steps {
-        match step {
-            Step::Filter(_) => {}
-            Step::Project(projection) => {
-                let after = projection.schema(&schema)?;
-                passed.push((projection, std::mem::replace(&mut schema, after)));
-            }
-            _ => return Ok(None),
-        }
-    }
+    let Some(passed) = projections(physical)? else {
+        return Ok(None);
+    };
     let mut made_of: BTreeSet<String> = columns.iter().cloned().collect();
     for (projection, before) in passed.into_iter().rev() {
         let mut of = BTreeSet::new();

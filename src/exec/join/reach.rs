@@ -25,12 +25,12 @@ use std::sync::Arc;
 use arrow_arith::aggregate::{max_string, min_string};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
 use crate::error::Result;
 use crate::exec::bind::Steps;
 use crate::exec::parts::widens;
-use crate::expr::{Expr, KeySet, col, lit};
+use crate::expr::{Expr, KeySet, Projection, col, lit};
 use crate::memory::Reservation;
 use crate::plan::{ColumnOf, Fold, Join, MergeHow, Physical, ShuffleBy, Side, Source, Step};
 
@@ -282,6 +282,24 @@ fn is_stage(source: &Source) -> bool {
 /// What a column that comes out of a pipeline is called in front of its steps,
 /// if it is there.
 pub(in crate::exec) fn before_steps(pipeline: &Physical, name: &str) -> Result<Option<String>> {
+    let Some(passed) = projections(pipeline)? else {
+        return Ok(None);
+    };
+    let column = passed.iter().rev().try_fold(col(name), |column, before| {
+        let (projection, input) = before;
+        projection.before(&column, input)
+    });
+    Ok(match column {
+        Some(Expr::Column(name)) => Some(name),
+        _ => None,
+    })
+}
+
+/// The projections that rows of a pipeline pass, each with the columns in front of it,
+/// if each row comes out once at most.
+pub(in crate::exec) fn projections(
+    pipeline: &Physical,
+) -> Result<Option<Vec<(&Projection, SchemaRef)>>> {
     let mut schema = pipeline.scan.output()?;
     let mut passed = Vec::new();
     for step in &pipeline.steps {
@@ -294,14 +312,7 @@ pub(in crate::exec) fn before_steps(pipeline: &Physical, name: &str) -> Result<O
             _ => return Ok(None),
         }
     }
-    let column = passed.iter().rev().try_fold(col(name), |column, before| {
-        let (projection, input) = before;
-        projection.before(&column, input)
-    });
-    Ok(match column {
-        Some(Expr::Column(name)) => Some(name),
-        _ => None,
-    })
+    Ok(Some(passed))
 }
 
 /// A stage in front of a pipeline without rows out of reach in one of its columns.
